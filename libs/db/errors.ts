@@ -1,0 +1,69 @@
+import { AppError, notFound } from '@/libs/errors'
+
+type DatabaseError = Error & { code?: string; detail?: string; constraint?: string; table?: string; column?: string }
+
+/** SQLSTATEs the kernel raises; see supabase/migrations/*_kernel.sql and *_tenants.sql. */
+export const STALE_ROUTING = 'TM001'
+
+/** Whether the caller should re-read the tenant's routing and try again. */
+export function isStaleRouting(error: unknown): boolean {
+  return error instanceof Error && (error as DatabaseError).code === STALE_ROUTING
+}
+
+/** Whether repeating the whole transaction may succeed: serialisation failure or deadlock. */
+export function isRetryable(error: unknown): boolean {
+  const code = error instanceof Error ? (error as DatabaseError).code : undefined
+  return code === '40001' || code === '40P01'
+}
+
+const UNAVAILABLE = new Set(['40001', '40P01', '53300', '53200', '53100', '55P03', '57014', '57P01', '57P02', '57P03', '58030', '25P03', STALE_ROUTING])
+const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
+
+/**
+ * What a database error means to the caller, or null when it is not one (then it is a fault of ours).
+ * The database's own words are never forwarded: they may name what the caller must not learn.
+ */
+export function mapDatabaseError(error: unknown): AppError | null {
+  if (!(error instanceof Error)) return null
+  const { code = '', message } = error as DatabaseError
+  if (UNAVAILABLE.has(code) || NETWORK.has(code) || code.startsWith('08') || /timeout exceeded when trying to connect|Connection terminated/.test(message)) {
+    return new AppError('unavailable', 'The service is busy or restarting. Try again in a moment.', { retry_after: 1 }, error)
+  }
+  switch (code) {
+    case 'TM002':
+      return new AppError('tenant_suspended', 'This tenant is suspended. Ask the platform operator to activate it.', {}, error)
+    case 'TM003':
+    case 'TM004':
+    case 'TM005':
+      return notFound()
+    case 'TM006':
+      return new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.', {}, error)
+    case 'TM007':
+      return new AppError('plan_limit_reached', 'You own as many tenants as one user may.', {}, error)
+    case 'TM008':
+      return new AppError('invalid_input', 'This slug is reserved.', { errors: [{ pointer: '/slug', detail: 'is reserved' }] }, error)
+    case 'TM009':
+      return new AppError('unavailable', 'No database takes new tenants at the moment.', { retry_after: 60 }, error)
+    case '23505':
+    case '23P01':
+      return new AppError('conflict', 'Something with the same key exists already.', {}, error)
+    case '23503':
+      return new AppError('conflict', 'Something this depends on is missing, or still in use.', {}, error)
+    case '23502':
+    case '23514':
+    case '22001':
+    case '22003':
+    case '22007':
+    case '22008':
+    case '22P02':
+    case '22P05':
+    case '22021':
+      return new AppError('invalid_input', 'A value is outside of what is allowed.', {}, error)
+    case '25006':
+      return new AppError('forbidden', 'This access is read-only.', {}, error)
+    case '42501':
+      return new AppError('forbidden', 'You may not do this.', {}, error)
+    default:
+      return null
+  }
+}

@@ -1,0 +1,61 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { Kysely } from 'kysely'
+import pg from 'pg'
+import type { Actor } from '@/libs/tenancy/tenant-context'
+import type { DB } from './generated/database'
+import { contextDialect } from './kysely-driver'
+import { operatorPool } from './pools'
+
+type OperatorContext = { client: pg.PoolClient; finished: boolean }
+const storage = new AsyncLocalStorage<OperatorContext>()
+
+function current(): pg.PoolClient {
+  const context = storage.getStore()
+  if (!context) throw new Error('No operator context: call this within runAsOperator.')
+  if (context.finished) throw new Error('This operator context has ended with its transaction.')
+  return context.client
+}
+
+const database = new Kysely<DB>({ dialect: contextDialect((query) => current().query(query)) })
+
+/** The registry, in the transaction of the current operator. Only operator services and jobs use it. */
+export function operatorDb(): Kysely<DB> {
+  current()
+  return database
+}
+
+/** Runs one parameterised statement on the registry and gives its rows. */
+export async function operatorQuery<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+  const result = await current().query<Row>(text, values)
+  return result.rows
+}
+
+/**
+ * Runs `work` in one registry transaction of an operator; `support` gets a read-only one.
+ * @throws AppError not_found (by mapping of TM005) when the actor is not an operator.
+ */
+export function runAsOperator<T>(actor: Actor, work: () => Promise<T>): Promise<T> {
+  return transact(`begin; select app.begin_operator(${pg.escapeLiteral(JSON.stringify(actor))}::jsonb)`, work)
+}
+
+async function transact<T>(begin: string, work: () => Promise<T>): Promise<T> {
+  const client = await operatorPool().connect()
+  const context: OperatorContext = { client, finished: false }
+  let broken: Error | undefined
+  try {
+    await client.query(begin)
+    const result = await storage.run(context, work)
+    context.finished = true
+    const { command } = await client.query('commit')
+    if (command !== 'COMMIT') throw new Error('The transaction was rolled back: an error inside of it was swallowed.')
+    return result
+  } catch (error) {
+    context.finished = true
+    await client.query('rollback').catch((failure: Error) => {
+      broken = failure
+    })
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Tables with a tenant_id column: the isolation test compares this list with the catalog, so that a new table
+ * cannot be forgotten here.
+ */
+export const SCOPED_TABLES: ReadonlySet<string> = new Set([
+  'analytics_events',
+  'api_keys',
+  'audit_details',
+  'audit_logs',
+  'brandings',
+  'connector_events',
+  'customer_logins',
+  'customers',
+  'domains',
+  'idempotency_keys',
+  'memberships',
+  'meters',
+  'outbox',
+  'placements',
+  'subscriptions',
+  'tenant_states',
+  'tiers',
+  'usage_counters',
+  'usage_daily',
+  'usage_events',
+])

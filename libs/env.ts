@@ -1,0 +1,88 @@
+import { z } from 'zod'
+
+const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false', '1', '0', ''])
+    .optional()
+    .transform((text) => (text === undefined || text === '' ? fallback : text === 'true' || text === '1'))
+const text = z
+  .string()
+  .optional()
+  .transform((value) => (value === '' ? undefined : value))
+const integer = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d*$/, 'must be a whole number')
+    .optional()
+    .transform((value) => (value ? Number(value) : fallback))
+    .pipe(z.number().min(min).max(max))
+const url = (protocols: string[]) =>
+  text.refine((value) => value === undefined || protocols.some((protocol) => value.startsWith(`${protocol}:`)), {
+    error: `must start with ${protocols.map((protocol) => `${protocol}:`).join(' or ')}`,
+  })
+
+const schema = z.object({
+  NODE_ENV: z.string().default('development'),
+  DATABASE_URL: url(['postgres', 'postgresql']).default('postgres://app_server@127.0.0.1:54329/holdfast'),
+  OPERATOR_DATABASE_URL: url(['postgres', 'postgresql']).default('postgres://app_operator@127.0.0.1:54329/holdfast'),
+  DATABASE_POOL_SIZE: integer(10, 1, 500),
+  DATABASE_PREPARED_STATEMENTS: flag(true),
+  SUPABASE_URL: url(['http', 'https']).default('http://127.0.0.1:54321'),
+  SUPABASE_PUBLISHABLE_KEY: text,
+  SUPABASE_SECRET_KEY: text,
+  SUPABASE_JWT_SECRET: text,
+  ROOT_DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9.-]+(:\d{1,5})?$/i, 'must be a host name with an optional port')
+    .default('localhost:3000'),
+  DEFAULT_TENANT_SLUG: text,
+  TENANT_SUBDOMAIN_ENABLED: flag(true),
+  TENANT_HEADER_NAME: z
+    .string()
+    .regex(/^[a-z0-9-]+$/i, 'must be a header name')
+    .default('x-tenant-id')
+    .transform((name) => name.toLowerCase()),
+  TENANT_PARAMETER_ROUTING: flag(false),
+  ONBOARDING_AUTO_ACTIVATE: flag(true),
+  INVITATION_EXPIRY_DAYS: integer(7, 1, 90),
+  MAX_TENANTS_PER_USER: integer(5, 1, 10_000),
+  ENCRYPTION_KEYS: text,
+  POSTHOG_KEY: text,
+  POSTHOG_HOST: url(['http', 'https']).default('https://us.i.posthog.com'),
+  REDIS_URL: url(['redis', 'rediss']),
+  SMTP_URL: url(['smtp', 'smtps']),
+  MAIL_FROM: z.string().default('Holdfast <no-reply@localhost>'),
+  MAIL_DIR: z.string().default('.data/mail'),
+  STRIPE_SECRET_KEY: text,
+  OTEL_EXPORTER_OTLP_ENDPOINT: url(['http', 'https']),
+  TRUSTED_PROXY_HOPS: integer(0, 0, 10),
+  PORT: integer(3000, 0, 65_535),
+  INGEST_PORT: integer(3001, 0, 65_535),
+  INGEST_URL: url(['http', 'https']),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+})
+
+export type Env = z.infer<typeof schema>
+
+let parsed: Env | undefined
+
+/**
+ * The environment, validated once.
+ * @throws Error that lists every variable that is wrong, so that one start shows all of them.
+ */
+export function env(): Env {
+  if (!parsed) {
+    const result = schema.safeParse(process.env)
+    if (!result.success) {
+      const lines = result.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
+      throw new Error(`The environment is not usable:\n${lines.join('\n')}`)
+    }
+    parsed = result.data
+  }
+  return parsed
+}
+
+/** Reads the environment again at the next use; for tests that change it. */
+export function forgetEnv(): void {
+  parsed = undefined
+}

@@ -1,0 +1,95 @@
+import { Ban, CircleAlert, CircleCheck, CircleDashed, CircleX, Clock3, Eye, type LucideIcon, Trash2 } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { cx } from '@/libs/ui/cx'
+import { t } from '@/libs/ui/messages'
+
+export type Tone = 'neutral' | 'accent' | 'success' | 'warning' | 'danger' | 'info'
+
+export const toneClass: Record<Tone, string> = {
+  neutral: 'bg-hover text-mute',
+  accent: 'bg-accent-soft text-accent-text',
+  success: 'bg-success-soft text-success-text',
+  warning: 'bg-warning-soft text-warning-text',
+  danger: 'bg-danger-soft text-danger-text',
+  info: 'bg-info-soft text-info-text',
+}
+
+/**
+ * A small label. Colour never says it alone: the words do.
+ * @example <Badge tone="accent">Premium</Badge>
+ */
+export function Badge({
+  tone = 'neutral',
+  icon,
+  className,
+  children,
+}: {
+  tone?: Tone
+  icon?: ReactNode
+  className?: string
+  children: ReactNode
+}) {
+  return (
+    <span
+      className={cx(
+        'inline-flex h-5.5 items-center gap-1 whitespace-nowrap rounded-full px-2 font-medium text-xs',
+        "[&_svg:not([class*='size-'])]:size-3.5",
+        toneClass[tone],
+        className,
+      )}
+    >
+      {icon}
+      {children}
+    </span>
+  )
+}
+
+const statuses = {
+  active: ['success', CircleCheck],
+  pending: ['info', Clock3],
+  past_due: ['warning', CircleAlert],
+  read_only: ['warning', Eye],
+  suspended: ['danger', Ban],
+  deleted: ['neutral', Trash2],
+  disabled: ['neutral', CircleDashed],
+  revoked: ['danger', CircleX],
+  expired: ['neutral', Clock3],
+  verified: ['success', CircleCheck],
+  success: ['success', CircleCheck],
+  failure: ['danger', CircleX],
+  failed: ['danger', CircleX],
+  denied: ['warning', Ban],
+  healthy: ['success', CircleCheck],
+  degraded: ['warning', CircleAlert],
+  down: ['danger', CircleX],
+} as const satisfies Record<string, readonly [Tone, LucideIcon]>
+
+export type Status = keyof typeof statuses
+
+/** Whether a text is a status that StatusPill knows. */
+export function isStatus(value: string): value is Status {
+  return Object.hasOwn(statuses, value)
+}
+
+/**
+ * The state of something (tenant, key, domain, outcome) in words, icon and colour; an unknown one is shown as written.
+ * @example <StatusPill status="suspended" />
+ */
+export function StatusPill({ status, className }: { status: Status | (string & {}); className?: string }) {
+  if (!isStatus(status)) return <Badge className={className}>{status.replaceAll('_', ' ')}</Badge>
+  const [tone, Icon] = statuses[status]
+  return (
+    <Badge tone={tone} icon={<Icon aria-hidden="true" />} className={className}>
+      {t(`ui.status.${status}`)}
+    </Badge>
+  )
+}
+
+/** A plan or tier by name. Any known plan has its colour; others are neutral. */
+export function TierBadge({ name, className }: { name: string; className?: string }) {
+  return (
+    <Badge tone="accent" className={className}>
+      {name}
+    </Badge>
+  )
+}

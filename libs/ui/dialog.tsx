@@ -1,0 +1,91 @@
+'use client'
+
+import { Dialog as Base } from '@base-ui/react/dialog'
+import { X } from 'lucide-react'
+import type { ReactNode, RefObject } from 'react'
+import { IconButton } from '@/libs/ui/button'
+import { cx } from '@/libs/ui/cx'
+import { t } from '@/libs/ui/messages'
+
+/** The dimmed page behind a dialog. */
+export const backdropClass =
+  'fixed inset-0 z-40 min-h-dvh bg-black/35 transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0 dark:bg-black/60'
+
+/** The box of a dialog: centred, at the bottom on a phone. */
+export const dialogBoxClass =
+  'fixed inset-x-0 bottom-0 z-50 mx-auto flex max-h-[min(92dvh,56rem)] w-full flex-col rounded-t-2xl border border-line bg-raised text-ink shadow-dialog outline-none ' +
+  'transition-[opacity,translate,scale] duration-150 data-ending-style:translate-y-4 data-ending-style:opacity-0 data-starting-style:translate-y-4 data-starting-style:opacity-0 ' +
+  'sm:bottom-auto sm:top-[max(2rem,12dvh)] sm:max-h-[80dvh] sm:w-[calc(100vw-3rem)] sm:rounded-xl ' +
+  'sm:data-ending-style:translate-y-0 sm:data-ending-style:scale-[0.98] sm:data-starting-style:translate-y-0 sm:data-starting-style:scale-[0.98]'
+
+const widths = { sm: 'sm:max-w-md', md: 'sm:max-w-lg', lg: 'sm:max-w-2xl', xl: 'sm:max-w-4xl' }
+
+export type DialogProps = {
+  open: boolean
+  onOpenChange: (open: boolean) => void
+  title: ReactNode
+  description?: ReactNode
+  /** Buttons, the main one last. */
+  footer?: ReactNode
+  size?: keyof typeof widths
+  /** False: neither Escape nor a click outside closes it. */
+  dismissible?: boolean
+  /** What gets the focus first; otherwise the first field or button. */
+  initialFocus?: RefObject<HTMLElement | null>
+  children?: ReactNode
+}
+
+/**
+ * A labelled, modal dialog; focus comes back to where it was when it closes.
+ * To submit a form inside by a button in the footer, give the form an id and the button `type="submit" form={id}`.
+ * @example <Dialog open={open} onOpenChange={setOpen} title="New tier" footer={<Button>Save</Button>}>…</Dialog>
+ */
+export function Dialog({
+  open,
+  onOpenChange,
+  title,
+  description,
+  footer,
+  size = 'md',
+  dismissible = true,
+  initialFocus,
+  children,
+}: DialogProps) {
+  return (
+    <Base.Root
+      open={open}
+      onOpenChange={(next, details) => {
+        if (!next && !dismissible && (details.reason === 'escape-key' || details.reason === 'outside-press')) return
+        onOpenChange(next)
+      }}
+      disablePointerDismissal={!dismissible}
+    >
+      <Base.Portal>
+        <Base.Backdrop className={backdropClass} />
+        <Base.Popup initialFocus={initialFocus} className={cx(dialogBoxClass, widths[size])}>
+          <header className="flex items-start gap-4 px-5 pt-4.5 pb-3 sm:px-6">
+            <div className="min-w-0 flex-1">
+              <Base.Title className="font-semibold text-lg tracking-tight">{title}</Base.Title>
+              {description ? (
+                <Base.Description className="mt-1 text-mute text-sm">{description}</Base.Description>
+              ) : null}
+            </div>
+            {dismissible ? (
+              <Base.Close
+                render={<IconButton label={t('ui.close')} icon={<X />} size="sm" className="-mt-0.5 -mr-2 order-last" />}
+              />
+            ) : null}
+          </header>
+          {children ? (
+            <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto px-5 pt-1 pb-5 sm:px-6">{children}</div>
+          ) : null}
+          {footer ? (
+            <footer className="flex flex-col-reverse gap-2 rounded-b-xl border-t bg-sunken px-5 py-3.5 sm:flex-row sm:justify-end sm:px-6">
+              {footer}
+            </footer>
+          ) : null}
+        </Base.Popup>
+      </Base.Portal>
+    </Base.Root>
+  )
+}

@@ -1,0 +1,100 @@
+import apiKeys from '@/messages/en/api-keys.json'
+import auditLogs from '@/messages/en/audit-logs.json'
+import auth from '@/messages/en/auth.json'
+import common from '@/messages/en/common.json'
+import customers from '@/messages/en/customers.json'
+import docs from '@/messages/en/docs.json'
+import errors from '@/messages/en/errors.json'
+import landing from '@/messages/en/landing.json'
+import members from '@/messages/en/members.json'
+import meters from '@/messages/en/meters.json'
+import onboarding from '@/messages/en/onboarding.json'
+import operator from '@/messages/en/operator.json'
+import overview from '@/messages/en/overview.json'
+import portal from '@/messages/en/portal.json'
+import settings from '@/messages/en/settings.json'
+import tenants from '@/messages/en/tenants.json'
+import tiers from '@/messages/en/tiers.json'
+import ui from '@/messages/en/ui.json'
+import usage from '@/messages/en/usage.json'
+
+/** One file of texts per noun; the file's name is the first part of the key. */
+const messages = {
+  'api-keys': apiKeys,
+  'audit-logs': auditLogs,
+  auth,
+  common,
+  customers,
+  docs,
+  errors,
+  landing,
+  members,
+  meters,
+  onboarding,
+  operator,
+  overview,
+  portal,
+  settings,
+  tenants,
+  tiers,
+  ui,
+  usage,
+}
+
+type Leaves<T, Prefix extends string = ''> = {
+  [K in keyof T & string]: T[K] extends string ? `${Prefix}${K}` : Leaves<T[K], `${Prefix}${K}.`>
+}[keyof T & string]
+
+/** Every key that exists in `messages/en/*.json`, such as `customers.empty.title`. */
+export type MessageKey = Leaves<typeof messages>
+
+export type MessageParams = Readonly<Record<string, string | number>>
+
+const numbers = new Intl.NumberFormat('en')
+const plurals = new Intl.PluralRules('en')
+
+function findText(key: string): string {
+  let node: unknown = messages
+  for (const part of key.split('.')) {
+    node = typeof node === 'object' && node !== null ? (node as Record<string, unknown>)[part] : undefined
+  }
+  if (typeof node !== 'string') throw new Error(`No text for the key ${key}`)
+  return node
+}
+
+function choosePlural(options: string, value: number): string {
+  const branches = new Map<string, string>()
+  for (const match of options.matchAll(/(=\d+|zero|one|two|few|many|other)\s*\{([^{}]*)\}/g)) {
+    branches.set(match[1] ?? '', match[2] ?? '')
+  }
+  const branch = branches.get(`=${value}`) ?? branches.get(plurals.select(value)) ?? branches.get('other') ?? ''
+  return branch.replaceAll('#', numbers.format(value))
+}
+
+/**
+ * Fills a text: `{name}` is replaced by the parameter (numbers get thousands separators), and
+ * `{count, plural, =0 {none} one {# row} other {# rows}}` chooses by number. Throws when a parameter is missing.
+ */
+export function formatMessage(text: string, params: MessageParams = {}): string {
+  const read = (name: string): string | number => {
+    const value = params[name]
+    if (value === undefined) throw new Error(`The text “${text}” needs the parameter ${name}`)
+    return value
+  }
+  return text
+    .replaceAll(/\{(\w+),\s*plural,((?:[^{}]|\{[^{}]*\})*)\}/g, (_, name: string, options: string) =>
+      choosePlural(options, Number(read(name))),
+    )
+    .replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+      const value = read(name)
+      return typeof value === 'number' ? numbers.format(value) : value
+    })
+}
+
+/**
+ * The text of a key, filled with its parameters.
+ * @example t('customers.count', { count: 3 })
+ */
+export function t(key: MessageKey, params?: MessageParams): string {
+  return formatMessage(findText(key), params)
+}

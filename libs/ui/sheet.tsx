@@ -1,0 +1,111 @@
+'use client'
+
+import { Dialog as Base } from '@base-ui/react/dialog'
+import { X } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { IconButton } from '@/libs/ui/button'
+import { cx } from '@/libs/ui/cx'
+import { backdropClass } from '@/libs/ui/dialog'
+import { t } from '@/libs/ui/messages'
+
+const panel = 'fixed inset-y-0 z-50 flex h-dvh flex-col bg-raised text-ink shadow-dialog outline-none transition-transform duration-200 ease-out'
+
+/**
+ * A panel from the left, such as the navigation on a phone. `label` names it for screen readers.
+ * @example <Sheet open={open} onOpenChange={setOpen} label="Navigation"><Nav /></Sheet>
+ */
+export function Sheet({
+  open,
+  onOpenChange,
+  label,
+  className,
+  children,
+}: {
+  open: boolean
+  onOpenChange: (open: boolean) => void
+  label: string
+  className?: string
+  children: ReactNode
+}) {
+  return (
+    <Base.Root open={open} onOpenChange={onOpenChange}>
+      <Base.Portal>
+        <Base.Backdrop className={backdropClass} />
+        <Base.Popup
+          aria-label={label}
+          className={cx(
+            panel,
+            'left-0 w-72 max-w-[86vw] border-r data-ending-style:-translate-x-full data-starting-style:-translate-x-full',
+            className,
+          )}
+        >
+          <Base.Close
+            render={
+              <IconButton label={t('ui.close')} icon={<X />} className="absolute top-2.5 right-2.5 z-10 text-inherit" />
+            }
+          />
+          {children}
+        </Base.Popup>
+      </Base.Portal>
+    </Base.Root>
+  )
+}
+
+const widths = { md: 'sm:w-[30rem]', lg: 'sm:w-[42rem]' }
+
+/**
+ * The details of one row, from the right, over the list that stays where it was.
+ * @example <Drawer open={entry !== null} onOpenChange={close} title="customer.updated" description={<Time value={at} />}>…</Drawer>
+ */
+export function Drawer({
+  open,
+  onOpenChange,
+  title,
+  description,
+  actions,
+  footer,
+  size = 'md',
+  children,
+}: {
+  open: boolean
+  onOpenChange: (open: boolean) => void
+  title: ReactNode
+  description?: ReactNode
+  /** Small buttons beside the close button, such as previous and next. */
+  actions?: ReactNode
+  footer?: ReactNode
+  size?: keyof typeof widths
+  children: ReactNode
+}) {
+  return (
+    <Base.Root open={open} onOpenChange={onOpenChange}>
+      <Base.Portal>
+        <Base.Backdrop className={backdropClass} />
+        <Base.Popup
+          className={cx(
+            panel,
+            'right-0 w-full border-l data-ending-style:translate-x-full data-starting-style:translate-x-full',
+            widths[size],
+          )}
+        >
+          <header className="flex items-start gap-3 border-b px-5 py-4">
+            <div className="min-w-0 flex-1">
+              <Base.Title className="break-words font-semibold text-lg tracking-tight">{title}</Base.Title>
+              {description ? (
+                <Base.Description render={<div />} className="mt-0.5 text-mute text-sm">
+                  {description}
+                </Base.Description>
+              ) : null}
+            </div>
+            <div className="-mr-1.5 flex items-center gap-1">
+              {actions}
+              <Base.Close render={<IconButton label={t('ui.close')} icon={<X />} size="sm" />} />
+            </div>
+          </header>
+          <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto px-5 py-5">{children}</div>
+          {footer ? <footer className="flex justify-end gap-2 border-t bg-sunken px-5 py-3.5">{footer}</footer> : null}
+        </Base.Popup>
+      </Base.Portal>
+    </Base.Root>
+  )
+}
