@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process'
+import { inRepository } from './repository'
+import { StackError } from './stack-error'
+
+/** Environment that keeps the Supabase CLI quiet: no telemetry, no questions, no coloured output. */
+const CLI_ENVIRONMENT = { SUPABASE_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', NO_COLOR: '1', CI: '1' }
+
+/**
+ * Applies the pending files of supabase/migrations with the Supabase CLI as the login of `ownerUrl`, each file in one
+ * transaction. Returns the names of the files applied, oldest first; throws StackError with the CLI's words on failure.
+ */
+export async function applyMigrations(ownerUrl: string): Promise<string[]> {
+  const { code, output } = await runSupabaseCli(['migration', 'up', `--remote=${ownerUrl}`, '--yes', '--agent', 'no'])
+  if (code !== 0) {
+    throw new StackError(
+      `A migration failed:\n${tidy(output)}`,
+      'Correct the file named above (a failed file leaves nothing behind) and start again.',
+    )
+  }
+  return [...output.matchAll(/Applying migration (\S+?\.sql)/g)].map((match) => match[1] ?? '')
+}
+
+/** Runs the Supabase CLI of node_modules in the checkout; `output` is what it wrote to both streams. */
+export function runSupabaseCli(args: string[]): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [inRepository('node_modules', 'supabase', 'dist', 'supabase.js'), ...args], {
+      cwd: inRepository(),
+      env: { ...process.env, ...CLI_ENVIRONMENT },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      output += chunk
+    })
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, output }))
+  })
+}
+
+function tidy(output: string): string {
+  return output
+    .split('\n')
+    .filter((line) => !/without TLS|^[│\s]*$|Confirmed by --yes|^Target:/.test(line))
+    .join('\n')
+}

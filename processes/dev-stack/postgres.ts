@@ -1,0 +1,245 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { findPostgresBinaries } from './postgres-binaries'
+import { stopLeftoverPostmaster } from './postgres-leftover'
+import { StackError } from './stack-error'
+import { findUnprivilegedUser, type SystemUser } from './unprivileged-user'
+
+/** Superuser of an embedded cluster; it sets up roles and databases and is never handed to the product. */
+export const SUPERUSER = 'postgres'
+
+export type PostgresOptions = {
+  /** Directory of the cluster; made when missing. The unprivileged user must be able to reach it. */
+  directory: string
+  port: number
+  superuser_password: string
+  log_file: string
+  /** Server settings on top of the defaults below, e.g. `{ shared_buffers: '64MB' }`. */
+  settings?: Record<string, string>
+}
+
+/** A running embedded cluster. `start` after `kill` or `stop` brings the same cluster up again on the same port. */
+export type EmbeddedPostgres = {
+  port: number
+  /** Process id of the postmaster. */
+  pid: () => number
+  /** Connection string of the superuser for `database`. */
+  superuserUrl: (database?: string) => string
+  start: () => Promise<void>
+  /** Fast shutdown: sessions are ended, everything committed is on disk. Waits until the postmaster has gone. */
+  stop: () => Promise<void>
+  /** SIGKILL to the postmaster, as a power cut would have it. Waits until it has gone. */
+  kill: () => Promise<void>
+  /** Called with the exit code when the postmaster ends without `stop` or `kill`. */
+  onUnexpectedExit: (listener: (code: number | null) => void) => void
+}
+
+const DEFAULT_SETTINGS: Record<string, string> = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: '200',
+  shared_buffers: '256MB',
+  wal_level: 'logical',
+  max_wal_size: '4GB',
+  checkpoint_timeout: '15min',
+  synchronous_commit: 'on',
+  fsync: 'on',
+  full_page_writes: 'on',
+  jit: 'off',
+  password_encryption: 'scram-sha-256',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+  log_line_prefix: '%m [%p] %q%u@%d ',
+  ...(process.platform === 'linux' ? { recovery_init_sync_method: 'syncfs' } : {}),
+}
+
+const START_ATTEMPTS = 20
+
+/** Makes the cluster when it is not there (or was left half made) and starts it. Throws StackError when it cannot. */
+export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
+  const user = findUnprivilegedUser()
+  prepareDirectory(options.directory, user)
+  const binaries = findPostgresBinaries(user, join(options.directory, '..'))
+  await stopLeftoverPostmaster(dataDirectory(options))
+  await initialiseCluster(options, binaries, user)
+
+  let postmaster: ChildProcess | undefined
+  let expected = false
+  let listener: (code: number | null) => void = () => {}
+
+  async function start(): Promise<void> {
+    expected = false
+    postmaster = await startPostmaster(options, binaries, user)
+    postmaster.once('exit', (code) => {
+      if (!expected) listener(code)
+    })
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    expected = true
+    if (!postmaster || postmaster.exitCode !== null || postmaster.signalCode !== null) return
+    const gone = new Promise((resolve) => postmaster?.once('exit', resolve))
+    postmaster.kill(signal)
+    await gone
+  }
+
+  await start()
+  return {
+    port: options.port,
+    pid: () => postmaster?.pid ?? 0,
+    superuserUrl: (database = 'postgres') =>
+      connectionUrl(SUPERUSER, options.superuser_password, options.port, database),
+    start,
+    stop: () => end('SIGINT'),
+    kill: () => end('SIGKILL'),
+    onUnexpectedExit: (next) => {
+      listener = next
+    },
+  }
+}
+
+/** Connection string for a login of the embedded cluster. */
+export function connectionUrl(user: string, password: string, port: number, database: string): string {
+  return `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
+}
+
+function dataDirectory(options: PostgresOptions): string {
+  return join(options.directory, 'data')
+}
+
+function prepareDirectory(directory: string, user: SystemUser | null): void {
+  mkdirSync(directory, { recursive: true })
+  if (user) chownSync(directory, user.uid, user.gid)
+  chmodSync(directory, 0o700)
+}
+
+/** `initdb`, once: a marker beside the data says that it came to its end, without it the remains are thrown away. */
+async function initialiseCluster(options: PostgresOptions, binaries: string, user: SystemUser | null): Promise<void> {
+  const marker = join(options.directory, 'initialised')
+  if (existsSync(marker)) return
+  rmSync(dataDirectory(options), { recursive: true, force: true })
+  const passwordFile = join(options.directory, 'initdb-password')
+  writeFileSync(passwordFile, options.superuser_password, { mode: 0o600 })
+  if (user) chownSync(passwordFile, user.uid, user.gid)
+  const log = openSync(options.log_file, 'a')
+  try {
+    const initdb = spawn(
+      join(binaries, 'initdb'),
+      [
+        `--pgdata=${dataDirectory(options)}`,
+        `--username=${SUPERUSER}`,
+        `--pwfile=${passwordFile}`,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale=C',
+        '--lc-messages=C',
+      ],
+      { ...runAs(user, options.directory), stdio: ['ignore', log, log] },
+    )
+    const code = await exitOf(initdb)
+    if (code !== 0) throw failedToStart('Postgres could not make its data directory', options.log_file)
+  } finally {
+    closeSync(log)
+    rmSync(passwordFile, { force: true })
+  }
+  writeFileSync(marker, '')
+}
+
+async function startPostmaster(
+  options: PostgresOptions,
+  binaries: string,
+  user: SystemUser | null,
+): Promise<ChildProcess> {
+  const settings = { ...DEFAULT_SETTINGS, ...options.settings, port: String(options.port) }
+  const switches = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  for (let attempt = 1; ; attempt += 1) {
+    const log = openSync(options.log_file, 'a')
+    const postmaster = spawn(join(binaries, 'postgres'), ['-D', dataDirectory(options), ...switches], {
+      ...runAs(user, options.directory),
+      stdio: ['ignore', log, log],
+      detached: true, // a process group of its own: Ctrl-C in the terminal reaches us alone, and we stop it last
+    })
+    closeSync(log)
+    if (await waitUntilReady(postmaster, options)) return postmaster
+    // After a kill the old backends may hold the shared memory for a moment longer.
+    const why = lastLines(options.log_file, 5)
+    if (attempt < START_ATTEMPTS && why.includes('shared memory block')) {
+      await sleep(250)
+      continue
+    }
+    throw failedToStart('Postgres did not start', options.log_file)
+  }
+}
+
+/** True when the server answers a query, false when it exited before. */
+async function waitUntilReady(postmaster: ChildProcess, options: PostgresOptions): Promise<boolean> {
+  let exited = false
+  postmaster.once('error', () => {
+    exited = true
+  })
+  postmaster.once('exit', () => {
+    exited = true
+  })
+  while (!exited) {
+    const client = new pg.Client({
+      connectionString: connectionUrl(SUPERUSER, options.superuser_password, options.port, 'postgres'),
+      connectionTimeoutMillis: 2_000,
+    })
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      return true
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      if (code === '28P01') {
+        postmaster.kill('SIGINT')
+        throw new StackError(
+          'The password kept for the embedded Postgres does not fit its data directory.',
+          'Run npm run reset to start afresh, or restore secrets.json beside the data.',
+        )
+      }
+      await sleep(25)
+    } finally {
+      await client.end().catch(() => {})
+    }
+  }
+  return false
+}
+
+function runAs(user: SystemUser | null, cwd: string) {
+  const env: NodeJS.ProcessEnv = { PATH: process.env.PATH, LC_ALL: 'C', NODE_ENV: process.env.NODE_ENV }
+  return user ? { uid: user.uid, gid: user.gid, cwd, env } : { cwd, env }
+}
+
+function exitOf(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', resolve)
+  })
+}
+
+function failedToStart(sentence: string, logFile: string): StackError {
+  return new StackError(
+    `${sentence}:\n${lastLines(logFile, 8)}`,
+    `The whole log is ${logFile}; npm run doctor looks for causes.`,
+  )
+}
+
+/** The last lines of a log file, for error messages. */
+export function lastLines(file: string, count: number): string {
+  if (!existsSync(file)) return ''
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count).join('\n')
+}

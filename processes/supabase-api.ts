@@ -1,0 +1,34 @@
+// The Supabase Auth API of the embedded stack as a process of its own. Started by the dev stack and by the test harness,
+// which hand it everything by the environment; SIGTERM ends it.
+import { deliverMail } from './dev-stack/mail-file'
+import { startSupabaseApi } from './dev-stack/supabase-api'
+
+function required(name: string): string {
+  const value = process.env[name]
+  if (!value) throw new Error(`${name} is not set; this process is started by npm start.`)
+  return value
+}
+
+const api = await startSupabaseApi({
+  database_url: required('SUPABASE_DATABASE_URL'),
+  port: Number(required('SUPABASE_PORT')),
+  jwt_secret: required('SUPABASE_JWT_SECRET'),
+  publishable_key: required('SUPABASE_PUBLISHABLE_KEY'),
+  secret_key: required('SUPABASE_SECRET_KEY'),
+  site_url: required('AUTH_SITE_URL'),
+  redirect_urls: (process.env.AUTH_REDIRECT_URLS ?? '').split(',').filter(Boolean),
+  confirm_email: process.env.SUPABASE_CONFIRM_EMAIL === 'true',
+  sendMail: (mail) =>
+    deliverMail(
+      mail,
+      process.env.MAIL_FROM ?? 'Holdfast <no-reply@holdfast.test>',
+      required('MAIL_DIR'),
+      process.env.SMTP_URL,
+    ),
+})
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    api.stop().finally(() => process.exit(0))
+  })
+}
