@@ -33,7 +33,17 @@ const writing = (...nouns: Noun[]): Permission[] =>
   nouns.flatMap((noun): Permission[] => [`${noun}:read`, `${noun}:write`])
 
 const everyday: Permission[] = [
-  ...reading('tenants', 'members', 'meters', 'tiers', 'connector-events', 'analytics-events', 'branding', 'onboarding', 'usage'),
+  ...reading(
+    'tenants',
+    'members',
+    'meters',
+    'tiers',
+    'connector-events',
+    'analytics-events',
+    'branding',
+    'onboarding',
+    'usage',
+  ),
   ...writing('customers'),
 ]
 const administration: Permission[] = [
@@ -66,7 +76,8 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
 
 /** Permissions an API key may be given: what an owner holds, people and the tenant itself excepted. */
 export const KEY_PERMISSIONS: readonly Permission[] = administration.filter(
-  (permission) => !permission.startsWith('tenants:w') && !permission.startsWith('members:w') && !permission.startsWith('api-keys:w'),
+  (permission) =>
+    !permission.startsWith('tenants:w') && !permission.startsWith('members:w') && !permission.startsWith('api-keys:w'),
 )
 
 /** The effective right of a key: what it was granted, as far as its creator's present role still reaches. */

@@ -16,7 +16,21 @@ export function isRetryable(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
-const UNAVAILABLE = new Set(['40001', '40P01', '53300', '53200', '53100', '55P03', '57014', '57P01', '57P02', '57P03', '58030', '25P03', STALE_ROUTING])
+const UNAVAILABLE = new Set([
+  '40001',
+  '40P01',
+  '53300',
+  '53200',
+  '53100',
+  '55P03',
+  '57014',
+  '57P01',
+  '57P02',
+  '57P03',
+  '58030',
+  '25P03',
+  STALE_ROUTING,
+])
 const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
 
 /**
@@ -26,22 +40,47 @@ const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EN
 export function mapDatabaseError(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null
   const { code = '', message } = error as DatabaseError
-  if (UNAVAILABLE.has(code) || NETWORK.has(code) || code.startsWith('08') || /timeout exceeded when trying to connect|Connection terminated/.test(message)) {
-    return new AppError('unavailable', 'The service is busy or restarting. Try again in a moment.', { retry_after: 1 }, error)
+  if (
+    UNAVAILABLE.has(code) ||
+    NETWORK.has(code) ||
+    code.startsWith('08') ||
+    /timeout exceeded when trying to connect|Connection terminated/.test(message)
+  ) {
+    return new AppError(
+      'unavailable',
+      'The service is busy or restarting. Try again in a moment.',
+      { retry_after: 1 },
+      error,
+    )
   }
   switch (code) {
     case 'TM002':
-      return new AppError('tenant_suspended', 'This tenant is suspended. Ask the platform operator to activate it.', {}, error)
+      return new AppError(
+        'tenant_suspended',
+        'This tenant is suspended. Ask the platform operator to activate it.',
+        {},
+        error,
+      )
     case 'TM003':
     case 'TM004':
     case 'TM005':
       return notFound()
     case 'TM006':
-      return new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.', {}, error)
+      return new AppError(
+        'idempotency_mismatch',
+        'This Idempotency-Key was used before with another request.',
+        {},
+        error,
+      )
     case 'TM007':
       return new AppError('plan_limit_reached', 'You own as many tenants as one user may.', {}, error)
     case 'TM008':
-      return new AppError('invalid_input', 'This slug is reserved.', { errors: [{ pointer: '/slug', detail: 'is reserved' }] }, error)
+      return new AppError(
+        'invalid_input',
+        'This slug is reserved.',
+        { errors: [{ pointer: '/slug', detail: 'is reserved' }] },
+        error,
+      )
     case 'TM009':
       return new AppError('unavailable', 'No database takes new tenants at the moment.', { retry_after: 60 }, error)
     case '23505':

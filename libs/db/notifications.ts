@@ -44,11 +44,17 @@ export async function stopNotifications(): Promise<void> {
   const closing = client
   client = undefined
   listeners.clear()
-  await closing?.end().catch((error: Error) => log.debug({ error: error.message }, 'notification connection closed uncleanly'))
+  await closing
+    ?.end()
+    .catch((error: Error) => log.debug({ error: error.message }, 'notification connection closed uncleanly'))
 }
 
 async function connect(): Promise<void> {
-  const next = new pg.Client({ connectionString: env().DATABASE_URL, application_name: 'holdfast notifications', keepAlive: true })
+  const next = new pg.Client({
+    connectionString: env().DATABASE_URL,
+    application_name: 'holdfast notifications',
+    keepAlive: true,
+  })
   client = next
   next.on('error', (error) => lost(next, error))
   next.on('end', () => lost(next, new Error('connection ended')))

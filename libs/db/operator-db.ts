@@ -25,7 +25,10 @@ export function operatorDb(): Kysely<DB> {
 }
 
 /** Runs one parameterised statement on the registry and gives its rows. */
-export async function operatorQuery<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+export async function operatorQuery<Row extends pg.QueryResultRow>(
+  text: string,
+  values: unknown[] = [],
+): Promise<Row[]> {
   const result = await current().query<Row>(text, values)
   return result.rows
 }

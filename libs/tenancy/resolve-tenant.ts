@@ -36,7 +36,11 @@ async function load(name: TenantName): Promise<TenantRouting | null> {
   const { rows } = await serverPool().query<TenantRouting>({
     name: 'route_tenant',
     text: 'select id, slug, name, status, plan_id, time_zone, epoch, database_id from app.route_tenant($1, $2, $3)',
-    values: ['id' in name ? name.id : null, 'slug' in name ? name.slug : null, 'hostname' in name ? name.hostname : null],
+    values: [
+      'id' in name ? name.id : null,
+      'slug' in name ? name.slug : null,
+      'hostname' in name ? name.hostname : null,
+    ],
   })
   return rows[0] ?? null
 }
@@ -73,7 +77,10 @@ export function peekTenantRouting(name: TenantName): TenantRouting | null | unde
 export function forgetTenantRouting(id?: string): void {
   generation += 1
   flights.clear()
-  if (id === undefined) return cache.clear()
+  if (id === undefined) {
+    cache.clear()
+    return
+  }
   for (const [key, entry] of cache.entries()) {
     if (entry.routing === null || entry.routing.id === id) cache.delete(key)
   }
@@ -84,6 +91,7 @@ function listen(): void {
   listening = true
   onNotification('registry', (message) => {
     if (message === null) return forgetTenantRouting()
-    if (message.table === 'tenants' || message.table === 'placements' || message.table === 'domains') forgetTenantRouting(message.tenant_id)
+    if (message.table === 'tenants' || message.table === 'placements' || message.table === 'domains')
+      forgetTenantRouting(message.tenant_id)
   })
 }

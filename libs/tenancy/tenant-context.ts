@@ -40,7 +40,8 @@ export function findContext(): TenantContext | null {
 /** The context of the running code. @throws Error outside of one: a service was called without a tenant. */
 export function currentContext(): TenantContext {
   const context = storage.getStore()
-  if (!context) throw new Error('No tenant context: call this within withTenantAuth, runInTenant or after setTenantContext.')
+  if (!context)
+    throw new Error('No tenant context: call this within withTenantAuth, runInTenant or after setTenantContext.')
   if (context.finished) throw new Error('This tenant context has ended with its transaction.')
   return context
 }
@@ -81,7 +82,8 @@ export async function runInTenant<T>(
 ): Promise<T> {
   const outer = findContext()
   const tenantId = typeof tenant === 'string' ? tenant : tenant.id
-  if (outer && outer.tenantId !== tenantId) throw new Error('One transaction, one tenant: this context belongs to another.')
+  if (outer && outer.tenantId !== tenantId)
+    throw new Error('One transaction, one tenant: this context belongs to another.')
   if (outer?.client && !outer.finished) return work(outer)
   const routing = await routingOf(tenant)
   try {
@@ -93,7 +95,11 @@ export async function runInTenant<T>(
   }
 }
 
-async function transact<T>(routing: TenantRouting, actor: Actor, work: (context: TenantContext) => Promise<T>): Promise<T> {
+async function transact<T>(
+  routing: TenantRouting,
+  actor: Actor,
+  work: (context: TenantContext) => Promise<T>,
+): Promise<T> {
   const client = await serverPool().connect()
   const context: TenantContext = { tenantId: routing.id, actor, client, finished: false }
   let broken: Error | undefined

@@ -1,0 +1,24 @@
+import { newId } from '@/libs/ids'
+import { problemResponse } from './problem'
+
+type Options = { status?: number; headers?: Record<string, string> }
+
+function json(data: unknown, status: number, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(data), { status, headers: { 'content-type': 'application/json', ...headers } })
+}
+
+/** Answers of handlers. Data goes out as it is: an object for one thing, `{data, next_cursor}` for a list. */
+export const ApiResponse = Object.freeze({
+  /** 200 with `data` as JSON. */
+  success: (data: unknown, { status = 200, headers }: Options = {}): Response => json(data, status, headers),
+  /** 201 with the created thing. */
+  created: (data: unknown, location?: string): Response => json(data, 201, location ? { location } : {}),
+  /** 202: accepted, a job does the rest. */
+  accepted: (data: unknown): Response => json(data, 202),
+  /** 200 with one page of a list; `nextCursor` null on the last. */
+  page: (data: readonly unknown[], nextCursor: string | null): Response => json({ data, next_cursor: nextCursor }, 200),
+  /** 204 without a body. */
+  noContent: (): Response => new Response(null, { status: 204 }),
+  /** The problem document of an error. */
+  problem: (error: unknown, requestId: string = newId()): Response => problemResponse(error, requestId),
+})

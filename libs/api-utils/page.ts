@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { AppError } from '@/libs/errors'
+
+/** Query of every list: `cursor` from the page before, `limit` 1 to 200, default 50. */
+export const pageQuery = z.strictObject({
+  cursor: z.string().max(1_000).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+})
+
+export type PageQuery = z.infer<typeof pageQuery>
+export type Page<Row> = { data: Row[]; next_cursor: string | null }
+
+/** A position in a list as an opaque text: the sort values of the last row shown. */
+export function encodeCursor(values: readonly string[]): string {
+  return Buffer.from(JSON.stringify(values)).toString('base64url')
+}
+
+/** The sort values of a cursor of `length` parts. @throws AppError bad_request when it is not one of ours. */
+export function decodeCursor(cursor: string, length: number): string[] {
+  try {
+    const values: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    if (
+      Array.isArray(values) &&
+      values.length === length &&
+      values.every((value) => typeof value === 'string' && !value.includes('\0'))
+    )
+      return values
+  } catch {
+    // Falls through to the same answer as any other text that is not a cursor.
+  }
+  throw new AppError('bad_request', 'This cursor is not one we gave out.')
+}
+
+/** One page of `limit + 1` fetched rows: the extra row only tells that there is a next page. */
+export function cutPage<Row>(rows: Row[], limit: number, toCursor: (row: Row) => readonly string[]): Page<Row> {
+  const data = rows.slice(0, limit)
+  const last = data.at(-1)
+  return { data, next_cursor: rows.length > limit && last ? encodeCursor(toCursor(last)) : null }
+}

@@ -1,0 +1,187 @@
+import { promisify } from 'node:util'
+import { gunzip as gunzipCallback } from 'node:zlib'
+import type { z } from 'zod'
+import { AppError, type InputError } from '@/libs/errors'
+
+const gunzip = promisify(gunzipCallback)
+const MIB = 1_048_576
+const MAX_DEPTH = 32
+
+/**
+ * The body of a request as text: size is checked before parsing, gzip is unpacked up to the same size.
+ * @throws AppError payload_too_large, unsupported_media_type, bad_request.
+ */
+export async function readBody(request: Request, maxBytes = MIB): Promise<string> {
+  const type = request.headers.get('content-type') ?? ''
+  if (type && !/^application\/(?:[a-z.+-]*\+)?json(?:\s*;|$)/i.test(type.trim())) {
+    throw new AppError('unsupported_media_type', 'Send JSON with Content-Type: application/json.')
+  }
+  const encoding = request.headers.get('content-encoding')?.trim().toLowerCase() ?? 'identity'
+  if (encoding !== 'identity' && encoding !== 'gzip') {
+    throw new AppError('unsupported_media_type', 'Only gzip is understood as Content-Encoding.')
+  }
+  let bytes = await readBytes(request, maxBytes)
+  if (encoding === 'gzip') bytes = await unpack(bytes, maxBytes)
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+  } catch {
+    throw new AppError('bad_request', 'The body is not valid UTF-8.')
+  }
+}
+
+function tooLarge(maxBytes: number): AppError {
+  return new AppError('payload_too_large', `The body may be at most ${maxBytes} bytes.`)
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get('content-length') ?? 0)
+  if (declared > maxBytes) throw tooLarge(maxBytes)
+  if (!request.body) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = request.body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    size += value.byteLength
+    if (size > maxBytes) {
+      await reader.cancel()
+      throw tooLarge(maxBytes)
+    }
+    chunks.push(value)
+  }
+  const only = chunks.length === 1 ? chunks[0] : undefined
+  return only ?? Buffer.concat(chunks)
+}
+
+async function unpack(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  try {
+    return await gunzip(bytes, { maxOutputLength: maxBytes })
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes)
+    throw new AppError('bad_request', 'The body is not valid gzip.')
+  }
+}
+
+/**
+ * Parses JSON: nesting is limited to 32 levels, NUL and lone surrogates are refused, camelCase keys are read as
+ * snake_case at the top levels (keys inside `properties`, `metadata` and `config` stay as they are).
+ * @throws AppError bad_request.
+ */
+export function parseJson(text: string): unknown {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new AppError(
+      'bad_request',
+      text.trim() === '' ? 'The body is empty; JSON is expected.' : 'The body is not valid JSON.',
+    )
+  }
+  checkText(text, value)
+  return toSnakeCase(value, 0)
+}
+
+/** Escapes can smuggle in what the raw text does not show; only then is the parsed value walked. */
+function checkText(text: string, value: unknown): void {
+  if (text.includes('\0')) throw new AppError('bad_request', 'NUL characters are not allowed.')
+  if (/\\u(?:0000|d[89a-f])/i.test(text) && hasBadText(value, 0)) {
+    throw new AppError('bad_request', 'NUL characters and lone surrogates are not allowed.')
+  }
+}
+
+const isBadText = (text: string): boolean => text.includes('\0') || !text.isWellFormed()
+
+function hasBadText(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return isBadText(value)
+  if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([key, inner]) => isBadText(key) || hasBadText(inner, depth + 1))
+}
+
+const OPAQUE = new Set([
+  'properties',
+  'metadata',
+  'config',
+  'value',
+  'config_value',
+  'usage_caps',
+  'feature_entitlements',
+])
+const snake = (key: string): string => key.replace(/[a-z0-9][A-Z]/g, (pair) => `${pair[0]}_${pair[1]}`).toLowerCase()
+
+const known = new Map<string, string>()
+
+/** The name a key is read under. Remembered, because a batch repeats the same few keys a thousand times. */
+function readKey(key: string): string {
+  const name = known.get(key)
+  if (name !== undefined) return name
+  const read = /^[a-z][a-z0-9]*(?:[A-Z][a-z0-9]*)+$/.test(key) ? snake(key) : key
+  if (known.size < 1_000 && key.length <= 64) known.set(key, read)
+  return read
+}
+
+function toSnakeCase(value: unknown, depth: number, opaque = false): unknown {
+  if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON may be nested at most ${MAX_DEPTH} levels deep.`)
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) value[index] = toSnakeCase(value[index], depth + 1, opaque)
+    return value
+  }
+  if (typeof value !== 'object' || value === null) return value
+  const object = value as Record<string, unknown>
+  for (const key of Object.keys(object)) {
+    const name = opaque ? key : readKey(key)
+    const inner = toSnakeCase(object[key], depth + 1, opaque || OPAQUE.has(name))
+    if (name === key) {
+      object[key] = inner
+      continue
+    }
+    if (Object.hasOwn(object, name))
+      throw new AppError('bad_request', `${key} and ${name} are the same field; send one of them.`)
+    delete object[key]
+    object[name] = inner
+  }
+  return object
+}
+
+function pointer(path: PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
+/** Checks a value against a schema. @throws AppError invalid_input with one entry for each thing that is wrong. */
+export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const errors = result.error.issues
+    .slice(0, 50)
+    .flatMap((issue): InputError[] =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), detail: 'is not a known field' }))
+        : [{ pointer: pointer(issue.path), detail: issue.message }],
+    )
+  throw new AppError(
+    'invalid_input',
+    errors.length === 1 ? `Check ${errors[0]?.pointer || 'the body'}.` : `Check ${errors.length} fields.`,
+    { errors },
+  )
+}
+
+/** The body of a request, read, parsed and checked. @throws AppError as readBody, parseJson and parseInput say. */
+export async function readJson<S extends z.ZodType>(
+  request: Request,
+  schema: S,
+  { maxBytes = MIB } = {},
+): Promise<z.infer<S>> {
+  return parseInput(schema, parseJson(await readBody(request, maxBytes)))
+}
+
+/** The query of a request, checked; camelCase names are read as snake_case. `tenant` belongs to the wrapper. @throws AppError invalid_input. */
+export function readQuery<S extends z.ZodType>(request: Request, schema: S): z.infer<S> {
+  const values: Record<string, unknown> = {}
+  for (const [name, value] of new URL(request.url).searchParams) {
+    if (name === 'tenant') continue
+    if (value.includes('\0') || !value.isWellFormed())
+      throw new AppError('bad_request', 'NUL characters are not allowed.')
+    values[readKey(name)] = value
+  }
+  return parseInput(schema, values)
+}

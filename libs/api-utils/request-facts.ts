@@ -1,0 +1,33 @@
+import { env } from '@/libs/env'
+import { newId } from '@/libs/ids'
+
+/** What is known of a request besides its content. */
+export type RequestFacts = { requestId: string; ip: string | null; userAgent: string | null }
+
+const REQUEST_ID = /^[\w.-]{8,64}$/
+const ADDRESS = /^[0-9a-f:.]{2,45}$/i
+
+/**
+ * Address of the caller: with TRUSTED_PROXY_HOPS = n the n-th address from the right of X-Forwarded-For; without proxies
+ * the one the server itself noted. Null when it is not an address.
+ */
+export function readIp(headers: Headers): string | null {
+  const chain =
+    headers
+      .get('x-forwarded-for')
+      ?.split(',')
+      .map((part) => part.trim()) ?? []
+  const hops = Math.max(1, env().TRUSTED_PROXY_HOPS)
+  const address = chain.at(-hops)?.replace(/^::ffff:(?=\d+\.)/i, '') ?? ''
+  return ADDRESS.test(address) ? address : null
+}
+
+/** Reads the facts of a request; a usable X-Request-Id is kept, else one is made. */
+export function readFacts(request: Request): RequestFacts {
+  const given = request.headers.get('x-request-id')
+  return {
+    requestId: given && REQUEST_ID.test(given) ? given : newId(),
+    ip: readIp(request.headers),
+    userAgent: request.headers.get('user-agent')?.slice(0, 512) ?? null,
+  }
+}

@@ -1,0 +1,166 @@
+import { recordDenial } from '@/libs/audit/record-denial'
+import { type Caller, readCaller } from '@/libs/auth/credentials'
+import type { Permission } from '@/libs/auth/permissions'
+import { AppError, unauthenticated } from '@/libs/errors'
+import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { type Actor, runInTenant, runWithoutTransaction } from '@/libs/tenancy/tenant-context'
+import { chooseTenant, readTenantSources, type TenantSource } from '@/libs/tenancy/tenant-sources'
+import { type Access, findAccess, isAllowed } from './find-access'
+import { readIdempotencyKey, runOnce } from './idempotency'
+import type { RequestFacts } from './request-facts'
+import {
+  answer,
+  type RequestTrace,
+  type RouteArguments,
+  type RouteHandler,
+  type RouteParams,
+  readParams,
+} from './route-handler'
+import { isSafeMethod, requireSameOrigin } from './same-origin'
+
+export { ApiResponse } from './api-response'
+
+/** What a handler knows of its request. */
+export type TenantRequestContext = {
+  tenantId: string
+  tenant: TenantRouting
+  /** The signed-in user; for an API key its id, with an empty e-mail. */
+  user: { id: string; email: string }
+  actor: Actor
+  role: Access['role']
+  customerId: string | null
+  params: RouteParams
+  requestId: string
+}
+
+export type TenantHandler = (request: Request, context: TenantRequestContext) => Promise<Response>
+
+export type TenantRouteOptions = {
+  /** What the caller must hold (one of them); without it any member or API key of the tenant may enter. */
+  permission?: Permission | readonly Permission[]
+  /** `request` (default): one transaction around the handler. `none`: the handler commits by itself (hot path, streams). */
+  transaction?: 'request' | 'none'
+}
+
+/**
+ * A route of one tenant: proves who calls, finds the one tenant the request is about, checks the permission, and runs
+ * the handler in one transaction of that tenant. Everything wrong is answered as a problem document:
+ * 401 without a valid credential, 404 for a tenant that is not there or not the caller's, 403 `tenant_mismatch` when the
+ * request names two, 403 `forbidden` without the permission, 423 while the tenant is suspended.
+ */
+export function withTenantAuth(handler: TenantHandler, options: TenantRouteOptions = {}): RouteHandler {
+  const { permission, transaction = 'request' } = options
+  return (request, route) =>
+    answer(request, async (facts, trace) => {
+      const caller = await readCaller(request, { cached: transaction === 'none' })
+      if (!caller) throw unauthenticated()
+      if (caller.kind === 'user' && caller.by === 'cookie') requireSameOrigin(request)
+      const sources = readTenantSources(request, caller)
+      const tenant = await agree(request, sources, caller, facts)
+      const access = await findAccess(caller, tenant, facts, sources[0]?.source === 'host')
+      note(trace, tenant, access.actor)
+      if (!isAllowed(access, permission)) {
+        await recordDenial(tenant, access.actor, 'access.denied', {
+          method: request.method,
+          path: new URL(request.url).pathname,
+        })
+        throw new AppError('forbidden', 'You may not do this in this tenant.', {
+          extra: { required_permission: permission },
+        })
+      }
+      const context = await toContext(tenant, access, facts, route)
+      return run(request, context, handler, transaction)
+    })
+}
+
+async function run(
+  request: Request,
+  context: TenantRequestContext,
+  handler: TenantHandler,
+  transaction: 'request' | 'none',
+): Promise<Response> {
+  const { tenant, actor } = context
+  if (transaction === 'none') return runWithoutTransaction(tenant.id, actor, () => handler(request, context))
+  requireWritable(tenant, request.method)
+  const key = isSafeMethod(request.method) ? null : readIdempotencyKey(request)
+  return runInTenant(tenant, actor, () =>
+    key ? runOnce(request, key, () => handler(request, context)) : handler(request, context),
+  )
+}
+
+function requireWritable(tenant: TenantRouting, method: string): void {
+  if (tenant.status === 'read_only' && !isSafeMethod(method)) {
+    throw new AppError('tenant_read_only', 'This tenant is read-only at the moment.')
+  }
+}
+
+async function toContext(
+  tenant: TenantRouting,
+  { user, role, customerId, actor }: Access,
+  facts: RequestFacts,
+  route: RouteArguments | undefined,
+): Promise<TenantRequestContext> {
+  const params = await readParams(route)
+  return { tenantId: tenant.id, tenant, user, actor, role, customerId, params, requestId: facts.requestId }
+}
+
+function note(trace: RequestTrace, tenant: TenantRouting, actor: Actor): void {
+  trace.tenant = tenant.id
+  trace.actor = `${actor.kind}:${actor.id}`
+}
+
+/** The tenant all sources agree on; a key that is used against another tenant is noted in its own tenant's audit log. */
+async function agree(
+  request: Request,
+  sources: TenantSource[],
+  caller: Caller,
+  facts: RequestFacts,
+): Promise<TenantRouting> {
+  try {
+    return await chooseTenant(sources)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'tenant_mismatch' && caller.kind === 'api_key') {
+      const { key } = caller
+      const actor: Actor = {
+        id: key.id,
+        kind: 'api_key',
+        permissions: [],
+        label: key.name,
+        request_id: facts.requestId,
+        ...(facts.ip ? { ip: facts.ip } : {}),
+      }
+      await recordDenial(key.tenant_id, actor, 'access.mismatch', {
+        path: new URL(request.url).pathname,
+        sources: sources.filter(({ source }) => source !== 'api_key').map(({ source, value }) => ({ source, value })),
+      })
+    }
+    throw error
+  }
+}
+
+export type PublicTenantContext = Pick<TenantRequestContext, 'tenantId' | 'tenant' | 'params' | 'requestId' | 'actor'>
+
+/**
+ * A route of one tenant that needs no sign-in: the tenant is found as in withTenantAuth, the handler runs as a visitor
+ * who holds no permission at all, so that row security shows only what everybody may see.
+ */
+export function withTenantContext(
+  handler: (request: Request, context: PublicTenantContext) => Promise<Response>,
+): RouteHandler {
+  return (request, route) =>
+    answer(request, async (facts, trace) => {
+      const tenant = await chooseTenant(readTenantSources(request, null))
+      const actor: Actor = {
+        id: 'visitor',
+        kind: 'customer',
+        permissions: [],
+        request_id: facts.requestId,
+        ...(facts.ip ? { ip: facts.ip } : {}),
+      }
+      note(trace, tenant, actor)
+      requireWritable(tenant, request.method)
+      const params = await readParams(route)
+      const context = { tenantId: tenant.id, tenant, params, requestId: facts.requestId, actor }
+      return runInTenant(tenant, actor, () => handler(request, context))
+    })
+}

@@ -1,0 +1,38 @@
+import { readCaller } from '@/libs/auth/credentials'
+import { unauthenticated } from '@/libs/errors'
+import type { Actor } from '@/libs/tenancy/tenant-context'
+import { answer, type RouteHandler, type RouteParams, readParams } from './route-handler'
+import { requireSameOrigin } from './same-origin'
+
+export type UserRequestContext = {
+  user: { id: string; email: string }
+  actor: Actor
+  params: RouteParams
+  requestId: string
+}
+
+/**
+ * A route of a signed-in user that is about no tenant (who am I, create a tenant). API keys belong to a tenant and are
+ * refused like any other credential that is not a user's. @throws AppError unauthenticated.
+ */
+export function withUserAuth(
+  handler: (request: Request, context: UserRequestContext) => Promise<Response>,
+): RouteHandler {
+  return (request, route) =>
+    answer(request, async (facts, trace) => {
+      const caller = await readCaller(request, { cached: false })
+      if (caller?.kind !== 'user') throw unauthenticated()
+      if (caller.by === 'cookie') requireSameOrigin(request)
+      trace.actor = `user:${caller.user.id}`
+      const actor: Actor = {
+        id: caller.user.id,
+        kind: 'user',
+        permissions: [],
+        label: caller.user.email,
+        request_id: facts.requestId,
+        ...(facts.ip ? { ip: facts.ip } : {}),
+        ...(facts.userAgent ? { user_agent: facts.userAgent } : {}),
+      }
+      return handler(request, { user: caller.user, actor, params: await readParams(route), requestId: facts.requestId })
+    })
+}

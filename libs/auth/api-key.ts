@@ -1,0 +1,136 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { LRUCache } from 'lru-cache'
+import { isListening, onNotification } from '@/libs/db/notifications'
+import { serverPool } from '@/libs/db/pools'
+import { log } from '@/libs/log'
+
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const BODY_LENGTH = 43
+const KEY = /^hf_(live|test)_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/
+
+export type KeyMode = 'live' | 'test'
+
+/** A key as the database knows it. `creator_role` null: who made it is no member any more, and the key is dead. */
+export type ApiKey = {
+  tenant_id: string
+  id: string
+  name: string
+  permissions: string[]
+  creator_role: string | null
+  expires_at: Date | null
+  revoked_at: Date | null
+}
+
+function checksum(text: string): string {
+  let value = crc32(text)
+  let digits = ''
+  for (let index = 0; index < 6; index += 1) {
+    digits = (ALPHABET[value % 62] ?? '0') + digits
+    value = Math.floor(value / 62)
+  }
+  return digits
+}
+
+/** A new API key: `hf_live_` or `hf_test_`, 43 base62 characters (256 bits), 6 of checksum. Shown once, never stored. */
+export function createKey(mode: KeyMode): string {
+  let body = ''
+  while (body.length < BODY_LENGTH) {
+    // 248 is the largest multiple of 62 below 256: bytes above it would favour some characters.
+    for (const byte of randomBytes(64)) if (byte < 248 && body.length < BODY_LENGTH) body += ALPHABET[byte % 62]
+  }
+  const start = `hf_${mode}_${body}`
+  return start + checksum(start)
+}
+
+/** Whether a text has the form and checksum of a key; a mistyped key is refused without asking the database. */
+export function isKey(text: string): boolean {
+  return KEY.test(text) && checksum(text.slice(0, -6)) === text.slice(-6)
+}
+
+/** SHA-256 of a key, the form in which it is stored and looked up. */
+export function hashKey(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}
+
+const cache = new LRUCache<string, { key: ApiKey | null }>({ max: 50_000 })
+const flights = new Map<string, Promise<ApiKey | null>>()
+let generation = 0
+let listening = false
+
+function listen(): void {
+  if (listening) return
+  listening = true
+  onNotification('registry', (message) => {
+    if (message === null) return forgetApiKeys()
+    if (message.table === 'api_keys' || message.table === 'memberships') forgetApiKeys(message.tenant_id)
+  })
+}
+
+/** Drops remembered keys of a tenant (or all): after a revocation or a change of its creator's role. */
+export function forgetApiKeys(tenantId?: string): void {
+  generation += 1
+  flights.clear()
+  if (tenantId === undefined) {
+    cache.clear()
+    return
+  }
+  for (const [hash, entry] of cache.entries()) if (entry.key?.tenant_id === tenantId) cache.delete(hash)
+}
+
+async function load(hash: Buffer): Promise<ApiKey | null> {
+  const { rows } = await serverPool().query<ApiKey>({
+    name: 'find_api_key',
+    text: 'select tenant_id, id, name, permissions, creator_role, expires_at, revoked_at from app.find_api_key($1)',
+    values: [hash],
+  })
+  return rows[0] ?? null
+}
+
+/** Whether a key may be used at this moment: not revoked, not expired, its creator still a member. */
+export function isUsable(key: ApiKey, now: number = Date.now()): boolean {
+  return (
+    key.revoked_at === null && key.creator_role !== null && (key.expires_at === null || key.expires_at.getTime() > now)
+  )
+}
+
+/**
+ * The usable key with this text, or null. With `cached` an answer may be up to five seconds old, but a revocation is
+ * heard of by notification within milliseconds; without it the database is asked.
+ */
+export async function findApiKey(text: string, { cached }: { cached: boolean }): Promise<ApiKey | null> {
+  if (!isKey(text)) return null
+  const hash = hashKey(text)
+  const key = cached ? await findCached(hash) : await load(hash)
+  if (!key || !isUsable(key)) return null
+  touch(key)
+  return key
+}
+
+function findCached(hash: Buffer): Promise<ApiKey | null> {
+  listen()
+  const name = hash.toString('base64')
+  const hit = cache.get(name)
+  if (hit) return Promise.resolve(hit.key)
+  const flying = flights.get(name)
+  if (flying) return flying
+  const started = generation
+  const flight = load(hash)
+    .then((key) => {
+      if (started === generation) cache.set(name, { key }, { ttl: isListening() ? 5_000 : 500 })
+      return key
+    })
+    .finally(() => flights.delete(name))
+  flights.set(name, flight)
+  return flight
+}
+
+const touched = new LRUCache<string, true>({ max: 50_000, ttl: 60_000 })
+
+function touch(key: ApiKey): void {
+  if (touched.has(key.id)) return
+  touched.set(key.id, true)
+  serverPool()
+    .query('select app.touch_api_key($1, $2)', [key.tenant_id, key.id])
+    .catch((error: Error) => log.warn({ error: error.message, key_id: key.id }, 'last use of a key not noted'))
+}

@@ -1,0 +1,84 @@
+import type { Caller } from '@/libs/auth/credentials'
+import { env } from '@/libs/env'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
+import { PATH_TENANT_HEADER, readHost } from './host'
+import { findTenantRouting, peekTenantRouting, type TenantName, type TenantRouting } from './resolve-tenant'
+
+export type SourceKind = 'host' | 'header' | 'path' | 'query' | 'jwt' | 'api_key'
+
+/** One place of a request that names a tenant. */
+export type TenantSource = { source: SourceKind; value: string; name: TenantName }
+
+const SLUG_HEADER = 'x-tenant-slug'
+
+/** Headers in which a caller may name a tenant. */
+export function tenantHeaders(): string[] {
+  return [...new Set([env().TENANT_HEADER_NAME, 'x-tenant-id', SLUG_HEADER])]
+}
+
+function byIdOrSlug(value: string): TenantName {
+  return isUuid(value) ? { id: value.toLowerCase() } : { slug: value.toLowerCase() }
+}
+
+/**
+ * Every place of a request that names a tenant, in order of precedence: host, header, path, query, JWT, API key.
+ * @throws AppError not_found for a host that can be nobody's.
+ */
+export function readTenantSources(request: Request, caller: Caller | null): TenantSource[] {
+  const { ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED, TENANT_PARAMETER_ROUTING } = env()
+  const sources: TenantSource[] = []
+  const add = (source: SourceKind, value: string | null | undefined, name: (value: string) => TenantName): void => {
+    const text = value?.trim()
+    if (text && text !== 'current') sources.push({ source, value: text, name: name(text) })
+  }
+  const header = request.headers.get('host')
+  const host = header === null ? { kind: 'root' as const } : readHost(header, ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED)
+  if (host.kind === 'unknown') throw notFound()
+  if (host.kind === 'tenant') sources.push({ source: 'host', value: host.slug, name: { slug: host.slug } })
+  if (host.kind === 'custom') sources.push({ source: 'host', value: host.hostname, name: { hostname: host.hostname } })
+  for (const name of tenantHeaders()) add('header', request.headers.get(name), byIdOrSlug)
+  add('path', request.headers.get(PATH_TENANT_HEADER), byIdOrSlug)
+  if (TENANT_PARAMETER_ROUTING && request.url.includes('tenant=')) {
+    add('query', new URL(request.url).searchParams.get('tenant'), byIdOrSlug)
+  }
+  if (caller?.kind === 'user') add('jwt', caller.tenant, byIdOrSlug)
+  if (caller?.kind === 'api_key')
+    sources.push({ source: 'api_key', value: caller.key.tenant_id, name: { id: caller.key.tenant_id } })
+  return sources
+}
+
+function find(name: TenantName): TenantRouting | null | Promise<TenantRouting | null> {
+  const known = peekTenantRouting(name)
+  return known === undefined ? findTenantRouting(name) : known
+}
+
+/**
+ * The one tenant a request is about. Without any source it is the default tenant, where one is configured.
+ * @throws AppError tenant_mismatch when two sources disagree (whether or not the other tenant exists, so that nothing
+ * is learned), not_found when the only one named is not there, bad_request when none is named.
+ */
+export async function chooseTenant(sources: readonly TenantSource[]): Promise<TenantRouting> {
+  if (sources.length === 0) {
+    const fallback = env().DEFAULT_TENANT_SLUG
+    const routing = fallback ? await findTenantRouting({ slug: fallback }) : null
+    if (routing) return routing
+    throw new AppError(
+      'bad_request',
+      'Name a tenant: by its host name, X-Tenant-ID, /api/v1/tenants/{id}/… or an API key.',
+    )
+  }
+  let chosen: TenantRouting | null | undefined
+  for (const { name } of sources) {
+    const found = find(name)
+    const routing = found instanceof Promise ? await found : found
+    if (chosen === undefined) chosen = routing
+    else if (chosen?.id !== routing?.id || !routing)
+      throw new AppError('tenant_mismatch', 'The request names different tenants; send one.')
+  }
+  if (!chosen) {
+    if (sources.length > 1) throw new AppError('tenant_mismatch', 'The request names different tenants; send one.')
+    throw notFound()
+  }
+  return chosen
+}

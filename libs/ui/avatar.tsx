@@ -1,0 +1,51 @@
+'use client'
+
+import { Avatar as Base } from '@base-ui/react/avatar'
+import { cx } from '@/libs/ui/cx'
+
+/** The first letters of the first and last word: "Ada King Lovelace" → "AL"; of an address, its first letter. */
+export function initialsOf(name: string): string {
+  const words = name.trim().split(/[\s._-]+/).filter(Boolean)
+  if (name.includes('@') || words.length < 2) return [...(words[0] ?? '?')][0]?.toUpperCase() ?? '?'
+  return `${[...(words[0] ?? '')][0] ?? ''}${[...(words.at(-1) ?? '')][0] ?? ''}`.toUpperCase()
+}
+
+const sizes = {
+  xs: 'size-5 text-2xs',
+  sm: 'size-6 text-2xs',
+  md: 'size-8 text-xs',
+  lg: 'size-11 text-base',
+}
+
+/**
+ * A picture of a person (round) or a tenant (square), or the initials. Decorative: the name stands beside it.
+ * @example <Avatar name="Acme" src={branding.logo_url} shape="square" />
+ */
+export function Avatar({
+  name,
+  src,
+  size = 'md',
+  shape = 'round',
+  className,
+}: {
+  name: string
+  src?: string | null
+  size?: keyof typeof sizes
+  shape?: 'round' | 'square'
+  className?: string
+}) {
+  return (
+    <Base.Root
+      aria-hidden="true"
+      className={cx(
+        'inline-flex shrink-0 select-none items-center justify-center overflow-hidden bg-accent-soft font-semibold text-accent-text',
+        shape === 'round' ? 'rounded-full' : 'rounded-md',
+        sizes[size],
+        className,
+      )}
+    >
+      {src ? <Base.Image src={src} alt="" className="size-full object-cover" /> : null}
+      <Base.Fallback>{initialsOf(name)}</Base.Fallback>
+    </Base.Root>
+  )
+}

@@ -1,0 +1,90 @@
+'use client'
+
+import { CircleAlert, CircleCheck, Info, OctagonX, X } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { Button, IconButton } from '@/libs/ui/button'
+import { cx } from '@/libs/ui/cx'
+import { formatDuration } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+import { useNow } from '@/libs/ui/time'
+
+const tones = {
+  info: ['border-info/35 bg-info-soft text-info-text', Info],
+  success: ['border-success/35 bg-success-soft text-success-text', CircleCheck],
+  warning: ['border-warning/40 bg-warning-soft text-warning-text', CircleAlert],
+  danger: ['border-danger/40 bg-danger-soft text-danger-text', OctagonX],
+} as const
+
+/**
+ * A notice in the page: a state that lasts and what to do about it.
+ * @example <Banner tone="warning" title="This tenant is read-only" actions={<LinkButton href="…">See plan</LinkButton>}>…</Banner>
+ */
+export function Banner({
+  tone = 'info',
+  title,
+  actions,
+  onDismiss,
+  className,
+  children,
+}: {
+  tone?: keyof typeof tones
+  title: ReactNode
+  actions?: ReactNode
+  onDismiss?: () => void
+  className?: string
+  children?: ReactNode
+}) {
+  const [color, Icon] = tones[tone]
+  return (
+    <div className={cx('flex flex-wrap items-start gap-x-3 gap-y-2 rounded-lg border px-4 py-3 text-sm', color, className)}>
+      <Icon aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
+      <div className="min-w-0 flex-1 basis-56">
+        <p className="font-semibold">{title}</p>
+        {children ? <div className="mt-0.5">{children}</div> : null}
+      </div>
+      {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
+      {onDismiss ? (
+        <IconButton label={t('ui.dismiss')} icon={<X />} size="sm" onClick={onDismiss} className="-my-1 -mr-2 text-inherit" />
+      ) : null}
+    </div>
+  )
+}
+
+/**
+ * Stays at the top while platform staff are inside a tenant: who, why, read-only, how long still, End.
+ * @example <SupportBanner who="Sam (support)" reason="Ticket 4711" expiresAt={until} readOnly onEnd={end} ending={pending} />
+ */
+export function SupportBanner({
+  who,
+  reason,
+  expiresAt,
+  readOnly,
+  onEnd,
+  ending = false,
+}: {
+  who: string
+  reason: string
+  expiresAt: string
+  readOnly: boolean
+  onEnd: () => void
+  ending?: boolean
+}) {
+  const now = useNow()
+  const left = now === 0 ? null : Math.max(0, (new Date(expiresAt).getTime() - now) / 1000)
+  return (
+    <section
+      aria-label={t('ui.support.label')}
+      className="sticky top-0 z-30 flex flex-wrap items-center justify-center gap-x-3 gap-y-1 bg-[#5c1f63] px-4 py-1.5 text-center text-sm text-white"
+    >
+      <span className="font-semibold">{t('ui.support.who', { who })}</span>
+      <span>{t('ui.support.reason', { reason })}</span>
+      <span>
+        {readOnly ? t('ui.support.readOnly') : t('ui.support.canWrite')}
+        {left === null ? '' : ` · ${left > 0 ? t('ui.support.left', { time: formatDuration(Math.ceil(left / 60) * 60) }) : t('ui.support.over')}`}
+      </span>
+      <Button size="sm" loading={ending} onClick={onEnd}>
+        {t('ui.support.end')}
+      </Button>
+    </section>
+  )
+}

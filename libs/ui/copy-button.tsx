@@ -1,0 +1,118 @@
+'use client'
+
+import { Check, Copy } from 'lucide-react'
+import { useEffect, useId, useRef, useState } from 'react'
+import { announce } from '@/libs/ui/announcer'
+import { Button, type ButtonSize, type ButtonVariant } from '@/libs/ui/button'
+import { cx } from '@/libs/ui/cx'
+import { t } from '@/libs/ui/messages'
+
+/** Writes to the clipboard; without the right to (plain http), by a selected text field. False when nothing worked. */
+export async function copyText(value: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(value)
+    return true
+  } catch {
+    const area = document.createElement('textarea')
+    area.value = value
+    area.setAttribute('readonly', '')
+    area.className = 'sr-only'
+    // Inside an open dialog the focus may not leave it.
+    const host = document.activeElement?.closest('[role="dialog"],[role="alertdialog"]') ?? document.body
+    host.append(area)
+    area.select()
+    const done = document.execCommand('copy')
+    area.remove()
+    return done
+  }
+}
+
+/** Copies and says so for two seconds; also to screen readers. */
+export function useCopy(): { copied: boolean; copy: (value: string) => void } {
+  const [copied, setCopied] = useState(false)
+  const timer = useRef<number | undefined>(undefined)
+  useEffect(() => () => window.clearTimeout(timer.current), [])
+  function copy(value: string) {
+    void copyText(value).then((done) => {
+      announce(done ? t('ui.copied') : t('ui.copyFailed'))
+      if (!done) return
+      setCopied(true)
+      window.clearTimeout(timer.current)
+      timer.current = window.setTimeout(() => setCopied(false), 2_000)
+    })
+  }
+  return { copied, copy }
+}
+
+/**
+ * A button that copies; without children it is an icon.
+ * @example <CopyButton value={curl} label="Copy command" />
+ */
+export function CopyButton({
+  value,
+  label = t('ui.copy'),
+  showLabel = false,
+  variant = 'ghost',
+  size = 'sm',
+  className,
+}: {
+  value: string
+  /** The accessible name; visible with `showLabel`. */
+  label?: string
+  showLabel?: boolean
+  variant?: ButtonVariant
+  size?: ButtonSize
+  className?: string
+}) {
+  const { copied, copy } = useCopy()
+  const icon = copied ? <Check className="text-success-text" /> : <Copy />
+  return (
+    <Button
+      variant={variant}
+      size={size}
+      icon={icon}
+      aria-label={showLabel ? undefined : copied ? t('ui.copied') : label}
+      title={showLabel ? undefined : label}
+      onClick={() => copy(value)}
+      className={cx(!showLabel && (size === 'sm' ? 'w-7 px-0 pointer-coarse:w-9' : 'w-8.5 px-0'), className)}
+    >
+      {showLabel ? (copied ? t('ui.copied') : label) : null}
+    </Button>
+  )
+}
+
+/** An id or address in the text, with its copy button. */
+export function CopyText({ value, shown = value, className }: { value: string; shown?: string; className?: string }) {
+  return (
+    <span className={cx('inline-flex max-w-full items-center gap-0.5', className)}>
+      <code className="truncate rounded-sm font-mono text-[0.92em]">{shown}</code>
+      <CopyButton value={value} label={t('ui.copyValue', { value: shown })} />
+    </span>
+  )
+}
+
+/** A value to take away, with a large copy button: keys, DNS records, addresses. */
+export function CopyField({ label, value, className }: { label: string; value: string; className?: string }) {
+  const id = useId()
+  return (
+    <div className={cx('flex min-w-0 flex-col gap-1.5', className)}>
+      <span id={id} className="font-medium text-sm">
+        {label}
+      </span>
+      <div className="flex items-stretch gap-2">
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long value scrolls, so the keyboard must reach it */}
+        <code
+          // biome-ignore lint/a11y/useSemanticElements: a read-only value, not a form field
+          role="textbox"
+          aria-readonly="true"
+          aria-labelledby={id}
+          tabIndex={0}
+          className="scrollbar-thin flex min-w-0 flex-1 items-center overflow-x-auto whitespace-nowrap rounded-md border bg-sunken px-3 py-1.5 font-mono text-sm"
+        >
+          {value}
+        </code>
+        <CopyButton value={value} showLabel variant="secondary" size="md" />
+      </div>
+    </div>
+  )
+}

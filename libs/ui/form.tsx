@@ -1,0 +1,224 @@
+'use client'
+
+import { CircleAlert } from 'lucide-react'
+import { type ReactNode, useRef, useState } from 'react'
+import {
+  Controller,
+  type ControllerRenderProps,
+  type FieldPath,
+  type FieldValues,
+  type Path,
+  type UseFormReturn,
+} from 'react-hook-form'
+import { ApiProblem, newIdempotencyKey } from '@/libs/ui/api-client'
+import { TextLink } from '@/libs/ui/button'
+import { cx } from '@/libs/ui/cx'
+import { Field } from '@/libs/ui/field'
+import { Input, type InputProps, PasswordInput, Textarea } from '@/libs/ui/input'
+import { t } from '@/libs/ui/messages'
+
+/** `/usage_caps/0/limit` or `#/name` as the path of a form field: `usage_caps.0.limit`, `name`. */
+export function pointerToPath(pointer: string): string {
+  return pointer
+    .replace(/^#?\/?/, '')
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .join('.')
+}
+
+/**
+ * Puts the `errors[]` of a problem onto the fields of a form and the focus on the first of them.
+ * Returns what fitted no field, to be shown above the form.
+ */
+export function applyProblem<Values extends FieldValues>(form: UseFormReturn<Values>, problem: ApiProblem): string[] {
+  const rest: string[] = []
+  let focused = false
+  for (const error of problem.errors) {
+    const path = pointerToPath(error.pointer)
+    const known = path !== '' && (form.getFieldState(path as Path<Values>) && hasField(form, path))
+    if (!known) {
+      rest.push(path ? `${path}: ${error.detail}` : error.detail)
+      continue
+    }
+    form.setError(path as Path<Values>, { type: problem.code, message: error.detail }, { shouldFocus: !focused })
+    focused = true
+  }
+  return rest
+}
+
+function hasField<Values extends FieldValues>(form: UseFormReturn<Values>, path: string): boolean {
+  return form.control._names.mount.has(path as never)
+}
+
+/** The message of a field by its path. */
+export function fieldError<Values extends FieldValues>(
+  form: UseFormReturn<Values>,
+  name: FieldPath<Values>,
+): string | undefined {
+  const error = form.getFieldState(name, form.formState).error
+  if (!error) return undefined
+  return error.message || t('ui.field.invalid')
+}
+
+/** A problem above a form or in place of it: the sentence, the way to a bigger plan, and the request id. */
+export function ProblemNotice({ problem, extra, className }: { problem: ApiProblem; extra?: string[]; className?: string }) {
+  const upgrade = problem.upgrade
+  return (
+    <div
+      role="alert"
+      className={cx('flex items-start gap-2.5 rounded-md bg-danger-soft px-3 py-2.5 text-danger-text text-sm', className)}
+    >
+      <CircleAlert aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
+      <div className="min-w-0">
+        <p>{problem.detail}</p>
+        {extra?.length ? (
+          <ul className="mt-1 list-disc pl-4">
+            {extra.map((line) => (
+              <li key={line}>{line}</li>
+            ))}
+          </ul>
+        ) : null}
+        {upgrade?.url ? (
+          <TextLink href={upgrade.url} className="text-danger-text">
+            {upgrade.message ?? t('ui.upgrade')}
+          </TextLink>
+        ) : upgrade?.message ? (
+          <p>{upgrade.message}</p>
+        ) : null}
+        {problem.request_id ? (
+          <p className="mt-1 break-all text-xs opacity-90">{t('ui.error.requestId', { id: problem.request_id })}</p>
+        ) : null}
+      </div>
+    </div>
+  )
+}
+
+/**
+ * A form that sends to the API. When `onSubmit` throws an ApiProblem, its errors go to the fields, the first one gets
+ * the focus, the rest is shown above; what was typed is kept. A repeated try after a lost answer has the same key.
+ * @example <Form form={form} onSubmit={(values, o) => api('/tiers', { method: 'POST', body: values, ...o })}>…<SubmitButton/></Form>
+ */
+export function Form<Values extends FieldValues>({
+  form,
+  onSubmit,
+  id,
+  className,
+  children,
+}: {
+  form: UseFormReturn<Values>
+  onSubmit: (values: Values, options: { idempotencyKey: string }) => Promise<unknown>
+  id?: string
+  className?: string
+  children: ReactNode
+}) {
+  const [problem, setProblem] = useState<{ problem: ApiProblem; extra: string[] } | null>(null)
+  const lost = useRef<{ input: string; key: string } | null>(null)
+  const submit = form.handleSubmit(async (values) => {
+    setProblem(null)
+    const print = JSON.stringify(values)
+    const key = lost.current?.input === print ? lost.current.key : newIdempotencyKey()
+    try {
+      await onSubmit(values, { idempotencyKey: key })
+      lost.current = null
+    } catch (error) {
+      const caught = error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) })
+      lost.current = caught.status === 0 ? { input: print, key } : null
+      const extra = applyProblem(form, caught)
+      if (caught.errors.length === 0 || extra.length > 0) setProblem({ problem: caught, extra })
+    }
+  })
+  return (
+    <form
+      id={id}
+      noValidate
+      onSubmit={(event) => {
+        event.stopPropagation()
+        void submit(event)
+      }}
+      className={cx('flex flex-col gap-4', className)}
+    >
+      {problem ? <ProblemNotice problem={problem.problem} extra={problem.extra} /> : null}
+      {children}
+    </form>
+  )
+}
+
+type NamedField<Values extends FieldValues> = {
+  form: UseFormReturn<Values>
+  name: FieldPath<Values>
+  label: ReactNode
+  hint?: ReactNode
+  required?: boolean
+  optional?: boolean
+  aside?: ReactNode
+  className?: string
+}
+
+/**
+ * A text field bound to the form; `kind` chooses between one line, several lines and a password.
+ * @example <TextField form={form} name="email" label="E-mail" type="email" autoComplete="email" required />
+ */
+export function TextField<Values extends FieldValues>({
+  form,
+  name,
+  label,
+  hint,
+  required,
+  optional,
+  aside,
+  className,
+  kind = 'line',
+  rows,
+  ...input
+}: NamedField<Values> & Omit<InputProps, 'form' | 'name' | 'className'> & { kind?: 'line' | 'text' | 'password'; rows?: number }) {
+  const register = form.register(name)
+  return (
+    <Field
+      label={label}
+      hint={hint}
+      error={fieldError(form, name)}
+      required={required}
+      optional={optional}
+      aside={aside}
+      className={className}
+    >
+      {kind === 'text' ? (
+        <Textarea {...register} rows={rows} placeholder={input.placeholder} maxLength={input.maxLength} disabled={input.disabled} />
+      ) : kind === 'password' ? (
+        <PasswordInput {...input} {...register} />
+      ) : (
+        <Input {...input} {...register} />
+      )}
+    </Field>
+  )
+}
+
+/**
+ * A control that is not an input (Select, Switch, NumberField, …) bound to the form.
+ * @example <ControlledField form={form} name="role" label="Role">{(f) => <Select options={roles} value={f.value} onValueChange={f.onChange} onBlur={f.onBlur} ref={f.ref} />}</ControlledField>
+ */
+export function ControlledField<Values extends FieldValues, Name extends FieldPath<Values>>({
+  form,
+  name,
+  label,
+  hint,
+  required,
+  optional,
+  aside,
+  className,
+  children,
+}: Omit<NamedField<Values>, 'name'> & { name: Name; children: (field: ControllerRenderProps<Values, Name>) => ReactNode }) {
+  return (
+    <Field
+      label={label}
+      hint={hint}
+      error={fieldError(form, name)}
+      required={required}
+      optional={optional}
+      aside={aside}
+      className={className}
+    >
+      <Controller control={form.control} name={name} render={({ field }) => <>{children(field)}</>} />
+    </Field>
+  )
+}

@@ -1,0 +1,141 @@
+'use client'
+
+import { Meter } from '@base-ui/react/meter'
+import { CircleAlert, OctagonX, TrendingUp } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { cx } from '@/libs/ui/cx'
+import { formatPercent, formatQuantity } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+import { Time } from '@/libs/ui/time'
+
+export type UsageLevel = 'ok' | 'near' | 'reached'
+
+/** `near` from 80 % of the cap, `reached` from 100 %. */
+export function usageLevel(used: number, cap: number | null): UsageLevel {
+  if (cap === null) return 'ok'
+  if (used >= cap) return 'reached'
+  return used >= cap * 0.8 ? 'near' : 'ok'
+}
+
+/** What this pace leads to at the end of the period, when that is more than a tenth of the period away. */
+export function projectUsage(used: number, startedAt: string, resetsAt: string, now: number): number | null {
+  const start = new Date(startedAt).getTime()
+  const end = new Date(resetsAt).getTime()
+  const share = (now - start) / (end - start)
+  return share > 0.1 && share < 1 ? used / share : null
+}
+
+/**
+ * Used, cap, reset date and projection of one meter; 80 % and 100 % are said in words and icon, not by colour alone.
+ * @example <UsageBar label="API calls" used={850} cap={1000} unit="calls" resetsAt={period_end} />
+ */
+export function UsageBar({
+  label,
+  used,
+  cap,
+  unit,
+  resetsAt,
+  projected,
+  reserved = 0,
+  overflow = false,
+  action,
+  className,
+}: {
+  label: ReactNode
+  used: number
+  /** null: no cap. */
+  cap: number | null
+  unit?: string
+  resetsAt?: string | null
+  /** Where this pace leads by the reset (see `projectUsage`). */
+  projected?: number | null
+  /** Held by reservations that are not settled. */
+  reserved?: number
+  /** The cap may be passed: usage beyond it is charged or only noted. */
+  overflow?: boolean
+  /** A way out, such as an upgrade link; shown from 80 %. */
+  action?: ReactNode
+  className?: string
+}) {
+  const level = usageLevel(used, cap)
+  const share = cap === null || cap === 0 ? (cap === 0 ? 1 : 0) : used / cap
+  const width = `${Math.min(100, share * 100)}%`
+  const over = cap !== null && used > cap
+  const sentence = cap === null ? t('ui.usage.noCap') : t('ui.usage.of', { used: formatQuantity(used, unit), cap: formatQuantity(cap, unit) })
+  const notice =
+    level === 'reached'
+      ? over
+        ? t('ui.usage.over', { amount: formatQuantity(used - (cap ?? 0), unit) })
+        : overflow
+          ? t('ui.usage.reachedOverflow')
+          : t('ui.usage.reached')
+      : level === 'near'
+        ? t('ui.usage.near', { percent: formatPercent(Math.floor(share * 100) / 100) })
+        : null
+  return (
+    <Meter.Root
+      value={cap === null ? 0 : Math.min(used, cap)}
+      max={cap || 1}
+      getAriaValueText={() => [sentence, notice].filter(Boolean).join('. ')}
+      className={cx('flex min-w-0 flex-col gap-1.5', className)}
+    >
+      <div className="flex flex-wrap items-baseline justify-between gap-x-4">
+        <Meter.Label className="font-medium text-sm">{label}</Meter.Label>
+        <span className="tabular text-sm">
+          <span className="font-medium">{formatQuantity(used, cap === null ? unit : unit === 'bytes' ? unit : undefined)}</span>
+          <span className="text-faint">{cap === null ? '' : ` / ${formatQuantity(cap, unit)}`}</span>
+        </span>
+      </div>
+      {cap === null ? null : (
+        <Meter.Track className="relative h-2 overflow-hidden rounded-full bg-hover">
+          <Meter.Indicator
+            style={{ width }}
+            className={cx(
+              'h-full rounded-full',
+              level === 'reached' ? 'bg-danger' : level === 'near' ? 'bg-warning' : 'bg-accent',
+            )}
+          />
+          {reserved > 0 && cap > 0 ? (
+            <span
+              className="hatched absolute inset-y-0 text-accent"
+              style={{ left: width, width: `${Math.min(100 - Math.min(100, share * 100), (reserved / cap) * 100)}%` }}
+            />
+          ) : null}
+        </Meter.Track>
+      )}
+      <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-0.5 text-faint text-xs">
+        <span className="flex flex-wrap items-center gap-x-3 gap-y-0.5">
+          {notice ? (
+            <span
+              className={cx(
+                'inline-flex items-center gap-1 font-medium',
+                level === 'reached' ? 'text-danger-text' : 'text-warning-text',
+              )}
+            >
+              {level === 'reached' ? (
+                <OctagonX aria-hidden="true" className="size-3.5" />
+              ) : (
+                <CircleAlert aria-hidden="true" className="size-3.5" />
+              )}
+              {notice}
+            </span>
+          ) : null}
+          {projected && cap !== null && level !== 'reached' ? (
+            <span className="inline-flex items-center gap-1">
+              <TrendingUp aria-hidden="true" className="size-3.5" />
+              {projected > cap
+                ? t('ui.usage.projectedOver', { amount: formatQuantity(Math.round(projected), unit) })
+                : t('ui.usage.projected', { amount: formatQuantity(Math.round(projected), unit) })}
+            </span>
+          ) : null}
+          {level !== 'ok' ? action : null}
+        </span>
+        {resetsAt ? (
+          <span>
+            {t('ui.usage.resets')} <Time value={resetsAt} mode="date" />
+          </span>
+        ) : null}
+      </div>
+    </Meter.Root>
+  )
+}

@@ -1,0 +1,145 @@
+'use client'
+
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from 'react'
+import { ApiProblem, type ApiFetchOptions, apiFetch, newIdempotencyKey } from '@/libs/ui/api-client'
+
+const Base = createContext('')
+
+/**
+ * Which tenant the calls below are addressed to. The dashboard sets `/tenants/acme`, so that `useApi('/customers')`
+ * asks `/api/v1/tenants/acme/customers`; portal and operator console set nothing.
+ */
+export function ApiBaseProvider({ base, children }: { base: string; children: ReactNode }) {
+  return <Base value={base}>{children}</Base>
+}
+
+/** Turns `/customers` into the path for the tenant around it; for links and downloads as well as calls. */
+export function useApiPath(): (path: string) => string {
+  const base = useContext(Base)
+  return useCallback((path: string) => `${base}${path}`, [base])
+}
+
+/** `apiFetch`, addressed to the tenant around it. */
+export function useApiFetch(): <T>(path: string, options?: ApiFetchOptions) => Promise<T> {
+  const toPath = useApiPath()
+  return useCallback(<T,>(path: string, options?: ApiFetchOptions) => apiFetch<T>(toPath(path), options), [toPath])
+}
+
+export type ApiState<T> = {
+  data: T | undefined
+  error: ApiProblem | null
+  /** Nothing to show yet. */
+  loading: boolean
+  /** An answer is under way; `data` is that of before. */
+  refreshing: boolean
+  reload: () => void
+  /** Puts a value in place at once, before the server is asked again. */
+  setData: (update: (data: T | undefined) => T | undefined) => void
+}
+
+export type UseApiOptions = {
+  /** Asks again after so many milliseconds, while the page is visible. */
+  refreshMs?: number
+  /** False: forget the old answer when the path changes. */
+  keepPrevious?: boolean
+}
+
+/**
+ * Reads from the API. A change of path cancels the call under way; null asks nothing.
+ * @example const customers = useApi<Page<Customer>>(`/customers${list.query}`)
+ */
+export function useApi<T>(path: string | null, options: UseApiOptions = {}): ApiState<T> {
+  const { refreshMs, keepPrevious = true } = options
+  const toPath = useApiPath()
+  const full = path === null ? null : toPath(path)
+  const [round, setRound] = useState(0)
+  const [state, setState] = useState<{ path: string | null; data: T | undefined; error: ApiProblem | null; busy: boolean }>(
+    { path: null, data: undefined, error: null, busy: false },
+  )
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new round asks again
+  useEffect(() => {
+    if (full === null) return
+    const abort = new AbortController()
+    setState((old) => ({ ...old, busy: true }))
+    apiFetch<T>(full, { signal: abort.signal }).then(
+      (data) => !abort.signal.aborted && setState({ path: full, data, error: null, busy: false }),
+      (error: unknown) => {
+        if (abort.signal.aborted) return
+        const problem = error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) })
+        setState((old) => ({ path: full, data: old.path === full ? old.data : undefined, error: problem, busy: false }))
+      },
+    )
+    return () => abort.abort()
+  }, [full, round])
+
+  const reload = useCallback(() => setRound((old) => old + 1), [])
+
+  useEffect(() => {
+    if (!refreshMs || full === null) return
+    const timer = setInterval(() => document.visibilityState === 'visible' && reload(), refreshMs)
+    return () => clearInterval(timer)
+  }, [refreshMs, full, reload])
+
+  const setData = useCallback((update: (data: T | undefined) => T | undefined) => {
+    setState((old) => ({ ...old, data: update(old.data) }))
+  }, [])
+
+  const current = state.path === full
+  const data = current || keepPrevious ? state.data : undefined
+  const error = current ? state.error : null
+  const pending = full !== null && (state.busy || !current)
+  return { data, error, loading: pending && data === undefined && !error, refreshing: pending, reload, setData }
+}
+
+export type Mutation<Input, Output> = {
+  /** Resolves with the answer, or with undefined when it failed (see `error`). */
+  run: (input: Input) => Promise<Output | undefined>
+  pending: boolean
+  error: ApiProblem | null
+  reset: () => void
+}
+
+/**
+ * Changes something. A second call while one is under way is ignored. When no answer came, the next try with the same
+ * input carries the same idempotency key, so nothing is done twice.
+ * @example const revoke = useMutation((id: string, o) => api(`/api-keys/${id}`, { method: 'DELETE', ...o }), { onSuccess: reload })
+ */
+export function useMutation<Input, Output>(
+  act: (input: Input, options: { idempotencyKey: string }) => Promise<Output>,
+  handlers: { onSuccess?: (output: Output, input: Input) => void; onError?: (problem: ApiProblem, input: Input) => void } = {},
+): Mutation<Input, Output> {
+  const [pending, setPending] = useState(false)
+  const [error, setError] = useState<ApiProblem | null>(null)
+  const busy = useRef(false)
+  const lost = useRef<{ input: string; key: string } | null>(null)
+  const latest = useRef({ act, handlers })
+  latest.current = { act, handlers }
+
+  const run = useCallback(async (input: Input) => {
+    if (busy.current) return undefined
+    busy.current = true
+    setPending(true)
+    setError(null)
+    const print = JSON.stringify(input) ?? ''
+    const key = lost.current?.input === print ? lost.current.key : newIdempotencyKey()
+    try {
+      const output = await latest.current.act(input, { idempotencyKey: key })
+      lost.current = null
+      latest.current.handlers.onSuccess?.(output, input)
+      return output
+    } catch (cause) {
+      const problem = cause instanceof ApiProblem ? cause : new ApiProblem(0, { code: 'client', detail: String(cause) })
+      lost.current = problem.status === 0 ? { input: print, key } : null
+      setError(problem)
+      latest.current.handlers.onError?.(problem, input)
+      return undefined
+    } finally {
+      busy.current = false
+      setPending(false)
+    }
+  }, [])
+
+  const reset = useCallback(() => setError(null), [])
+  return { run, pending, error, reset }
+}
