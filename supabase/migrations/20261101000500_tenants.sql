@@ -217,6 +217,16 @@ create function app.list_user_tenants(p_user uuid)
   $$;
 comment on function app.list_user_tenants(uuid) is 'The tenants a user is a member of. Definer: a question to the registry, outside any tenant.';
 
+create function app.portal_branding(p_tenant uuid)
+  returns table (display_name text, primary_color text, accent_color text, support_url text)
+  language sql stable security definer set search_path = ''
+  as $$
+    select coalesce(b.display_name, t.name), b.primary_color, b.accent_color, b.support_url
+    from public.brandings b join public.tenants t on t.id = b.tenant_id where b.tenant_id = p_tenant
+  $$;
+comment on function app.portal_branding(uuid) is
+  'How a portal looks to an unknown visitor. Definer: answers before there is a context, and for suspended tenants too.';
+
 create function app.register_tenant(
   p_id uuid, p_slug text, p_name text, p_description text, p_plan text, p_time_zone text, p_metadata jsonb,
   p_user uuid, p_email text, p_user_name text, p_max_tenants integer, p_actor jsonb
@@ -412,7 +422,9 @@ revoke all on all functions in schema app from public;
 grant execute on function app.begin_operator(jsonb) to app_platform;
 grant execute on function app.route_tenant(uuid, text, text), app.find_access(uuid, uuid), app.list_user_tenants(uuid) to app_tenant, app_platform;
 grant execute on function app.register_tenant(uuid, text, text, text, text, text, jsonb, uuid, text, text, integer, jsonb) to app_tenant, app_platform;
+grant execute on function app.portal_branding(uuid) to app_tenant;
 grant execute on function app.set_actor(jsonb) to app_kernel;
+alter function app.portal_branding(uuid) owner to app_kernel;
 grant execute on function app.activate_pending_tenant() to app_tenant;
 alter function app.mirror_tenant_state() owner to app_kernel;
 alter function app.begin_operator(jsonb) owner to app_kernel;

@@ -1,0 +1,103 @@
+import 'server-only'
+import { headers } from 'next/headers'
+import { notFound, redirect } from 'next/navigation'
+import { cache } from 'react'
+import { findAccess } from '@/libs/api-utils/find-access'
+import { readIp } from '@/libs/api-utils/request-facts'
+import { serverPool } from '@/libs/db/pools'
+import { AppError } from '@/libs/errors'
+import { newId } from '@/libs/ids'
+import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { verifyAccessToken } from './access-token'
+import type { MemberRole, Permission } from './permissions'
+import { readSessionToken } from './session-cookie'
+
+export type PageUser = { id: string; email: string }
+export type Branding = { display_name: string; primary_color: string; accent_color: string; support_url: string | null }
+
+/** The signed-in user of a page request, or null. Read once per request. */
+export const getPageUser = cache(async (): Promise<PageUser | null> => {
+  const token = await readSessionToken({ url: 'http://page', headers: await headers() })
+  const user = token ? await verifyAccessToken(token) : null
+  return user && { id: user.id, email: user.email }
+})
+
+/** The signed-in user; a visitor is sent to sign in and comes back to `next` afterwards. */
+export async function requirePageUser(next = '/'): Promise<PageUser> {
+  const user = await getPageUser()
+  if (!user) redirect(`/sign-in?next=${encodeURIComponent(next)}`)
+  return user
+}
+
+/**
+ * The tenant of a dashboard page and what the signed-in user may do in it. Whoever is not a member sees the same
+ * "not found" as for a tenant that is not there; a visitor is sent to sign in.
+ */
+export const requirePageTenant = cache(
+  async (
+    slug: string,
+  ): Promise<{ tenant: TenantRouting; user: PageUser; role: MemberRole; permissions: readonly Permission[] }> => {
+    const user = await requirePageUser(`/${slug}`)
+    const tenant = /^[a-z0-9-]{1,63}$/.test(slug) ? await findTenantRouting({ slug }) : null
+    if (!tenant) notFound()
+    try {
+      const access = await findAccess(
+        { kind: 'user', user, tenant: null, by: 'cookie' },
+        tenant,
+        await pageFacts(),
+        false,
+      )
+      if (access.role === 'customer' || access.role === 'api_key') notFound()
+      return { tenant, user, role: access.role, permissions: access.actor.permissions as readonly Permission[] }
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'not_found') notFound()
+      throw error
+    }
+  },
+)
+
+async function pageFacts() {
+  const list = await headers()
+  return { requestId: newId(), ip: readIp(list), userAgent: list.get('user-agent') }
+}
+
+/** The operator who asks for a page of the operator console; everybody else sees "not found". */
+export const requirePageOperator = cache(async (): Promise<{ user: PageUser; role: 'super_admin' | 'support' }> => {
+  const user = await requirePageUser('/operator')
+  const { rows } = await serverPool().query<{ operator_role: 'super_admin' | 'support' | null }>(
+    'select operator_role from app.find_access($1, $2)',
+    ['00000000-0000-0000-0000-000000000000', user.id],
+  )
+  const role = rows[0]?.operator_role
+  if (!role) notFound()
+  return { user, role }
+})
+
+/** The tenant whose portal a host shows, with its brand. `segment` is a slug or a verified custom host name. */
+export const findPortal = cache(async (segment: string): Promise<{ tenant: TenantRouting; branding: Branding }> => {
+  const name = decodeURIComponent(segment)
+  const tenant = await findTenantRouting(name.includes('.') ? { hostname: name } : { slug: name })
+  if (!tenant) notFound()
+  const { rows } = await serverPool().query<Branding>(
+    'select display_name, primary_color, accent_color, support_url from app.portal_branding($1)',
+    [tenant.id],
+  )
+  const branding = rows[0]
+  if (!branding) notFound()
+  return { tenant, branding }
+})
+
+/** The customer who asks for a page of a portal; a visitor is sent to sign in, a stranger to the tenant likewise. */
+export async function requirePortalCustomer(
+  segment: string,
+): Promise<{ tenant: TenantRouting; branding: Branding; user: PageUser; customer_id: string }> {
+  const { tenant, branding } = await findPortal(segment)
+  const user = await requirePageUser('/')
+  const { rows } = await serverPool().query<{ customer_id: string | null }>(
+    'select customer_id from app.find_access($1, $2)',
+    [tenant.id, user.id],
+  )
+  const customerId = rows[0]?.customer_id
+  if (!customerId) redirect('/sign-in?reason=not-a-customer')
+  return { tenant, branding, user, customer_id: customerId }
+}

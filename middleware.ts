@@ -1,0 +1,65 @@
+import { type NextRequest, NextResponse } from 'next/server'
+import { env } from '@/libs/env'
+import { isInternalHeader, PATH_TENANT_HEADER } from '@/libs/tenancy/host'
+import { routeRequest } from '@/libs/tenancy/route-request'
+import { contentSecurityPolicy, SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
+
+export const config = { matcher: ['/((?!_next/static/).*)'] }
+
+/** Names the tenant a request is about, drops what only we may say, and sends it to its route. It decides no right. */
+export async function middleware(request: NextRequest): Promise<Response> {
+  const { ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED, TENANT_HEADER_NAME, NODE_ENV } = env()
+  const { pathname, search } = request.nextUrl
+  if (pathname.startsWith('/_next/image')) return new Response(null, { status: 404 })
+  const route = routeRequest(
+    { host: request.headers.get('host'), pathname },
+    { rootDomain: ROOT_DOMAIN, subdomains: TENANT_SUBDOMAIN_ENABLED },
+  )
+  const secure = request.headers.get('x-forwarded-proto')?.split(',')[0]?.trim() === 'https'
+  if (route.action === 'redirect')
+    return NextResponse.redirect(`${secure ? 'https' : 'http'}://${route.host}${pathname}${search}`, 307)
+  if (route.action === 'not_found') return unknownHost()
+
+  const headers = new Headers(request.headers)
+  const publicNames = ['x-tenant-id', 'x-tenant-slug', TENANT_HEADER_NAME]
+  for (const name of [...headers.keys()]) if (isInternalHeader(name, publicNames)) headers.delete(name)
+  if (route.action === 'rewrite' && route.tenant) headers.set(PATH_TENANT_HEADER, route.tenant)
+
+  const policy = route.page ? pagePolicy(headers, { development: NODE_ENV === 'development', secure }) : null
+  const target = request.nextUrl.clone()
+  if (route.action === 'rewrite') target.pathname = route.pathname
+  const response =
+    route.action === 'rewrite'
+      ? NextResponse.rewrite(target, { request: { headers } })
+      : NextResponse.next({ request: { headers } })
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value)
+  if (secure) response.headers.set('strict-transport-security', STRICT_TRANSPORT)
+  if (policy) {
+    response.headers.set('content-security-policy', policy)
+    response.headers.set('cache-control', 'private, no-store')
+  }
+  return response
+}
+
+/** Gives a page its nonce: Next reads it from the policy in the request headers, our own code from x-nonce. */
+function pagePolicy(headers: Headers, options: { development: boolean; secure: boolean }): string {
+  const nonce = btoa(crypto.randomUUID())
+  const policy = contentSecurityPolicy(nonce, options)
+  headers.set('x-nonce', nonce)
+  headers.set('content-security-policy', policy)
+  return policy
+}
+
+function unknownHost(): Response {
+  const body = {
+    type: 'about:blank',
+    title: 'Not found',
+    status: 404,
+    detail: 'There is nothing at this address.',
+    code: 'not_found',
+  }
+  return new Response(JSON.stringify(body), {
+    status: 404,
+    headers: { 'content-type': 'application/problem+json', 'cache-control': 'private, no-store', ...SECURITY_HEADERS },
+  })
+}
