@@ -53,6 +53,8 @@ const schema = z.object({
   SMTP_URL: url(['smtp', 'smtps']),
   MAIL_FROM: z.string().default('Holdfast <no-reply@localhost>'),
   MAIL_DIR: z.string().default('.data/mail'),
+  MAIL_PAGE: flag(false),
+  DATA_DIR: z.string().default('.data'),
   STRIPE_SECRET_KEY: text,
   OTEL_EXPORTER_OTLP_ENDPOINT: url(['http', 'https']),
   TRUSTED_PROXY_HOPS: integer(0, 0, 10),

@@ -1,0 +1,235 @@
+'use client'
+
+import { useId, useState } from 'react'
+import { useForm, useWatch } from 'react-hook-form'
+import type { z } from 'zod'
+import { type KeyPreset, presetPermissions } from '@/features/api-keys/components/key-permissions'
+import { PermissionMatrix } from '@/features/api-keys/components/permission-matrix'
+import type { newApiKey } from '@/features/api-keys/schema'
+import type { Permission } from '@/libs/auth/permissions'
+import { Button } from '@/libs/ui/button'
+import { Dialog } from '@/libs/ui/dialog'
+import { Field, FieldGroup } from '@/libs/ui/field'
+import { ControlledField, Form, fieldError, TextField } from '@/libs/ui/form'
+import { formatDate } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+import { NumberField } from '@/libs/ui/number-field'
+import { RadioGroup } from '@/libs/ui/radio-group'
+import { Segmented } from '@/libs/ui/segmented'
+import { Select } from '@/libs/ui/select'
+import { useNow, useTimeZone } from '@/libs/ui/time'
+import { useApiFetch } from '@/libs/ui/use-api'
+
+export type NewApiKey = z.infer<typeof newApiKey>
+
+type Expiry = '7' | '30' | '90' | '365' | 'never' | 'custom'
+
+type Values = {
+  name: string
+  mode: 'live' | 'test'
+  preset: KeyPreset
+  permissions: Permission[]
+  expiry: Expiry
+  expires_in_days: number | null
+}
+
+const PRESETS: readonly KeyPreset[] = ['send', 'read', 'full', 'custom']
+const EXPIRIES: readonly Expiry[] = ['7', '30', '90', '365', 'never', 'custom']
+const STANDARD: Values = {
+  name: '',
+  mode: 'live',
+  preset: 'send',
+  permissions: [...(presetPermissions('send') ?? [])],
+  expiry: '90',
+  expires_in_days: 90,
+}
+
+/** Asks for the name, rights and lifetime of a key and hands the new one over. */
+export function CreateKeyDialog({
+  open,
+  onOpenChange,
+  onCreated,
+}: {
+  open: boolean
+  onOpenChange: (open: boolean) => void
+  onCreated: (key: NewApiKey) => void
+}) {
+  const formId = useId()
+  const [sending, setSending] = useState(false)
+  return (
+    <Dialog
+      open={open}
+      onOpenChange={onOpenChange}
+      size="lg"
+      title={t('api-keys.form.title')}
+      description={t('api-keys.form.description')}
+      footer={
+        <>
+          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
+          <Button type="submit" form={formId} variant="primary" loading={sending}>
+            {t('api-keys.form.submit')}
+          </Button>
+        </>
+      }
+    >
+      <CreateKeyForm id={formId} onSending={setSending} onCreated={onCreated} />
+    </Dialog>
+  )
+}
+
+function CreateKeyForm({
+  id,
+  onSending,
+  onCreated,
+}: {
+  id: string
+  onSending: (sending: boolean) => void
+  onCreated: (key: NewApiKey) => void
+}) {
+  const api = useApiFetch()
+  const form = useForm<Values>({ defaultValues: STANDARD })
+  const { control } = form
+  const [preset, permissions, expiry, days] = useWatch({
+    control,
+    name: ['preset', 'permissions', 'expiry', 'expires_in_days'],
+  })
+
+  function choosePreset(next: KeyPreset) {
+    form.setValue('preset', next)
+    form.clearErrors('permissions')
+    const granted = presetPermissions(next)
+    if (granted) form.setValue('permissions', [...granted])
+  }
+
+  async function submit(values: Values, options: { idempotencyKey: string }) {
+    if (values.permissions.length === 0) {
+      form.setError('permissions', { message: t('api-keys.form.permissions_required') })
+      return
+    }
+    onSending(true)
+    try {
+      const { name, mode, expires_in_days } = values
+      onCreated(
+        await api<NewApiKey>('/api-keys', {
+          method: 'POST',
+          body: { name, mode, permissions: values.permissions, expires_in_days },
+          ...options,
+        }),
+      )
+    } finally {
+      onSending(false)
+    }
+  }
+
+  return (
+    <Form id={id} form={form} onSubmit={submit} className="gap-5">
+      <div className="grid gap-4 sm:grid-cols-[minmax(0,1fr)_auto]">
+        <TextField
+          form={form}
+          name="name"
+          label={t('api-keys.form.name')}
+          hint={t('api-keys.form.name_hint')}
+          rules={{ validate: (value) => String(value ?? '').trim() !== '' || t('api-keys.form.name_required') }}
+          maxLength={120}
+          autoComplete="off"
+          required
+        />
+        <ControlledField
+          form={form}
+          name="mode"
+          label={t('api-keys.form.mode')}
+          hint={t(form.getValues('mode') === 'live' ? 'api-keys.form.live_hint' : 'api-keys.form.test_hint')}
+          className="sm:w-48"
+        >
+          {(field) => (
+            <Segmented
+              label={t('api-keys.form.mode')}
+              options={[
+                { value: 'live', label: t('api-keys.form.live') },
+                { value: 'test', label: t('api-keys.form.test') },
+              ]}
+              value={field.value}
+              onValueChange={field.onChange}
+              className="self-start"
+            />
+          )}
+        </ControlledField>
+      </div>
+      <FieldGroup legend={t('api-keys.form.preset')}>
+        <RadioGroup
+          cards
+          label={t('api-keys.form.preset')}
+          options={PRESETS.map((value) => ({
+            value,
+            label: t(`api-keys.form.preset_${value}`),
+            description: t(`api-keys.form.preset_${value}_hint`),
+          }))}
+          value={preset}
+          onValueChange={choosePreset}
+          className="sm:grid sm:grid-cols-2"
+        />
+      </FieldGroup>
+      {preset === 'custom' ? (
+        <FieldGroup legend={t('api-keys.form.matrix')} error={fieldError(form, 'permissions')}>
+          <PermissionMatrix
+            chosen={permissions}
+            onChange={(next) => {
+              form.clearErrors('permissions')
+              form.setValue('permissions', next)
+            }}
+          />
+        </FieldGroup>
+      ) : null}
+      <div className="grid gap-4 sm:grid-cols-2">
+        <Field label={t('api-keys.form.expiry')} hint={t('api-keys.form.expiry_hint')}>
+          <Select
+            options={EXPIRIES.map((value) => ({ value, label: expiryLabel(value) }))}
+            value={expiry}
+            onValueChange={(next) => {
+              form.setValue('expiry', next)
+              form.setValue('expires_in_days', next === 'never' ? null : next === 'custom' ? days ?? 180 : Number(next))
+            }}
+          />
+        </Field>
+        {expiry === 'custom' ? (
+          <ControlledField
+            form={form}
+            name="expires_in_days"
+            label={t('api-keys.form.days')}
+            hint={<ExpiryDay days={days} />}
+          >
+            {(field) => (
+              <NumberField
+                value={field.value}
+                onValueChange={field.onChange}
+                onBlur={field.onBlur}
+                ref={field.ref}
+                min={1}
+                max={3650}
+                unit={t('api-keys.form.days_unit')}
+              />
+            )}
+          </ControlledField>
+        ) : (
+          <p className="self-center text-faint text-sm sm:pt-1">
+            <ExpiryDay days={days} />
+          </p>
+        )}
+      </div>
+    </Form>
+  )
+}
+
+function expiryLabel(expiry: Expiry): string {
+  if (expiry === 'never') return t('api-keys.form.expiry_never')
+  if (expiry === 'custom') return t('api-keys.form.expiry_custom')
+  if (expiry === '365') return t('api-keys.form.expiry_year')
+  return t('api-keys.form.expiry_days', { count: Number(expiry) })
+}
+
+function ExpiryDay({ days }: { days: number | null }) {
+  const now = useNow()
+  const timeZone = useTimeZone()
+  if (days === null || now === 0 || days < 1 || days > 3650) return null
+  return t('api-keys.form.expires_on', { date: formatDate(now + days * 86_400_000, 'date', timeZone) })
+}

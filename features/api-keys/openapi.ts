@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import { operation, pageOf } from '@/libs/api-utils/openapi'
+import { apiKey, apiKeyInput, apiKeyListQuery, newApiKey } from './schema'
+
+const tag = 'API keys'
+const params = z.object({ id: z.uuid() })
+
+export const paths = {
+  '/api/v1/api-keys': {
+    get: operation({
+      summary: 'List API keys',
+      tag,
+      permission: 'api-keys:read',
+      query: apiKeyListQuery,
+      success: [200, pageOf(apiKey)],
+    }),
+    post: operation({
+      summary: 'Create an API key',
+      tag,
+      permission: 'api-keys:write',
+      body: apiKeyInput,
+      success: [201, newApiKey],
+    }),
+  },
+  '/api/v1/api-keys/{id}': {
+    get: operation({ summary: 'Get an API key', tag, permission: 'api-keys:read', params, success: [200, apiKey] }),
+    delete: operation({
+      summary: 'Revoke an API key',
+      tag,
+      permission: 'api-keys:write',
+      params,
+      success: [200, apiKey],
+    }),
+  },
+}

@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import { pageQuery } from '@/libs/api-utils/page'
+import { KEY_PERMISSIONS } from '@/libs/auth/permissions'
+
+const [firstPermission, ...otherPermissions] = KEY_PERMISSIONS
+if (!firstPermission) throw new Error('An API key needs a permission to be given.')
+
+export const keyPermission = z.enum([firstPermission, ...otherPermissions])
+
+export const apiKeyInput = z
+  .strictObject({
+    name: z.string().trim().min(1).max(120).meta({ description: 'What the key is for', example: 'Production server' }),
+    permissions: z
+      .array(keyPermission)
+      .min(1)
+      .max(KEY_PERMISSIONS.length)
+      .transform((list) => [...new Set(list)])
+      .default(['usage:read', 'usage:write'])
+      .meta({ description: 'What the key may do; never more than its creator may at the time of use' }),
+    mode: z.enum(['live', 'test']).default('live'),
+    expires_in_days: z
+      .number()
+      .int()
+      .min(1)
+      .max(3650)
+      .nullable()
+      .default(null)
+      .meta({ description: 'null: no expiry' }),
+  })
+  .meta({ id: 'ApiKeyInput' })
+
+export const apiKey = z
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    prefix: z.string().meta({ example: 'hf_live_3fQ8' }),
+    last_four: z.string(),
+    permissions: z.array(z.string()),
+    created_by: z.uuid(),
+    created_at: z.iso.datetime(),
+    expires_at: z.iso.datetime().nullable(),
+    last_used_at: z.iso.datetime().nullable().meta({ description: 'Written at most once a minute' }),
+    revoked_at: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'ApiKey' })
+
+export const newApiKey = apiKey
+  .extend({ key: z.string().meta({ description: 'The key itself: shown now and never again' }) })
+  .meta({ id: 'NewApiKey' })
+
+export const apiKeyListQuery = pageQuery.extend({
+  status: z.enum(['active', 'expired', 'revoked']).optional(),
+  q: z.string().trim().max(120).optional(),
+})
+
+export type ApiKeyInput = z.infer<typeof apiKeyInput>
+export type ApiKeyListQuery = z.infer<typeof apiKeyListQuery>

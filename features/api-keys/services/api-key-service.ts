@@ -1,0 +1,112 @@
+import { sql } from 'kysely'
+import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { createKey, forgetApiKeys, hashKey } from '@/libs/auth/api-key'
+import { registryDb } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid, newId } from '@/libs/ids'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { ApiKeyInput, ApiKeyListQuery } from '../schema'
+
+const COLUMNS = [
+  'id',
+  'name',
+  'prefix',
+  'last_four',
+  'permissions',
+  'created_by',
+  'created_at',
+  'expires_at',
+  'last_used_at',
+  'revoked_at',
+] as const
+
+/** A key as it is shown: everything but its hash. */
+export type ApiKeyRow = {
+  id: string
+  name: string
+  prefix: string
+  last_four: string
+  permissions: string[]
+  created_by: string
+  created_at: Date
+  expires_at: Date | null
+  last_used_at: Date | null
+  revoked_at: Date | null
+}
+
+/**
+ * Makes a key with at most the creator's own permissions; its text is in the answer and nowhere else.
+ * @throws AppError forbidden for a permission the creator does not hold, or when the creator is not a person.
+ */
+export async function createApiKey(input: ApiKeyInput): Promise<ApiKeyRow & { key: string }> {
+  const { actor } = currentContext()
+  if (actor.kind !== 'user' && actor.kind !== 'job')
+    throw new AppError('forbidden', 'Only a person can make an API key.')
+  const missing = input.permissions.filter((permission) => !actor.permissions.includes(permission))
+  if (missing.length > 0) throw new AppError('forbidden', `You do not hold ${missing.join(', ')} yourself.`)
+  const key = createKey(input.mode)
+  const row = await registryDb()
+    .insertInto('api_keys')
+    .values({
+      id: newId(),
+      name: input.name,
+      prefix: key.slice(0, 12),
+      last_four: key.slice(-4),
+      key_hash: hashKey(key),
+      permissions: input.permissions,
+      created_by: actor.id,
+      expires_at: input.expires_in_days === null ? null : new Date(Date.now() + input.expires_in_days * 86_400_000),
+    })
+    .returning(COLUMNS)
+    .executeTakeFirstOrThrow()
+  return { ...row, key }
+}
+
+/** Keys of the tenant, newest first; `status` active, expired or revoked. */
+export async function listApiKeys({ cursor, limit, status, q }: ApiKeyListQuery): Promise<Page<ApiKeyRow>> {
+  let query = registryDb()
+    .selectFrom('api_keys')
+    .select(COLUMNS)
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+  if (cursor) query = query.where('id', '<', cursorId(cursor))
+  if (q) query = query.where('name', 'ilike', `%${q.replace(/[\\%_]/g, '\\$&')}%`)
+  if (status === 'revoked') query = query.where('revoked_at', 'is not', null)
+  if (status === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', sql<Date>`now()`)
+  if (status === 'active') {
+    query = query
+      .where('revoked_at', 'is', null)
+      .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', sql<Date>`now()`)]))
+  }
+  return cutPage(await query.execute(), limit, (row) => [row.id])
+}
+
+function cursorId(cursor: string): string {
+  const [id = ''] = decodeCursor(cursor, 1)
+  if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  return id
+}
+
+/** One key. @throws AppError not_found. */
+export async function getApiKey(id: string): Promise<ApiKeyRow> {
+  const row = isUuid(id)
+    ? await registryDb().selectFrom('api_keys').select(COLUMNS).where('id', '=', id).executeTakeFirst()
+    : undefined
+  if (!row) throw notFound()
+  return row
+}
+
+/** Ends a key, effective at once everywhere; ending it again changes nothing. @throws AppError not_found. */
+export async function revokeApiKey(id: string): Promise<ApiKeyRow> {
+  const present = await getApiKey(id)
+  if (present.revoked_at) return present
+  const row = await registryDb()
+    .updateTable('api_keys')
+    .set({ revoked_at: new Date() })
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .returning(COLUMNS)
+    .executeTakeFirst()
+  forgetApiKeys(currentContext().tenantId)
+  return row ?? getApiKey(id)
+}

@@ -1,0 +1,99 @@
+import { z } from 'zod'
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
+import { ERROR_STATUS } from '@/libs/errors'
+
+const problem = z
+  .object({
+    type: z.url().meta({ description: 'A page that explains the code' }),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    code: z.string().meta({ description: 'One of the documented codes', examples: Object.keys(ERROR_STATUS) }),
+    request_id: z.string(),
+    errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+    upgrade: z.object({ reason: z.string(), current_plan: z.string(), plans: z.array(z.string()) }).optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem document' })
+
+/** `{data, next_cursor}` of a row schema. */
+export function pageOf(row: z.ZodType) {
+  return z.object({ data: z.array(row), next_cursor: z.string().nullable() })
+}
+
+type OperationInput = {
+  summary: string
+  tag: string
+  description?: string
+  /** Permission the caller needs; absent: any member or key of the tenant. */
+  permission?: string
+  /** `tenant` (default): session, token or key of a tenant; `user`: a signed-in user; `public`: nobody need be signed in. */
+  auth?: 'tenant' | 'user' | 'public'
+  params?: z.ZodObject
+  query?: z.ZodObject
+  body?: z.ZodType
+  /** Status and schema of success; null for no content. */
+  success: [status: 200 | 201 | 202 | 204, schema: z.ZodType | null]
+  /** Media type of success, application/json by default. */
+  mediaType?: string
+}
+
+const content = (schema: z.ZodType, mediaType = 'application/json') => ({ [mediaType]: { schema } })
+const failure = (description: string) => ({ description, content: content(problem, 'application/problem+json') })
+
+/** One operation of the OpenAPI document, with the errors every route can answer. */
+export function operation(input: OperationInput): ZodOpenApiOperationObject {
+  const { summary, tag, permission, auth = 'tenant', params, query, body, success, mediaType } = input
+  const [status, schema] = success
+  const permissionLine = permission ? `Needs the permission \`${permission}\`.` : ''
+  return {
+    summary,
+    tags: [tag],
+    description: [input.description, permissionLine].filter(Boolean).join('\n\n') || undefined,
+    security:
+      auth === 'public'
+        ? []
+        : auth === 'user'
+          ? [{ session: [] }, { token: [] }]
+          : [{ key: [] }, { token: [] }, { session: [] }],
+    ...(params || query ? { requestParams: { ...(params ? { path: params } : {}), ...(query ? { query } : {}) } } : {}),
+    ...(body ? { requestBody: { required: true, content: content(body) } } : {}),
+    responses: {
+      [String(status)]: { description: 'Success', ...(schema ? { content: content(schema, mediaType) } : {}) },
+      '400': failure('The request cannot be read'),
+      ...(auth === 'public' ? {} : { '401': failure('No valid credential') }),
+      ...(auth === 'public' ? {} : { '403': failure('Not allowed, or the request names different tenants') }),
+      '404': failure('Not there, or not yours'),
+      ...(body || query ? { '422': failure('The input is wrong; `errors` says where') } : {}),
+      '429': failure('Too many requests'),
+      '503': failure('Not available at the moment'),
+    },
+  }
+}
+
+/** The OpenAPI 3.1 document of a set of paths. */
+export function createOpenApi(paths: ZodOpenApiPathsObject, version: string, server: string) {
+  return createDocument({
+    openapi: '3.1.1',
+    info: {
+      title: 'Holdfast API',
+      version,
+      description:
+        'Every path works in two forms: `/api/v1/<rest>` for the tenant named by host, header, API key or token, and `/api/v1/tenants/{id|slug|current}/<rest>` addressed to that tenant. Lists are `{data, next_cursor}`, errors RFC 9457 problem documents, and every write takes an `Idempotency-Key`.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: server }],
+    paths,
+    components: {
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'API key, `hf_live_…`' },
+        token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'Access token of the auth server' },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: 'hf-session',
+          description: 'Session of the dashboard or portal',
+        },
+      },
+    },
+  })
+}
