@@ -9,6 +9,8 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
 
+export type Int8 = ColumnType<string, bigint | number | string, bigint | number | string>;
+
 export type Json = JsonValue;
 
 export type JsonArray = JsonValue[];
@@ -21,9 +23,31 @@ export type JsonPrimitive = boolean | number | string | null;
 
 export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
+export type Numeric = ColumnType<string, number | string, number | string>;
+
 export type TenantStatus = "active" | "deleted" | "past_due" | "pending" | "read_only" | "suspended";
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
+
+export type UsagePeriod = "day" | "month";
+
+export interface AnalyticsEvents {
+  created_at: Generated<Timestamp>;
+  /**
+   * Who did it: id of a user, a customer or a device, as the caller names them.
+   */
+  distinct_id: string;
+  event: string;
+  /**
+   * When PostHog took it; null where PostHog is not configured or has not taken it yet.
+   */
+  forwarded_at: Timestamp | null;
+  id: string;
+  occurred_at: Generated<Timestamp>;
+  properties: Generated<Json>;
+  source: Generated<string>;
+  tenant_id: Generated<string>;
+}
 
 export interface ApiKeys {
   created_at: Generated<Timestamp>;
@@ -84,6 +108,38 @@ export interface Brandings {
   updated_at: Generated<Timestamp>;
 }
 
+export interface ConnectorEvents {
+  /**
+   * What was done, as noun.verb: message.posted, mail.sent, webhook.called.
+   */
+  action: string;
+  /**
+   * Which attempt this was, from 1; 0 where nothing was sent.
+   */
+  attempts: Generated<number>;
+  connector: string;
+  created_at: Generated<Timestamp>;
+  direction: Generated<string>;
+  error: string | null;
+  id: string;
+  request: Generated<Json>;
+  response: Json | null;
+  /**
+   * recorded: noted, nothing was sent; pending: waits to be sent; sent: the other side took it; failed: it did not.
+   */
+  status: string;
+  /**
+   * Channel, address or URL; of a URL neither credentials nor query are kept.
+   */
+  target: string;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+  /**
+   * Person or customer behind it, as the caller named them.
+   */
+  user_id: string | null;
+}
+
 export interface CustomerLogins {
   accepted_at: Timestamp | null;
   created_at: Generated<Timestamp>;
@@ -97,6 +153,24 @@ export interface CustomerLogins {
    */
   token_hash: Buffer | null;
   user_id: string | null;
+}
+
+export interface Customers {
+  /**
+   * Since when its usage is refused; null while it may be used.
+   */
+  archived_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  email: string | null;
+  /**
+   * The user_id of usage calls: the tenant's own name for this customer. Never changes.
+   */
+  external_id: string;
+  id: string;
+  metadata: Generated<Json>;
+  name: string | null;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
 }
 
 export interface Databases {
@@ -140,6 +214,29 @@ export interface Memberships {
   user_id: string;
 }
 
+export interface Meters {
+  /**
+   * SUM adds the values of events, COUNT the events themselves. Never changes: counters depend on it.
+   */
+  aggregation: Generated<string>;
+  /**
+   * Whether an event may lower the sum.
+   */
+  allows_negative: Generated<boolean>;
+  archived_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  description: Generated<string>;
+  id: string;
+  name: string;
+  /**
+   * Name in calls and tiers. Never changes, and never looks like an id.
+   */
+  slug: string;
+  tenant_id: Generated<string>;
+  unit: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
 export interface Operators {
   created_at: Generated<Timestamp>;
   email: string;
@@ -167,7 +264,7 @@ export interface Outbox {
 
 export interface Placements {
   database_id: string;
-  epoch: Generated<number>;
+  epoch: Generated<Int8>;
   state: Generated<string>;
   tenant_id: string;
 }
@@ -196,6 +293,19 @@ export interface ReservedSlugs {
   slug: string;
 }
 
+export interface Subscriptions {
+  /**
+   * Day of the month its periods begin; 1 is the calendar month, 29 to 31 fall on the last day of months that are shorter.
+   */
+  anchor_day: Generated<number>;
+  canceled_at: Timestamp | null;
+  customer_id: string;
+  id: string;
+  started_at: Generated<Timestamp>;
+  tenant_id: Generated<string>;
+  tier_id: string;
+}
+
 export interface Tenants {
   activated_at: Timestamp | null;
   billing_email: string | null;
@@ -221,7 +331,7 @@ export interface TenantStates {
   /**
    * Raised by every move; a caller that names an older one has stale routing.
    */
-  epoch: Generated<number>;
+  epoch: Generated<Int8>;
   /**
    * True for the moment of a move in which nobody may write.
    */
@@ -230,22 +340,157 @@ export interface TenantStates {
   tenant_id: string;
 }
 
+export interface TierCaps {
+  /**
+   * Past the limit: reject refuses the event (hard), overflow counts it as overage (soft).
+   */
+  behaviour: Generated<string>;
+  cap_limit: Numeric;
+  id: string;
+  meter_id: string;
+  period: Generated<UsagePeriod>;
+  tenant_id: Generated<string>;
+  tier_id: string;
+}
+
+export interface TierFeatures {
+  /**
+   * What the feature means on this tier, for the tenant's own product to read; null when having it is all.
+   */
+  config: Json | null;
+  id: string;
+  key: string;
+  tenant_id: Generated<string>;
+  tier_id: string;
+}
+
+export interface Tiers {
+  archived_at: Timestamp | null;
+  billing_interval: Generated<string>;
+  created_at: Generated<Timestamp>;
+  currency: Generated<string>;
+  description: Generated<string>;
+  id: string;
+  /**
+   * Holds for customers without a subscription; at most one tier of a tenant.
+   */
+  is_default: Generated<boolean>;
+  name: string;
+  /**
+   * Price of one interval in the smallest unit of the currency.
+   */
+  price_minor: Generated<Int8>;
+  /**
+   * Name in calls. Never changes.
+   */
+  slug: string;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface UsageCounters {
+  customer_id: string;
+  events: Int8;
+  meter_id: string;
+  period: UsagePeriod;
+  /**
+   * First day of the period in the tenant's time zone; months begin on the anchor day of the subscription.
+   */
+  starts_on: Timestamp;
+  tenant_id: Generated<string>;
+  /**
+   * Sum of values, or number of events for a meter that counts them.
+   */
+  used: Numeric;
+}
+
+export interface UsageEvents {
+  customer_id: string;
+  event_id: string | null;
+  /**
+   * With an event_id: 122 bits of SHA-256 of source and event_id as a UUID version 8, so that the primary key is what recognises a duplicate. Without one: a UUID version 7.
+   */
+  id: string;
+  meter_id: string;
+  /**
+   * When it happened, which decides the day and month it counts for; equals received_at when the sender gave no time.
+   */
+  occurred_at: Timestamp;
+  properties: Json | null;
+  received_at: Timestamp;
+  /**
+   * First day of the month of reception in UTC: the partition.
+   */
+  received_month: Timestamp;
+  source: string | null;
+  tenant_id: Generated<string>;
+  /**
+   * As sent; a meter that counts events adds 1 for it.
+   */
+  value: Numeric;
+}
+
+export interface UsageRejections {
+  code: string;
+  detail: string;
+  /**
+   * The event as sent, shortened when long.
+   */
+  event: Json;
+  id: string;
+  received_at: Timestamp;
+  request_id: string | null;
+  tenant_id: Generated<string>;
+}
+
+export interface UsageSettings {
+  accepts_early_seconds: Generated<number>;
+  accepts_late_days: Generated<number>;
+  /**
+   * Whether a user_id seen for the first time becomes a customer; otherwise its events are refused.
+   */
+  creates_customers: Generated<boolean>;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface UsageTotals {
+  day: Timestamp;
+  events: Int8;
+  meter_id: string;
+  tenant_id: Generated<string>;
+  used: Numeric;
+}
+
 export interface DB {
+  analytics_events: AnalyticsEvents;
   api_keys: ApiKeys;
   audit_details: AuditDetails;
   audit_logs: AuditLogs;
   brandings: Brandings;
+  connector_events: ConnectorEvents;
   customer_logins: CustomerLogins;
+  customers: Customers;
   databases: Databases;
   domains: Domains;
   idempotency_keys: IdempotencyKeys;
   memberships: Memberships;
+  meters: Meters;
   operators: Operators;
   outbox: Outbox;
   placements: Placements;
   plan_aliases: PlanAliases;
   plans: Plans;
   reserved_slugs: ReservedSlugs;
+  subscriptions: Subscriptions;
   tenant_states: TenantStates;
   tenants: Tenants;
+  tier_caps: TierCaps;
+  tier_features: TierFeatures;
+  tiers: Tiers;
+  usage_counters: UsageCounters;
+  usage_events: UsageEvents;
+  usage_rejections: UsageRejections;
+  usage_settings: UsageSettings;
+  usage_totals: UsageTotals;
 }
