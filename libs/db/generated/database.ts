@@ -9,8 +9,6 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
 
-export type Int8 = ColumnType<string, bigint | number | string, bigint | number | string>;
-
 export type Json = JsonValue;
 
 export type JsonArray = JsonValue[];
@@ -264,7 +262,7 @@ export interface Outbox {
 
 export interface Placements {
   database_id: string;
-  epoch: Generated<Int8>;
+  epoch: Generated<number>;
   state: Generated<string>;
   tenant_id: string;
 }
@@ -331,7 +329,7 @@ export interface TenantStates {
   /**
    * Raised by every move; a caller that names an older one has stale routing.
    */
-  epoch: Generated<Int8>;
+  epoch: Generated<number>;
   /**
    * True for the moment of a move in which nobody may write.
    */
@@ -379,7 +377,7 @@ export interface Tiers {
   /**
    * Price of one interval in the smallest unit of the currency.
    */
-  price_minor: Generated<Int8>;
+  price_minor: Generated<number>;
   /**
    * Name in calls. Never changes.
    */
@@ -390,7 +388,7 @@ export interface Tiers {
 
 export interface UsageCounters {
   customer_id: string;
-  events: Int8;
+  events: number;
   meter_id: string;
   period: UsagePeriod;
   /**
@@ -456,7 +454,7 @@ export interface UsageSettings {
 
 export interface UsageTotals {
   day: Timestamp;
-  events: Int8;
+  events: number;
   meter_id: string;
   tenant_id: Generated<string>;
   used: Numeric;
