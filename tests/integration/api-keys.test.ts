@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest'
+import { DELETE, GET as GET_ONE } from '@/app/api/v1/api-keys/[id]/route'
+import { GET, POST } from '@/app/api/v1/api-keys/route'
+import { GET as GET_BRANDING } from '@/app/api/v1/branding/route'
+import { findApiKey, hashKey, isKey } from '@/libs/auth/api-key'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { asSuperuser, asSystem, call, createApiKey, createWorld } from '@/tests/support/world'
+
+const { acme, globex, stranger } = await createWorld()
+const path = '/api/v1/api-keys'
+const create = (body: unknown, as = acme.users.owner) => call(POST, 'POST', path, { as, tenant: acme, body })
+
+describe('API keys', () => {
+  test('nobody without a credential, a stranger or another tenant’s owner gets in', async () => {
+    expect((await call(GET, 'GET', path, { tenant: acme })).status).toBe(401)
+    for (const as of [stranger, globex.users.owner]) {
+      expect((await call(GET, 'GET', path, { as, tenant: acme })).status).toBe(404)
+      expect((await call(POST, 'POST', path, { as, tenant: acme, body: { name: 'x' } })).status).toBe(404)
+    }
+  })
+
+  test('a member may neither see nor make keys, and a key makes no keys', async () => {
+    expect((await call(GET, 'GET', path, { as: acme.users.member, tenant: acme })).status).toBe(403)
+    expect((await create({ name: 'x' }, acme.users.compliance)).status).toBe(403)
+    expect((await call(POST, 'POST', path, { as: acme.api_key, body: { name: 'x' } })).status).toBe(403)
+  })
+
+  test('wrong input is named field by field', async () => {
+    const { status, body } = await create({ name: '', permissions: ['everything'], color: 'red', expires_in_days: 0 })
+    expect(status).toBe(422)
+    expect(body.errors.map((error: { pointer: string }) => error.pointer).sort()).toEqual([
+      '/color',
+      '/expires_in_days',
+      '/name',
+      '/permissions/0',
+    ])
+  })
+
+  test('a key is shown once, stored as a hash, and works with what it was given', async () => {
+    const { status, body } = await create({ name: 'Reader', permissions: ['branding:read'] })
+    expect(status).toBe(201)
+    expect(isKey(body.key)).toBe(true)
+    expect(body.key.startsWith(body.prefix) && body.key.endsWith(body.last_four)).toBe(true)
+    const again = await call(GET_ONE, 'GET', `${path}/${body.id}`, {
+      as: acme.users.owner,
+      tenant: acme,
+      params: { id: body.id },
+    })
+    expect(again.body.key).toBeUndefined()
+    expect(again.text).not.toContain(hashKey(body.key).toString('hex'))
+    const stored = await asSuperuser<{ n: number }>('select count(*)::int as n from api_keys where key_hash = $1', [
+      hashKey(body.key),
+    ])
+    expect(stored[0]?.n).toBe(1)
+    expect((await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: body.key })).status).toBe(200)
+    expect((await call(GET, 'GET', path, { as: body.key })).status).toBe(403)
+  })
+
+  test('repeating a request with its Idempotency-Key makes one key, and answers the same', async () => {
+    const headers = { 'idempotency-key': 'make-one' }
+    const send = (name: string) =>
+      call(POST, 'POST', path, { as: acme.users.owner, tenant: acme, headers, body: { name } })
+    const [first, second] = await Promise.all([send('Once'), send('Once')])
+    expect([first.status, second.status]).toEqual([201, 201])
+    expect(second.body.id).toBe(first.body.id)
+    const other = await send('Twice')
+    expect([other.status, other.body.code]).toEqual([422, 'idempotency_mismatch'])
+  })
+
+  test('a key never does more than its creator may at this moment', async () => {
+    const { key } = await createApiKey(acme, ['branding:read', 'api-keys:read'], acme.users.admin)
+    expect((await call(GET, 'GET', path, { as: key })).status).toBe(200)
+    await asSystem(acme, () =>
+      tenantQuery("update memberships set role = 'member' where user_id = $1", [acme.users.admin.id]),
+    )
+    expect((await call(GET, 'GET', path, { as: key })).status).toBe(403)
+    expect((await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: key })).status).toBe(200)
+    await asSystem(acme, () => tenantQuery('delete from memberships where user_id = $1', [acme.users.admin.id]))
+    expect((await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: key })).status).toBe(401)
+  })
+
+  test('an expired key is dead', async () => {
+    const { id, key } = await createApiKey(acme, ['branding:read'])
+    await asSuperuser("update api_keys set expires_at = now() - interval '1 second' where id = $1", [id])
+    expect((await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: key })).status).toBe(401)
+  })
+
+  test('a revocation holds at once, for remembered keys too, and is safe to repeat', async () => {
+    const { body } = await create({ name: 'Short-lived', permissions: ['branding:read'] })
+    expect(await findApiKey(body.key, { cached: true })).not.toBeNull()
+    const revoke = () =>
+      call(DELETE, 'DELETE', `${path}/${body.id}`, { as: acme.users.owner, tenant: acme, params: { id: body.id } })
+    const first = await revoke()
+    expect(first.status).toBe(200)
+    expect((await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: body.key })).status).toBe(401)
+    await expect.poll(() => findApiKey(body.key, { cached: true }), { timeout: 1_000 }).toBeNull()
+    expect((await revoke()).body.revoked_at).toBe(first.body.revoked_at)
+  })
+
+  test('another tenant’s key cannot be seen or ended, and looks like one that is not there', async () => {
+    const options = { as: acme.users.owner, tenant: acme, params: { id: globex.api_key_id } }
+    const foreign = await call(DELETE, 'DELETE', `${path}/${globex.api_key_id}`, options)
+    const missing = await call(DELETE, 'DELETE', `${path}/none`, {
+      ...options,
+      params: { id: '01934d5c-0000-7000-8000-00000000dead' },
+    })
+    const strip = (answer: typeof foreign) => ({ ...answer.body, request_id: '' })
+    expect(foreign.status).toBe(404)
+    expect(strip(foreign)).toEqual(strip(missing))
+    expect((await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: globex.api_key })).status).toBe(200)
+  })
+
+  test('a key used against another tenant is a mismatch, noted in its own audit log', async () => {
+    const { status, body } = await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: acme.api_key, tenant: globex })
+    expect([status, body.code]).toEqual([403, 'tenant_mismatch'])
+    const rows = await asSuperuser<{ tenant_id: string }>(
+      "select tenant_id from audit_logs where action = 'access.mismatch'",
+    )
+    expect(rows.map((row) => row.tenant_id)).toEqual([acme.id])
+  })
+
+  test('lists page by cursor, filter by state and search by name', async () => {
+    const seen: string[] = []
+    let cursor: string | null = null
+    do {
+      const query: string = `?limit=2${cursor ? `&cursor=${cursor}` : ''}`
+      const { body } = await call(GET, 'GET', path + query, { as: acme.users.owner, tenant: acme })
+      seen.push(...body.data.map((row: { id: string }) => row.id))
+      cursor = body.next_cursor
+    } while (cursor)
+    expect(new Set(seen).size).toBe(seen.length)
+    expect(seen).toEqual([...seen].sort().reverse())
+    const revoked = await call(GET, 'GET', `${path}?status=revoked`, { as: acme.users.owner, tenant: acme })
+    expect(revoked.body.data.map((row: { name: string }) => row.name)).toEqual(['Short-lived'])
+    const found = await call(GET, 'GET', `${path}?q=read`, { as: acme.users.owner, tenant: acme })
+    expect(found.body.data.map((row: { name: string }) => row.name)).toEqual(['Reader'])
+    expect((await call(GET, 'GET', `${path}?cursor=nonsense`, { as: acme.users.owner, tenant: acme })).status).toBe(400)
+  })
+
+  test('making and ending keys is in the audit log, without the hash', async () => {
+    const rows = await asSuperuser<{ action: string; after: Record<string, unknown> | null }>(
+      "select action, after from audit_logs join audit_details using (tenant_id, id) where tenant_id = $1 and target_type = 'api_key'",
+      [acme.id],
+    )
+    expect(new Set(rows.map((row) => row.action))).toEqual(
+      new Set(['api_key.created', 'api_key.updated', 'api_key.revoked']),
+    )
+    for (const row of rows) expect(Object.keys(row.after ?? {})).not.toContain('key_hash')
+  })
+})
