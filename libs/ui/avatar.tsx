@@ -5,7 +5,10 @@ import { cx } from '@/libs/ui/cx'
 
 /** The first letters of the first and last word: "Ada King Lovelace" → "AL"; of an address, its first letter. */
 export function initialsOf(name: string): string {
-  const words = name.trim().split(/[\s._-]+/).filter(Boolean)
+  const words = name
+    .trim()
+    .split(/[\s._-]+/)
+    .filter(Boolean)
   if (name.includes('@') || words.length < 2) return [...(words[0] ?? '?')][0]?.toUpperCase() ?? '?'
   return `${[...(words[0] ?? '')][0] ?? ''}${[...(words.at(-1) ?? '')][0] ?? ''}`.toUpperCase()
 }

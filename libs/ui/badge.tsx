@@ -1,4 +1,14 @@
-import { Ban, CircleAlert, CircleCheck, CircleDashed, CircleX, Clock3, Eye, type LucideIcon, Trash2 } from 'lucide-react'
+import {
+  Ban,
+  CircleAlert,
+  CircleCheck,
+  CircleDashed,
+  CircleX,
+  Clock3,
+  Eye,
+  type LucideIcon,
+  Trash2,
+} from 'lucide-react'
 import type { ReactNode } from 'react'
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'

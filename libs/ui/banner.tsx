@@ -36,7 +36,9 @@ export function Banner({
 }) {
   const [color, Icon] = tones[tone]
   return (
-    <div className={cx('flex flex-wrap items-start gap-x-3 gap-y-2 rounded-lg border px-4 py-3 text-sm', color, className)}>
+    <div
+      className={cx('flex flex-wrap items-start gap-x-3 gap-y-2 rounded-lg border px-4 py-3 text-sm', color, className)}
+    >
       <Icon aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
       <div className="min-w-0 flex-1 basis-56">
         <p className="font-semibold">{title}</p>
@@ -44,7 +46,13 @@ export function Banner({
       </div>
       {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
       {onDismiss ? (
-        <IconButton label={t('ui.dismiss')} icon={<X />} size="sm" onClick={onDismiss} className="-my-1 -mr-2 text-inherit" />
+        <IconButton
+          label={t('ui.dismiss')}
+          icon={<X />}
+          size="sm"
+          onClick={onDismiss}
+          className="-my-1 -mr-2 text-inherit"
+        />
       ) : null}
     </div>
   )
@@ -80,7 +88,9 @@ export function SupportBanner({
       <span>{t('ui.support.reason', { reason })}</span>
       <span>
         {readOnly ? t('ui.support.readOnly') : t('ui.support.canWrite')}
-        {left === null ? '' : ` · ${left > 0 ? t('ui.support.left', { time: formatDuration(Math.ceil(left / 60) * 60) }) : t('ui.support.over')}`}
+        {left === null
+          ? ''
+          : ` · ${left > 0 ? t('ui.support.left', { time: formatDuration(Math.ceil(left / 60) * 60) }) : t('ui.support.over')}`}
       </span>
       <Button size="sm" loading={ending} onClick={onEnd}>
         {t('ui.support.end')}

@@ -25,7 +25,10 @@ export function Card({
     <section {...props} className={cx('min-w-0 overflow-clip rounded-lg border bg-surface shadow-card', className)}>
       {title || actions ? (
         <header
-          className={cx('flex flex-wrap items-start justify-between gap-x-4 gap-y-2 px-4 pt-3.5 sm:px-5', padded ? '' : 'pb-3.5')}
+          className={cx(
+            'flex flex-wrap items-start justify-between gap-x-4 gap-y-2 px-4 pt-3.5 sm:px-5',
+            padded ? '' : 'pb-3.5',
+          )}
         >
           <div className="min-w-0">
             {title ? <h2 className="font-semibold text-base tracking-tight">{title}</h2> : null}

@@ -54,7 +54,11 @@ export function Checkbox({
         )}
       >
         <Base.Indicator className="text-accent-ink">
-          {indeterminate ? <Minus strokeWidth={3} className="size-3.5" /> : <Check strokeWidth={3} className="size-3.5" />}
+          {indeterminate ? (
+            <Minus strokeWidth={3} className="size-3.5" />
+          ) : (
+            <Check strokeWidth={3} className="size-3.5" />
+          )}
         </Base.Indicator>
       </Base.Root>
       <div className={cx('min-w-0', hideLabel && 'sr-only')}>

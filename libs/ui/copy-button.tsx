@@ -5,6 +5,7 @@ import { useEffect, useId, useRef, useState } from 'react'
 import { announce } from '@/libs/ui/announcer'
 import { Button, type ButtonSize, type ButtonVariant } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
+import { controlClass } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 
 /** Writes to the clipboard; without the right to (plain http), by a selected text field. False when nothing worked. */
@@ -96,21 +97,17 @@ export function CopyField({ label, value, className }: { label: string; value: s
   const id = useId()
   return (
     <div className={cx('flex min-w-0 flex-col gap-1.5', className)}>
-      <span id={id} className="font-medium text-sm">
+      <label htmlFor={id} className="font-medium text-sm">
         {label}
-      </span>
+      </label>
       <div className="flex items-stretch gap-2">
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long value scrolls, so the keyboard must reach it */}
-        <code
-          // biome-ignore lint/a11y/useSemanticElements: a read-only value, not a form field
-          role="textbox"
-          aria-readonly="true"
-          aria-labelledby={id}
-          tabIndex={0}
-          className="scrollbar-thin flex min-w-0 flex-1 items-center overflow-x-auto whitespace-nowrap rounded-md border bg-sunken px-3 py-1.5 font-mono text-sm"
-        >
-          {value}
-        </code>
+        <input
+          readOnly
+          id={id}
+          value={value}
+          onFocus={(event) => event.target.select()}
+          className={cx(controlClass, 'h-8.5 flex-1 font-mono text-sm pointer-coarse:h-10')}
+        />
         <CopyButton value={value} showLabel variant="secondary" size="md" />
       </div>
     </div>

@@ -72,7 +72,9 @@ export function Dialog({
             </div>
             {dismissible ? (
               <Base.Close
-                render={<IconButton label={t('ui.close')} icon={<X />} size="sm" className="-mt-0.5 -mr-2 order-last" />}
+                render={
+                  <IconButton label={t('ui.close')} icon={<X />} size="sm" className="-mt-0.5 -mr-2 order-last" />
+                }
               />
             ) : null}
           </header>

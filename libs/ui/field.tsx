@@ -5,7 +5,13 @@ import { createContext, type ReactNode, useContext, useId, useMemo } from 'react
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
 
-type FieldContext = { id: string; labelId: string; describedBy: string | undefined; invalid: boolean; required: boolean }
+type FieldContext = {
+  id: string
+  labelId: string
+  describedBy: string | undefined
+  invalid: boolean
+  required: boolean
+}
 
 const Context = createContext<FieldContext | null>(null)
 

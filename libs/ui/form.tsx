@@ -35,7 +35,7 @@ export function applyProblem<Values extends FieldValues>(form: UseFormReturn<Val
   let focused = false
   for (const error of problem.errors) {
     const path = pointerToPath(error.pointer)
-    const known = path !== '' && (form.getFieldState(path as Path<Values>) && hasField(form, path))
+    const known = path !== '' && form.getFieldState(path as Path<Values>) && hasField(form, path)
     if (!known) {
       rest.push(path ? `${path}: ${error.detail}` : error.detail)
       continue
@@ -61,12 +61,23 @@ export function fieldError<Values extends FieldValues>(
 }
 
 /** A problem above a form or in place of it: the sentence, the way to a bigger plan, and the request id. */
-export function ProblemNotice({ problem, extra, className }: { problem: ApiProblem; extra?: string[]; className?: string }) {
+export function ProblemNotice({
+  problem,
+  extra,
+  className,
+}: {
+  problem: ApiProblem
+  extra?: string[]
+  className?: string
+}) {
   const upgrade = problem.upgrade
   return (
     <div
       role="alert"
-      className={cx('flex items-start gap-2.5 rounded-md bg-danger-soft px-3 py-2.5 text-danger-text text-sm', className)}
+      className={cx(
+        'flex items-start gap-2.5 rounded-md bg-danger-soft px-3 py-2.5 text-danger-text text-sm',
+        className,
+      )}
     >
       <CircleAlert aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
       <div className="min-w-0">
@@ -170,7 +181,8 @@ export function TextField<Values extends FieldValues>({
   kind = 'line',
   rows,
   ...input
-}: NamedField<Values> & Omit<InputProps, 'form' | 'name' | 'className'> & { kind?: 'line' | 'text' | 'password'; rows?: number }) {
+}: NamedField<Values> &
+  Omit<InputProps, 'form' | 'name' | 'className'> & { kind?: 'line' | 'text' | 'password'; rows?: number }) {
   const register = form.register(name)
   return (
     <Field
@@ -183,7 +195,13 @@ export function TextField<Values extends FieldValues>({
       className={className}
     >
       {kind === 'text' ? (
-        <Textarea {...register} rows={rows} placeholder={input.placeholder} maxLength={input.maxLength} disabled={input.disabled} />
+        <Textarea
+          {...register}
+          rows={rows}
+          placeholder={input.placeholder}
+          maxLength={input.maxLength}
+          disabled={input.disabled}
+        />
       ) : kind === 'password' ? (
         <PasswordInput {...input} {...register} />
       ) : (
@@ -207,7 +225,10 @@ export function ControlledField<Values extends FieldValues, Name extends FieldPa
   aside,
   className,
   children,
-}: Omit<NamedField<Values>, 'name'> & { name: Name; children: (field: ControllerRenderProps<Values, Name>) => ReactNode }) {
+}: Omit<NamedField<Values>, 'name'> & {
+  name: Name
+  children: (field: ControllerRenderProps<Values, Name>) => ReactNode
+}) {
   return (
     <Field
       label={label}

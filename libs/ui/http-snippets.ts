@@ -40,6 +40,7 @@ export function httpSnippets({ method, url, key, body }: HttpExample): readonly 
   ]
   const init: string[] = method === 'GET' ? [] : [`  method: '${method}',`]
   init.push('  headers: {')
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is written into the snippet
   init.push(`    authorization: ${key ? quoteScript(`Bearer ${key}`) : '`Bearer ${key}`'},`)
   if (body !== undefined) {
     curl.push("  -H 'Content-Type: application/json'", `  -d ${quoteShell(JSON.stringify(body))}`)

@@ -36,7 +36,9 @@ export function Input({ prefix, suffix, className, id, ...props }: InputProps) {
       )}
     >
       {prefix ? (
-        <span className="flex items-center whitespace-nowrap border-r bg-sunken px-2.5 text-faint text-sm">{prefix}</span>
+        <span className="flex items-center whitespace-nowrap border-r bg-sunken px-2.5 text-faint text-sm">
+          {prefix}
+        </span>
       ) : null}
       <input
         {...aria}
@@ -44,7 +46,9 @@ export function Input({ prefix, suffix, className, id, ...props }: InputProps) {
         className="control-text min-w-0 flex-1 bg-transparent px-3 text-ink outline-none disabled:bg-sunken disabled:text-faint"
       />
       {suffix ? (
-        <span className="flex items-center whitespace-nowrap border-l bg-sunken px-2.5 text-faint text-sm">{suffix}</span>
+        <span className="flex items-center whitespace-nowrap border-l bg-sunken px-2.5 text-faint text-sm">
+          {suffix}
+        </span>
       ) : null}
     </div>
   )
@@ -96,7 +100,10 @@ export function SearchInput({
 }) {
   return (
     <div className={cx('relative', className)}>
-      <Search aria-hidden="true" className="pointer-events-none absolute top-1/2 left-2.5 size-4 -translate-y-1/2 text-faint" />
+      <Search
+        aria-hidden="true"
+        className="pointer-events-none absolute top-1/2 left-2.5 size-4 -translate-y-1/2 text-faint"
+      />
       <input
         type="search"
         aria-label={label}

@@ -16,7 +16,7 @@ export function LogoMark({ className, title }: { className?: string; title?: str
       <rect width="32" height="32" rx="8" fill="var(--accent)" />
       <g stroke="var(--accent-ink)" strokeWidth="3" strokeLinecap="round">
         <path d="M10.5 7v5.2M10.5 18.6V25M21.5 7v6.4M21.5 19.8V25" />
-        <path d="M6.5 18.9c2.2-4 6.2-4.6 9.5-2.9s7.3 1.100 9.500-2.900" />
+        <path d="M6.5 18.9c2.2-4 6.2-4.6 9.5-2.9s7.3 1.1 9.5-2.9" />
       </g>
     </svg>
   )

@@ -88,7 +88,8 @@ function renderEntry(entry: MenuEntry, index: number) {
         key={entry.label}
         closeOnClick
         className={popupItemClass}
-        render={entry.external ? <a href={entry.href} /> : <Link href={entry.href} />}
+        href={entry.href}
+        render={entry.external ? undefined : <Link href={entry.href} />}
       >
         {entry.icon}
         <span className="flex-1">{entry.label}</span>

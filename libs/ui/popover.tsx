@@ -34,7 +34,11 @@ export function Popover({
         <Base.Positioner sideOffset={6} align={align} collisionPadding={8} className="z-50">
           <Base.Popup
             aria-label={label}
-            className={cx(popupClass, 'scrollbar-thin max-h-(--available-height) max-w-[94vw] overflow-y-auto p-3', className)}
+            className={cx(
+              popupClass,
+              'scrollbar-thin max-h-(--available-height) max-w-[94vw] overflow-y-auto p-3',
+              className,
+            )}
           >
             {children}
           </Base.Popup>

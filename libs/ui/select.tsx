@@ -94,9 +94,7 @@ export function Select<Value extends string>({
                 {option.icon}
                 <span className="min-w-0 flex-1">
                   <Base.ItemText>{option.label}</Base.ItemText>
-                  {option.description ? (
-                    <span className="block text-faint text-xs">{option.description}</span>
-                  ) : null}
+                  {option.description ? <span className="block text-faint text-xs">{option.description}</span> : null}
                 </span>
                 <Base.ItemIndicator className="text-accent-text">
                   <Check />

@@ -8,7 +8,8 @@ import { cx } from '@/libs/ui/cx'
 import { backdropClass } from '@/libs/ui/dialog'
 import { t } from '@/libs/ui/messages'
 
-const panel = 'fixed inset-y-0 z-50 flex h-dvh flex-col bg-raised text-ink shadow-dialog outline-none transition-transform duration-200 ease-out'
+const panel =
+  'fixed inset-y-0 z-50 flex h-dvh flex-col bg-raised text-ink shadow-dialog outline-none transition-transform duration-200 ease-out'
 
 /**
  * A panel from the left, such as the navigation on a phone. `label` names it for screen readers.

@@ -35,7 +35,8 @@ export function StatTile({
   loading?: boolean
   className?: string
 }) {
-  const direction = change === null || change === undefined ? null : Math.abs(change) < 0.0005 ? 'same' : change > 0 ? 'up' : 'down'
+  const direction =
+    change === null || change === undefined ? null : Math.abs(change) < 0.0005 ? 'same' : change > 0 ? 'up' : 'down'
   const tone =
     direction === null || direction === 'same' || good === 'none'
       ? 'text-mute'
@@ -60,7 +61,9 @@ export function StatTile({
                 <Icon aria-hidden="true" className="size-3.5" />
                 {direction === 'same'
                   ? t('ui.stat.same')
-                  : t(direction === 'up' ? 'ui.stat.more' : 'ui.stat.less', { percent: formatPercent(Math.abs(change ?? 0), true) })}
+                  : t(direction === 'up' ? 'ui.stat.more' : 'ui.stat.less', {
+                      percent: formatPercent(Math.abs(change ?? 0), true),
+                    })}
               </span>
               {since ? <span className="text-faint">{since}</span> : null}
             </p>

@@ -91,7 +91,12 @@ export function ErrorState({
 }) {
   const problem = error instanceof ApiProblem ? error : null
   const heading =
-    title ?? (problem?.status === 0 ? t('ui.error.offline') : problem?.status === 403 ? t('ui.error.forbidden') : t('ui.error.load'))
+    title ??
+    (problem?.status === 0
+      ? t('ui.error.offline')
+      : problem?.status === 403
+        ? t('ui.error.forbidden')
+        : t('ui.error.load'))
   return (
     <div role="alert" className={cx(frame, className)}>
       <div aria-hidden="true" className={cx(disc, 'text-danger-text')}>

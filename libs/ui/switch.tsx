@@ -19,12 +19,25 @@ export type SwitchProps = {
  * On or off, at once; where a Save button follows, a Checkbox is clearer.
  * @example <Switch checked={on} onCheckedChange={setOn} label="Reject over the cap" />
  */
-export function Switch({ checked, onCheckedChange, label, description, hideLabel, disabled, name, className }: SwitchProps) {
+export function Switch({
+  checked,
+  onCheckedChange,
+  label,
+  description,
+  hideLabel,
+  disabled,
+  name,
+  className,
+}: SwitchProps) {
   const id = useId()
   return (
     <div className={cx('flex items-start justify-between gap-4', className)}>
       <div className={cx('min-w-0', hideLabel && 'sr-only')}>
-        <label id={`${id}-label`} htmlFor={id} className={cx('block font-medium text-ink text-sm', disabled && 'text-faint')}>
+        <label
+          id={`${id}-label`}
+          htmlFor={id}
+          className={cx('block font-medium text-ink text-sm', disabled && 'text-faint')}
+        >
           {label}
         </label>
         {description ? (

@@ -74,7 +74,9 @@ export function TabNav({
     <nav aria-label={label} className="scrollbar-thin overflow-x-auto border-b">
       <ul className="flex gap-5">
         {items.map((item) => {
-          const active = item.exact ? pathname === item.href : pathname === item.href || pathname.startsWith(`${item.href}/`)
+          const active = item.exact
+            ? pathname === item.href
+            : pathname === item.href || pathname.startsWith(`${item.href}/`)
           return (
             <li key={item.href}>
               <Link

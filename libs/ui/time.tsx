@@ -36,13 +36,14 @@ function subscribe(listener: () => void): () => void {
   }
 }
 
+function readNow(): number {
+  if (now === 0) now = Date.now()
+  return now
+}
+
 /** The present moment in milliseconds, moving every 15 seconds; 0 while rendering on the server. */
 export function useNow(): number {
-  return useSyncExternalStore(
-    subscribe,
-    () => now || (now = Date.now()),
-    () => 0,
-  )
+  return useSyncExternalStore(subscribe, readNow, () => 0)
 }
 
 /**

@@ -61,7 +61,10 @@ export function UsageBar({
   const share = cap === null || cap === 0 ? (cap === 0 ? 1 : 0) : used / cap
   const width = `${Math.min(100, share * 100)}%`
   const over = cap !== null && used > cap
-  const sentence = cap === null ? t('ui.usage.noCap') : t('ui.usage.of', { used: formatQuantity(used, unit), cap: formatQuantity(cap, unit) })
+  const sentence =
+    cap === null
+      ? t('ui.usage.noCap')
+      : t('ui.usage.of', { used: formatQuantity(used, unit), cap: formatQuantity(cap, unit) })
   const notice =
     level === 'reached'
       ? over
@@ -82,7 +85,9 @@ export function UsageBar({
       <div className="flex flex-wrap items-baseline justify-between gap-x-4">
         <Meter.Label className="font-medium text-sm">{label}</Meter.Label>
         <span className="tabular text-sm">
-          <span className="font-medium">{formatQuantity(used, cap === null ? unit : unit === 'bytes' ? unit : undefined)}</span>
+          <span className="font-medium">
+            {formatQuantity(used, cap === null ? unit : unit === 'bytes' ? unit : undefined)}
+          </span>
           <span className="text-faint">{cap === null ? '' : ` / ${formatQuantity(cap, unit)}`}</span>
         </span>
       </div>

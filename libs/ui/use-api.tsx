@@ -1,7 +1,7 @@
 'use client'
 
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from 'react'
-import { ApiProblem, type ApiFetchOptions, apiFetch, newIdempotencyKey } from '@/libs/ui/api-client'
+import { type ApiFetchOptions, ApiProblem, apiFetch, newIdempotencyKey } from '@/libs/ui/api-client'
 
 const Base = createContext('')
 
@@ -53,9 +53,12 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
   const toPath = useApiPath()
   const full = path === null ? null : toPath(path)
   const [round, setRound] = useState(0)
-  const [state, setState] = useState<{ path: string | null; data: T | undefined; error: ApiProblem | null; busy: boolean }>(
-    { path: null, data: undefined, error: null, busy: false },
-  )
+  const [state, setState] = useState<{
+    path: string | null
+    data: T | undefined
+    error: ApiProblem | null
+    busy: boolean
+  }>({ path: null, data: undefined, error: null, busy: false })
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new round asks again
   useEffect(() => {
@@ -66,7 +69,8 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
       (data) => !abort.signal.aborted && setState({ path: full, data, error: null, busy: false }),
       (error: unknown) => {
         if (abort.signal.aborted) return
-        const problem = error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) })
+        const problem =
+          error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) })
         setState((old) => ({ path: full, data: old.path === full ? old.data : undefined, error: problem, busy: false }))
       },
     )
@@ -107,7 +111,10 @@ export type Mutation<Input, Output> = {
  */
 export function useMutation<Input, Output>(
   act: (input: Input, options: { idempotencyKey: string }) => Promise<Output>,
-  handlers: { onSuccess?: (output: Output, input: Input) => void; onError?: (problem: ApiProblem, input: Input) => void } = {},
+  handlers: {
+    onSuccess?: (output: Output, input: Input) => void
+    onError?: (problem: ApiProblem, input: Input) => void
+  } = {},
 ): Mutation<Input, Output> {
   const [pending, setPending] = useState(false)
   const [error, setError] = useState<ApiProblem | null>(null)

@@ -1,0 +1,90 @@
+import { formatDate, formatQuantity } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+
+export type ChartPoint = { at: string; value: number }
+
+export type ChartSeries = { key: string; label: string; points: readonly ChartPoint[] }
+
+export type ChartInterval = 'hour' | 'day' | 'week' | 'month'
+
+/** One bucket: the values of the series in their order, their sum, and the same place in the period before. */
+export type ChartBucket = { at: string; values: number[]; total: number; previous: number | null; partial: boolean }
+
+/**
+ * Series as buckets, in order of time; a series without a point in a bucket counts 0 there.
+ * `previous` is aligned by place, not by date. With `partial`, the last bucket is still filling.
+ */
+export function toBuckets(
+  series: readonly ChartSeries[],
+  previous: readonly ChartPoint[] | undefined,
+  partial: boolean,
+): ChartBucket[] {
+  const times = [...new Set(series.flatMap((item) => item.points.map((point) => point.at)))].sort()
+  const lookup = series.map((item) => new Map(item.points.map((point) => [point.at, point.value])))
+  return times.map((at, index) => {
+    const values = lookup.map((points) => points.get(at) ?? 0)
+    return {
+      at,
+      values,
+      total: values.reduce((sum, value) => sum + value, 0),
+      previous: previous?.[index]?.value ?? null,
+      partial: partial && index === times.length - 1,
+    }
+  })
+}
+
+/** The name of a bucket on the axis (`short`) or in full. */
+export function bucketLabel(at: string, interval: ChartInterval, timeZone: string, short = false): string {
+  if (interval === 'month') return formatDate(at, 'month', timeZone)
+  if (interval === 'hour') return formatDate(at, short ? 'hour' : 'datetime', timeZone)
+  const day = formatDate(at, short ? 'day' : 'date', timeZone)
+  return interval === 'week' && !short ? t('ui.chart.weekOf', { date: day }) : day
+}
+
+/** What a chart shows, in sentences: total, highest and lowest bucket, comparison. */
+export function summarizeBuckets(
+  buckets: readonly ChartBucket[],
+  options: { unit?: string; interval: ChartInterval; timeZone: string },
+): string {
+  const [first] = buckets
+  const last = buckets.at(-1)
+  if (!first || !last) return t('ui.chart.empty')
+  const name = (bucket: ChartBucket) => bucketLabel(bucket.at, options.interval, options.timeZone)
+  const amount = (value: number) => formatQuantity(value, options.unit)
+  const total = buckets.reduce((sum, bucket) => sum + bucket.total, 0)
+  const sorted = buckets.toSorted((a, b) => b.total - a.total)
+  const highest = sorted[0] ?? first
+  const lowest = sorted.at(-1) ?? last
+  const parts = [
+    t('ui.chart.summaryTotal', { total: amount(total), from: name(first), to: name(last) }),
+    t('ui.chart.summaryHighest', { value: amount(highest.total), at: name(highest) }),
+    t('ui.chart.summaryLowest', { value: amount(lowest.total), at: name(lowest) }),
+  ]
+  const before = buckets.reduce((sum, bucket) => sum + (bucket.previous ?? 0), 0)
+  if (buckets.some((bucket) => bucket.previous !== null)) {
+    parts.push(t('ui.chart.summaryPrevious', { total: amount(before) }))
+  }
+  if (last.partial) parts.push(t('ui.chart.summaryPartial', { at: name(last) }))
+  return parts.join(' ')
+}
+
+/** A cell that no spreadsheet takes for a formula. */
+function csvCell(value: string): string {
+  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}
+
+/** The buckets as CSV, one row each, times in ISO 8601. */
+export function bucketsToCsv(buckets: readonly ChartBucket[], series: readonly ChartSeries[]): string {
+  const compared = buckets.some((bucket) => bucket.previous !== null)
+  const head = ['bucket', ...series.map((item) => item.label)]
+  if (series.length > 1) head.push('total')
+  if (compared) head.push('previous')
+  const rows = buckets.map((bucket) => {
+    const row = [csvCell(bucket.at), ...bucket.values.map(String)]
+    if (series.length > 1) row.push(String(bucket.total))
+    if (compared) row.push(bucket.previous === null ? '' : String(bucket.previous))
+    return row.join(',')
+  })
+  return `${[head.map(csvCell).join(','), ...rows].join('\r\n')}\r\n`
+}

@@ -1,0 +1,191 @@
+'use client'
+
+import { useId } from 'react'
+import {
+  Bar,
+  type BarShapeProps,
+  CartesianGrid,
+  ComposedChart,
+  Line,
+  Rectangle,
+  ResponsiveContainer,
+  Tooltip,
+  XAxis,
+  YAxis,
+} from 'recharts'
+import { bucketLabel, type ChartBucket, type ChartInterval, type ChartSeries } from '@/libs/ui/chart-data'
+import { formatCompact, formatQuantity } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+
+/** The colour of a series by its place; from the ninth on, grey. */
+export function seriesColor(index: number): string {
+  return index < 8 ? `var(--chart-${index + 1})` : 'var(--chart-other)'
+}
+
+export type ChartPlotProps = {
+  buckets: readonly ChartBucket[]
+  series: readonly ChartSeries[]
+  kind: 'bar' | 'line'
+  interval: ChartInterval
+  timeZone: string
+  unit?: string
+  height: number
+}
+
+/** The drawing itself; loaded when it is needed, since the library is large. Use UsageChart. */
+export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, height }: ChartPlotProps) {
+  const id = useId().replaceAll(':', '')
+  const compared = buckets.some((bucket) => bucket.previous !== null)
+  const last = buckets.length - 1
+  const partial = buckets[last]?.partial ?? false
+  const axis = { fontSize: 11, fill: 'var(--faint)' }
+  const value = (index: number) => (bucket: ChartBucket) => bucket.values[index] ?? 0
+
+  return (
+    <ResponsiveContainer width="100%" height={height} initialDimension={{ width: 640, height }}>
+      <ComposedChart
+        data={buckets as ChartBucket[]}
+        margin={{ top: 8, right: 4, bottom: 0, left: 0 }}
+        barCategoryGap="18%"
+      >
+        <defs>
+          {series.map((item, index) => (
+            <pattern
+              key={item.key}
+              id={`${id}-hatch-${index}`}
+              width="6"
+              height="6"
+              patternUnits="userSpaceOnUse"
+              patternTransform="rotate(45)"
+            >
+              <rect width="6" height="6" fill={seriesColor(index)} opacity="0.28" />
+              <rect width="2.5" height="6" fill={seriesColor(index)} />
+            </pattern>
+          ))}
+        </defs>
+        <CartesianGrid vertical={false} stroke="var(--line)" />
+        <XAxis
+          dataKey="at"
+          tickFormatter={(at: string) => bucketLabel(at, interval, timeZone, true)}
+          tick={axis}
+          tickLine={false}
+          axisLine={{ stroke: 'var(--line-strong)' }}
+          minTickGap={28}
+          height={26}
+          tickMargin={6}
+        />
+        <YAxis
+          width={52}
+          tick={axis}
+          tickLine={false}
+          axisLine={false}
+          tickFormatter={(amount: number) => (unit === 'bytes' ? formatQuantity(amount, unit) : formatCompact(amount))}
+          allowDecimals={false}
+        />
+        <Tooltip
+          isAnimationActive={false}
+          cursor={{ fill: 'var(--hover)', fillOpacity: 0.7, stroke: kind === 'line' ? 'var(--line-strong)' : 'none' }}
+          content={({ active, payload }) => {
+            const bucket = payload[0]?.payload as ChartBucket | undefined
+            if (!active || !bucket) return null
+            return <BucketTip bucket={bucket} series={series} interval={interval} timeZone={timeZone} unit={unit} />
+          }}
+        />
+        {series.map((item, index) =>
+          kind === 'bar' ? (
+            <Bar
+              key={item.key}
+              name={item.label}
+              dataKey={value(index)}
+              stackId="all"
+              fill={seriesColor(index)}
+              isAnimationActive={false}
+              maxBarSize={44}
+              shape={(props: BarShapeProps) => (
+                <Rectangle
+                  {...props}
+                  fill={partial && props.index === last ? `url(#${id}-hatch-${index})` : seriesColor(index)}
+                  radius={index === series.length - 1 ? [2, 2, 0, 0] : 0}
+                />
+              )}
+            />
+          ) : (
+            <Line
+              key={item.key}
+              name={item.label}
+              type="linear"
+              dataKey={(bucket: ChartBucket) => (bucket.partial ? null : value(index)(bucket))}
+              stroke={seriesColor(index)}
+              strokeWidth={2}
+              dot={buckets.length < 3}
+              isAnimationActive={false}
+            />
+          ),
+        )}
+        {kind === 'line' && partial
+          ? series.map((item, index) => (
+              <Line
+                key={`${item.key}-partial`}
+                type="linear"
+                dataKey={(bucket: ChartBucket) => (buckets.indexOf(bucket) >= last - 1 ? value(index)(bucket) : null)}
+                stroke={seriesColor(index)}
+                strokeWidth={2}
+                strokeDasharray="3 4"
+                dot={false}
+                isAnimationActive={false}
+                legendType="none"
+              />
+            ))
+          : null}
+        {compared ? (
+          <Line
+            name={t('ui.chart.previous')}
+            type="linear"
+            dataKey="previous"
+            stroke="var(--chart-other)"
+            strokeWidth={1.75}
+            strokeDasharray="5 4"
+            dot={false}
+            isAnimationActive={false}
+          />
+        ) : null}
+      </ComposedChart>
+    </ResponsiveContainer>
+  )
+}
+
+function BucketTip({
+  bucket,
+  series,
+  interval,
+  timeZone,
+  unit,
+}: Pick<ChartPlotProps, 'series' | 'interval' | 'timeZone' | 'unit'> & { bucket: ChartBucket }) {
+  return (
+    <div className="min-w-36 rounded-md border bg-raised px-3 py-2 text-xs shadow-pop">
+      <p className="mb-1 font-medium">
+        {bucketLabel(bucket.at, interval, timeZone)}
+        {bucket.partial ? <span className="font-normal text-faint"> · {t('ui.chart.partial')}</span> : null}
+      </p>
+      {series.map((item, index) => (
+        <p key={item.key} className="flex items-center gap-2">
+          <span aria-hidden="true" className="size-2 rounded-[2px]" style={{ background: seriesColor(index) }} />
+          <span className="flex-1 text-mute">{item.label}</span>
+          <span className="tabular font-medium">{formatQuantity(bucket.values[index] ?? 0, unit)}</span>
+        </p>
+      ))}
+      {series.length > 1 ? (
+        <p className="mt-1 flex justify-between gap-4 border-t pt-1">
+          <span className="text-mute">{t('ui.chart.total')}</span>
+          <span className="tabular font-medium">{formatQuantity(bucket.total, unit)}</span>
+        </p>
+      ) : null}
+      {bucket.previous === null ? null : (
+        <p className="mt-1 flex justify-between gap-4 text-faint">
+          <span>{t('ui.chart.previous')}</span>
+          <span className="tabular">{formatQuantity(bucket.previous, unit)}</span>
+        </p>
+      )}
+    </div>
+  )
+}

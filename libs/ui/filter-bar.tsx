@@ -1,0 +1,149 @@
+'use client'
+
+import { ListFilter, X } from 'lucide-react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { Button } from '@/libs/ui/button'
+import { Checkbox } from '@/libs/ui/checkbox'
+import { SearchInput } from '@/libs/ui/input'
+import type { ListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { Popover } from '@/libs/ui/popover'
+
+export type Facet = {
+  /** Key in the URL and of the API. */
+  key: string
+  label: string
+  options: ReadonlyArray<{ value: string; label: string; count?: number }>
+}
+
+/**
+ * Search and facets of a list; everything in the URL. `children` stand at the right (export, create).
+ * @example <FilterBar list={list} search="Search customers" facets={[{ key: 'status', label: 'Status', options }]} />
+ */
+export function FilterBar({
+  list,
+  search,
+  facets = [],
+  children,
+}: {
+  list: ListState
+  /** The label of the search field; without it there is none. */
+  search?: string
+  facets?: readonly Facet[]
+  children?: ReactNode
+}) {
+  return (
+    <search className="mb-3 flex flex-wrap items-center gap-2">
+      {search ? <DebouncedSearch label={search} value={list.q} onCommit={list.setQ} /> : null}
+      {facets.map((facet) => (
+        <FacetFilter
+          key={facet.key}
+          facet={facet}
+          chosen={list.facets[facet.key] ?? []}
+          onChange={(values) => list.setFacet(facet.key, values)}
+        />
+      ))}
+      {list.filtered ? (
+        <Button variant="ghost" icon={<X />} onClick={list.clear}>
+          {t('ui.filters.clear')}
+        </Button>
+      ) : null}
+      {children ? <div className="flex flex-wrap items-center gap-2 sm:ml-auto">{children}</div> : null}
+    </search>
+  )
+}
+
+/** Waits for a pause of 250 ms before it searches; Enter does not wait. */
+function DebouncedSearch({
+  label,
+  value,
+  onCommit,
+}: {
+  label: string
+  value: string
+  onCommit: (value: string) => void
+}) {
+  const [draft, setDraft] = useState(value)
+  const sent = useRef(value)
+  useEffect(() => {
+    // The URL changed by other means (back, clear): follow it.
+    if (value !== sent.current) {
+      sent.current = value
+      setDraft(value)
+    }
+  }, [value])
+  useEffect(() => {
+    if (draft === sent.current) return
+    const timer = setTimeout(() => {
+      sent.current = draft
+      onCommit(draft)
+    }, 250)
+    return () => clearTimeout(timer)
+  }, [draft, onCommit])
+  return (
+    <SearchInput
+      label={label}
+      value={draft}
+      onValueChange={setDraft}
+      onKeyDown={(event) => {
+        if (event.key !== 'Enter') return
+        sent.current = draft
+        onCommit(draft)
+      }}
+      data-list-search=""
+      className="w-full sm:w-64"
+    />
+  )
+}
+
+function FacetFilter({
+  facet,
+  chosen,
+  onChange,
+}: {
+  facet: Facet
+  chosen: readonly string[]
+  onChange: (values: string[]) => void
+}) {
+  const names = facet.options.filter((option) => chosen.includes(option.value)).map((option) => option.label)
+  return (
+    <Popover
+      label={facet.label}
+      className="w-56 p-1.5"
+      trigger={
+        <Button icon={<ListFilter />} className={chosen.length ? 'border-accent bg-accent-soft' : ''}>
+          {facet.label}
+          {names.length ? (
+            <span className="max-w-36 truncate border-line-strong border-l pl-2 font-normal text-accent-text">
+              {names.length > 2 ? t('ui.filters.chosen', { count: names.length }) : names.join(', ')}
+            </span>
+          ) : null}
+        </Button>
+      }
+    >
+      <div className="flex flex-col">
+        {facet.options.map((option) => (
+          <Checkbox
+            key={option.value}
+            checked={chosen.includes(option.value)}
+            onCheckedChange={(on) =>
+              onChange(on ? [...chosen, option.value] : chosen.filter((value) => value !== option.value))
+            }
+            label={
+              <span className="flex justify-between gap-3">
+                {option.label}
+                {option.count === undefined ? null : <span className="tabular text-faint">{option.count}</span>}
+              </span>
+            }
+            className="rounded-md px-2 py-1.5 hover:bg-hover [&>div]:flex-1"
+          />
+        ))}
+        {chosen.length ? (
+          <Button variant="ghost" size="sm" className="mt-1" onClick={() => onChange([])}>
+            {t('ui.filters.clearOne', { name: facet.label })}
+          </Button>
+        ) : null}
+      </div>
+    </Popover>
+  )
+}

@@ -1,0 +1,45 @@
+'use client'
+
+import { CSPProvider } from '@base-ui/react/csp-provider'
+import { Tooltip } from '@base-ui/react/tooltip'
+import { ThemeProvider } from 'next-themes'
+import { NuqsAdapter } from 'nuqs/adapters/next/app'
+import { createContext, type ReactNode, useContext } from 'react'
+import { LiveRegion, RouteFocus } from '@/libs/ui/announcer'
+import { ShortcutsProvider } from '@/libs/ui/shortcuts'
+import { Toaster } from '@/libs/ui/toast'
+
+const Nonce = createContext<string | undefined>(undefined)
+
+/** The nonce of the content security policy of this page, for style and script elements. */
+export function useNonce(): string | undefined {
+  return useContext(Nonce)
+}
+
+/** What every page stands on: theme, URL state, tooltips, shortcuts, toasts, live region, focus after navigation. */
+export function Providers({ nonce, children }: { nonce?: string; children: ReactNode }) {
+  return (
+    <Nonce value={nonce}>
+      <CSPProvider nonce={nonce} disableStyleElements>
+        <ThemeProvider
+          attribute="class"
+          defaultTheme="system"
+          enableSystem
+          enableColorScheme={false}
+          disableTransitionOnChange
+          storageKey="holdfast.theme"
+          nonce={nonce}
+        >
+          <NuqsAdapter>
+            <Tooltip.Provider>
+              <ShortcutsProvider>{children}</ShortcutsProvider>
+            </Tooltip.Provider>
+          </NuqsAdapter>
+          <Toaster />
+        </ThemeProvider>
+      </CSPProvider>
+      <LiveRegion />
+      <RouteFocus />
+    </Nonce>
+  )
+}

@@ -1,0 +1,72 @@
+'use client'
+
+import Link from 'next/link'
+import { usePathname } from 'next/navigation'
+import type { ReactNode } from 'react'
+import { cx } from '@/libs/ui/cx'
+
+export type NavItem = {
+  href: string
+  label: string
+  icon?: ReactNode
+  /** A count or a word at the right. */
+  badge?: ReactNode
+  /** Only this very path counts as here; for the first page of a section. */
+  exact?: boolean
+  /** Two keys one after the other, such as `g c`. */
+  shortcut?: string
+}
+
+export type NavSection = { label?: string; items: readonly NavItem[] }
+
+/** Whether a navigation entry is where one is. */
+export function isCurrent(item: Pick<NavItem, 'href' | 'exact'>, pathname: string): boolean {
+  return item.exact ? pathname === item.href : pathname === item.href || pathname.startsWith(`${item.href}/`)
+}
+
+/** The list of links in a sidebar. */
+export function SideNav({
+  label,
+  sections,
+  onNavigate,
+}: {
+  label: string
+  sections: readonly NavSection[]
+  onNavigate?: () => void
+}) {
+  const pathname = usePathname()
+  return (
+    <nav aria-label={label} className="flex flex-col gap-4">
+      {sections.map((section) => (
+        <div key={section.label ?? section.items[0]?.href}>
+          {section.label ? <p className="px-2.5 pb-1 font-medium text-sidebar-faint text-xs">{section.label}</p> : null}
+          <ul className="flex flex-col gap-px">
+            {section.items.map((item) => {
+              const current = isCurrent(item, pathname)
+              return (
+                <li key={item.href}>
+                  <Link
+                    href={item.href}
+                    aria-current={current ? 'page' : undefined}
+                    onClick={onNavigate}
+                    className={cx(
+                      'flex min-h-8 items-center gap-2.5 rounded-md px-2.5 py-1 text-sm pointer-coarse:min-h-10',
+                      '[&_svg]:size-4 [&_svg]:shrink-0',
+                      current
+                        ? 'bg-sidebar-active font-medium text-sidebar-active-ink shadow-card [&_svg]:text-current'
+                        : 'text-sidebar-mute hover:bg-sidebar-hover hover:text-sidebar-ink [&_svg]:text-sidebar-faint',
+                    )}
+                  >
+                    {item.icon}
+                    <span className="min-w-0 flex-1 truncate">{item.label}</span>
+                    {item.badge ? <span className="text-sidebar-faint text-xs">{item.badge}</span> : null}
+                  </Link>
+                </li>
+              )
+            })}
+          </ul>
+        </div>
+      ))}
+    </nav>
+  )
+}

@@ -1,0 +1,312 @@
+'use client'
+
+import { ChartColumn, ChartLine, Download, Table2 } from 'lucide-react'
+import dynamic from 'next/dynamic'
+import { parseAsBoolean, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
+import { type ReactNode, useId, useMemo, useState } from 'react'
+import { Button } from '@/libs/ui/button'
+import {
+  bucketLabel,
+  bucketsToCsv,
+  type ChartBucket,
+  type ChartInterval,
+  type ChartPoint,
+  type ChartSeries,
+  summarizeBuckets,
+  toBuckets,
+} from '@/libs/ui/chart-data'
+import { cx } from '@/libs/ui/cx'
+import { saveFile } from '@/libs/ui/download'
+import { formatQuantity } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+import { Segmented } from '@/libs/ui/segmented'
+import { Loading, Skeleton } from '@/libs/ui/skeleton'
+import { ErrorState } from '@/libs/ui/states'
+import { Switch } from '@/libs/ui/switch'
+import { useTimeZone } from '@/libs/ui/time'
+
+const ChartPlot = dynamic(() => import('@/libs/ui/chart-plot').then((file) => file.ChartPlot), { ssr: false })
+
+const views = ['bar', 'line', 'table'] as const
+export type ChartView = (typeof views)[number]
+
+export type ChartState = {
+  view: ChartView
+  /** What the usage is split by; null is not at all. */
+  group: string | null
+  compare: boolean
+  setView: (view: ChartView) => void
+  setGroup: (group: string | null) => void
+  setCompare: (compare: boolean) => void
+}
+
+/** View, grouping and comparison of the chart of a page, kept in the URL (`?view=table&group=customer&compare=true`). */
+export function useChartState(): ChartState {
+  const [values, setValues] = useQueryStates(
+    {
+      view: parseAsStringLiteral(views).withDefault('bar'),
+      group: parseAsString,
+      compare: parseAsBoolean.withDefault(false),
+    },
+    { history: 'replace' },
+  )
+  return {
+    ...values,
+    setView: (view) => void setValues({ view }),
+    setGroup: (group) => void setValues({ group }),
+    setCompare: (compare) => void setValues({ compare }),
+  }
+}
+
+export type UsageChartProps = {
+  title: string
+  description?: ReactNode
+  series: readonly ChartSeries[] | undefined
+  interval: ChartInterval
+  unit?: string
+  /** The total of the period before, bucket by bucket. */
+  previous?: readonly ChartPoint[]
+  /** The last bucket is still filling: drawn hatched. */
+  partial?: boolean
+  state?: ChartState
+  /** Offer the comparison (needs `state`, and `previous` while it is on). */
+  comparable?: boolean
+  loading?: boolean
+  refreshing?: boolean
+  error?: unknown
+  onRetry?: () => void
+  height?: number
+  /** Name of the CSV file, without its ending. */
+  fileName?: string
+  /** More controls, such as DateRangePicker and the grouping. */
+  controls?: ReactNode
+  className?: string
+}
+
+/**
+ * Usage over time: bars, lines or a table; groups stacked, the period before as a dashed line, CSV, and the whole in
+ * sentences for screen readers. Its height is the same in every state.
+ * @example <UsageChart title="API calls" series={series} interval="day" partial state={chart} comparable previous={before} controls={<DateRangePicker range={range} />} />
+ */
+export function UsageChart({
+  title,
+  description,
+  series,
+  interval,
+  unit,
+  previous,
+  partial = false,
+  state,
+  comparable = false,
+  loading = false,
+  refreshing = false,
+  error,
+  onRetry,
+  height = 280,
+  fileName = 'usage',
+  controls,
+  className,
+}: UsageChartProps) {
+  const id = useId()
+  const timeZone = useTimeZone()
+  const [ownView, setOwnView] = useState<ChartView>('bar')
+  const view = state?.view ?? ownView
+  const compared = state ? state.compare : previous !== undefined
+  const buckets = useMemo(
+    () => toBuckets(series ?? [], compared ? previous : undefined, partial),
+    [series, previous, compared, partial],
+  )
+  const summary = summarizeBuckets(buckets, { interval, timeZone, ...(unit ? { unit } : {}) })
+  const ready = series !== undefined && !(error && !series)
+
+  return (
+    <section
+      aria-labelledby={`${id}-title`}
+      aria-describedby={ready ? `${id}-summary` : undefined}
+      className={cx('min-w-0 rounded-lg border bg-surface shadow-card', className)}
+    >
+      <header className="flex flex-wrap items-start justify-between gap-x-4 gap-y-3 px-4 pt-3.5 sm:px-5">
+        <div className="min-w-0">
+          <h2 id={`${id}-title`} className="font-semibold text-base tracking-tight">
+            {title}
+          </h2>
+          {description ? <p className="mt-0.5 text-faint text-sm">{description}</p> : null}
+        </div>
+        <div className="flex flex-wrap items-center gap-2">
+          {controls}
+          <Segmented
+            label={t('ui.chart.view')}
+            value={view}
+            onValueChange={state?.setView ?? setOwnView}
+            options={[
+              { value: 'bar', label: t('ui.chart.bars'), icon: <ChartColumn />, hideLabel: true },
+              { value: 'line', label: t('ui.chart.lines'), icon: <ChartLine />, hideLabel: true },
+              { value: 'table', label: t('ui.chart.table'), icon: <Table2 />, hideLabel: true },
+            ]}
+          />
+          <Button
+            icon={<Download />}
+            disabled={!ready || buckets.length === 0}
+            onClick={() => saveFile(`${fileName}.csv`, bucketsToCsv(buckets, series ?? []), 'text/csv')}
+          >
+            {t('ui.chart.csv')}
+          </Button>
+        </div>
+      </header>
+      {series && (series.length > 1 || compared || comparable) ? (
+        <div className="flex min-h-8 flex-wrap items-center justify-between gap-x-6 gap-y-1 px-4 pt-2.5 sm:px-5">
+          <Legend series={series} compared={compared && previous !== undefined} />
+          {comparable && state ? (
+            <Switch
+              checked={state.compare}
+              onCheckedChange={state.setCompare}
+              label={<span className="font-normal text-mute">{t('ui.chart.compare')}</span>}
+              className="items-center gap-2.5"
+            />
+          ) : null}
+        </div>
+      ) : null}
+      <div
+        aria-busy={refreshing || undefined}
+        style={{ minHeight: height }}
+        className={cx('px-3 pt-2 pb-4 transition-opacity sm:px-4', refreshing && !loading && 'opacity-60')}
+      >
+        {error && !series ? (
+          <ErrorState error={error} onRetry={onRetry} className="py-6" />
+        ) : loading || !series ? (
+          <Loading>
+            <div className="flex items-end gap-2 px-2" style={{ height }}>
+              {[38, 52, 44, 66, 58, 72, 61, 80, 70, 64, 84, 76].map((share) => (
+                <Skeleton key={share} className={cx('flex-1', barHeights[share % 4])} />
+              ))}
+            </div>
+          </Loading>
+        ) : buckets.length === 0 ? (
+          <p className="flex items-center justify-center text-faint text-sm" style={{ height }}>
+            {t('ui.chart.empty')}
+          </p>
+        ) : view === 'table' ? (
+          <BucketTable title={title} {...{ buckets, series, interval, timeZone, height }} {...(unit ? { unit } : {})} />
+        ) : (
+          <div aria-hidden="true" style={{ height }}>
+            <ChartPlot kind={view} {...{ buckets, series, interval, timeZone, height }} {...(unit ? { unit } : {})} />
+          </div>
+        )}
+      </div>
+      {ready ? (
+        <p id={`${id}-summary`} className="sr-only">
+          {summary}
+        </p>
+      ) : null}
+    </section>
+  )
+}
+
+const barHeights = ['h-2/5', 'h-3/5', 'h-1/2', 'h-4/5']
+
+function Legend({ series, compared }: { series: readonly ChartSeries[]; compared: boolean }) {
+  return (
+    <ul className="flex min-w-0 flex-wrap gap-x-4 gap-y-1 text-mute text-xs">
+      {series.length > 1
+        ? series.map((item, index) => (
+            <li key={item.key} className="inline-flex items-center gap-1.5">
+              <span
+                aria-hidden="true"
+                className="size-2.5 rounded-[2px]"
+                style={{ background: index < 8 ? `var(--chart-${index + 1})` : 'var(--chart-other)' }}
+              />
+              {item.label}
+            </li>
+          ))
+        : null}
+      {compared ? (
+        <li className="inline-flex items-center gap-1.5">
+          <span aria-hidden="true" className="w-4 border-t-2 border-faint border-dashed" />
+          {t('ui.chart.previous')}
+        </li>
+      ) : null}
+    </ul>
+  )
+}
+
+function BucketTable({
+  title,
+  buckets,
+  series,
+  interval,
+  timeZone,
+  unit,
+  height,
+}: {
+  title: string
+  buckets: readonly ChartBucket[]
+  series: readonly ChartSeries[]
+  interval: ChartInterval
+  timeZone: string
+  unit?: string
+  height: number
+}) {
+  const compared = buckets.some((bucket) => bucket.previous !== null)
+  const head = 'sticky top-0 border-b bg-surface px-2 py-1.5 font-medium text-faint text-xs whitespace-nowrap'
+  return (
+    <section
+      aria-label={title}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+      tabIndex={0}
+      style={{ height }}
+      className="scrollbar-thin overflow-auto rounded-sm"
+    >
+      <table className="w-full text-sm">
+        <caption className="sr-only">{title}</caption>
+        <thead>
+          <tr>
+            <th scope="col" className={cx(head, 'left-0 z-10 text-left')}>
+              {t('ui.chart.time')}
+            </th>
+            {series.map((item) => (
+              <th key={item.key} scope="col" className={cx(head, 'text-right')}>
+                {item.label}
+              </th>
+            ))}
+            {series.length > 1 ? (
+              <th scope="col" className={cx(head, 'text-right')}>
+                {t('ui.chart.total')}
+              </th>
+            ) : null}
+            {compared ? (
+              <th scope="col" className={cx(head, 'text-right')}>
+                {t('ui.chart.previous')}
+              </th>
+            ) : null}
+          </tr>
+        </thead>
+        <tbody>
+          {buckets.toReversed().map((bucket) => (
+            <tr key={bucket.at}>
+              <th
+                scope="row"
+                className="sticky left-0 whitespace-nowrap border-b bg-surface px-2 py-1.5 text-left font-normal"
+              >
+                {bucketLabel(bucket.at, interval, timeZone)}
+                {bucket.partial ? <span className="text-faint"> · {t('ui.chart.partial')}</span> : null}
+              </th>
+              {bucket.values.map((value, index) => (
+                <td key={series[index]?.key} className="border-b px-2 py-1.5 text-right">
+                  {formatQuantity(value, unit)}
+                </td>
+              ))}
+              {series.length > 1 ? (
+                <td className="border-b px-2 py-1.5 text-right font-medium">{formatQuantity(bucket.total, unit)}</td>
+              ) : null}
+              {compared ? (
+                <td className="border-b px-2 py-1.5 text-right text-mute">
+                  {bucket.previous === null ? '–' : formatQuantity(bucket.previous, unit)}
+                </td>
+              ) : null}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}
