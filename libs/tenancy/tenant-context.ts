@@ -139,7 +139,7 @@ export function runOutsideTenant<T>(work: () => T): T {
  */
 export function setTenantContext(tenantId: string): Promise<void> {
   const outer = findContext()
-  if (outer && !outer.finished && outer.actor.kind !== 'system') {
+  if (outer && !outer.finished && (outer.client || outer.actor.kind !== 'system')) {
     if (outer.tenantId === tenantId) return Promise.resolve()
     return Promise.reject(new AppError('forbidden', 'A request stays with its tenant.'))
   }
