@@ -1,12 +1,13 @@
 import { type NextRequest, NextResponse } from 'next/server'
 import { env } from '@/libs/env'
+import { refreshSession } from '@/libs/supabase/refresh-session'
 import { isInternalHeader, PATH_TENANT_HEADER } from '@/libs/tenancy/host'
 import { routeRequest } from '@/libs/tenancy/route-request'
 import { contentSecurityPolicy, SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
 
 export const config = { matcher: ['/((?!_next/static/).*)'] }
 
-/** Names the tenant a request is about, drops what only we may say, and sends it to its route. It decides no right. */
+/** Names the tenant a request is about, drops what only we may say, renews the session and sends the request to its route. It decides no right. */
 export async function middleware(request: NextRequest): Promise<Response> {
   const { ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED, TENANT_HEADER_NAME, NODE_ENV } = env()
   const { pathname, search } = request.nextUrl
@@ -25,6 +26,10 @@ export async function middleware(request: NextRequest): Promise<Response> {
   for (const name of [...headers.keys()]) if (isInternalHeader(name, publicNames)) headers.delete(name)
   if (route.action === 'rewrite' && route.tenant) headers.set(PATH_TENANT_HEADER, route.tenant)
 
+  // The answers of sign-in and sign-out set the session themselves; renewing it beside them would undo that.
+  const session = pathname.startsWith('/api/auth/') ? null : await refreshSession(request)
+  if (session) headers.set('cookie', session.cookie)
+
   const policy = route.page ? pagePolicy(headers, { development: NODE_ENV === 'development', secure }) : null
   const target = request.nextUrl.clone()
   if (route.action === 'rewrite') target.pathname = route.pathname
@@ -34,6 +39,7 @@ export async function middleware(request: NextRequest): Promise<Response> {
       : NextResponse.next({ request: { headers } })
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value)
   if (secure) response.headers.set('strict-transport-security', STRICT_TRANSPORT)
+  for (const cookie of session?.setCookies ?? []) response.headers.append('set-cookie', cookie)
   if (policy) {
     response.headers.set('content-security-policy', policy)
     response.headers.set('cache-control', 'private, no-store')
