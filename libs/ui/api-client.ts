@@ -4,15 +4,8 @@ export type Page<Row> = { data: Row[]; next_cursor: string | null }
 /** What is wrong with one value; `pointer` is a JSON pointer into the request body, such as `/usage_caps/0/limit`. */
 export type FieldProblem = { pointer: string; detail: string; code?: string }
 
-/** The way out of a plan limit. */
-export type Upgrade = {
-  message?: string
-  current_plan?: string
-  required_plan?: string
-  limit?: number
-  used?: number
-  url?: string
-}
+/** The way out of a plan limit: why, on which plan one is, and the plans that would do. */
+export type Upgrade = { reason: string; current_plan: string; plans: string[] }
 
 type ProblemBody = {
   status?: number
@@ -130,17 +123,16 @@ export function newIdempotencyKey(): string {
 }
 
 /**
- * A query string from values; what is empty is left out, lists are repeated.
- * @example toQuery({ q: 'ada', status: ['active', 'suspended'], cursor: null }) // '?q=ada&status=active&status=suspended'
+ * A query string from values; what is empty is left out, lists are joined by commas.
+ * @example toQuery({ q: 'ada', status: ['active', 'suspended'], cursor: null }) // '?q=ada&status=active%2Csuspended'
  */
 export function toQuery(
   values: Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>,
 ): string {
   const params = new URLSearchParams()
   for (const [key, value] of Object.entries(values)) {
-    if (value === null || value === undefined || value === '') continue
-    if (typeof value === 'object') for (const item of value) params.append(key, item)
-    else params.append(key, String(value))
+    const text = Array.isArray(value) ? value.join(',') : String(value ?? '')
+    if (text !== '') params.set(key, text)
   }
   const text = params.toString()
   return text ? `?${text}` : ''

@@ -8,12 +8,15 @@ import { SearchInput } from '@/libs/ui/input'
 import type { ListState } from '@/libs/ui/list-state'
 import { t } from '@/libs/ui/messages'
 import { Popover } from '@/libs/ui/popover'
+import { RadioGroup } from '@/libs/ui/radio-group'
 
 export type Facet = {
   /** Key in the URL and of the API. */
   key: string
   label: string
   options: ReadonlyArray<{ value: string; label: string; count?: number }>
+  /** Several values at once, sent with commas between them; otherwise one. */
+  multiple?: boolean
 }
 
 /**
@@ -105,10 +108,13 @@ function FacetFilter({
   chosen: readonly string[]
   onChange: (values: string[]) => void
 }) {
+  const [open, setOpen] = useState(false)
   const names = facet.options.filter((option) => chosen.includes(option.value)).map((option) => option.label)
   return (
     <Popover
       label={facet.label}
+      open={open}
+      onOpenChange={setOpen}
       className="w-56 p-1.5"
       trigger={
         <Button icon={<ListFilter />} className={chosen.length ? 'border-accent bg-accent-soft' : ''}>
@@ -121,29 +127,52 @@ function FacetFilter({
         </Button>
       }
     >
-      <div className="flex flex-col">
-        {facet.options.map((option) => (
+      {facet.multiple ? (
+        facet.options.map((option) => (
           <Checkbox
             key={option.value}
             checked={chosen.includes(option.value)}
             onCheckedChange={(on) =>
               onChange(on ? [...chosen, option.value] : chosen.filter((value) => value !== option.value))
             }
-            label={
-              <span className="flex justify-between gap-3">
-                {option.label}
-                {option.count === undefined ? null : <span className="tabular text-faint">{option.count}</span>}
-              </span>
-            }
+            label={<OptionLabel option={option} />}
             className="rounded-md px-2 py-1.5 hover:bg-hover [&>div]:flex-1"
           />
-        ))}
-        {chosen.length ? (
-          <Button variant="ghost" size="sm" className="mt-1" onClick={() => onChange([])}>
-            {t('ui.filters.clearOne', { name: facet.label })}
-          </Button>
-        ) : null}
-      </div>
+        ))
+      ) : (
+        <RadioGroup
+          label={facet.label}
+          value={chosen[0] ?? null}
+          onValueChange={(value) => {
+            onChange([value])
+            setOpen(false)
+          }}
+          options={facet.options.map((option) => ({ value: option.value, label: <OptionLabel option={option} /> }))}
+          className="gap-0! [&>label]:rounded-md [&>label]:px-2 [&>label]:py-1.5 [&>label]:hover:bg-hover"
+        />
+      )}
+      {chosen.length ? (
+        <Button
+          variant="ghost"
+          size="sm"
+          className="mt-1 w-full"
+          onClick={() => {
+            onChange([])
+            setOpen(false)
+          }}
+        >
+          {t('ui.filters.clearOne', { name: facet.label })}
+        </Button>
+      ) : null}
     </Popover>
+  )
+}
+
+function OptionLabel({ option }: { option: Facet['options'][number] }) {
+  return (
+    <span className="flex justify-between gap-3 font-normal">
+      {option.label}
+      {option.count === undefined ? null : <span className="tabular text-faint">{option.count}</span>}
+    </span>
   )
 }

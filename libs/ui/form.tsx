@@ -11,7 +11,6 @@ import {
   type UseFormReturn,
 } from 'react-hook-form'
 import { ApiProblem, newIdempotencyKey } from '@/libs/ui/api-client'
-import { TextLink } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { Field } from '@/libs/ui/field'
 import { Input, type InputProps, PasswordInput, Textarea } from '@/libs/ui/input'
@@ -60,7 +59,11 @@ export function fieldError<Values extends FieldValues>(
   return error.message || t('ui.field.invalid')
 }
 
-/** A problem above a form or in place of it: the sentence, the way to a bigger plan, and the request id. */
+function listWords(words: readonly string[]): string {
+  return new Intl.ListFormat('en', { type: 'disjunction' }).format(words)
+}
+
+/** A problem above a form or in place of it: the sentence, the plans that would do, and the request id. */
 export function ProblemNotice({
   problem,
   extra,
@@ -89,12 +92,8 @@ export function ProblemNotice({
             ))}
           </ul>
         ) : null}
-        {upgrade?.url ? (
-          <TextLink href={upgrade.url} className="text-danger-text">
-            {upgrade.message ?? t('ui.upgrade')}
-          </TextLink>
-        ) : upgrade?.message ? (
-          <p>{upgrade.message}</p>
+        {upgrade?.plans.length ? (
+          <p className="mt-0.5">{t('ui.upgrade', { plans: listWords(upgrade.plans) })}</p>
         ) : null}
         {problem.request_id ? (
           <p className="mt-1 break-all text-xs opacity-90">{t('ui.error.requestId', { id: problem.request_id })}</p>

@@ -11,7 +11,7 @@ export type ListState = {
   cursor: string | null
   /** Whether anything narrows the list: "nothing matches" instead of "nothing yet". */
   filtered: boolean
-  /** `?q=…&status=active&cursor=…`, to be put behind the path of the list. */
+  /** `?q=…&status=active&cursor=…`, to be put behind the path of the list; several values of a facet by commas. */
   query: string
   setQ: (q: string) => void
   setFacet: (key: string, values: readonly string[]) => void

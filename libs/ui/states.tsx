@@ -109,7 +109,7 @@ export function ErrorState({
       ) : null}
       <div className="mt-4 flex flex-wrap justify-center gap-2">
         {problem?.status === 401 ? (
-          <LinkButton href="/login" variant="primary">
+          <LinkButton href="/sign-in" variant="primary">
             {t('ui.error.signIn')}
           </LinkButton>
         ) : null}

@@ -49,7 +49,7 @@ export function PublicShell({
               </LinkButton>
             ) : (
               <>
-                <LinkButton href="/login" variant="ghost" className="max-[379px]:hidden">
+                <LinkButton href="/sign-in" variant="ghost" className="max-[379px]:hidden">
                   {t('ui.shell.signIn')}
                 </LinkButton>
                 <LinkButton href="/sign-up" variant="primary">
