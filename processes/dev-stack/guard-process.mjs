@@ -34,10 +34,14 @@ async function endEverything() {
 }
 
 function send(pid, signal) {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // It has ended in the meantime.
+  // Each child leads a process group of its own, so what it started goes with it.
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, signal)
+      return
+    } catch {
+      // No such group, or it has ended in the meantime.
+    }
   }
 }
 

@@ -7,18 +7,20 @@ export async function isPortFree(port: number): Promise<boolean> {
 }
 
 /** Throws a StackError naming the port and its variable when something else is listening on it. */
-export async function requireFreePort(port: number, variable: string): Promise<void> {
+export async function requireFreePort(port: number, variable: string, ownPorts: number[]): Promise<void> {
   if (await isPortFree(port)) return
   throw new StackError(
     `Port ${port} (${variable}) is in use by another program.`,
-    `Stop that program, or choose another port: ${variable}=${await findFreePort(port + 1)} npm start`,
+    `Stop that program, or choose another port: ${variable}=${await findFreePort(port + 1, ownPorts)} npm start`,
   )
 }
 
 /** A free port at or above `from`, or any free port the system picks when `from` is 0. */
-export async function findFreePort(from = 0): Promise<number> {
+export async function findFreePort(from = 0, except: number[] = []): Promise<number> {
   if (from === 0) return pickPort()
-  for (let port = from; port < 65_536; port += 1) if (await isPortFree(port)) return port
+  for (let port = from; port < 65_536; port += 1) {
+    if (!except.includes(port) && (await isPortFree(port))) return port
+  }
   throw new StackError('No free port was found.', 'Stop a program that listens on many ports and try again.')
 }
 

@@ -4,6 +4,7 @@ import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { childEnvironment } from '../../processes/dev-stack/child-environment'
 import { startGuard } from '../../processes/dev-stack/guard'
 import { applyMigrations } from '../../processes/dev-stack/migrations'
 import { findFreePort } from '../../processes/dev-stack/ports'
@@ -90,8 +91,7 @@ async function startAuthServer(directory: string, databaseUrl: string) {
     {
       cwd: inRepository(),
       stdio: ['ignore', log, log],
-      env: {
-        PATH: process.env.PATH,
+      env: childEnvironment({
         SUPABASE_DATABASE_URL: databaseUrl,
         SUPABASE_PORT: String(port),
         SUPABASE_JWT_SECRET: supabase.jwt_secret,
@@ -100,7 +100,7 @@ async function startAuthServer(directory: string, databaseUrl: string) {
         AUTH_SITE_URL: 'http://app.localhost:3000/auth/confirm',
         AUTH_REDIRECT_URLS: 'http://*.localhost:3000/**',
         MAIL_DIR: join(directory, 'mail'),
-      },
+      }),
     },
   )
   closeSync(log)

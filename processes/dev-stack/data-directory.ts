@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { StackError } from './stack-error'
+import { canEnterDirectory, findUnprivilegedUser } from './unprivileged-user'
+
+const MARKER = '.holdfast'
+const LARGEST_LOG = 5_000_000
+
+/** Everything the stack makes in DATA_DIR; `npm run reset` removes these names and no other. */
+export const OWN_ENTRIES = [
+  'demo.json',
+  'exports',
+  'files',
+  'initdb-password',
+  'logs',
+  'mail',
+  'postgres',
+  'secrets.json',
+  'seed.json',
+  'stack.json',
+  MARKER,
+]
+
+/** Makes DATA_DIR and its folders. Throws StackError when it cannot be written. */
+export function prepareDataDirectory(directory: string): void {
+  try {
+    for (const path of [directory, join(directory, 'logs'), join(directory, 'mail')]) makeDirectory(path)
+    writeFileSync(join(directory, MARKER), 'Made by npm start. npm run reset removes what is in here.\n')
+    if (process.getuid?.() === 0) chmodSync(directory, 0o711) // the account that Postgres runs under passes through
+  } catch (error) {
+    throw new StackError(
+      `The data directory ${directory} cannot be written (${error instanceof Error ? error.message : String(error)}).`,
+      'Make it writable, or choose another: DATA_DIR=/path/you/own npm start',
+    )
+  }
+}
+
+/** `mkdir -p`, step by step: Node's own recursive form never returns where the kernel denies that a parent exists (/proc). */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return
+  if (dirname(path) !== path) makeDirectory(dirname(path))
+  mkdirSync(path)
+}
+
+/** Whether the stack made this directory (or it is empty or missing), so that removing our names from it is right. */
+export function isOwnDirectory(directory: string): boolean {
+  return !existsSync(directory) || existsSync(join(directory, MARKER))
+}
+
+/** Path of a log file; a large one of earlier runs is put aside as `<name>.log.old`. */
+export function logFile(directory: string, name: string): string {
+  const path = join(directory, 'logs', `${name}.log`)
+  if (existsSync(path) && statSync(path).size > LARGEST_LOG) renameSync(path, `${path}.old`)
+  return path
+}
+
+/**
+ * Where the Postgres cluster of this DATA_DIR lives: in it, or, when root started the stack in a place that the account
+ * of Postgres cannot reach (root's home), below /var/lib/holdfast.
+ */
+export function postgresDirectory(dataDir: string): string {
+  const inside = join(dataDir, 'postgres')
+  const user = findUnprivilegedUser()
+  if (!user || canEnterDirectory(user, dataDir)) return inside
+  const outside = join('/var/lib/holdfast', createHash('sha256').update(dataDir).digest('hex').slice(0, 12))
+  mkdirSync(outside, { recursive: true })
+  for (const path of [dirname(outside), outside]) chmodSync(path, 0o711)
+  if (!canEnterDirectory(user, outside)) {
+    throw new StackError(
+      `Postgres cannot run as root, and its account "${user.name}" can enter neither ${dataDir} nor ${outside}.`,
+      'Choose a directory that every user can pass through: DATA_DIR=/srv/holdfast npm start',
+    )
+  }
+  return join(outside, 'postgres')
+}
+
+/** Removes what the stack made for this DATA_DIR, the cluster outside of it included. */
+export function removeOwnEntries(dataDir: string): void {
+  const cluster = postgresDirectory(dataDir)
+  rmSync(cluster, { recursive: true, force: true, maxRetries: 5 })
+  for (const name of OWN_ENTRIES) rmSync(join(dataDir, name), { recursive: true, force: true, maxRetries: 5 })
+}

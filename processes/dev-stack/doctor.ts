@@ -1,0 +1,143 @@
+import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { findChromium } from './chromium'
+import { postgresDirectory } from './data-directory'
+import { isPortFree } from './ports'
+import { processIdentity } from './process-identity'
+import { green, red, yellow } from './progress'
+import { answersOk } from './readiness'
+import { inRepository } from './repository'
+import { withClient } from './roles'
+import { loadSecrets } from './secrets'
+import { portsOf, readSettings, type Settings } from './settings'
+import { stackAddresses } from './stack-environment'
+
+type Finding = { state: 'ok' | 'note' | 'wrong'; text: string; way_out?: string }
+
+const SMALLEST_DISK_GB = 2
+
+/** `npm run doctor`: what is there, what is wrong, and the way out of each. Returns 1 when something is wrong. */
+export async function doctor(): Promise<number> {
+  const settings = readSettings('production')
+  const findings = [nodeVersion(), disk(settings), ...(await stackOrPorts(settings)), build(), chromium()]
+  for (const { state, text, way_out } of findings) {
+    const sign = state === 'ok' ? green('✓') : state === 'note' ? yellow('!') : red('✗')
+    process.stdout.write(`  ${sign} ${text}\n${way_out ? `    ${way_out}\n` : ''}`)
+  }
+  return findings.some(({ state }) => state === 'wrong') ? 1 : 0
+}
+
+function nodeVersion(): Finding {
+  return { state: 'ok', text: `Node ${process.versions.node} (${process.execPath})` }
+}
+
+function disk(settings: Settings): Finding {
+  let directory = settings.data_dir
+  while (!existsSync(directory)) directory = dirname(directory)
+  const { bavail, bsize } = statfsSync(directory)
+  const free = (bavail * bsize) / 1e9
+  const text = `${free.toFixed(1)} GB free for ${settings.data_dir}`
+  if (free >= SMALLEST_DISK_GB) return { state: 'ok', text }
+  return {
+    state: 'wrong',
+    text,
+    way_out: `Free some space (${SMALLEST_DISK_GB} GB are enough), or set DATA_DIR to another disk.`,
+  }
+}
+
+async function stackOrPorts(settings: Settings): Promise<Finding[]> {
+  if (settings.external) return database(settings)
+  const record = join(settings.data_dir, 'stack.json')
+  const main: { pid: number; identity: string } | undefined = existsSync(record)
+    ? JSON.parse(readFileSync(record, 'utf8')).main
+    : undefined
+  if (main && processIdentity(main.pid) === main.identity) {
+    return [{ state: 'ok', text: `Holdfast is running (process ${main.pid})` }, ...(await database(settings))]
+  }
+  const findings: Finding[] = [{ state: 'note', text: 'Holdfast is not running', way_out: 'npm start starts it.' }]
+  if (main) {
+    findings.push({
+      state: 'note',
+      text: 'The last run was killed',
+      way_out: 'The next npm start recovers; nothing acknowledged is lost.',
+    })
+  }
+  for (const [variable, port] of portsOf(settings)) {
+    findings.push(
+      (await isPortFree(port))
+        ? { state: 'ok', text: `Port ${port} (${variable}) is free` }
+        : {
+            state: 'wrong',
+            text: `Port ${port} (${variable}) is in use`,
+            way_out: `Stop what listens there, or set ${variable} to another port.`,
+          },
+    )
+  }
+  const cluster = join(postgresDirectory(settings.data_dir), 'initialised')
+  findings.push({
+    state: 'ok',
+    text: existsSync(cluster) ? `A database is in ${dirname(cluster)}` : 'No database yet; npm start makes one',
+  })
+  return findings
+}
+
+async function database(settings: Settings): Promise<Finding[]> {
+  const addresses = stackAddresses(settings, loadSecrets(settings.data_dir))
+  const findings: Finding[] = []
+  try {
+    const version = await withClient(addresses.database.server_url, async (client) => {
+      const { rows } = await client.query('show server_version')
+      return String(rows[0].server_version)
+    })
+    findings.push({ state: 'ok', text: `Postgres ${version} answers` })
+    if (addresses.database.owner_url) findings.push(await migrations(addresses.database.owner_url))
+  } catch (error) {
+    findings.push({
+      state: 'wrong',
+      text: `Postgres does not answer: ${error instanceof Error ? error.message : String(error)}`,
+      way_out: `Its log is ${join(settings.data_dir, 'logs', 'postgres.log')}.`,
+    })
+  }
+  const { url, publishable_key } = addresses.supabase
+  findings.push(
+    (await answersOk(`${url}/auth/v1/health`, { apikey: publishable_key }))
+      ? { state: 'ok', text: `The Auth API answers at ${url}` }
+      : {
+          state: 'wrong',
+          text: `The Auth API does not answer at ${url}`,
+          way_out: `Its log is ${join(settings.data_dir, 'logs', 'supabase-api.log')}.`,
+        },
+  )
+  return findings
+}
+
+async function migrations(ownerUrl: string): Promise<Finding> {
+  const files = readdirSync(inRepository('supabase', 'migrations')).filter((name) => name.endsWith('.sql'))
+  const applied = await withClient(ownerUrl, async (client) => {
+    const { rows } = await client.query('select version from supabase_migrations.schema_migrations')
+    return new Set(rows.map((row) => String(row.version)))
+  })
+  const pending = files.filter((name) => !applied.has(name.split('_')[0] ?? ''))
+  if (pending.length === 0) return { state: 'ok', text: `All ${files.length} migrations are applied` }
+  return {
+    state: 'wrong',
+    text: `Pending migrations: ${pending.join(', ')}`,
+    way_out: 'Stop and run npm start again: it applies them.',
+  }
+}
+
+function build(): Finding {
+  return existsSync(inRepository('.next', 'BUILD_ID'))
+    ? { state: 'ok', text: 'The application is built' }
+    : { state: 'note', text: 'The application is not built yet', way_out: 'npm start builds it.' }
+}
+
+function chromium(): Finding {
+  const path = findChromium()
+  if (path) return { state: 'ok', text: `Chromium for the browser tests: ${path}` }
+  return {
+    state: 'note',
+    text: 'No Chromium for the browser tests',
+    way_out: 'npm test installs one, or set CHROMIUM_PATH.',
+  }
+}

@@ -1,0 +1,91 @@
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { processIdentity } from './process-identity'
+import { StackError } from './stack-error'
+
+type Running = { name: string; pid: number; identity: string }
+type Record = { main: Running; children: Running[] }
+
+/** Who runs in a data directory, kept in DATA_DIR/stack.json while the stack runs. */
+export type RunRecord = {
+  add: (name: string, pid: number) => void
+  remove: (pid: number) => void
+  clear: () => void
+}
+
+/**
+ * Claims a data directory. Throws StackError when another stack is running in it; processes that a killed one left behind
+ * (and are provably the same processes) are ended first.
+ */
+export async function claimDataDirectory(dataDir: string): Promise<RunRecord> {
+  const path = join(dataDir, 'stack.json')
+  const earlier = readRecord(path)
+  if (earlier) {
+    refuseWhenRunning(earlier, dataDir)
+    await endLeftovers(earlier.children)
+  }
+  const record: Record = { main: describe('stack', process.pid), children: [] }
+  const save = () => {
+    writeFileSync(`${path}.partial`, `${JSON.stringify(record, null, 2)}\n`)
+    renameSync(`${path}.partial`, path)
+  }
+  save()
+  return {
+    add: (name, pid) => {
+      record.children.push(describe(name, pid))
+      save()
+    },
+    remove: (pid) => {
+      record.children = record.children.filter((child) => child.pid !== pid)
+      save()
+    },
+    clear: () => rmSync(path, { force: true }),
+  }
+}
+
+/** Throws StackError when a stack is running in the data directory. */
+export function requireNotRunning(dataDir: string): void {
+  const record = readRecord(join(dataDir, 'stack.json'))
+  if (record) refuseWhenRunning(record, dataDir)
+}
+
+/** Ends the processes that a killed stack left in the data directory. */
+export async function endLeftoversIn(dataDir: string): Promise<void> {
+  const record = readRecord(join(dataDir, 'stack.json'))
+  if (record) await endLeftovers(record.children)
+}
+
+function refuseWhenRunning(record: Record, dataDir: string): void {
+  if (!isRunning(record.main) || record.main.pid === process.pid) return
+  throw new StackError(
+    `Holdfast is already running in ${dataDir} (process ${record.main.pid}).`,
+    `Stop it with Ctrl-C where it runs (or: kill ${record.main.pid}), or start a second one with DATA_DIR and ports of its own.`,
+  )
+}
+
+async function endLeftovers(children: Running[]): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    const left = children.filter(isRunning)
+    if (left.length === 0) return
+    for (const { pid } of left) process.kill(pid, signal)
+    for (let waited = 0; waited < 5_000 && children.some(isRunning); waited += 50) await sleep(50)
+  }
+}
+
+function describe(name: string, pid: number): Running {
+  return { name, pid, identity: processIdentity(pid) ?? '' }
+}
+
+function isRunning(running: Running): boolean {
+  return running.identity !== '' && processIdentity(running.pid) === running.identity
+}
+
+function readRecord(path: string): Record | null {
+  if (!existsSync(path)) return null
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { StackError } from './stack-error'
+
+const NAMES = [
+  'superuser_password',
+  'owner_password',
+  'server_password',
+  'operator_password',
+  'auth_password',
+  'jwt_secret',
+  'publishable_key',
+  'secret_key',
+  'internal_secret',
+] as const
+
+/** Passwords and keys of one embedded stack, made once and kept in DATA_DIR/secrets.json (readable by its owner only). */
+export type Secrets = Record<(typeof NAMES)[number], string>
+
+const PREFIXES: Partial<Record<(typeof NAMES)[number], string>> = {
+  publishable_key: 'sb_publishable_',
+  secret_key: 'sb_secret_',
+}
+
+/** Reads the secrets of a data directory, making those that are missing. */
+export function loadSecrets(dataDir: string): Secrets {
+  const path = join(dataDir, 'secrets.json')
+  const kept = readKept(path)
+  const made = NAMES.map((name) => [
+    name,
+    kept[name] ?? `${PREFIXES[name] ?? ''}${randomBytes(24).toString('base64url')}`,
+  ])
+  const secrets: Secrets = Object.fromEntries(made)
+  writeFileSync(`${path}.partial`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${path}.partial`, path)
+  return secrets
+}
+
+function readKept(path: string): Partial<Secrets> {
+  if (!existsSync(path)) return {}
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch {
+    throw new StackError(`${path} is damaged.`, 'Restore it from a backup, or run npm run reset to start afresh.')
+  }
+}

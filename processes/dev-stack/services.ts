@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs'
+import { type Child, startChild } from './child-process'
+import { logFile } from './data-directory'
+import { connectionUrl } from './postgres'
+import { aliveForAWhile, answersOk, isListening } from './readiness'
+import { inRepository } from './repository'
+import type { Secrets } from './secrets'
+import type { Settings } from './settings'
+import { AUTH_DATABASE } from './stack-environment'
+
+/** What the processes of the stack are started from. */
+export type ServiceContext = {
+  settings: Settings
+  secrets: Secrets
+  env: NodeJS.ProcessEnv
+  onPid: (name: string, pid: number, running: boolean) => void
+}
+
+const typescript = (file: string) => ['--import', 'tsx', inRepository('processes', file)]
+
+/** The Supabase Auth API on its own database. */
+export function startAuthApi(context: ServiceContext): Promise<Child> {
+  const { settings, secrets } = context
+  const url = `http://127.0.0.1:${settings.supabase_port}`
+  const own = (process.env.AUTH_REDIRECT_URLS ?? '').split(',').filter(Boolean)
+  return start(context, 'supabase-api', {
+    args: typescript('supabase-api.ts'),
+    env: {
+      ...context.env,
+      SUPABASE_DATABASE_URL: connectionUrl(
+        'holdfast_auth',
+        secrets.auth_password,
+        settings.database_port,
+        AUTH_DATABASE,
+      ),
+      SUPABASE_PORT: String(settings.supabase_port),
+      AUTH_SITE_URL: `http://app.${settings.root_domain}/auth/confirm`,
+      AUTH_REDIRECT_URLS: [
+        `http://*.${settings.root_domain}/**`,
+        `http://portal.acme.test:${settings.port}/**`,
+        ...own,
+      ].join(),
+      DATABASE_URL: undefined,
+      OPERATOR_DATABASE_URL: undefined,
+    },
+    isReady: () => answersOk(`${url}/auth/v1/health`, { apikey: secrets.publishable_key }),
+  })
+}
+
+/** Jobs, outbox, deliveries. */
+export function startWorker(context: ServiceContext): Promise<Child> {
+  return start(context, 'worker', { args: typescript('worker.ts'), env: context.env, isReady: aliveForAWhile() })
+}
+
+/** The hot path on a bare HTTP server. */
+export function startIngest(context: ServiceContext): Promise<Child> {
+  const port = context.settings.ingest_port
+  return start(context, 'ingest', { args: typescript('ingest.ts'), env: context.env, isReady: () => isListening(port) })
+}
+
+/** The web application: processes/web.ts on the build, or `next dev`. */
+export function startWeb(context: ServiceContext): Promise<Child> {
+  const { settings } = context
+  const next = inRepository('node_modules', 'next', 'dist', 'bin', 'next')
+  return start(context, 'web', {
+    args:
+      settings.mode === 'production'
+        ? typescript('web.ts')
+        : [next, 'dev', '--port', String(settings.port), '--hostname', settings.host],
+    env: context.env,
+    isReady: () => isListening(settings.port),
+  })
+}
+
+/** Whether a process of the product is in this checkout. */
+export function hasProcess(file: string): boolean {
+  return existsSync(inRepository('processes', file))
+}
+
+function start(
+  context: ServiceContext,
+  name: string,
+  options: { args: string[]; env: NodeJS.ProcessEnv; isReady: () => Promise<boolean> },
+): Promise<Child> {
+  return startChild({
+    ...options,
+    name,
+    log_file: logFile(context.settings.data_dir, name),
+    onPid: (pid, running) => context.onPid(name, pid, running),
+  })
+}

@@ -1,0 +1,66 @@
+import { join } from 'node:path'
+import { childEnvironment } from './child-environment'
+import { connectionUrl } from './postgres'
+import type { Secrets } from './secrets'
+import type { Settings } from './settings'
+
+/** Databases of the embedded cluster: the product's, and the auth server's. */
+export const PRODUCT_DATABASE = 'holdfast'
+export const AUTH_DATABASE = 'supabase'
+
+/** Addresses of the running stack, as they are shown and written to demo.json. */
+export type StackAddresses = {
+  database: { owner_url: string; server_url: string; operator_url: string }
+  supabase: { url: string; publishable_key: string }
+}
+
+/** Where the databases and the auth server are: the embedded ones, or those of the environment. */
+export function stackAddresses(settings: Settings, secrets: Secrets): StackAddresses {
+  if (settings.external) {
+    const variable = (name: string) => process.env[name] ?? ''
+    return {
+      database: {
+        owner_url: settings.external.owner_url ?? '',
+        server_url: variable('DATABASE_URL'),
+        operator_url: variable('OPERATOR_DATABASE_URL'),
+      },
+      supabase: { url: variable('SUPABASE_URL'), publishable_key: variable('SUPABASE_PUBLISHABLE_KEY') },
+    }
+  }
+  const url = (login: string, password: string) =>
+    connectionUrl(login, password, settings.database_port, PRODUCT_DATABASE)
+  return {
+    database: {
+      owner_url: url('holdfast_owner', secrets.owner_password),
+      server_url: url('app_server', secrets.server_password),
+      operator_url: url('app_operator', secrets.operator_password),
+    },
+    supabase: { url: `http://127.0.0.1:${settings.supabase_port}`, publishable_key: secrets.publishable_key },
+  }
+}
+
+/** The environment that every process of the product gets (libs/env.ts reads it). */
+export function productEnvironment(settings: Settings, secrets: Secrets, addresses: StackAddresses): NodeJS.ProcessEnv {
+  const auth = settings.external
+    ? {}
+    : { SUPABASE_SECRET_KEY: secrets.secret_key, SUPABASE_JWT_SECRET: secrets.jwt_secret }
+  return childEnvironment({
+    NODE_ENV: settings.mode,
+    DATABASE_URL: addresses.database.server_url,
+    OPERATOR_DATABASE_URL: addresses.database.operator_url,
+    SUPABASE_URL: addresses.supabase.url,
+    SUPABASE_PUBLISHABLE_KEY: addresses.supabase.publishable_key,
+    ...auth,
+    ROOT_DOMAIN: settings.root_domain,
+    INTERNAL_SECRET: process.env.INTERNAL_SECRET || secrets.internal_secret,
+    HOST: settings.host,
+    PORT: String(settings.port),
+    INGEST_PORT: String(settings.ingest_port),
+    INGEST_URL: process.env.INGEST_URL || `http://localhost:${settings.ingest_port}`,
+    DATA_DIR: settings.data_dir,
+    MAIL_DIR: join(settings.data_dir, 'mail'),
+    NEXT_TELEMETRY_DISABLED: '1',
+    // The owner's login is for migrations and the seed; what serves requests never sees it.
+    OWNER_DATABASE_URL: undefined,
+  })
+}
