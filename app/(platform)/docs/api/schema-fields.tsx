@@ -1,0 +1,107 @@
+import { t } from '@/libs/ui/messages'
+import { describeLimits, describeType, type OpenApiDocument, readAlternatives, type Schema } from './openapi-document'
+import { withCode } from './rich-text'
+
+const DEEPEST = 4
+
+/** The members of a schema; nested objects open on demand. A value that is no object is one line. */
+export function SchemaFields({
+  document,
+  schema,
+  depth = 0,
+}: {
+  document: OpenApiDocument
+  schema: Schema
+  depth?: number
+}) {
+  const { schemas } = readAlternatives(document, schema)
+  const shown = schemas.length > 0 ? schemas : [schema]
+  return shown.map((one, index) => (
+    // biome-ignore lint/suspicious/noArrayIndexKey: alternatives have no name; their place is their identity
+    <div key={index}>
+      {shown.length > 1 ? (
+        <p className="mt-3 font-medium text-mute text-sm">
+          {t('docs.api.alternative', { number: index + 1, count: shown.length })}
+        </p>
+      ) : null}
+      <Alternative document={document} schema={one} depth={depth} />
+    </div>
+  ))
+}
+
+function Alternative({ document, schema, depth }: { document: OpenApiDocument; schema: Schema; depth: number }) {
+  const entries = Object.entries(schema.properties ?? {})
+  if (entries.length === 0) {
+    const nested = nestedOf(document, schema)
+    return (
+      <>
+        <p className="mt-2 font-mono text-mute text-sm">{describeType(document, schema)}</p>
+        {nested && depth < DEEPEST ? <SchemaFields document={document} schema={nested} depth={depth + 1} /> : null}
+      </>
+    )
+  }
+  return (
+    <ul className="mt-2 divide-y rounded-lg border bg-surface">
+      {entries.map(([name, member]) => (
+        <Field
+          key={name}
+          document={document}
+          name={name}
+          schema={member}
+          required={schema.required?.includes(name) ?? false}
+          depth={depth}
+        />
+      ))}
+    </ul>
+  )
+}
+
+/** One named value: its type, limits, meaning, and what is inside of it. */
+export function Field({
+  document,
+  name,
+  schema,
+  required,
+  description = schema.description,
+  depth = 0,
+}: {
+  document: OpenApiDocument
+  name: string
+  schema: Schema
+  required: boolean
+  description?: string
+  depth?: number
+}) {
+  const nested = nestedOf(document, schema)
+  const limits = describeLimits(document, schema)
+  return (
+    <li className="px-4 py-2.5 text-sm">
+      <p className="flex flex-wrap items-baseline gap-x-2.5 gap-y-0.5">
+        <code className="break-all font-medium font-mono text-ink">{name}</code>
+        <span className="break-words font-mono text-mute text-xs">{describeType(document, schema)}</span>
+        {limits ? <span className="text-faint text-xs">{limits}</span> : null}
+        {required ? <span className="font-medium text-accent-text text-xs">{t('docs.api.required')}</span> : null}
+      </p>
+      {description ? <p className="mt-1 text-mute">{withCode(description)}</p> : null}
+      {nested && depth < DEEPEST ? (
+        <details className="mt-1.5">
+          <summary className="inline-block cursor-pointer rounded-sm py-1 text-accent-text text-xs">
+            {t('docs.api.members', { name })}
+          </summary>
+          <SchemaFields document={document} schema={nested} depth={depth + 1} />
+        </details>
+      ) : null}
+    </li>
+  )
+}
+
+/** The object inside of a value: itself, the entries of an array, or the values of a map; null when there is none. */
+function nestedOf(document: OpenApiDocument, schema: Schema): Schema | null {
+  const objects = readAlternatives(document, schema).schemas
+  for (const one of objects) {
+    if (one.properties && Object.keys(one.properties).length > 0) return schema
+    if (one.items) return nestedOf(document, one.items)
+    if (typeof one.additionalProperties === 'object') return nestedOf(document, one.additionalProperties)
+  }
+  return null
+}
