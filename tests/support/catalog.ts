@@ -54,7 +54,7 @@ export async function readTables(client: pg.Client): Promise<Table[]> {
 export type Row = Record<string, unknown>
 
 /** A plausible value of a type. @throws Error for a type it does not know, so that a new one is noticed. */
-function valueOf({ name, type, labels }: Column): unknown {
+function sampleOf({ name, type, labels }: Column): unknown {
   if (labels) return labels[0]
   if (type.startsWith('_')) return []
   const firstOfMonth = `${new Date().toISOString().slice(0, 7)}-01`
@@ -70,7 +70,7 @@ function valueOf({ name, type, labels }: Column): unknown {
     case 'numeric':
       return 1
     case 'bool':
-      return true
+      return false
     case 'jsonb':
       return '{}'
     case 'timestamptz':
@@ -89,7 +89,7 @@ function valueOf({ name, type, labels }: Column): unknown {
 /** A row for a table, every column filled, belonging to `owner` where the table has owners. */
 export function makeRow(table: Table, owner: string): Row {
   const row: Row = {}
-  for (const column of table.columns) if (!column.generated) row[column.name] = valueOf(column)
+  for (const column of table.columns) if (!column.generated) row[column.name] = sampleOf(column)
   if (table.key) row[table.key] = owner
   return row
 }
