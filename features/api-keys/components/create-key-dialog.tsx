@@ -1,12 +1,13 @@
 'use client'
 
+import { zodResolver } from '@hookform/resolvers/zod'
 import { useId, useState } from 'react'
 import { useForm, useWatch } from 'react-hook-form'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { type KeyPreset, presetPermissions } from '@/features/api-keys/components/key-permissions'
 import { PermissionMatrix } from '@/features/api-keys/components/permission-matrix'
 import type { newApiKey } from '@/features/api-keys/schema'
-import type { Permission } from '@/libs/auth/permissions'
+import { KEY_PERMISSIONS, type Permission } from '@/libs/auth/permissions'
 import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
 import { Field, FieldGroup } from '@/libs/ui/field'
@@ -24,17 +25,27 @@ export type NewApiKey = z.infer<typeof newApiKey>
 
 type Expiry = '7' | '30' | '90' | '365' | 'never' | 'custom'
 
-type Values = {
-  name: string
-  mode: 'live' | 'test'
-  preset: KeyPreset
-  permissions: Permission[]
-  expiry: Expiry
-  expires_in_days: number | null
-}
+const PRESETS = ['send', 'read', 'full', 'custom'] as const satisfies readonly KeyPreset[]
+const EXPIRIES = ['7', '30', '90', '365', 'never', 'custom'] as const satisfies readonly Expiry[]
 
-const PRESETS: readonly KeyPreset[] = ['send', 'read', 'full', 'custom']
-const EXPIRIES: readonly Expiry[] = ['7', '30', '90', '365', 'never', 'custom']
+const formSchema = z
+  .object({
+    name: z.string().trim().min(1, { error: () => t('api-keys.form.name_required') }),
+    mode: z.enum(['live', 'test']),
+    preset: z.enum(PRESETS),
+    permissions: z
+      .array(z.custom<Permission>((value) => KEY_PERMISSIONS.some((permission) => permission === value)))
+      .min(1, { error: () => t('api-keys.form.permissions_required') }),
+    expiry: z.enum(EXPIRIES),
+    expires_in_days: z.number().int().min(1).max(3650).nullable(),
+  })
+  .refine((values) => values.expiry !== 'custom' || values.expires_in_days !== null, {
+    path: ['expires_in_days'],
+    error: () => t('api-keys.form.days_wrong'),
+  })
+
+type Values = z.infer<typeof formSchema>
+
 const STANDARD: Values = {
   name: '',
   mode: 'live',
@@ -87,11 +98,11 @@ function CreateKeyForm({
   onCreated: (key: NewApiKey) => void
 }) {
   const api = useApiFetch()
-  const form = useForm<Values>({ defaultValues: STANDARD })
+  const form = useForm<Values>({ resolver: zodResolver(formSchema), defaultValues: STANDARD })
   const { control } = form
-  const [preset, permissions, expiry, days] = useWatch({
+  const [mode, preset, permissions, expiry, days] = useWatch({
     control,
-    name: ['preset', 'permissions', 'expiry', 'expires_in_days'],
+    name: ['mode', 'preset', 'permissions', 'expiry', 'expires_in_days'],
   })
 
   function choosePreset(next: KeyPreset) {
@@ -102,10 +113,6 @@ function CreateKeyForm({
   }
 
   async function submit(values: Values, options: { idempotencyKey: string }) {
-    if (values.permissions.length === 0) {
-      form.setError('permissions', { message: t('api-keys.form.permissions_required') })
-      return
-    }
     onSending(true)
     try {
       const { name, mode, expires_in_days } = values
@@ -129,7 +136,6 @@ function CreateKeyForm({
           name="name"
           label={t('api-keys.form.name')}
           hint={t('api-keys.form.name_hint')}
-          rules={{ validate: (value) => String(value ?? '').trim() !== '' || t('api-keys.form.name_required') }}
           maxLength={120}
           autoComplete="off"
           required
@@ -138,7 +144,7 @@ function CreateKeyForm({
           form={form}
           name="mode"
           label={t('api-keys.form.mode')}
-          hint={t(form.getValues('mode') === 'live' ? 'api-keys.form.live_hint' : 'api-keys.form.test_hint')}
+          hint={t(mode === 'live' ? 'api-keys.form.live_hint' : 'api-keys.form.test_hint')}
           className="sm:w-48"
         >
           {(field) => (

@@ -1,0 +1,30 @@
+import type { Metadata } from 'next'
+import type { ReactNode } from 'react'
+import { DashboardFrame } from '@/features/overview/components/dashboard-frame'
+import { TenantBanner } from '@/features/overview/components/tenant-banner'
+import { requirePageTenant } from '@/libs/auth/page-access'
+import { t } from '@/libs/ui/messages'
+
+type Props = { params: Promise<{ tenant: string }>; children: ReactNode }
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  const { tenant } = await requirePageTenant((await params).tenant)
+  return { title: { default: tenant.name, template: `%s · ${tenant.name} · ${t('ui.product')}` } }
+}
+
+export default async function TenantLayout({ params, children }: Props) {
+  const { tenant, user, role, permissions } = await requirePageTenant((await params).tenant)
+  const { id, slug, name, plan_id, time_zone, status } = tenant
+  return (
+    <DashboardFrame
+      key={id}
+      tenant={{ id, slug, name, plan_id, time_zone, status }}
+      role={role}
+      permissions={permissions}
+      user={user}
+      banner={<TenantBanner tenant={tenant} role={role} />}
+    >
+      {children}
+    </DashboardFrame>
+  )
+}

@@ -1,0 +1,18 @@
+import type { Metadata } from 'next'
+import { portalUrl } from '@/app/[tenant]/portal-url'
+import { BrandingSettings } from '@/features/branding/components/branding-settings'
+import { requirePageTenant } from '@/libs/auth/page-access'
+import { t } from '@/libs/ui/messages'
+
+export const metadata: Metadata = { title: t('settings.nav.branding') }
+
+export default async function BrandingPage({ params }: { params: Promise<{ tenant: string }> }) {
+  const { tenant, permissions } = await requirePageTenant((await params).tenant)
+  return (
+    <BrandingSettings
+      tenantName={tenant.name}
+      portalUrl={await portalUrl(tenant.slug)}
+      canWrite={permissions.includes('branding:write')}
+    />
+  )
+}

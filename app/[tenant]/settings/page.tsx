@@ -1,0 +1,14 @@
+import type { Metadata } from 'next'
+import { portalUrl } from '@/app/[tenant]/portal-url'
+import { TenantSettings } from '@/features/tenants/components/tenant-settings'
+import { requirePageTenant } from '@/libs/auth/page-access'
+import { t } from '@/libs/ui/messages'
+
+export const metadata: Metadata = { title: t('settings.title') }
+
+export default async function SettingsPage({ params }: { params: Promise<{ tenant: string }> }) {
+  const { tenant, permissions } = await requirePageTenant((await params).tenant)
+  return (
+    <TenantSettings portalUrl={await portalUrl(tenant.slug)} canWrite={permissions.includes('tenants:write')} />
+  )
+}

@@ -1,0 +1,248 @@
+'use client'
+
+import { KeyRound, Plus } from 'lucide-react'
+import { parseAsBoolean, useQueryState } from 'nuqs'
+import { useState } from 'react'
+import type { z } from 'zod'
+import { CreateKeyDialog, type NewApiKey } from '@/features/api-keys/components/create-key-dialog'
+import { type KeyState, keyState } from '@/features/api-keys/components/key-permissions'
+import type { apiKey } from '@/features/api-keys/schema'
+import { KEY_PERMISSIONS, type Permission } from '@/libs/auth/permissions'
+import type { Page } from '@/libs/ui/api-client'
+import { Badge, StatusPill, type Tone } from '@/libs/ui/badge'
+import { Button } from '@/libs/ui/button'
+import { CodeSnippet } from '@/libs/ui/code-snippet'
+import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { FilterBar } from '@/libs/ui/filter-bar'
+import { formatRelative } from '@/libs/ui/format'
+import { httpSnippets } from '@/libs/ui/http-snippets'
+import { useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { Popover } from '@/libs/ui/popover'
+import { SecretDialog } from '@/libs/ui/secret-dialog'
+import { Segmented } from '@/libs/ui/segmented'
+import { useShortcut } from '@/libs/ui/shortcuts'
+import { EmptyState } from '@/libs/ui/states'
+import { Time, useNow } from '@/libs/ui/time'
+import { toast } from '@/libs/ui/toast'
+import { useApi, useApiFetch } from '@/libs/ui/use-api'
+
+type ApiKey = z.infer<typeof apiKey>
+
+const STATUSES = ['all', 'active', 'expired', 'revoked'] as const
+
+/** Keys of the tenant: list, create, revoke. `trackUrl` is where a key sends usage, absolute. */
+export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWrite: boolean }) {
+  const list = useListState(['status'])
+  const page = useApi<Page<ApiKey>>(`/api-keys${list.query}`)
+  const api = useApiFetch()
+  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
+  const [created, setCreated] = useState<NewApiKey | null>(null)
+  const [revoking, setRevoking] = useState<ApiKey | null>(null)
+  const now = useNow()
+  useShortcut('n', t('api-keys.create'), () => canWrite && void setCreating(true))
+
+  const status = STATUSES.find((value) => value === list.facets.status?.[0]) ?? 'all'
+
+  const columns: ReadonlyArray<Column<ApiKey>> = [
+    { key: 'name', header: t('api-keys.column.name'), cell: (key) => key.name, sortValue: (key) => key.name },
+    {
+      key: 'key',
+      header: t('api-keys.column.key'),
+      cell: (key) => (
+        <code className="whitespace-nowrap font-mono text-mute text-xs">
+          {key.prefix}…{key.last_four}
+        </code>
+      ),
+    },
+    {
+      key: 'permissions',
+      header: t('api-keys.column.permissions'),
+      cell: (key) => <KeyPermissions name={key.name} permissions={key.permissions} />,
+    },
+    {
+      key: 'state',
+      header: t('api-keys.column.state'),
+      cell: (key) => <KeyStatePill state={keyState(key, now || new Date(key.created_at).getTime())} />,
+    },
+    {
+      key: 'last_used',
+      header: t('api-keys.column.last_used'),
+      cell: (key) => <Time value={key.last_used_at} mode="relative" fallback={t('api-keys.never_used')} />,
+      sortValue: (key) => key.last_used_at,
+    },
+    {
+      key: 'expires',
+      header: t('api-keys.column.expires'),
+      cell: (key) =>
+        key.revoked_at ? (
+          <span className="text-faint">–</span>
+        ) : (
+          <Time value={key.expires_at} mode="date" fallback={t('api-keys.never_expires')} />
+        ),
+      sortValue: (key) => key.expires_at,
+    },
+    {
+      key: 'created',
+      header: t('api-keys.column.created'),
+      cell: (key) => <Time value={key.created_at} mode="date" />,
+      sortValue: (key) => key.created_at,
+    },
+  ]
+
+  async function revoke(key: ApiKey) {
+    await api(`/api-keys/${key.id}`, { method: 'DELETE' })
+    toast.success(t('api-keys.revoke.done'), { description: key.name })
+    page.reload()
+  }
+
+  return (
+    <>
+      <PageHeader
+        title={t('api-keys.title')}
+        description={t('api-keys.description')}
+        actions={
+          canWrite ? (
+            <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+              {t('api-keys.create')}
+            </Button>
+          ) : null
+        }
+      />
+      <FilterBar list={list} search={t('api-keys.search')}>
+        <Segmented
+          label={t('api-keys.state.label')}
+          options={STATUSES.map((value) => ({
+            value,
+            label: value === 'all' ? t('api-keys.state.all') : t(`api-keys.state.${value}`),
+          }))}
+          value={status}
+          onValueChange={(value) => list.setFacet('status', value === 'all' ? [] : [value])}
+        />
+      </FilterBar>
+      <DataTable
+        label={t('api-keys.title')}
+        columns={columns}
+        rows={page.data?.data}
+        rowKey={(key) => key.id}
+        rowLabel={(key) => key.name}
+        actions={(key) =>
+          canWrite && key.revoked_at === null
+            ? [{ label: t('api-keys.revoke.action'), tone: 'danger', onSelect: () => setRevoking(key) }]
+            : []
+        }
+        loading={page.loading}
+        refreshing={page.refreshing}
+        error={page.error}
+        onRetry={page.reload}
+        filtered={list.filtered}
+        onClearFilters={list.clear}
+        empty={
+          <EmptyState
+            icon={<KeyRound />}
+            title={t('api-keys.empty.title')}
+            description={t('api-keys.empty.description')}
+            action={
+              canWrite ? (
+                <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+                  {t('api-keys.create')}
+                </Button>
+              ) : null
+            }
+          >
+            <CodeSnippet label={t('api-keys.created.next')} snippets={trackSnippets(trackUrl)} />
+          </EmptyState>
+        }
+        footer={
+          <CursorPager
+            list={list}
+            nextCursor={page.data?.next_cursor ?? null}
+            shown={page.data?.data.length ?? 0}
+            busy={page.refreshing}
+          />
+        }
+      />
+      <CreateKeyDialog
+        open={creating && canWrite}
+        onOpenChange={(open) => void setCreating(open)}
+        onCreated={(key) => {
+          void setCreating(false)
+          setCreated(key)
+          page.reload()
+        }}
+      />
+      <SecretDialog
+        secret={created?.key ?? null}
+        title={t('api-keys.created.title')}
+        description={t('api-keys.created.description')}
+        onDone={() => setCreated(null)}
+      >
+        {created?.permissions.includes('usage:write') ? (
+          <CodeSnippet label={t('api-keys.created.next')} snippets={trackSnippets(trackUrl, created.key)} />
+        ) : null}
+      </SecretDialog>
+      <ConfirmDialog
+        open={revoking !== null}
+        onOpenChange={(open) => !open && setRevoking(null)}
+        tone="danger"
+        title={t('api-keys.revoke.title', { name: revoking?.name ?? '' })}
+        description={t('api-keys.revoke.description')}
+        confirmLabel={t('api-keys.revoke.confirm')}
+        onConfirm={async () => revoking && revoke(revoking)}
+      >
+        {revoking?.last_used_at
+          ? t('api-keys.revoke.used', { time: formatRelative(revoking.last_used_at) })
+          : t('api-keys.revoke.unused')}
+      </ConfirmDialog>
+    </>
+  )
+}
+
+function trackSnippets(url: string, key?: string) {
+  const body = { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 }
+  return httpSnippets({ method: 'POST', url, body, ...(key ? { key } : {}) })
+}
+
+const stateTones: Record<KeyState, Tone> = {
+  active: 'success',
+  expiring: 'warning',
+  expired: 'neutral',
+  revoked: 'danger',
+}
+
+function KeyStatePill({ state }: { state: KeyState }) {
+  if (state === 'expiring') return <Badge tone={stateTones.expiring}>{t('api-keys.state.expiring')}</Badge>
+  return <StatusPill status={state} />
+}
+
+function KeyPermissions({ name, permissions }: { name: string; permissions: readonly string[] }) {
+  const first = permissions[0]
+  if (permissions.length === 1 && first) return <PermissionName permission={first} />
+  const all = KEY_PERMISSIONS.every((permission) => permissions.includes(permission))
+  return (
+    <Popover
+      label={t('api-keys.details', { name })}
+      className="w-64"
+      trigger={
+        <Button variant="ghost" size="sm" className="-ml-2.5">
+          {all ? t('api-keys.all_permissions') : t('api-keys.permission_count', { count: permissions.length })}
+        </Button>
+      }
+    >
+      <ul className="flex flex-wrap gap-1.5">
+        {permissions.map((permission) => (
+          <li key={permission}>
+            <PermissionName permission={permission} />
+          </li>
+        ))}
+      </ul>
+    </Popover>
+  )
+}
+
+function PermissionName({ permission }: { permission: Permission | (string & {}) }) {
+  return <code className="rounded-sm bg-hover px-1.5 py-0.5 font-mono text-mute text-xs">{permission}</code>
+}

@@ -1,0 +1,111 @@
+'use client'
+
+import { X } from 'lucide-react'
+import { describeAction, describeTarget } from '@/features/audit-logs/components/describe-entry'
+import type { AuditLogFacets } from '@/features/audit-logs/schema'
+import { Button } from '@/libs/ui/button'
+import { cx } from '@/libs/ui/cx'
+import type { ListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { Select, type SelectOption } from '@/libs/ui/select'
+
+/** The filters of the record, each with one value, by their names in the URL and in the API. */
+export const AUDIT_FILTERS = ['action', 'actor_id', 'target_type', 'target_id', 'outcome', 'request_id'] as const
+
+export type AuditFilter = (typeof AUDIT_FILTERS)[number]
+
+const ANY = 'any'
+
+function Choice({
+  list,
+  name,
+  label,
+  any,
+  options,
+}: {
+  list: ListState
+  name: AuditFilter
+  label: string
+  any: string
+  options: readonly SelectOption[]
+}) {
+  const value = list.facets[name]?.[0]
+  const known = value === undefined || options.some((option) => option.value === value)
+  return (
+    <Select
+      aria-label={label}
+      options={[{ value: ANY, label: any }, ...(known ? [] : [{ value, label: value }]), ...options]}
+      value={value ?? ANY}
+      onValueChange={(next) => list.setFacet(name, next === ANY ? [] : [next])}
+      className={cx('w-auto max-w-52', value && 'border-accent bg-accent-soft')}
+    />
+  )
+}
+
+/** Narrows the record by what is in it: actions, actors, kinds of target, outcome. */
+export function AuditFilters({ list, facets }: { list: ListState; facets: AuditLogFacets | undefined }) {
+  return (
+    <>
+      <Choice
+        list={list}
+        name="action"
+        label={t('audit-logs.column.action')}
+        any={t('audit-logs.filter.any_action')}
+        options={actionOptions(facets?.actions ?? [])}
+      />
+      <Choice
+        list={list}
+        name="actor_id"
+        label={t('audit-logs.column.actor')}
+        any={t('audit-logs.filter.any_actor')}
+        options={(facets?.actors ?? []).map((actor) => ({
+          value: actor.id,
+          label: actor.label ?? actor.id,
+          description: t(`audit-logs.actor_kind.${actor.kind}`),
+        }))}
+      />
+      <Choice
+        list={list}
+        name="target_type"
+        label={t('audit-logs.column.target')}
+        any={t('audit-logs.filter.any_target')}
+        options={(facets?.target_types ?? []).map((type) => ({ value: type, label: describeTarget(type) }))}
+      />
+      <Choice
+        list={list}
+        name="outcome"
+        label={t('audit-logs.column.outcome')}
+        any={t('audit-logs.filter.any_outcome')}
+        options={(['success', 'denied', 'failure'] as const).map((value) => ({
+          value,
+          label: t(`ui.status.${value}`),
+        }))}
+      />
+      <Chip list={list} name="target_id" label={t('audit-logs.filter.target_id')} />
+      <Chip list={list} name="request_id" label={t('audit-logs.filter.request_id')} />
+    </>
+  )
+}
+
+/** Every noun as a whole, then each of its actions. */
+function actionOptions(actions: readonly string[]): SelectOption[] {
+  const nouns = Map.groupBy(actions, (action) => action.split('.')[0] ?? '')
+  return [...nouns].flatMap(([noun, own]) => [
+    ...(own.length > 1
+      ? [{ value: `${noun}.`, label: t('audit-logs.filter.all_of', { noun: describeTarget(noun) }) }]
+      : []),
+    ...own.map((action) => ({ value: action, label: describeAction(action) })),
+  ])
+}
+
+function Chip({ list, name, label }: { list: ListState; name: AuditFilter; label: string }) {
+  const value = list.facets[name]?.[0]
+  if (!value) return null
+  return (
+    <Button className="border-accent bg-accent-soft" onClick={() => list.setFacet(name, [])}>
+      {label} <code className="max-w-28 truncate font-mono text-xs">{value}</code>
+      <X />
+      <span className="sr-only">{t('audit-logs.filter.remove')}</span>
+    </Button>
+  )
+}

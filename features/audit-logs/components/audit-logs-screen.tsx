@@ -1,0 +1,181 @@
+'use client'
+
+import { Bot, Cog, KeyRound, type LucideIcon, ScrollText, ShieldUser, User, UserRound } from 'lucide-react'
+import { parseAsString, useQueryState } from 'nuqs'
+import { useMemo } from 'react'
+import { AuditExport } from '@/features/audit-logs/components/audit-export'
+import { AUDIT_FILTERS, AuditFilters } from '@/features/audit-logs/components/audit-filters'
+import {
+  describeAction,
+  describeActor,
+  describeTarget,
+  targetName,
+} from '@/features/audit-logs/components/describe-entry'
+import { EntryDrawer } from '@/features/audit-logs/components/entry-drawer'
+import type { AuditLogFacets, AuditLogRow } from '@/features/audit-logs/schema'
+import { type Page, toQuery } from '@/libs/ui/api-client'
+import { StatusPill } from '@/libs/ui/badge'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
+import { FilterBar } from '@/libs/ui/filter-bar'
+import { useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { EmptyState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
+
+const actorIcons: Record<AuditLogRow['actor']['kind'], LucideIcon> = {
+  user: User,
+  customer: UserRound,
+  api_key: KeyRound,
+  operator: ShieldUser,
+  job: Cog,
+  system: Bot,
+}
+
+/** The record of the tenant: search, filters in the URL, every entry in full, export of what is filtered. */
+export function AuditLogsScreen() {
+  const list = useListState(AUDIT_FILTERS)
+  const range = useDateRange('12m')
+  const [open, setOpen] = useQueryState('entry', parseAsString)
+  const filters = useMemo(
+    () => ({
+      q: list.q,
+      ...Object.fromEntries(AUDIT_FILTERS.map((name) => [name, list.facets[name]?.[0] ?? null])),
+      from: range.params.from ?? null,
+      to: range.params.to ?? null,
+      time_range: range.params.timeRange ?? null,
+    }),
+    [list.q, list.facets, range.params],
+  )
+  const page = useApi<Page<AuditLogRow>>(`/audit-logs${toQuery({ ...filters, cursor: list.cursor })}`)
+  const facets = useApi<AuditLogFacets>('/audit-logs/facets')
+  const narrowed = list.filtered || range.preset !== '12m'
+
+  const columns: ReadonlyArray<Column<AuditLogRow>> = [
+    {
+      key: 'action',
+      header: t('audit-logs.column.action'),
+      cell: (entry) => describeAction(entry.action),
+      width: 'w-56',
+    },
+    {
+      key: 'actor',
+      header: t('audit-logs.column.actor'),
+      cell: (entry) => {
+        const Icon = actorIcons[entry.actor.kind]
+        return (
+          <span
+            className="inline-flex min-w-0 max-w-60 items-center gap-2"
+            title={t(`audit-logs.actor_kind.${entry.actor.kind}`)}
+          >
+            <Icon aria-hidden="true" className="size-4 shrink-0 text-faint" />
+            <span className="truncate">{describeActor(entry.actor)}</span>
+            <span className="sr-only">{t(`audit-logs.actor_kind.${entry.actor.kind}`)}</span>
+          </span>
+        )
+      },
+    },
+    {
+      key: 'target',
+      header: t('audit-logs.column.target'),
+      cell: (entry) => {
+        const name = targetName(entry)
+        return (
+          <span className="inline-flex min-w-0 max-w-64 items-baseline gap-1.5">
+            <span className="shrink-0 text-mute">{describeTarget(entry.target.type)}</span>
+            {name ? <span className="truncate">{name}</span> : null}
+          </span>
+        )
+      },
+    },
+    {
+      key: 'outcome',
+      header: t('audit-logs.column.outcome'),
+      cell: (entry) => <StatusPill status={entry.outcome} />,
+    },
+    {
+      key: 'ip',
+      header: t('audit-logs.entry.ip'),
+      hideOnCard: true,
+      cell: (entry) => <code className="font-mono text-mute text-xs">{entry.ip ?? '–'}</code>,
+    },
+    {
+      key: 'time',
+      header: t('audit-logs.column.time'),
+      cell: (entry) => <Time value={entry.created_at} />,
+      align: 'right',
+    },
+  ]
+
+  function clear() {
+    list.clear()
+    range.set('12m')
+  }
+
+  return (
+    <>
+      <PageHeader
+        title={t('audit-logs.title')}
+        description={t('audit-logs.description')}
+        actions={<AuditExport query={toQuery(filters)} narrowed={narrowed} />}
+      />
+      <FilterBar list={list} search={t('audit-logs.search')}>
+        <DateRangePicker
+          range={{
+            ...range,
+            set: (next) => {
+              range.set(next)
+              // Back to the first page: a cursor of another range leads nowhere.
+              list.setQ(list.q)
+            },
+          }}
+        />
+      </FilterBar>
+      <search aria-label={t('audit-logs.filter.label')} className="mb-4 flex flex-wrap items-center gap-2">
+        <AuditFilters list={list} facets={facets.data} />
+      </search>
+      <DataTable
+        label={t('audit-logs.title')}
+        columns={columns}
+        rows={page.data?.data}
+        rowKey={(entry) => entry.id}
+        rowLabel={(entry) => describeAction(entry.action)}
+        onRowOpen={(entry) => void setOpen(entry.id)}
+        loading={page.loading}
+        refreshing={page.refreshing}
+        error={page.error}
+        onRetry={page.reload}
+        filtered={narrowed}
+        onClearFilters={clear}
+        skeletonRows={12}
+        empty={
+          <EmptyState
+            icon={<ScrollText />}
+            title={t('audit-logs.empty.title')}
+            description={t('audit-logs.empty.description')}
+          />
+        }
+        footer={
+          <CursorPager
+            list={list}
+            nextCursor={page.data?.next_cursor ?? null}
+            shown={page.data?.data.length ?? 0}
+            busy={page.refreshing}
+          />
+        }
+      />
+      <EntryDrawer
+        id={open}
+        entries={page.data?.data ?? []}
+        onOpen={(id) => void setOpen(id)}
+        onNarrow={(filter) => {
+          void setOpen(null)
+          list.setFacet(filter.key, [filter.value])
+        }}
+      />
+    </>
+  )
+}

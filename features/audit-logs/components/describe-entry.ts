@@ -1,0 +1,38 @@
+import type { AuditLogRow } from '@/features/audit-logs/schema'
+import { t } from '@/libs/ui/messages'
+
+/** `tier_cap.created` as "Tier cap created". */
+export function describeAction(action: string): string {
+  const text = action.replaceAll(/[._]/g, ' ')
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+/** `tier_cap` as "Tier cap". */
+export function describeTarget(type: string): string {
+  return describeAction(type)
+}
+
+/** Who acted, by the name they acted under, else by kind. */
+export function describeActor(actor: AuditLogRow['actor']): string {
+  return actor.label ?? t(`audit-logs.actor_kind.${actor.kind}`)
+}
+
+type Fields = Record<string, unknown>
+
+/** A side of a change as fields; anything else that was recorded stands under one name. */
+export function asFields(value: unknown): Fields | null {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'object' && !Array.isArray(value)) return value as Fields
+  return { value }
+}
+
+/** The name of the target, where the record of the change has one. */
+export function targetName(entry: Pick<AuditLogRow, 'before' | 'after'>): string | null {
+  for (const side of [asFields(entry.after), asFields(entry.before)]) {
+    for (const key of ['name', 'display_name', 'slug', 'external_id', 'key', 'email', 'hostname']) {
+      const value = side?.[key]
+      if (typeof value === 'string' && value !== '') return value
+    }
+  }
+  return null
+}

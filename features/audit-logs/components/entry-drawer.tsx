@@ -1,0 +1,178 @@
+'use client'
+
+import { ChevronDown, ChevronUp } from 'lucide-react'
+import {
+  asFields,
+  describeAction,
+  describeActor,
+  describeTarget,
+} from '@/features/audit-logs/components/describe-entry'
+import type { AuditLogRow } from '@/features/audit-logs/schema'
+import { StatusPill } from '@/libs/ui/badge'
+import { Button, IconButton } from '@/libs/ui/button'
+import { KeyValueList } from '@/libs/ui/card'
+import { CopyText } from '@/libs/ui/copy-button'
+import { DiffView } from '@/libs/ui/diff-view'
+import { formatDate } from '@/libs/ui/format'
+import { JsonView } from '@/libs/ui/json-view'
+import { t } from '@/libs/ui/messages'
+import { Drawer } from '@/libs/ui/sheet'
+import { TextSkeleton } from '@/libs/ui/skeleton'
+import { ErrorState } from '@/libs/ui/states'
+import { useTimeZone } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
+
+export type Narrow = { key: 'request_id' | 'actor_id' | 'target_id'; value: string }
+
+/** One entry of the record in full: who, what, from where, before and after. */
+export function EntryDrawer({
+  id,
+  entries,
+  onOpen,
+  onNarrow,
+}: {
+  /** Open while it is not null; an entry that is not on this page is fetched. */
+  id: string | null
+  entries: readonly AuditLogRow[]
+  onOpen: (id: string | null) => void
+  onNarrow: (filter: Narrow) => void
+}) {
+  const index = entries.findIndex((entry) => entry.id === id)
+  const listed = entries[index]
+  const fetched = useApi<AuditLogRow>(id !== null && !listed ? `/audit-logs/${id}` : null, { keepPrevious: false })
+  const entry = listed ?? fetched.data
+  const newer = index > 0 ? entries[index - 1] : undefined
+  const older = index >= 0 ? entries[index + 1] : undefined
+  return (
+    <Drawer
+      open={id !== null}
+      onOpenChange={(open) => !open && onOpen(null)}
+      size="lg"
+      title={entry ? describeAction(entry.action) : t('audit-logs.entry.title')}
+      description={
+        entry ? (
+          <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
+            <code className="font-mono text-xs">{entry.action}</code>
+            <StatusPill status={entry.outcome} />
+          </span>
+        ) : null
+      }
+      actions={
+        <>
+          <IconButton
+            label={t('audit-logs.entry.newer')}
+            icon={<ChevronUp />}
+            size="sm"
+            disabled={!newer}
+            onClick={() => newer && onOpen(newer.id)}
+          />
+          <IconButton
+            label={t('audit-logs.entry.older')}
+            icon={<ChevronDown />}
+            size="sm"
+            disabled={!older}
+            onClick={() => older && onOpen(older.id)}
+          />
+        </>
+      }
+    >
+      {entry ? (
+        <EntryDetails entry={entry} onNarrow={onNarrow} />
+      ) : fetched.error ? (
+        <ErrorState error={fetched.error} onRetry={fetched.reload} />
+      ) : (
+        <TextSkeleton lines={8} />
+      )}
+    </Drawer>
+  )
+}
+
+function EntryDetails({ entry, onNarrow }: { entry: AuditLogRow; onNarrow: (filter: Narrow) => void }) {
+  const timeZone = useTimeZone()
+  const { actor, target } = entry
+  const before = asFields(entry.before)
+  const after = asFields(entry.after)
+  const more = (filter: Narrow, label: string) => (
+    <Button variant="link" size="sm" onClick={() => onNarrow(filter)}>
+      {label}
+    </Button>
+  )
+  return (
+    <div className="flex flex-col gap-6">
+      <section aria-label={t('audit-logs.entry.changes')}>
+        <h3 className="mb-2 font-medium text-sm">{t('audit-logs.entry.changes')}</h3>
+        {before || after ? (
+          <DiffView before={before} after={after} />
+        ) : (
+          <p className="text-faint text-sm">{t('audit-logs.entry.no_change')}</p>
+        )}
+      </section>
+      <section aria-label={t('audit-logs.entry.facts')}>
+        <h3 className="mb-1 font-medium text-sm">{t('audit-logs.entry.facts')}</h3>
+        <KeyValueList
+          items={[
+            {
+              label: t('audit-logs.column.time'),
+              value: (
+                <>
+                  <span className="block">{formatDate(entry.created_at, 'exact', timeZone)}</span>
+                  <code className="block font-mono text-faint text-xs">{entry.created_at}</code>
+                </>
+              ),
+            },
+            {
+              label: t('audit-logs.column.actor'),
+              value: (
+                <div className="flex flex-col items-start gap-0.5">
+                  <span>
+                    {describeActor(actor)}{' '}
+                    <span className="text-faint">{t(`audit-logs.actor_kind.${actor.kind}`)}</span>
+                  </span>
+                  {actor.id ? <CopyText value={actor.id} className="text-faint text-xs" /> : null}
+                  {actor.id ? more({ key: 'actor_id', value: actor.id }, t('audit-logs.entry.by_actor')) : null}
+                </div>
+              ),
+            },
+            ...(entry.on_behalf_of
+              ? [{ label: t('audit-logs.entry.on_behalf_of'), value: <CopyText value={entry.on_behalf_of} /> }]
+              : []),
+            {
+              label: t('audit-logs.column.target'),
+              value: (
+                <div className="flex flex-col items-start gap-0.5">
+                  <span>{describeTarget(target.type)}</span>
+                  {target.id ? <CopyText value={target.id} className="text-faint text-xs" /> : null}
+                  {target.id ? more({ key: 'target_id', value: target.id }, t('audit-logs.entry.by_target')) : null}
+                </div>
+              ),
+            },
+            { label: t('audit-logs.entry.ip'), value: entry.ip ? <CopyText value={entry.ip} /> : '–' },
+            {
+              label: t('audit-logs.entry.user_agent'),
+              value: entry.user_agent ? <span className="break-all text-mute">{entry.user_agent}</span> : '–',
+            },
+            {
+              label: t('audit-logs.entry.request_id'),
+              value: entry.request_id ? (
+                <div className="flex flex-col items-start gap-0.5">
+                  <CopyText value={entry.request_id} />
+                  {more({ key: 'request_id', value: entry.request_id }, t('audit-logs.entry.by_request'))}
+                </div>
+              ) : (
+                '–'
+              ),
+            },
+            { label: t('audit-logs.entry.id'), value: <CopyText value={entry.id} /> },
+            {
+              label: t('audit-logs.entry.hash'),
+              value: <code className="break-all font-mono text-faint text-xs">{entry.details_hash}</code>,
+            },
+          ]}
+        />
+      </section>
+      {Object.keys(entry.metadata).length > 0 ? (
+        <JsonView label={t('audit-logs.entry.metadata')} value={entry.metadata} />
+      ) : null}
+    </div>
+  )
+}

@@ -1,0 +1,205 @@
+'use client'
+
+import { ExternalLink } from 'lucide-react'
+import { useState } from 'react'
+import type { z } from 'zod'
+import { BrandPreview } from '@/features/branding/components/brand-preview'
+import { ColorField, isHexColor } from '@/features/branding/components/color-field'
+import type { BrandingInput, branding } from '@/features/branding/schema'
+import { ApiProblem } from '@/libs/ui/api-client'
+import { Card } from '@/libs/ui/card'
+import { Field } from '@/libs/ui/field'
+import { ProblemNotice } from '@/libs/ui/form'
+import { Input } from '@/libs/ui/input'
+import { t } from '@/libs/ui/messages'
+import { SettingCard } from '@/libs/ui/setting-card'
+import { Loading, Skeleton } from '@/libs/ui/skeleton'
+import { ErrorState } from '@/libs/ui/states'
+import { toast } from '@/libs/ui/toast'
+import { useApi, useApiFetch } from '@/libs/ui/use-api'
+
+type Branding = z.infer<typeof branding>
+type CardProps = { saved: Branding; tenantName: string; readOnly: boolean; onSaved: (next: Branding) => void }
+
+/** The tenant's brand on its portal: one card per setting, each saved on its own. */
+export function BrandingSettings({
+  tenantName,
+  portalUrl,
+  canWrite,
+}: {
+  tenantName: string
+  portalUrl: string
+  canWrite: boolean
+}) {
+  const state = useApi<Branding>('/branding')
+  if (state.error && !state.data) {
+    return (
+      <Card>
+        <ErrorState error={state.error} onRetry={state.reload} />
+      </Card>
+    )
+  }
+  if (!state.data) {
+    return (
+      <Loading className="flex flex-col gap-6">
+        <Skeleton className="h-52" />
+        <Skeleton className="h-96" />
+        <Skeleton className="h-52" />
+      </Loading>
+    )
+  }
+  const card = { saved: state.data, tenantName, readOnly: !canWrite, onSaved: (next: Branding) => state.setData(() => next) }
+  return (
+    <div className="flex flex-col gap-6">
+      <p className="text-mute text-sm">
+        {t('settings.branding.intro')}{' '}
+        <a
+          href={portalUrl}
+          target="_blank"
+          rel="noreferrer"
+          className="inline-flex items-center gap-1 rounded-sm font-medium text-accent-text underline underline-offset-3"
+        >
+          {t('settings.branding.open_portal')}
+          <ExternalLink aria-hidden="true" className="size-3.5" />
+        </a>
+      </p>
+      <NameCard {...card} />
+      <ColorCard {...card} />
+      <SupportCard {...card} />
+    </div>
+  )
+}
+
+function useSaveBranding(onSaved: (next: Branding) => void) {
+  const api = useApiFetch()
+  const [saving, setSaving] = useState(false)
+  const [problem, setProblem] = useState<ApiProblem | null>(null)
+  async function save(input: BrandingInput) {
+    setSaving(true)
+    setProblem(null)
+    try {
+      onSaved(await api<Branding>('/branding', { method: 'PUT', body: input }))
+      toast.success(t('settings.saved'))
+    } catch (error) {
+      setProblem(error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) }))
+    } finally {
+      setSaving(false)
+    }
+  }
+  const errorOf = (field: string) => problem?.errors.find((error) => error.pointer === `/${field}`)?.detail
+  return { saving, problem, save, errorOf, reset: () => setProblem(null) }
+}
+
+function NameCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
+  const [name, setName] = useState(saved.display_name ?? '')
+  const { saving, problem, save, errorOf, reset } = useSaveBranding(onSaved)
+  return (
+    <SettingCard
+      title={t('settings.branding.name')}
+      description={t('settings.branding.name_description')}
+      note={readOnly ? t('settings.read_only') : t('settings.branding.name_note', { name: tenantName })}
+      dirty={!readOnly && name !== (saved.display_name ?? '')}
+      saving={saving}
+      onSave={() => save({ display_name: name.trim() === '' ? null : name.trim() })}
+      onReset={() => {
+        setName(saved.display_name ?? '')
+        reset()
+      }}
+    >
+      {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
+      <Field label={t('settings.branding.name')} error={errorOf('display_name')}>
+        <Input
+          value={name}
+          placeholder={tenantName}
+          maxLength={120}
+          disabled={readOnly}
+          onChange={(event) => setName(event.target.value)}
+        />
+      </Field>
+    </SettingCard>
+  )
+}
+
+function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
+  const [primary, setPrimary] = useState(saved.primary_color)
+  const [accent, setAccent] = useState(saved.accent_color)
+  const { saving, problem, save, errorOf, reset } = useSaveBranding(onSaved)
+  const wrong = (value: string) => (isHexColor(value) ? undefined : t('settings.branding.color_wrong'))
+  const primaryError = wrong(primary) ?? errorOf('primary_color')
+  const accentError = wrong(accent) ?? errorOf('accent_color')
+  const changed = primary.toLowerCase() !== saved.primary_color || accent.toLowerCase() !== saved.accent_color
+  return (
+    <SettingCard
+      title={t('settings.branding.colors')}
+      description={t('settings.branding.colors_description')}
+      note={readOnly ? t('settings.read_only') : undefined}
+      dirty={!readOnly && changed}
+      saving={saving}
+      onSave={() => {
+        if (isHexColor(primary) && isHexColor(accent)) void save({ primary_color: primary, accent_color: accent })
+      }}
+      onReset={() => {
+        setPrimary(saved.primary_color)
+        setAccent(saved.accent_color)
+        reset()
+      }}
+    >
+      {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
+      <div className="grid gap-4 sm:grid-cols-2">
+        <ColorField
+          label={t('settings.branding.primary')}
+          hint={t('settings.branding.primary_hint')}
+          value={primary}
+          error={primaryError}
+          disabled={readOnly}
+          onChange={setPrimary}
+        />
+        <ColorField
+          label={t('settings.branding.accent')}
+          hint={t('settings.branding.accent_hint')}
+          value={accent}
+          error={accentError}
+          disabled={readOnly}
+          onChange={setAccent}
+        />
+      </div>
+      <BrandPreview
+        name={saved.display_name ?? tenantName}
+        primary={isHexColor(primary) ? primary : saved.primary_color}
+        accent={isHexColor(accent) ? accent : saved.accent_color}
+      />
+    </SettingCard>
+  )
+}
+
+function SupportCard({ saved, readOnly, onSaved }: CardProps) {
+  const [link, setLink] = useState(saved.support_url ?? '')
+  const { saving, problem, save, errorOf, reset } = useSaveBranding(onSaved)
+  return (
+    <SettingCard
+      title={t('settings.branding.support')}
+      description={t('settings.branding.support_description')}
+      note={readOnly ? t('settings.read_only') : t('settings.branding.support_note')}
+      dirty={!readOnly && link !== (saved.support_url ?? '')}
+      saving={saving}
+      onSave={() => save({ support_url: link.trim() === '' ? null : link.trim() })}
+      onReset={() => {
+        setLink(saved.support_url ?? '')
+        reset()
+      }}
+    >
+      {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
+      <Field label={t('settings.branding.support')} error={errorOf('support_url')}>
+        <Input
+          type="url"
+          inputMode="url"
+          value={link}
+          placeholder="https://help.example.com"
+          disabled={readOnly}
+          spellCheck={false}
+          onChange={(event) => setLink(event.target.value)}
+        />
+      </Field>
+    </SettingCard>
+  )
+}

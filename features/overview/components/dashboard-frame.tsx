@@ -1,0 +1,117 @@
+'use client'
+
+import { BookOpen, Building2, Plus, ShieldUser } from 'lucide-react'
+import { type ReactNode, useMemo } from 'react'
+import { dashboardCommands, dashboardSections } from '@/features/overview/components/dashboard-navigation'
+import type { MemberRole, Permission } from '@/libs/auth/permissions'
+import { apiFetch } from '@/libs/ui/api-client'
+import { LinkButton } from '@/libs/ui/button'
+import { t } from '@/libs/ui/messages'
+import { DashboardShell } from '@/libs/ui/shell/dashboard-shell'
+import type { SwitcherTenant } from '@/libs/ui/shell/tenant-switcher'
+import { toast } from '@/libs/ui/toast'
+import { useApi } from '@/libs/ui/use-api'
+
+type Me = {
+  operator: string | null
+  tenants: ReadonlyArray<{ slug: string; name: string; role: string; plan_id: string; status: string }>
+}
+
+type OnboardingStatus = { completed: number; total: number; dismissed: boolean }
+
+/** The dashboard around every page of a tenant: navigation by rights, tenants to switch to, first steps, commands. */
+export function DashboardFrame({
+  tenant,
+  role,
+  permissions,
+  user,
+  banner,
+  children,
+}: {
+  tenant: { id: string; slug: string; name: string; plan_id: string; time_zone: string; status: string }
+  role: MemberRole
+  permissions: readonly Permission[]
+  user: { id: string; email: string }
+  banner: ReactNode
+  children: ReactNode
+}) {
+  const me = useApi<Me>('/me')
+  const steps = useApi<OnboardingStatus>(
+    permissions.includes('onboarding:read') ? `/tenants/${tenant.slug}/onboarding-status` : null,
+    { refreshMs: 15_000 },
+  )
+  const sections = useMemo(() => dashboardSections(tenant.slug, role, permissions), [tenant.slug, role, permissions])
+  const commands = useMemo(
+    () => dashboardCommands(tenant.slug, tenant.id, role, permissions),
+    [tenant.slug, tenant.id, role, permissions],
+  )
+  const current: SwitcherTenant & { time_zone: string } = {
+    slug: tenant.slug,
+    name: tenant.name,
+    role: t(`settings.role.${role}`),
+    plan: planName(tenant.plan_id),
+    status: tenant.status,
+    time_zone: tenant.time_zone,
+  }
+  const others = (me.data?.tenants ?? []).map(
+    (other): SwitcherTenant => ({
+      slug: other.slug,
+      name: other.name,
+      role: isMemberRole(other.role) ? t(`settings.role.${other.role}`) : other.role,
+      plan: planName(other.plan_id),
+      status: other.status,
+    }),
+  )
+  const tenants = others.some((other) => other.slug === tenant.slug) ? others : [current, ...others]
+  const status = steps.data
+  const showSteps = status && !status.dismissed && status.completed < status.total
+
+  async function signOut() {
+    try {
+      await apiFetch('/api/auth/sign-out', { method: 'POST' })
+      window.location.assign('/sign-in')
+    } catch (problem) {
+      toast.problem(problem)
+    }
+  }
+
+  return (
+    <DashboardShell
+      tenant={current}
+      tenants={tenants}
+      createTenantHref="/create-tenant"
+      sections={sections}
+      user={{ name: '', email: user.email }}
+      userEntries={[
+        { label: t('overview.nav.all_tenants'), icon: <Building2 />, href: '/tenants' },
+        { label: t('overview.nav.new_tenant'), icon: <Plus />, href: '/create-tenant' },
+        ...(me.data?.operator
+          ? [{ label: t('overview.nav.operator'), icon: <ShieldUser />, href: '/operator' }]
+          : []),
+      ]}
+      onSignOut={() => void signOut()}
+      commands={commands}
+      banner={banner}
+      topBar={
+        <LinkButton href="/docs/api" variant="ghost" icon={<BookOpen />} className="max-sm:w-8.5 max-sm:px-0">
+          <span className="max-sm:sr-only">{t('overview.nav.docs')}</span>
+        </LinkButton>
+      }
+      {...(showSteps
+        ? { firstSteps: { done: status.completed, total: status.total, href: `/${tenant.slug}#first-steps` } }
+        : {})}
+    >
+      {children}
+    </DashboardShell>
+  )
+}
+
+const ROLES = ['owner', 'admin', 'member', 'compliance'] as const
+
+function isMemberRole(role: string): role is MemberRole {
+  return ROLES.some((known) => known === role)
+}
+
+function planName(plan: string): string {
+  return plan.charAt(0).toUpperCase() + plan.slice(1)
+}

@@ -1,0 +1,39 @@
+import type { MemberRole } from '@/libs/auth/permissions'
+import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { TextLink } from '@/libs/ui/button'
+import { Banner } from '@/libs/ui/banner'
+import { t } from '@/libs/ui/messages'
+
+/** Says what a tenant that is not active cannot do, and the way out; nothing for an active one. */
+export function TenantBanner({ tenant, role }: { tenant: TenantRouting; role: MemberRole }) {
+  const manages = role === 'owner' || role === 'admin'
+  switch (tenant.status) {
+    case 'pending':
+      return (
+        <Banner
+          tone="info"
+          title={t('overview.banner.pending_title')}
+          className="rounded-none border-x-0 border-t-0"
+          actions={
+            manages ? <TextLink href={`/${tenant.slug}#first-steps`}>{t('overview.banner.pending_action')}</TextLink> : null
+          }
+        >
+          {t('overview.banner.pending')}
+        </Banner>
+      )
+    case 'past_due':
+    case 'read_only':
+    case 'suspended':
+      return (
+        <Banner
+          tone={tenant.status === 'suspended' ? 'danger' : 'warning'}
+          title={t(`overview.banner.${tenant.status}_title`)}
+          className="rounded-none border-x-0 border-t-0"
+        >
+          {t(`overview.banner.${tenant.status}`)}
+        </Banner>
+      )
+    default:
+      return null
+  }
+}

@@ -1,0 +1,189 @@
+'use client'
+
+import { useRouter } from 'next/navigation'
+import { type ReactNode, useId, useMemo, useState } from 'react'
+import type { z } from 'zod'
+import type { TenantChange, tenant } from '@/features/tenants/schema'
+import { ApiProblem } from '@/libs/ui/api-client'
+import { StatusPill, TierBadge } from '@/libs/ui/badge'
+import { Card, KeyValueList } from '@/libs/ui/card'
+import { CopyText } from '@/libs/ui/copy-button'
+import { Field } from '@/libs/ui/field'
+import { ProblemNotice } from '@/libs/ui/form'
+import { formatDate } from '@/libs/ui/format'
+import { Input, Textarea } from '@/libs/ui/input'
+import { t } from '@/libs/ui/messages'
+import { SettingCard } from '@/libs/ui/setting-card'
+import { Loading, Skeleton } from '@/libs/ui/skeleton'
+import { ErrorState } from '@/libs/ui/states'
+import { Time, useNow } from '@/libs/ui/time'
+import { toast } from '@/libs/ui/toast'
+import { useApi, useApiFetch } from '@/libs/ui/use-api'
+
+type Tenant = z.infer<typeof tenant>
+type TextName = 'name' | 'description' | 'time_zone' | 'billing_email'
+
+/** Name, description, time zone and billing address of the tenant, one card each. */
+export function TenantSettings({ portalUrl, canWrite }: { portalUrl: string; canWrite: boolean }) {
+  const state = useApi<Tenant>('')
+  if (state.error && !state.data) {
+    return (
+      <Card>
+        <ErrorState error={state.error} onRetry={state.reload} />
+      </Card>
+    )
+  }
+  if (!state.data) {
+    return (
+      <Loading className="flex flex-col gap-6">
+        <Skeleton className="h-48" />
+        <Skeleton className="h-52" />
+        <Skeleton className="h-52" />
+      </Loading>
+    )
+  }
+  const saved = state.data
+  const card = { saved, readOnly: !canWrite, onSaved: (next: Tenant) => state.setData(() => next) }
+  return (
+    <div className="flex flex-col gap-6">
+      <TextCard
+        {...card}
+        name="name"
+        note={t('settings.general.name_note')}
+        check={(value) => (value.trim() === '' ? t('settings.general.name_required') : undefined)}
+        toChange={(value) => ({ name: value.trim() })}
+      >
+        {(control) => <Input {...control} maxLength={120} autoComplete="organization" />}
+      </TextCard>
+      <TextCard
+        {...card}
+        name="description"
+        note={t('settings.general.description_note')}
+        toChange={(value) => ({ description: value.trim() })}
+      >
+        {(control) => <Textarea {...control} rows={3} maxLength={2000} />}
+      </TextCard>
+      <ZoneCard {...card} />
+      <TextCard
+        {...card}
+        name="billing_email"
+        note={t('settings.general.billing_email_note')}
+        toChange={(value) => ({ billing_email: value.trim() === '' ? null : value.trim() })}
+      >
+        {(control) => <Input {...control} type="email" autoComplete="email" maxLength={320} />}
+      </TextCard>
+      <Card title={t('settings.general.identity')} description={t('settings.general.identity_description')}>
+        <KeyValueList
+          items={[
+            { label: t('settings.general.id'), value: <CopyText value={saved.id} /> },
+            { label: t('settings.general.slug'), value: <CopyText value={saved.slug} /> },
+            { label: t('settings.general.portal'), value: <CopyText value={portalUrl} /> },
+            {
+              label: t('settings.general.plan'),
+              value: <TierBadge name={saved.plan_id.charAt(0).toUpperCase() + saved.plan_id.slice(1)} />,
+            },
+            { label: t('settings.general.status'), value: <StatusPill status={saved.status} /> },
+            { label: t('settings.general.created'), value: <Time value={saved.created_at} /> },
+          ]}
+        />
+      </Card>
+    </div>
+  )
+}
+
+type CardProps = { saved: Tenant; readOnly: boolean; onSaved: (next: Tenant) => void }
+type Control = { value: string; disabled: boolean; onChange: (event: { target: { value: string } }) => void; list?: string }
+
+function TextCard({
+  saved,
+  readOnly,
+  onSaved,
+  name,
+  note,
+  check,
+  toChange,
+  children,
+}: CardProps & {
+  name: TextName
+  note: string
+  check?: (value: string) => string | undefined
+  toChange: (value: string) => TenantChange
+  children: (control: Control) => ReactNode
+}) {
+  const api = useApiFetch()
+  const router = useRouter()
+  const [value, setValue] = useState(saved[name] ?? '')
+  const [saving, setSaving] = useState(false)
+  const [wrong, setWrong] = useState<string>()
+  const [problem, setProblem] = useState<ApiProblem | null>(null)
+
+  async function save() {
+    const complaint = check?.(value)
+    setWrong(complaint)
+    setProblem(null)
+    if (complaint) return
+    setSaving(true)
+    try {
+      onSaved(await api<Tenant>('', { method: 'PATCH', body: toChange(value) }))
+      setValue(value.trim())
+      toast.success(t('settings.saved'))
+      // Name and zone are also in the frame around the page.
+      router.refresh()
+    } catch (error) {
+      setProblem(error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) }))
+    } finally {
+      setSaving(false)
+    }
+  }
+
+  return (
+    <SettingCard
+      title={t(`settings.general.${name}`)}
+      description={t(`settings.general.${name}_description`)}
+      note={readOnly ? t('settings.read_only') : note}
+      dirty={!readOnly && value !== (saved[name] ?? '')}
+      saving={saving}
+      onSave={save}
+      onReset={() => {
+        setValue(saved[name] ?? '')
+        setWrong(undefined)
+        setProblem(null)
+      }}
+    >
+      {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
+      <Field label={t(`settings.general.${name}`)} hideLabel error={wrong ?? problem?.errors[0]?.detail}>
+        {children({ value, disabled: readOnly, onChange: (event) => setValue(event.target.value) })}
+      </Field>
+    </SettingCard>
+  )
+}
+
+function ZoneCard(props: CardProps) {
+  const listId = useId()
+  const now = useNow()
+  const zones = useMemo(() => ['UTC', ...Intl.supportedValuesOf('timeZone')], [])
+  return (
+    <TextCard
+      {...props}
+      name="time_zone"
+      note={
+        now === 0
+          ? ''
+          : t('settings.general.time_zone_now', { time: formatDate(now, 'datetime', props.saved.time_zone) })
+      }
+      check={(value) => (zones.includes(value.trim()) ? undefined : t('settings.general.time_zone_wrong'))}
+      toChange={(value) => ({ time_zone: value.trim() })}
+    >
+      {(control) => (
+        <>
+          <Input {...control} list={listId} spellCheck={false} autoComplete="off" />
+          <datalist id={listId}>
+            {zones.map((zone) => (
+              <option key={zone} value={zone} />
+            ))}
+          </datalist>
+        </>
+      )}
+    </TextCard>
+  )
+}
