@@ -31,6 +31,10 @@ function poolOf(name: PoolName, connectionString: string, max: number): pg.Pool 
     idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
   })
+  // A connection that is cut while somebody uses it fails their statement; unheard, its error would end the process.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ error: error.message, pool: name }, 'database connection lost'))
+  })
   pool.on('error', (error) => log.warn({ error: error.message, pool: name }, 'idle database connection lost'))
   pools.set(name, pool)
   return pool

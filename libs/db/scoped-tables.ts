@@ -19,8 +19,12 @@ export const SCOPED_TABLES: ReadonlySet<string> = new Set([
   'placements',
   'subscriptions',
   'tenant_states',
+  'tier_caps',
+  'tier_features',
   'tiers',
   'usage_counters',
-  'usage_daily',
   'usage_events',
+  'usage_rejections',
+  'usage_settings',
+  'usage_totals',
 ])
