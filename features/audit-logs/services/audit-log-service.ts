@@ -1,0 +1,76 @@
+import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { AuditLogger } from '@/libs/audit/audit-logger'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
+import type { AuditLogFacets, AuditLogListQuery, AuditLogRow } from '../schema'
+import { auditLine, filterAuditLogs } from './audit-log-query'
+
+const toRow = ({ line }: { line: string }): AuditLogRow => JSON.parse(line) as AuditLogRow
+
+/**
+ * One page of the audit log, newest first. Looking is itself recorded, as `audit_log.read` with the filters: every page,
+ * because a cursor can be made up. The new row is newer than the page, so that it does not disturb the pages to come.
+ */
+export async function listAuditLogs({ cursor, limit, ...filters }: AuditLogListQuery): Promise<Page<AuditLogRow>> {
+  let query = (await filterAuditLogs(filters))
+    .select(auditLine.as('line'))
+    .orderBy('audit_logs.id', 'desc')
+    .limit(limit + 1)
+  if (cursor) query = query.where('audit_logs.id', '<', cursorId(cursor))
+  const rows = (await query.execute()).map(toRow)
+  const page = cutPage(rows, limit, (row) => [row.id])
+  await AuditLogger.logRead('audit_log', { filters, rows: page.data.length, ...(cursor ? { continued: true } : {}) })
+  return page
+}
+
+function cursorId(cursor: string): string {
+  const [id = ''] = decodeCursor(cursor, 1)
+  if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  return id
+}
+
+/** One row, and a record of having looked at it. @throws AppError not_found. */
+export async function getAuditLog(id: string): Promise<AuditLogRow> {
+  if (!isUuid(id)) throw notFound()
+  const query = await filterAuditLogs({})
+  const found = await query.select(auditLine.as('line')).where('audit_logs.id', '=', id).executeTakeFirst()
+  if (!found) throw notFound()
+  await AuditLogger.logRead('audit_log', {}, id)
+  return toRow(found)
+}
+
+// Each distinct value costs one index descent, however many rows there are.
+const FACETS = `
+  with recursive
+    actions(value) as (
+      (select action from audit_logs where tenant_id = (select app.tenant_id()) order by action limit 1)
+      union all
+      select (select l.action from audit_logs l where l.tenant_id = (select app.tenant_id()) and l.action > a.value
+        order by l.action limit 1) from actions a where a.value is not null),
+    targets(value) as (
+      (select target_type from audit_logs where tenant_id = (select app.tenant_id()) order by target_type limit 1)
+      union all
+      select (select l.target_type from audit_logs l where l.tenant_id = (select app.tenant_id()) and l.target_type > t.value
+        order by l.target_type limit 1) from targets t where t.value is not null),
+    actors(value) as (
+      (select actor_id from audit_logs where tenant_id = (select app.tenant_id()) and actor_id is not null order by actor_id limit 1)
+      union all
+      select (select l.actor_id from audit_logs l where l.tenant_id = (select app.tenant_id()) and l.actor_id > a.value
+        order by l.actor_id limit 1) from actors a where a.value is not null)
+  select
+    (select coalesce(json_agg(value), '[]') from (select value from actions where value is not null limit 500) v) as actions,
+    (select coalesce(json_agg(value), '[]') from (select value from targets where value is not null limit 200) v) as target_types,
+    (select coalesce(json_agg(json_build_object('id', v.value, 'kind', last.actor_kind, 'label', last.actor_label)
+        order by last.actor_label, v.value), '[]')
+      from (select value from actors where value is not null limit 500) v
+      cross join lateral (
+        select l.actor_kind, d.actor_label from audit_logs l
+        left join audit_details d on d.tenant_id = l.tenant_id and d.id = l.id
+        where l.tenant_id = (select app.tenant_id()) and l.actor_id = v.value order by l.id desc limit 1) last) as actors`
+
+/** What there is to filter by: actions, kinds of target, and actors under the name they last acted under. */
+export async function listAuditLogFacets(): Promise<AuditLogFacets> {
+  const [facets] = await tenantQuery<AuditLogFacets>(FACETS)
+  return facets ?? { actions: [], target_types: [], actors: [] }
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { AppError } from '@/libs/errors'
+import { findTenantRouting } from './resolve-tenant'
+import { currentContext } from './tenant-context'
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const LENGTHS = { '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY, '90d': 90 * DAY, '12m': 365 * DAY } as const
+const IS_DAY = /^\d{4}-\d{2}-\d{2}$/
+
+const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })])
+
+/** Query fields of a list that can be narrowed by time. */
+export const timeRangeFields = {
+  time_range: z
+    .enum(['24h', '7d', '30d', '90d', '12m'])
+    .optional()
+    .meta({ description: 'The last 24 hours, 7, 30 or 90 days, or 12 months' }),
+  from: moment.optional().meta({ description: 'From here on: a moment, or a day in the time zone of the tenant' }),
+  to: moment
+    .optional()
+    .meta({ description: 'Up to here: a moment (not included), or a day in the time zone of the tenant (included)' }),
+}
+
+export type TimeRangeQuery = { time_range?: keyof typeof LENGTHS; from?: string; to?: string }
+
+/** From `from` (included) to `to` (not included); null is open. */
+export type TimeRange = { from: Date | null; to: Date | null }
+
+/** The range a query asks for, days counted in the tenant's time zone. @throws AppError invalid_input when it is turned round. */
+export async function readTimeRange({ time_range, from, to }: TimeRangeQuery): Promise<TimeRange> {
+  const zone = IS_DAY.test(from ?? '') || IS_DAY.test(to ?? '') ? await readZone() : 'UTC'
+  const start = from === undefined ? null : IS_DAY.test(from) ? startOfDay(from, 0, zone) : new Date(from)
+  const end = to === undefined ? null : IS_DAY.test(to) ? startOfDay(to, 1, zone) : new Date(to)
+  if (start && end && start > end) {
+    throw new AppError('invalid_input', 'Check /from.', { errors: [{ pointer: '/from', detail: 'is after `to`' }] })
+  }
+  return { from: start ?? (time_range ? new Date(Date.now() - LENGTHS[time_range]) : null), to: end }
+}
+
+async function readZone(): Promise<string> {
+  const routing = await findTenantRouting({ id: currentContext().tenantId })
+  return routing?.time_zone ?? 'UTC'
+}
+
+/** Midnight, in a time zone, of a day and `add` days more; the first moment of the day where midnight is skipped. */
+export function startOfDay(day: string, add: number, zone: string): Date {
+  const wanted = Date.parse(`${day}T00:00:00Z`) + add * DAY
+  let moment = wanted
+  // The offset at the guess, then the offset at the better guess: a change of the clock lies between them at most.
+  for (let round = 0; round < 2; round += 1) moment = wanted - offsetAt(moment, zone)
+  return new Date(moment)
+}
+
+function offsetAt(moment: number, zone: string): number {
+  const parts = new Intl.DateTimeFormat('en-US', {
+    timeZone: zone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  }).formatToParts(new Date(moment))
+  const part = (type: Intl.DateTimeFormatPartTypes) => Number(parts.find((entry) => entry.type === type)?.value ?? 0)
+  const shown = Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second'))
+  return shown - Math.floor(moment / 1000) * 1000
+}
