@@ -1,0 +1,9 @@
+import { signUpInput } from '@/features/auth/schema'
+import { withVisitor } from '@/features/auth/services/auth-route'
+import { signUp } from '@/features/auth/services/auth-service'
+import { ApiResponse } from '@/libs/api-utils/api-response'
+import { readJson } from '@/libs/api-utils/read-json'
+
+export const POST = withVisitor(async (request, context) =>
+  ApiResponse.success(await signUp(await readJson(request, signUpInput, { maxBytes: 16_384 }), context)),
+)

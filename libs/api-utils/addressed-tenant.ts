@@ -1,0 +1,42 @@
+import { readCaller } from '@/libs/auth/credentials'
+import { findStanding } from '@/libs/auth/standing'
+import { isUuid } from '@/libs/ids'
+import { PATH_TENANT_HEADER } from '@/libs/tenancy/host'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { type RouteHandler, readParams } from './route-handler'
+
+/** Hands `{id}` of `/tenants/{id}` to a route as the tenant the path names. */
+export function addressTenant(handler: RouteHandler): RouteHandler {
+  return async (request, route) => {
+    const { id } = await readParams(route)
+    const headers = new Headers(request.headers)
+    if (id) headers.set(PATH_TENANT_HEADER, id)
+    return handler(new Request(request, { headers }), route)
+  }
+}
+
+/**
+ * `/tenants/{id}` means two things: to a member, or a key, of that tenant it is their own; to the platform's staff any
+ * tenant. An operator who is a member as well is served as a member.
+ */
+export function forStaffOrTenant(staff: RouteHandler, tenant: RouteHandler): RouteHandler {
+  const addressed = addressTenant(tenant)
+  return async (request, route) => {
+    const { id = '' } = await readParams(route)
+    return (await isOnlyStaff(request, id)) ? staff(request, route) : addressed(request, route)
+  }
+}
+
+/** Whatever goes wrong here is said by the tenant's route, which asks the same again. */
+async function isOnlyStaff(request: Request, id: string): Promise<boolean> {
+  try {
+    const caller = await readCaller(request, { cached: false })
+    if (caller?.kind !== 'user') return false
+    const named = id === 'current' ? null : isUuid(id) ? { id: id.toLowerCase() } : { slug: id.toLowerCase() }
+    const tenant = named && (await findTenantRouting(named))
+    const { role, operator_role } = await findStanding(caller.user.id, tenant?.id ?? null)
+    return operator_role !== null && role === null && id !== 'current'
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,91 @@
+import {
+  combineChunks,
+  createServerClient,
+  parseCookieHeader,
+  serializeCookieHeader,
+  stringFromBase64URL,
+} from '@supabase/ssr'
+import { isSecureRequest, sessionCookieName, sessionCookieOptions } from '@/libs/auth/session-cookie'
+import { env } from '@/libs/env'
+
+const REFRESH_BELOW_S = 60
+const ANSWER_WITHIN_MS = 5_000
+
+/** A session that was renewed (or has ended): what the browser gets, and what the rest of this request should see. */
+export type RefreshedSession = {
+  /** Values for Set-Cookie, one header each. */
+  setCookies: string[]
+  /** The Cookie header to go on with. */
+  cookie: string
+  /** Cache headers that belong on an answer with these cookies. */
+  headers: Record<string, string>
+}
+
+const flights = new Map<string, Promise<RefreshedSession | null>>()
+
+/**
+ * Renews the session of a request whose access token runs out within a minute; null when there is nothing to do, or when
+ * the auth server does not answer (the session stays as it is then, and the next request tries again).
+ * Requests that arrive together renew it once. Edge-safe: no database, no Node modules.
+ */
+export async function refreshSession(request: { url: string; headers: Headers }): Promise<RefreshedSession | null> {
+  const header = request.headers.get('cookie')
+  const secure = isSecureRequest(request)
+  const name = sessionCookieName(secure)
+  if (!header?.includes(name)) return null
+  const cookies = parseCookieHeader(header).map((cookie) => ({ name: cookie.name, value: cookie.value ?? '' }))
+  const session = await readSession(name, cookies)
+  if (!session || session.expires_at - Date.now() / 1_000 > REFRESH_BELOW_S) return null
+  const known = flights.get(session.refresh_token)
+  if (known) return known
+  const flight = renew(cookies, session.refresh_token, secure)
+  flights.set(session.refresh_token, flight)
+  // Kept a moment longer than it runs: requests of the same page arrive with the old cookie for a while.
+  flight.finally(() => setTimeout(() => flights.delete(session.refresh_token), 5_000))
+  return flight
+}
+
+type Cookie = { name: string; value: string }
+
+async function readSession(name: string, cookies: Cookie[]) {
+  const value = await combineChunks(name, (chunk) => cookies.find((cookie) => cookie.name === chunk)?.value ?? null)
+  if (!value) return null
+  try {
+    const session: unknown = JSON.parse(value.startsWith('base64-') ? stringFromBase64URL(value.slice(7)) : value)
+    if (typeof session !== 'object' || session === null) return null
+    const { expires_at, refresh_token } = session as Record<string, unknown>
+    return typeof expires_at === 'number' && typeof refresh_token === 'string' ? { expires_at, refresh_token } : null
+  } catch {
+    return null
+  }
+}
+
+async function renew(present: Cookie[], refreshToken: string, secure: boolean): Promise<RefreshedSession | null> {
+  const { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY } = env()
+  if (!SUPABASE_PUBLISHABLE_KEY) return null
+  const { name: _, ...attributes } = sessionCookieOptions(secure)
+  const next = new Map(present.map((cookie) => [cookie.name, cookie.value]))
+  const setCookies: string[] = []
+  const headers: Record<string, string> = {}
+  const supabase = createServerClient(SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY, {
+    cookieOptions: sessionCookieOptions(secure),
+    cookies: {
+      getAll: () => present,
+      setAll: (changed, extra) => {
+        for (const { name, value, options } of changed) {
+          if (options.maxAge === 0) next.delete(name)
+          else next.set(name, value)
+          setCookies.push(serializeCookieHeader(name, value, { ...options, ...attributes }))
+        }
+        Object.assign(headers, extra)
+      },
+    },
+    global: {
+      fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) }),
+    },
+  })
+  const timer = new Promise<null>((resolve) => setTimeout(() => resolve(null), ANSWER_WITHIN_MS))
+  await Promise.race([supabase.auth.refreshSession({ refresh_token: refreshToken }).catch(() => null), timer])
+  if (setCookies.length === 0) return null
+  return { setCookies, headers, cookie: [...next].map(([name, value]) => `${name}=${value}`).join('; ') }
+}
