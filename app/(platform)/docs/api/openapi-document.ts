@@ -118,10 +118,18 @@ function listOperation(path: string, method: Method, operation: Operation): List
   }
 }
 
-/** The schema a reference points to; a schema itself stays as it is. */
+/** The schema a reference points to, with the parts of an intersection put together. */
 export function resolveSchema(document: OpenApiDocument, schema: Schema): Schema {
   const name = schema.$ref?.replace('#/components/schemas/', '')
-  return name === undefined ? schema : (document.components?.schemas?.[name] ?? {})
+  const found = name === undefined ? schema : (document.components?.schemas?.[name] ?? {})
+  if (!found.allOf) return found
+  const parts = found.allOf.map((part) => resolveSchema(document, part))
+  return {
+    ...Object.assign({}, ...parts, found),
+    properties: Object.assign({}, ...parts.map((part) => part.properties)),
+    required: parts.flatMap((part) => part.required ?? []),
+    allOf: undefined,
+  }
 }
 
 /** What may stand for a value, null aside, and whether null may. */

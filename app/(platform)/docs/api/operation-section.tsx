@@ -60,6 +60,7 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
                     name={parameter.in === 'path' ? `{${parameter.name}}` : parameter.name}
                     schema={parameter.schema ?? {}}
                     required={parameter.required ?? false}
+                    marksRequired
                     description={parameter.description ?? parameter.schema?.description}
                   />
                 ))}
@@ -68,7 +69,7 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
           ) : null}
           {body ? (
             <Part title={t('docs.api.body')}>
-              <SchemaFields document={document} schema={body} />
+              <SchemaFields document={document} schema={body} marksRequired />
             </Part>
           ) : null}
           <Part title={t('docs.api.answer', { status: success.status })}>
@@ -77,7 +78,7 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
                 {success.mediaType && success.mediaType !== 'application/json' ? (
                   <p className="mt-2 font-mono text-mute text-sm">{success.mediaType}</p>
                 ) : null}
-                <SchemaFields document={document} schema={success.schema} />
+                <SchemaFields document={document} schema={success.schema} marksRequired={false} />
               </>
             ) : (
               <p className="mt-2 text-mute text-sm">{t('docs.api.empty')}</p>

@@ -22,7 +22,7 @@ export default async function ApiReferencePage() {
   }))
   return (
     <div className="mx-auto max-w-6xl gap-10 px-4 py-10 sm:px-6 lg:grid lg:grid-cols-[15rem_minmax(0,1fr)]">
-      <div className="scrollbar-thin mb-10 lg:sticky lg:top-14 lg:-mx-2 lg:max-h-[calc(100dvh-3.5rem)] lg:self-start lg:overflow-y-auto lg:px-2 lg:py-1">
+      <div className="scrollbar-thin -mx-2 mb-10 max-h-80 overflow-y-auto px-2 py-1 lg:sticky lg:top-14 lg:max-h-[calc(100dvh-3.5rem)] lg:self-start">
         <OperationNav groups={links} />
       </div>
       <div className="min-w-0">

@@ -1,19 +1,26 @@
 import { t } from '@/libs/ui/messages'
-import { describeLimits, describeType, type OpenApiDocument, readAlternatives, type Schema } from './openapi-document'
+import {
+  describeLimits,
+  describeType,
+  type OpenApiDocument,
+  readAlternatives,
+  resolveSchema,
+  type Schema,
+} from './openapi-document'
 import { withCode } from './rich-text'
 
 const DEEPEST = 4
 
-/** The members of a schema; nested objects open on demand. A value that is no object is one line. */
-export function SchemaFields({
-  document,
-  schema,
-  depth = 0,
-}: {
+type FieldsProps = {
   document: OpenApiDocument
   schema: Schema
+  /** Marks members that must be sent; off for answers, where nearly all are always there. */
+  marksRequired: boolean
   depth?: number
-}) {
+}
+
+/** The members of a schema; nested objects open on demand. A value that is no object is one line. */
+export function SchemaFields({ document, schema, marksRequired, depth = 0 }: FieldsProps) {
   const { schemas } = readAlternatives(document, schema)
   const shown = schemas.length > 0 ? schemas : [schema]
   return shown.map((one, index) => (
@@ -24,19 +31,21 @@ export function SchemaFields({
           {t('docs.api.alternative', { number: index + 1, count: shown.length })}
         </p>
       ) : null}
-      <Alternative document={document} schema={one} depth={depth} />
+      <Alternative document={document} schema={one} marksRequired={marksRequired} depth={depth} />
     </div>
   ))
 }
 
-function Alternative({ document, schema, depth }: { document: OpenApiDocument; schema: Schema; depth: number }) {
+function Alternative({ document, schema, marksRequired, depth = 0 }: FieldsProps) {
   const entries = Object.entries(schema.properties ?? {})
+  const nested = entries.length > 0 ? null : nestedOf(document, schema)
   if (entries.length === 0) {
-    const nested = nestedOf(document, schema)
     return (
       <>
         <p className="mt-2 font-mono text-mute text-sm">{describeType(document, schema)}</p>
-        {nested && depth < DEEPEST ? <SchemaFields document={document} schema={nested} depth={depth + 1} /> : null}
+        {nested && depth < DEEPEST ? (
+          <SchemaFields document={document} schema={nested} marksRequired={marksRequired} depth={depth + 1} />
+        ) : null}
       </>
     )
   }
@@ -48,7 +57,8 @@ function Alternative({ document, schema, depth }: { document: OpenApiDocument; s
           document={document}
           name={name}
           schema={member}
-          required={schema.required?.includes(name) ?? false}
+          required={marksRequired && (schema.required?.includes(name) ?? false)}
+          marksRequired={marksRequired}
           depth={depth}
         />
       ))}
@@ -62,16 +72,10 @@ export function Field({
   name,
   schema,
   required,
-  description = schema.description,
+  marksRequired,
+  description = resolveSchema(document, schema).description,
   depth = 0,
-}: {
-  document: OpenApiDocument
-  name: string
-  schema: Schema
-  required: boolean
-  description?: string
-  depth?: number
-}) {
+}: FieldsProps & { name: string; required: boolean; description?: string }) {
   const nested = nestedOf(document, schema)
   const limits = describeLimits(document, schema)
   return (
@@ -85,10 +89,10 @@ export function Field({
       {description ? <p className="mt-1 text-mute">{withCode(description)}</p> : null}
       {nested && depth < DEEPEST ? (
         <details className="mt-1.5">
-          <summary className="inline-block cursor-pointer rounded-sm py-1 text-accent-text text-xs">
+          <summary className="w-fit cursor-pointer rounded-sm py-1 text-accent-text text-xs">
             {t('docs.api.members', { name })}
           </summary>
-          <SchemaFields document={document} schema={nested} depth={depth + 1} />
+          <SchemaFields document={document} schema={nested} marksRequired={marksRequired} depth={depth + 1} />
         </details>
       ) : null}
     </li>
