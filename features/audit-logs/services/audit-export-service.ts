@@ -163,22 +163,15 @@ async function pump(
   progress: { rows: number },
 ): Promise<void> {
   if (!client) throw new Error('An export runs in a transaction.')
-  // While the reader takes its time nothing listens on the connection; a loss shows at the next statement.
-  const lost = (error: Error) => log.debug({ error: error.message }, 'connection of an export lost')
-  client.on('error', lost)
-  try {
-    const query = await selectRows(format, filters, exportId)
-    await client.query("set local idle_in_transaction_session_timeout = '60s'; set local transaction_timeout = '15min'")
-    await client.query(`declare audit_export no scroll cursor for ${query.sql}`, [...query.parameters])
-    for (let first = true; ; first = false) {
-      const { rows } = await client.query<ExportRow>(`fetch ${ROWS_AT_ONCE} from audit_export`)
-      if (first) started.resolve()
-      if (rows.length > 0 || (first && format === 'csv')) await send(sink, encode(format, rows, first))
-      progress.rows += rows.length
-      if (rows.length < ROWS_AT_ONCE) return
-    }
-  } finally {
-    client.off('error', lost)
+  const query = await selectRows(format, filters, exportId)
+  await client.query("set local idle_in_transaction_session_timeout = '60s'; set local transaction_timeout = '15min'")
+  await client.query(`declare audit_export no scroll cursor for ${query.sql}`, [...query.parameters])
+  for (let first = true; ; first = false) {
+    const { rows } = await client.query<ExportRow>(`fetch ${ROWS_AT_ONCE} from audit_export`)
+    if (first) started.resolve()
+    if (rows.length > 0 || (first && format === 'csv')) await send(sink, encode(format, rows, first))
+    progress.rows += rows.length
+    if (rows.length < ROWS_AT_ONCE) return
   }
 }
 
