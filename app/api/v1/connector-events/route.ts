@@ -1,0 +1,12 @@
+import { connectorEventListQuery } from '@/features/connector-events/schema'
+import { listConnectorEvents } from '@/features/connector-events/services/connector-event-service'
+import { readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request) => {
+    const { data, next_cursor } = await listConnectorEvents(readQuery(request, connectorEventListQuery))
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'connector-events:read' },
+)

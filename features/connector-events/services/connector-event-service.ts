@@ -1,0 +1,9 @@
+import type { Page } from '@/libs/api-utils/page'
+import { type ConnectorEventRow, ConnectorEventsService } from '@/libs/connectors/connector-events'
+import { readTimeRange } from '@/libs/tenancy/time-range'
+import type { ConnectorEventListQuery } from '../schema'
+
+/** One page of what went, or failed to go, through the tenant's connectors, newest first. */
+export async function listConnectorEvents(query: ConnectorEventListQuery): Promise<Page<ConnectorEventRow>> {
+  return ConnectorEventsService.listConnectorEvents({ ...query, ...(await readTimeRange(query)) })
+}
