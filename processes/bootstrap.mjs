@@ -47,13 +47,35 @@ export async function runWithModernNode(file, options) {
   })
 }
 
-/** npm ended by force cannot pass the signal on; its child is then handed to another parent. */
+/** npm ended by force cannot pass the signal on: its child, the shell it runs scripts in or this process, gets a new parent. */
 function stopWhenNpmIsKilled(stop) {
   if (!process.env.npm_lifecycle_event || process.platform === 'win32') return
-  const parent = process.ppid
+  const watched = [process.pid, ...(isScriptShell(process.ppid) ? [process.ppid] : [])]
+  const parents = watched.map(parentOf)
   setInterval(() => {
-    if (process.ppid !== parent) stop()
-  }, 1000).unref()
+    if (watched.some((pid, index) => parentOf(pid) !== parents[index])) stop()
+  }, 2000).unref()
+}
+
+function isScriptShell(pid) {
+  const args =
+    process.platform === 'linux'
+      ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      : spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout
+  return / -c .*processes\//.test(args ?? '')
+}
+
+function parentOf(pid) {
+  if (pid === process.pid) return process.ppid
+  if (process.platform !== 'linux') {
+    return Number(spawnSync('ps', ['-o', 'ppid=', '-p', String(pid)], { encoding: 'utf8' }).stdout)
+  }
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    return 0
+  }
 }
 
 /** The Node that package.json pins; the present one when it is new enough and that one could not be installed. */
