@@ -167,3 +167,10 @@ export const me = z.object({
 export type TenantInput = z.infer<typeof tenantInput>
 export type TenantChange = z.infer<typeof tenantChange>
 export type OwnTenantListQuery = z.infer<typeof ownTenantListQuery>
+
+/** What is asked for beyond what a plan settles is kept with the tenant, for whoever decides about it. */
+export function readWishes({ metadata = {}, max_users, max_storage, features, settings }: Partial<TenantInput>) {
+  const requested = { max_users, max_storage, features, settings }
+  const given = Object.fromEntries(Object.entries(requested).filter(([, value]) => value !== undefined))
+  return Object.keys(given).length > 0 ? { ...metadata, requested: given } : metadata
+}

@@ -120,19 +120,14 @@ export function deleteTenant(name: string): Promise<OperatorTenant> {
 }
 
 /**
- * Brings a deleted tenant back, to where it was: open if it had been opened before, else pending.
- * @throws AppError conflict when it is not deleted or its time has run out.
+ * Brings a deleted tenant back to where it was: suspended, open if it had been opened before, else pending.
+ * @throws AppError conflict when its time has run out.
  */
 export async function restoreTenant(name: string): Promise<OperatorTenant> {
   const present = await getTenant(name)
   if (present.status !== 'deleted') return present
   if (present.purge_after && present.purge_after.getTime() <= Date.now())
     throw new AppError('conflict', 'The time in which this tenant could be restored is over.')
-  return move(
-    name,
-    present.activated_at ? 'active' : 'pending',
-    ['deleted'],
-    `status = case when activated_at is null then 'pending' else 'active' end::tenant_status,
-     deleted_at = null, purge_after = null, suspended_at = null, suspended_reason = null`,
-  )
+  const before = present.suspended_at ? 'suspended' : present.activated_at ? 'active' : 'pending'
+  return move(name, before, ['deleted'], 'status = $3::tenant_status, deleted_at = null, purge_after = null', [before])
 }

@@ -6,20 +6,13 @@ import { AppError, notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { type RegistryQuery, registerTenant, requirePlan } from '@/libs/tenancy/register-tenant'
 import { type Actor, runInTenant } from '@/libs/tenancy/tenant-context'
-import type { TenantInput } from '../schema'
+import { readWishes, type TenantInput } from '../schema'
 import { getTenant, type TenantRow } from './tenant-service'
 
 /** Plans a user can take without the platform's staff. */
 const SELF_SERVICE_PLANS = ['free', 'basic']
 
 const onServer: RegistryQuery = async (text, values) => (await serverPool().query(text, values)).rows
-
-/** What is asked for beyond what a plan settles is kept with the tenant, for whoever decides about it. */
-export function readWishes({ metadata = {}, max_users, max_storage, features, settings }: TenantInput) {
-  const requested = { max_users, max_storage, features, settings }
-  const given = Object.fromEntries(Object.entries(requested).filter(([, value]) => value !== undefined))
-  return Object.keys(given).length > 0 ? { ...metadata, requested: given } : metadata
-}
 
 /**
  * A signed-in user makes a tenant and becomes its owner; it is pending until its first steps are done.
