@@ -127,7 +127,9 @@ describe('names', () => {
   })
 
   test('there are no barrels', () => {
-    const broken = findBroken(product, ({ code }) => {
+    // A route that answers like another one is an alias of an address, not of a module.
+    const modules = product.filter(({ path }) => !path.endsWith('/route.ts'))
+    const broken = findBroken(modules, ({ code }) => {
       const rest = code.replace(/export\s+(type\s+)?(\*|\{[^}]*\})(\s+as\s+\w+)?\s+from\s+['"][^'"]+['"];?/g, '')
       return code.includes('export') && rest.trim() === ''
     })
@@ -145,9 +147,11 @@ describe('style', () => {
   const own = everything.filter(({ path }) => !path.startsWith('tests/unit/architecture'))
 
   test('the environment is read in libs/env.ts alone', () => {
+    // NEXT_RUNTIME is no setting: the bundler writes its value into the code.
     const broken = findBroken(
       product,
-      ({ path, code }) => path !== 'libs/env.ts' && /process\s*\.\s*env|import\.meta\.env/.test(code),
+      ({ path, code }) =>
+        path !== 'libs/env.ts' && /process\s*\.\s*env(?!\.NEXT_RUNTIME\b)|import\.meta\.env/.test(code),
     )
     expect(broken).toEqual([])
   })

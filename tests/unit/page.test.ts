@@ -1,0 +1,72 @@
+// Lists: a cursor brings back exactly the position it was made from, and nothing else passes for one.
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { cutPage, decodeCursor, encodeCursor, pageQuery } from '@/libs/api-utils/page'
+import { AppError } from '@/libs/errors'
+
+const value = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'))
+
+test('a cursor comes back as it was', () => {
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 5 }), (values) => {
+      expect(decodeCursor(encodeCursor(values), values.length)).toEqual(values)
+    }),
+  )
+})
+
+test('a cursor is safe in a URL', () => {
+  fc.assert(fc.property(fc.array(value), (values) => encodeURIComponent(encodeCursor(values)) === encodeCursor(values)))
+})
+
+describe('whatever else is sent is a bad request, not a fault', () => {
+  const refused = (cursor: string, length: number) => {
+    try {
+      decodeCursor(cursor, length)
+      return false
+    } catch (error) {
+      return error instanceof AppError && error.code === 'bad_request'
+    }
+  }
+  const encode = (content: unknown) => Buffer.from(JSON.stringify(content)).toString('base64url')
+
+  test.each([
+    ['of another list', encode(['a'])],
+    ['not a list', encode({ length: 2 })],
+    ['of numbers', encode([1, 2])],
+    ['with a NUL', encode(['a\0', 'b'])],
+    ['nested', encode([['a'], 'b'])],
+    ['null', encode(null)],
+    ['empty', ''],
+    ['not base64', '%%%'],
+  ])('%s', (_, cursor) => expect(refused(cursor, 2)).toBe(true))
+
+  test('random text', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => refused(text, 7)))
+  })
+})
+
+test('pages of any size together give every row once, in order', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.nat(), { maxLength: 60 }), fc.integer({ min: 1, max: 10 }), (numbers, limit) => {
+      const all = numbers.sort((a, b) => a - b)
+      const seen: number[] = []
+      let after = -1
+      for (let page = 0; page <= 60; page += 1) {
+        const fetched = all.filter((row) => row > after).slice(0, limit + 1)
+        const { data, next_cursor } = cutPage(fetched, limit, (row) => [String(row)])
+        expect(data.length).toBeLessThanOrEqual(limit)
+        seen.push(...data)
+        if (!next_cursor) break
+        after = Number(decodeCursor(next_cursor, 1)[0])
+      }
+      expect(seen).toEqual(all)
+    }),
+  )
+})
+
+test('the size of a page is 1 to 200, 50 unless said otherwise', () => {
+  expect(pageQuery.parse({})).toEqual({ limit: 50 })
+  expect(pageQuery.parse({ limit: '200' }).limit).toBe(200)
+  for (const limit of ['0', '201', '-1', '1.5', 'x', 'Infinity', '1e3'])
+    expect(pageQuery.safeParse({ limit }).success).toBe(false)
+})

@@ -1,0 +1,213 @@
+// Input: size before parse, depth, NUL and lone surrogates refused, unknown fields named, never anything but a 4xx.
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { parseInput, parseJson, readBody, readJson, readQuery } from '@/libs/api-utils/read-json'
+import { AppError, ERROR_STATUS } from '@/libs/errors'
+
+const anything = z.unknown()
+const post = (body: BodyInit | null, headers: Record<string, string> = { 'content-type': 'application/json' }) =>
+  new Request('http://localhost/x', {
+    method: 'POST',
+    body,
+    headers,
+    ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
+  })
+
+async function codeOf(work: () => unknown): Promise<string> {
+  try {
+    await work()
+    return 'ok'
+  } catch (error) {
+    if (error instanceof AppError) return error.code
+    throw error
+  }
+}
+
+describe('size', () => {
+  test('a body over the limit is refused, by its declared length or while it is read', async () => {
+    const big = JSON.stringify('x'.repeat(2_000))
+    expect(await codeOf(() => readJson(post(big), anything, { maxBytes: 1_000 }))).toBe('payload_too_large')
+    let pulled = 0
+    const endless = new ReadableStream({
+      pull(controller) {
+        pulled += 1
+        controller.enqueue(new Uint8Array(1_000))
+      },
+    })
+    expect(await codeOf(() => readBody(post(endless), 5_000))).toBe('payload_too_large')
+    expect(pulled).toBeLessThan(10)
+    expect(
+      await codeOf(() => readBody(post('[1]', { 'content-type': 'application/json', 'content-length': '999999999' }))),
+    ).toBe('payload_too_large')
+  })
+
+  test('exactly the limit is allowed', async () => {
+    expect(await readJson(post('"abcdefgh"'), anything, { maxBytes: 10 })).toBe('abcdefgh')
+    expect(await codeOf(() => readJson(post('"abcdefghi"'), anything, { maxBytes: 10 }))).toBe('payload_too_large')
+  })
+
+  test('gzip is understood, and a bomb is stopped at the size of what it unpacks to', async () => {
+    const gzip = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+    expect(await readJson(post(gzipSync('{"a":1}'), gzip), anything)).toEqual({ a: 1 })
+    const bomb = gzipSync(Buffer.alloc(50_000_000))
+    expect(bomb.length).toBeLessThan(60_000)
+    expect(await codeOf(() => readJson(post(bomb, gzip), anything))).toBe('payload_too_large')
+    expect(await codeOf(() => readJson(post('{"a":1}', gzip), anything))).toBe('bad_request')
+    expect(await codeOf(() => readJson(post(gzipSync('{"a":1}').subarray(0, 12), gzip), anything))).toBe('bad_request')
+    expect(await codeOf(() => readBody(post('x', { 'content-encoding': 'br' })))).toBe('unsupported_media_type')
+  })
+})
+
+describe('content', () => {
+  test.each([
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'text/json',
+    'application/jsonp',
+  ])('%s is not JSON', async (type) =>
+    expect(await codeOf(() => readBody(post('{}', { 'content-type': type })))).toBe('unsupported_media_type'),
+  )
+  test.each([
+    'application/json',
+    'application/json; charset=utf-8',
+    'APPLICATION/JSON',
+    'application/cloudevents+json',
+  ])('%s is', async (type) => expect(await readBody(post('{}', { 'content-type': type }))).toBe('{}'))
+
+  test.each([
+    '',
+    ' ',
+    '{',
+    '[1,]',
+    '{"a":1,}',
+    "{'a':1}",
+    'NaN',
+    'undefined',
+    '01',
+    '1 2',
+    '"\t"',
+    '{"a":}',
+    '\ufeff\ufeff1',
+    '/**/1',
+  ])('%j is refused as not JSON', async (text) =>
+    expect(await codeOf(() => readJson(post(text), anything))).toBe('bad_request'),
+  )
+
+  test.each([
+    ['a NUL in a value', '{"a":"x\\u0000"}'],
+    ['a NUL in a key', '{"a\\u0000":1}'],
+    ['a NUL deep inside', '[[[{"a":["\\u0000"]}]]]'],
+    ['a lone high surrogate', '"\\ud800"'],
+    ['a lone low surrogate', '{"a":"\\udc00x"}'],
+    ['surrogates the wrong way round', '"\\udc00\\ud800"'],
+    ['a NUL byte', '"\0"'],
+  ])('%s is refused', async (_, text) => expect(await codeOf(() => readJson(post(text), anything))).toBe('bad_request'))
+
+  test('bytes that are not UTF-8 are refused', async () => {
+    for (const bytes of [
+      [0x22, 0xff, 0x22],
+      [0x22, 0xc0, 0x80, 0x22],
+      [0x22, 0xed, 0xa0, 0x80, 0x22],
+    ])
+      expect(await codeOf(() => readJson(post(Uint8Array.from(bytes)), anything))).toBe('bad_request')
+  })
+
+  test('a proper pair of surrogates is a character', async () => {
+    expect(await readJson(post('"\\ud83d\\ude00"'), anything)).toBe('😀')
+  })
+
+  test('nesting ends at 32 levels, and 100,000 levels do not break the parser', async () => {
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
+    expect(await codeOf(() => readJson(post(nested(33)), anything))).toBe('ok')
+    expect(await codeOf(() => readJson(post(nested(34)), anything))).toBe('bad_request')
+    expect(await codeOf(() => readJson(post(nested(100_000)), anything))).toBe('bad_request')
+    expect(await codeOf(() => readJson(post('{"a":'.repeat(50_000)), anything))).toBe('bad_request')
+  })
+
+  test('prototypes stay as they are', async () => {
+    const value = await readJson(
+      post('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}'),
+      anything,
+    )
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
+    expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
+  })
+})
+
+describe('names', () => {
+  test('camelCase is read as snake_case, but what belongs to the caller stays as it is', () => {
+    const read = parseJson(
+      '{"meterId":"m","eventValue":1,"list":[{"userId":"u"}],"properties":{"myKey":{"innerKey":1}}}',
+    )
+    expect(read).toEqual({
+      meter_id: 'm',
+      event_value: 1,
+      list: [{ user_id: 'u' }],
+      properties: { myKey: { innerKey: 1 } },
+    })
+  })
+
+  test('the same field in two spellings is refused', () => {
+    expect(() => parseJson('{"meterId":1,"meter_id":2}')).toThrow(AppError)
+  })
+
+  test('reading is stable: snake_case input comes out as it went in', () => {
+    const key = fc.stringMatching(/^[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*$/)
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof({ depthSize: 'small' }, fc.integer(), fc.boolean(), fc.constant(null), tie('record')),
+      record: fc.dictionary(key, tie('tree')),
+    }))
+    fc.assert(
+      fc.property(tree, (value) => {
+        expect(parseJson(JSON.stringify(value))).toEqual(JSON.parse(JSON.stringify(value)))
+      }),
+    )
+  })
+
+  test('every unknown field is named by a JSON pointer, with the characters that need it escaped', () => {
+    const schema = z.strictObject({ name: z.string(), caps: z.strictObject({ limit: z.number() }) })
+    try {
+      parseInput(schema, { name: 1, 'a/b~c': 1, caps: { limit: 'x', more: 1 } })
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'invalid_input' })
+      const pointers = (error as AppError).details.errors?.map(({ pointer }) => pointer).sort()
+      expect(pointers).toEqual(['/a~1b~0c', '/caps/limit', '/caps/more', '/name'])
+    }
+  })
+})
+
+describe('query', () => {
+  const schema = z.strictObject({ time_range: z.string().optional(), limit: z.coerce.number().int().optional() })
+  const query = (search: string) => readQuery(new Request(`http://localhost/x?${search}`), schema)
+
+  test('is read in both spellings', () => {
+    expect(query('timeRange=30d&limit=5')).toEqual({ time_range: '30d', limit: 5 })
+    expect(query('tenant=acme')).toEqual({})
+  })
+  test.each(['limit=x', 'limit=1.5', 'other=1', 'limit=1e999'])('%s is invalid', async (search) =>
+    expect(await codeOf(() => query(search))).toBe('invalid_input'),
+  )
+  test('a NUL is refused', async () => expect(await codeOf(() => query('time_range=%00'))).toBe('bad_request'))
+})
+
+test('whatever is sent, the answer is a 4xx or the value: never a fault of ours', async () => {
+  const schema = z.strictObject({ name: z.string().max(50), size: z.number() })
+  const body = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.json(),
+    fc.json().map((text) => text.replace(/"/g, "'")),
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+    fc.record({ name: fc.string({ unit: 'binary' }), size: fc.double() }).map((value) => JSON.stringify(value)),
+  )
+  await fc.assert(
+    fc.asyncProperty(body, async (content) => {
+      const code = await codeOf(() => readJson(post(content as BodyInit), schema))
+      if (code !== 'ok') expect(ERROR_STATUS[code as keyof typeof ERROR_STATUS]).toBeLessThan(500)
+    }),
+    { numRuns: 1_000 },
+  )
+})
