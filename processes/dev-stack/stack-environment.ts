@@ -59,8 +59,15 @@ export function productEnvironment(settings: Settings, secrets: Secrets, address
     INGEST_URL: process.env.INGEST_URL || `http://localhost:${settings.ingest_port}`,
     DATA_DIR: settings.data_dir,
     MAIL_DIR: join(settings.data_dir, 'mail'),
+    // The page that shows the mails of MAIL_DIR is for a machine nobody else reaches.
+    MAIL_PAGE:
+      process.env.MAIL_PAGE || String(!process.env.SMTP_URL && !settings.external && isLoopback(settings.host)),
     NEXT_TELEMETRY_DISABLED: '1',
     // The owner's login is for migrations and the seed; what serves requests never sees it.
     OWNER_DATABASE_URL: undefined,
   })
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }

@@ -1,0 +1,38 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ensureChromium } from '../dev-stack/chromium'
+import { startGuard } from '../dev-stack/guard'
+import { inRepository } from '../dev-stack/repository'
+import type { Count } from './count'
+import { runTool } from './run-tool'
+import { startWholeStack } from './whole-stack'
+
+type Report = { stats: { expected: number; unexpected: number; flaky: number; skipped: number } }
+
+/** The browser journeys, against a seeded stack on free ports in a directory that is removed afterwards. */
+export async function runBrowserTests(): Promise<Count> {
+  if (!existsSync(inRepository('tests', 'e2e'))) return { passed: 0, failed: 0 }
+  const chromium = ensureChromium()
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-e2e-'))
+  chmodSync(directory, 0o711)
+  const guard = startGuard()
+  guard.watchDirectory(directory)
+  const stack = await startWholeStack(join(directory, 'data'))
+  try {
+    const reportFile = join(directory, 'playwright.json')
+    const code = await runTool(['@playwright', 'test', 'cli.js'], ['test', '--reporter=list,json'], {
+      CHROMIUM_PATH: chromium,
+      DEMO_FILE: stack.demo_file,
+      PLAYWRIGHT_JSON_OUTPUT_NAME: reportFile,
+      // The port of the run's own stack, for tests that start a process with the stack's environment.
+      ...stack.env,
+    })
+    const { stats }: Report = JSON.parse(readFileSync(reportFile, 'utf8'))
+    const failed = stats.unexpected + stats.skipped
+    return { passed: stats.expected + stats.flaky, failed: code === 0 ? failed : Math.max(1, failed) }
+  } finally {
+    await stack.stop()
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+}

@@ -1,0 +1,39 @@
+// Types and lint, unit and integration tests, then the browser journeys against a whole stack of their own. Every part runs
+// even when an earlier one failed; the last line sums up.
+//   npm test                       all of it
+//   npm test -- checks vitest      some of it: checks, vitest, e2e
+import { bold, explain, green, red } from '../dev-stack/progress'
+import { runBrowserTests } from './browser-tests'
+import { runChecks } from './checks'
+import type { Count } from './count'
+import { runVitest } from './vitest-tests'
+
+const PARTS: Record<string, () => Promise<Count>> = {
+  checks: runChecks,
+  vitest: runVitest,
+  e2e: runBrowserTests,
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !(name in PARTS))
+if (unknown.length > 0) {
+  process.stderr.write(`There is no part "${unknown.join('", "')}"; there are ${Object.keys(PARTS).join(', ')}.\n`)
+  process.exit(1)
+}
+
+const total: Count = { passed: 0, failed: 0 }
+for (const [name, run] of Object.entries(PARTS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  process.stdout.write(`\n${bold(`== ${name}`)}\n`)
+  const started = Date.now()
+  const count = await run().catch((error: unknown): Count => {
+    explain(error)
+    return { passed: 0, failed: 1 }
+  })
+  total.passed += count.passed
+  total.failed += count.failed
+  const words = `${name}: ${count.passed} passed, ${count.failed} failed in ${Math.round((Date.now() - started) / 1_000)} s`
+  process.stdout.write(`${count.failed > 0 ? red(words) : green(words)}\n`)
+}
+process.stdout.write(`\n${total.passed} passed, ${total.failed} failed\n`)
+process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)
