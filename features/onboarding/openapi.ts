@@ -9,7 +9,8 @@ export const paths = {
     get: operation({
       summary: 'Get the first steps and which of them are done',
       tag,
-      description: 'Steps are ticked by what really happened. A pending tenant is opened once its first event has arrived.',
+      description:
+        'Steps are ticked by what really happened. A pending tenant is opened once its first event has arrived.',
       permission: 'onboarding:read',
       success,
     }),

@@ -15,7 +15,11 @@ export const suspendInput = z.strictObject({
   reason: z.string().trim().min(1, 'must say why').max(500),
 })
 
-export const planChange = z.string().trim().toLowerCase().regex(/^[a-z][a-z0-9_-]{1,30}$/, 'must be the name of a plan')
+export const planChange = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .regex(/^[a-z][a-z0-9_-]{1,30}$/, 'must be the name of a plan')
 
 export const operatorTenantQuery = pageQuery.extend({
   q: z.string().trim().max(120).optional(),

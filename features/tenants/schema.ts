@@ -75,7 +75,6 @@ export const tenantInput = z
     error: 'is another name for plan; send one',
   })
 
-
 /** What the people of a tenant may change of it. */
 export const tenantChange = z
   .strictObject({

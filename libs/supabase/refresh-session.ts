@@ -38,7 +38,7 @@ export async function refreshSession(request: { url: string; headers: Headers })
   if (!session || session.expires_at - Date.now() / 1_000 > REFRESH_BELOW_S) return null
   const known = flights.get(session.refresh_token)
   if (known) return known
-  const flight = renew(cookies, session.refresh_token, secure)
+  const flight = renew(cookies, secure)
   flights.set(session.refresh_token, flight)
   // Kept a moment longer than it runs: requests of the same page arrive with the old cookie for a while.
   flight.finally(() => setTimeout(() => flights.delete(session.refresh_token), 5_000))
@@ -60,7 +60,7 @@ async function readSession(name: string, cookies: Cookie[]) {
   }
 }
 
-async function renew(present: Cookie[], refreshToken: string, secure: boolean): Promise<RefreshedSession | null> {
+async function renew(present: Cookie[], secure: boolean): Promise<RefreshedSession | null> {
   const { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY } = env()
   if (!SUPABASE_PUBLISHABLE_KEY) return null
   const { name: _, ...attributes } = sessionCookieOptions(secure)
@@ -85,7 +85,8 @@ async function renew(present: Cookie[], refreshToken: string, secure: boolean): 
     },
   })
   const timer = new Promise<null>((resolve) => setTimeout(() => resolve(null), ANSWER_WITHIN_MS))
-  await Promise.race([supabase.auth.refreshSession({ refresh_token: refreshToken }).catch(() => null), timer])
+  // Reading a session that runs out within 90 seconds renews it.
+  await Promise.race([supabase.auth.getSession().catch(() => null), timer])
   if (setCookies.length === 0) return null
   return { setCookies, headers, cookie: [...next].map(([name, value]) => `${name}=${value}`).join('; ') }
 }

@@ -67,7 +67,11 @@ const REFUSALS: Record<string, string> = {
 async function requireFreeSlug(query: RegistryQuery, slug: string): Promise<void> {
   const [row] = await query<{ reason: string | null }>('select app.check_slug($1) as reason', [slug])
   if (!row?.reason) return
-  const suggestions = await findFreeSlugs(query, [`${slug}-hq`, `${slug}-team`, `get-${slug}`, `${slug}-2`, `${slug}-app`], 3)
+  const suggestions = await findFreeSlugs(
+    query,
+    [`${slug}-hq`, `${slug}-team`, `get-${slug}`, `${slug}-2`, `${slug}-app`],
+    3,
+  )
   if (row.reason === 'taken')
     throw new AppError('conflict', `The slug ${slug} is taken.`, {
       errors: [{ pointer: '/slug', detail: 'is taken' }],
@@ -112,7 +116,10 @@ export async function registerTenant(
 ): Promise<{ id: string; slug: string; repeated: boolean }> {
   const id = idempotencyKey === null ? newId() : keyedId(actor.id, idempotencyKey)
   if (idempotencyKey !== null) {
-    const [known] = await query<{ slug: string; name: string }>('select slug, name from app.route_tenant($1, null, null)', [id])
+    const [known] = await query<{ slug: string; name: string }>(
+      'select slug, name from app.route_tenant($1, null, null)',
+      [id],
+    )
     if (known) {
       if (known.name !== input.name || (input.slug && known.slug !== input.slug))
         throw new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.')

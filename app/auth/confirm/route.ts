@@ -25,7 +25,11 @@ export function GET(request: Request): Promise<Response> {
     const confirmation = CONFIRMATIONS.find((known) => known === type)
     if (!TOKEN.test(token) || !confirmation) return goTo('/sign-in?reason=link')
     const client = createAuthClient(request)
-    const result = await confirmAddressToken(token, confirmation, query.get('next') ?? undefined, { client, host, facts })
+    const result = await confirmAddressToken(token, confirmation, query.get('next') ?? undefined, {
+      client,
+      host,
+      facts,
+    })
     return client.respond(goTo(result?.redirect_to ?? '/sign-in?reason=link'))
   })
 }

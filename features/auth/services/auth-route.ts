@@ -1,4 +1,4 @@
-import { type RouteHandler, answer } from '@/libs/api-utils/route-handler'
+import { answer, type RouteHandler } from '@/libs/api-utils/route-handler'
 import { requireSameOrigin } from '@/libs/api-utils/same-origin'
 import { createAuthClient } from '@/libs/supabase/server-client'
 import { requireAuthHost } from './auth-host'

@@ -49,7 +49,9 @@ export async function listMembers({ q, role, cursor, limit }: MemberListQuery): 
 /** Reads a member; changes of a tenant's people wait for each other, so that two at once cannot leave it without an owner. */
 async function lockMember(id: string): Promise<{ member: MemberRow; owners: number }> {
   if (!isUuid(id)) throw notFound()
-  await tenantQuery(`select pg_advisory_xact_lock(hashtextextended('members of ' || $1, 0))`, [currentContext().tenantId])
+  await tenantQuery(`select pg_advisory_xact_lock(hashtextextended('members of ' || $1, 0))`, [
+    currentContext().tenantId,
+  ])
   const rows = await registryDb()
     .selectFrom('memberships')
     .select(COLUMNS)

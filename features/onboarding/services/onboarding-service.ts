@@ -101,12 +101,18 @@ export async function changeOnboarding(tenant: TenantRouting, change: Onboarding
  * Ticks a step that is really done, or puts one aside with `skip`.
  * @throws AppError conflict for a step whose event has not happened: steps are not ticked by saying so.
  */
-export async function completeStep(tenant: TenantRouting, { step, skip }: CompleteStepInput): Promise<OnboardingStatus> {
+export async function completeStep(
+  tenant: TenantRouting,
+  { step, skip }: CompleteStepInput,
+): Promise<OnboardingStatus> {
   const status = await getOnboardingStatus(tenant)
   const present = status.steps.find(({ key }) => key === step)
   if (present?.done) return status
   if (!skip)
-    throw new AppError('conflict', `${present?.title ?? step} has not happened yet; it is ticked by itself as soon as it does.`)
+    throw new AppError(
+      'conflict',
+      `${present?.title ?? step} has not happened yet; it is ticked by itself as soon as it does.`,
+    )
   const skipped = status.steps.filter((each) => each.skipped).map(({ key }) => key)
   return changeOnboarding(tenant, { skipped_steps: [...skipped, step] })
 }

@@ -65,7 +65,9 @@ export async function listTenants(query: OperatorTenantQuery): Promise<Page<Oper
   if (cursor) {
     const [position = '', id = ''] = decodeCursor(cursor, 2)
     if (!isUuid(id) || (type === 'timestamptz' && Number.isNaN(Date.parse(position)))) throw badCursor()
-    conditions.push(`(${key}, t.id) ${direction === 'desc' ? '<' : '>'} (${bind(position)}::${type}, ${bind(id)}::uuid)`)
+    conditions.push(
+      `(${key}, t.id) ${direction === 'desc' ? '<' : '>'} (${bind(position)}::${type}, ${bind(id)}::uuid)`,
+    )
   }
   const rows = await operatorQuery<OperatorTenant & { position: string }>(
     `${SELECT}, (${key})::text as position from tenants t where ${conditions.join(' and ')}

@@ -16,7 +16,11 @@ const asOperator: RegistryQuery = (text, values) => operatorQuery(text, values)
  * @throws AppError as registerTenant; forbidden for support.
  */
 export async function createTenant(
-  input: Omit<NewTenant, 'plan'> & { plan?: string | undefined; billing_email?: string | undefined; domain?: string | undefined },
+  input: Omit<NewTenant, 'plan'> & {
+    plan?: string | undefined
+    billing_email?: string | undefined
+    domain?: string | undefined
+  },
   owner: { id: string; email: string } | null,
   actor: Actor,
   idempotencyKey: string | null,
@@ -29,7 +33,11 @@ export async function createTenant(
   )
   if (!repeated) {
     if (input.domain)
-      await operatorQuery('insert into domains (tenant_id, id, hostname) values ($1, $2, $3)', [id, newId(), input.domain])
+      await operatorQuery('insert into domains (tenant_id, id, hostname) values ($1, $2, $3)', [
+        id,
+        newId(),
+        input.domain,
+      ])
     if (input.billing_email)
       await operatorQuery('update tenants set billing_email = $2 where id = $1', [id, input.billing_email])
   }

@@ -24,9 +24,7 @@ export async function listOwnTenants(userId: string, query: OwnTenantListQuery):
 }
 
 /** Who a user is: operator or not, and what in which tenants. */
-export async function getStanding(
-  userId: string,
-): Promise<{ operator: OperatorRole | null; tenants: UserTenant[] }> {
+export async function getStanding(userId: string): Promise<{ operator: OperatorRole | null; tenants: UserTenant[] }> {
   const [operator, tenants] = await Promise.all([findOperatorRole(userId), listUserTenants(userId)])
   return { operator, tenants }
 }

@@ -26,7 +26,10 @@ export async function createOwnTenant(
 ): Promise<{ tenant: TenantRow; repeated: boolean }> {
   const plan = await requirePlan(onServer, input.plan ?? input.billing_plan ?? 'free')
   if (!SELF_SERVICE_PLANS.includes(plan))
-    throw new AppError('forbidden', `You can start on ${SELF_SERVICE_PLANS.join(' or ')}; other plans are given by an operator.`)
+    throw new AppError(
+      'forbidden',
+      `You can start on ${SELF_SERVICE_PLANS.join(' or ')}; other plans are given by an operator.`,
+    )
   const { id, slug, repeated } = await registerTenant(
     onServer,
     {
@@ -49,12 +52,14 @@ export async function createOwnTenant(
   const routing = { id, slug, name: input.name, status: 'pending' as const, plan_id: plan, time_zone: 'UTC', ...place }
   return runInTenant(routing, owner, async () => {
     if (input.domain)
-      await tenantQuery('insert into domains (id, hostname) values ($1, $2) on conflict (tenant_id, hostname) do nothing', [
-        newId(),
-        input.domain,
-      ])
+      await tenantQuery(
+        'insert into domains (id, hostname) values ($1, $2) on conflict (tenant_id, hostname) do nothing',
+        [newId(), input.domain],
+      )
     if (input.billing_email && !repeated)
-      await tenantQuery('update tenants set billing_email = $1 where id = (select app.tenant_id())', [input.billing_email])
+      await tenantQuery('update tenants set billing_email = $1 where id = (select app.tenant_id())', [
+        input.billing_email,
+      ])
     return { tenant: await getTenant(), repeated }
   })
 }

@@ -36,7 +36,12 @@ export const POST = withUserAuth(async (request, { user, actor }) => {
   return answerCreated(
     await runAsOperator(actor, () =>
       createTenant(
-        { ...rest, slug: rest.slug ?? rest.subdomain, plan: rest.plan ?? rest.billing_plan, metadata: readWishes(rest) },
+        {
+          ...rest,
+          slug: rest.slug ?? rest.subdomain,
+          plan: rest.plan ?? rest.billing_plan,
+          metadata: readWishes(rest),
+        },
         owner,
         actor,
         key,

@@ -27,9 +27,7 @@ export const PATCH = forStaffOrTenant(
 export const PUT = PATCH
 
 export const DELETE = forStaffOrTenant(
-  withOperatorAuth(async (_request, { params }) =>
-    ApiResponse.success(await lifecycle.deleteTenant(params.id ?? '')),
-  ),
+  withOperatorAuth(async (_request, { params }) => ApiResponse.success(await lifecycle.deleteTenant(params.id ?? ''))),
   withTenantAuth(async (_request, { role }) => ApiResponse.success(await deleteTenant(role)), {
     permission: 'tenants:write',
   }),

@@ -1,0 +1,380 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, inject, test } from 'vitest'
+import { POST as forgotPassword } from '@/app/api/auth/forgot-password/route'
+import { POST as resetPassword } from '@/app/api/auth/reset-password/route'
+import { POST as signIn } from '@/app/api/auth/sign-in/route'
+import { POST as signOut } from '@/app/api/auth/sign-out/route'
+import { POST as signUp } from '@/app/api/auth/sign-up/route'
+import { GET as me } from '@/app/api/v1/me/route'
+import { GET as confirm } from '@/app/auth/confirm/route'
+import { toRelativePath } from '@/libs/auth/relative-path'
+import { refreshSession } from '@/libs/supabase/refresh-session'
+import { type Answer, asSuperuser, call, createTenant, createWorld, newUser, setStatus } from '../support/world'
+
+const { acme } = await createWorld()
+const PAGE = { 'sec-fetch-site': 'same-origin' }
+const password = 'correct horse battery'
+
+const post = (handler: typeof signIn, path: string, body: unknown, options: Parameters<typeof call>[3] = {}) =>
+  call(handler, 'POST', path, { body, ...options, headers: { ...PAGE, ...options.headers } })
+
+/** The cookies an answer sets, as a browser would send them back; removed ones are left out. */
+function cookiesOf(answer: Answer): string {
+  return answer.headers
+    .getSetCookie()
+    .filter((cookie) => !/max-age=0/i.test(cookie))
+    .map((cookie) => cookie.split(';')[0])
+    .join('; ')
+}
+
+async function newAccount(name: string): Promise<{ id: string; email: string; cookie: string }> {
+  const { email } = newUser(name)
+  const answer = await post(signUp, '/api/auth/sign-up', { email, password })
+  expect(answer.status).toBe(200)
+  return { id: answer.body.user.id, email, cookie: cookiesOf(answer) }
+}
+
+/** The link of the newest mail to an address. */
+async function readMailLink(email: string): Promise<URL> {
+  const directory = join(inject('cluster').directory, 'mail')
+  for (let waited = 0; waited < 5_000; waited += 50) {
+    for (const file of readdirSync(directory).sort().reverse()) {
+      const text = readFileSync(join(directory, file), 'utf8')
+        .replaceAll(/=\r?\n/g, '')
+        .replaceAll('=3D', '=')
+      const link = text.includes(email) ? /https?:\/\/\S+?token_hash=[^\s"'<]+/.exec(text)?.[0] : undefined
+      if (link) return new URL(link.replaceAll('&amp;', '&'))
+    }
+    await sleep(50)
+  }
+  throw new Error(`No mail to ${email}`)
+}
+
+describe('sign-in', () => {
+  test('a page of another site, and a sibling tenant, cannot sign anybody in', async () => {
+    const body = { email: 'somebody@example.test', password }
+    for (const headers of [
+      {},
+      { 'sec-fetch-site': 'same-site' },
+      { 'sec-fetch-site': 'cross-site' },
+      { origin: 'http://globex.localhost:3000' },
+      { origin: 'null' },
+    ] as Record<string, string>[]) {
+      const answer = await call(signIn, 'POST', '/api/auth/sign-in', { body, headers, host: 'acme.localhost:3000' })
+      expect(answer.status).toBe(403)
+    }
+  })
+
+  test('an unknown address and a wrong password get the same words after the same time', async () => {
+    const { email } = await newAccount('known')
+    const times: number[][] = [[], []]
+    const answers: string[] = []
+    for (let round = 0; round < 3; round += 1) {
+      for (const [index, who] of [email, newUser('nobody').email].entries()) {
+        const started = performance.now()
+        const answer = await post(signIn, '/api/auth/sign-in', { email: who, password: 'wrong password' })
+        times[index]?.push(performance.now() - started)
+        expect(answer.status).toBe(401)
+        expect(answer.headers.getSetCookie()).toEqual([])
+        answers.push(JSON.stringify({ ...answer.body, request_id: '' }))
+      }
+    }
+    expect(new Set(answers).size).toBe(1)
+    const best = times.map((list) => Math.min(...list))
+    expect(Math.abs((best[0] ?? 0) - (best[1] ?? 0))).toBeLessThan(60)
+  })
+
+  test('what is not an e-mail address, or not a known field, is named', async () => {
+    const answer = await post(signIn, '/api/auth/sign-in', { email: 'nope', password: '', remember: true })
+    expect(answer.status).toBe(422)
+    expect(answer.body.errors.map((error: { pointer: string }) => error.pointer).sort()).toEqual([
+      '/email',
+      '/password',
+      '/remember',
+    ])
+  })
+
+  test('a host that is nobody’s has no sign-in, a suspended portal is closed', async () => {
+    const body = { email: 'a@example.test', password }
+    expect((await post(signIn, '/api/auth/sign-in', body, { host: 'nobody.localhost:3000' })).status).toBe(404)
+    expect((await post(signIn, '/api/auth/sign-in', body, { host: 'a.b.localhost:3000' })).status).toBe(404)
+    const closed = await createTenant('closed')
+    await setStatus(closed, 'suspended')
+    expect((await post(signIn, '/api/auth/sign-in', body, { host: 'closed.localhost:3000' })).status).toBe(423)
+  })
+
+  test('success sets one host-only cookie out of reach of scripts, and it is the session', async () => {
+    const { id, email } = await newAccount('fine')
+    const answer = await post(signIn, '/api/auth/sign-in', { email: email.toUpperCase(), password, next: '/acme?a=1' })
+    expect(answer.status).toBe(200)
+    expect(answer.body).toEqual({ status: 'signed_in', user: { id, email }, redirect_to: '/acme?a=1' })
+    const session = answer.headers.getSetCookie().find((cookie) => cookie.startsWith('hf-session='))
+    expect(session).toMatch(/; HttpOnly/i)
+    expect(session).toMatch(/; SameSite=Lax/i)
+    expect(session).toMatch(/; Path=\//i)
+    expect(session).not.toMatch(/domain=/i)
+    expect(answer.headers.get('cache-control')).toMatch(/no-store/)
+    const known = await call(me, 'GET', '/api/v1/me', { headers: { cookie: cookiesOf(answer) } })
+    expect(known.body).toEqual({ user: { id, email }, operator: null, tenants: [] })
+  })
+
+  test('over https the cookie is Secure and has the __Host- prefix', async () => {
+    const { email } = await newAccount('secure')
+    const answer = await post(
+      signIn,
+      '/api/auth/sign-in',
+      { email, password },
+      { headers: { 'x-forwarded-proto': 'https' } },
+    )
+    const session = answer.headers.getSetCookie().find((cookie) => cookie.startsWith('__Host-hf-session='))
+    expect(session).toMatch(/; Secure/i)
+  })
+
+  test('where to go afterwards is a path on this host', async () => {
+    const { email } = await newAccount('paths')
+    const answer = await post(signIn, '/api/auth/sign-in', { email, password, next: 'https://evil.example/' })
+    expect(answer.body.redirect_to).toBe('/create-tenant')
+    for (const target of [
+      '//evil.example',
+      '/\\evil.example',
+      '\\\\evil.example',
+      'javascript:alert(1)',
+      'evil',
+      '/\t/evil.example',
+      '/..//evil.example',
+      '/api/v1/me',
+      '/auth/confirm?token_hash=x',
+      '',
+    ]) {
+      expect(toRelativePath(target, '/home')).toBe('/home')
+    }
+    expect(toRelativePath('/acme/usage?range=30d#top')).toBe('/acme/usage?range=30d#top')
+  })
+
+  test('the eleventh wrong try for an account waits, also with the right password and from elsewhere', async () => {
+    const { email } = await newAccount('guessed')
+    const attempt = (secret: string, ip: string) =>
+      post(signIn, '/api/auth/sign-in', { email, password: secret }, { headers: { 'x-forwarded-for': ip } })
+    const tries = await Promise.all(Array.from({ length: 12 }, (_, n) => attempt('wrong password', `198.51.100.${n}`)))
+    expect(tries.filter(({ status }) => status === 401)).toHaveLength(10)
+    const late = await attempt(password, '203.0.113.9')
+    expect(late.status).toBe(429)
+    expect(Number(late.headers.get('retry-after'))).toBeGreaterThan(60)
+    expect(Number(late.headers.get('retry-after'))).toBeLessThanOrEqual(900)
+    expect(late.body.code).toBe('rate_limited')
+  })
+
+  test('one address cannot try account after account', async () => {
+    const attempt = (n: number) =>
+      post(
+        signIn,
+        '/api/auth/sign-in',
+        { email: `victim-${n}@example.test`, password: 'wrong password' },
+        {
+          headers: { 'x-forwarded-for': '192.0.2.77' },
+        },
+      )
+    const tries = await Promise.all(Array.from({ length: 105 }, (_, n) => attempt(n)))
+    expect(tries.filter(({ status }) => status === 401)).toHaveLength(100)
+    expect(tries.filter(({ status }) => status === 429)).toHaveLength(5)
+  })
+})
+
+describe('records', () => {
+  const rowsOf = (tenantId: string, action: string) =>
+    asSuperuser<{ outcome: string; actor_id: string; actor_label: string; ip: string; target_id: string | null }>(
+      `select l.outcome, l.actor_id, d.actor_label, host(d.ip) as ip, l.target_id from audit_logs l
+       join audit_details d using (tenant_id, id) where l.tenant_id = $1 and l.action = $2 order by l.id`,
+      [tenantId, action],
+    )
+
+  test('sign-ins are in the audit log of the tenants they concern, and of no other', async () => {
+    const account = await newAccount('recorded')
+    const [home, other] = [await createTenant('home'), await createTenant('elsewhere')]
+    await asSuperuser('insert into memberships (tenant_id, id, user_id, email, role) values ($1, $2, $2, $3, $4)', [
+      home.id,
+      account.id,
+      account.email,
+      'member',
+    ])
+    const headers = { 'x-forwarded-for': '198.51.100.200' }
+    await post(signIn, '/api/auth/sign-in', { email: account.email, password: 'wrong password' }, { headers })
+    const answer = await post(signIn, '/api/auth/sign-in', { email: account.email, password }, { headers })
+    expect(answer.body.redirect_to).toBe('/home')
+    expect(await rowsOf(home.id, 'user.sign_in_failed')).toEqual([
+      { outcome: 'failure', actor_id: 'visitor', actor_label: account.email, ip: '198.51.100.200', target_id: null },
+    ])
+    expect(await rowsOf(home.id, 'user.signed_in')).toEqual([
+      {
+        outcome: 'success',
+        actor_id: account.id,
+        actor_label: account.email,
+        ip: '198.51.100.200',
+        target_id: account.id,
+      },
+    ])
+    expect(await rowsOf(other.id, 'user.signed_in')).toEqual([])
+    // A stranger to a portal leaves no trace of success there, a wrong password does.
+    await post(signIn, '/api/auth/sign-in', { email: account.email, password }, { host: 'elsewhere.localhost:3000' })
+    expect(await rowsOf(other.id, 'user.signed_in')).toEqual([])
+    await post(
+      signIn,
+      '/api/auth/sign-in',
+      { email: account.email, password: 'wrong again' },
+      { host: 'elsewhere.localhost:3000' },
+    )
+    expect(await rowsOf(other.id, 'user.sign_in_failed')).toHaveLength(1)
+    expect(await rowsOf(home.id, 'user.sign_in_failed')).toHaveLength(1)
+  })
+
+  test('signing out ends the session here and at the auth server', async () => {
+    const account = await newAccount('leaving')
+    const answer = await post(signOut, '/api/auth/sign-out', undefined, { headers: { cookie: account.cookie } })
+    expect(answer.body).toEqual({ status: 'signed_out' })
+    const cleared = answer.headers.getSetCookie().filter((cookie) => cookie.startsWith('hf-session'))
+    expect(cleared.length).toBeGreaterThan(0)
+    expect(cleared.every((cookie) => /max-age=0/i.test(cookie))).toBe(true)
+    expect(cookiesOf(answer)).toBe('')
+    expect((await call(me, 'GET', '/api/v1/me', { headers: { cookie: cookiesOf(answer) } })).status).toBe(401)
+    // The refresh token is dead as well: a copy of the cookie cannot be renewed.
+    const renewed = await refreshSession(expiring(account.cookie))
+    expect(renewed?.cookie ?? '').not.toContain('hf-session=')
+  })
+})
+
+/** The request of a browser whose access token is about to run out. */
+function expiring(cookie: string): Request {
+  const name = 'hf-session'
+  const value =
+    cookie
+      .split('; ')
+      .find((part) => part.startsWith(`${name}=`))
+      ?.slice(name.length + 1) ?? ''
+  const session = JSON.parse(Buffer.from(value.replace('base64-', ''), 'base64url').toString())
+  const old = { ...session, expires_at: Math.floor(Date.now() / 1_000) + 30 }
+  const encoded = `base64-${Buffer.from(JSON.stringify(old)).toString('base64url')}`
+  return new Request('http://app.localhost:3000/', { headers: { cookie: `${name}=${encoded}; theme=dark` } })
+}
+
+describe('sessions', () => {
+  test('one that runs out within a minute is renewed, once for all requests of a page', async () => {
+    const { cookie, id, email } = await newAccount('renewed')
+    expect(await refreshSession(new Request('http://app.localhost:3000/', { headers: { cookie } }))).toBeNull()
+    expect(await refreshSession(new Request('http://app.localhost:3000/'))).toBeNull()
+    const [first, second] = await Promise.all([refreshSession(expiring(cookie)), refreshSession(expiring(cookie))])
+    expect(first, cookie).not.toBeNull()
+    expect(second).toEqual(first)
+    expect(first?.setCookies.join()).toMatch(/hf-session=base64-[^;]+;.*HttpOnly/i)
+    expect(first?.cookie).toContain('theme=dark')
+    const known = await call(me, 'GET', '/api/v1/me', { headers: { cookie: first?.cookie ?? '' } })
+    expect(known.body.user).toEqual({ id, email })
+  })
+
+  test('a broken cookie is no session, and no error', async () => {
+    for (const cookie of ['hf-session=', 'hf-session=base64-%%%', 'hf-session=base64-e30', 'hf-session=null']) {
+      expect(await refreshSession(new Request('http://app.localhost:3000/', { headers: { cookie } }))).toBeNull()
+      expect((await call(me, 'GET', '/api/v1/me', { headers: { cookie } })).status).toBe(401)
+    }
+  })
+})
+
+describe('sign-up', () => {
+  test('a short password is refused', async () => {
+    const answer = await post(signUp, '/api/auth/sign-up', { email: newUser('short').email, password: 'seven77' })
+    expect(answer.status).toBe(422)
+    expect(answer.body.errors[0].pointer).toBe('/password')
+  })
+
+  test('an address that has an account is told to look into its mail, where a way back in is', async () => {
+    const { email } = await newAccount('twice')
+    const answer = await post(signUp, '/api/auth/sign-up', { email, password: 'another password' })
+    expect(answer.status).toBe(200)
+    expect(answer.body).toEqual({ status: 'check_mail' })
+    expect(cookiesOf(answer)).not.toContain('hf-session=')
+    expect((await readMailLink(email)).searchParams.get('type')).toBe('recovery')
+    expect((await post(signIn, '/api/auth/sign-in', { email, password: 'another password' })).status).toBe(401)
+  })
+
+  test('somebody new is signed in and goes on to make a tenant', async () => {
+    const { email } = newUser('new')
+    const answer = await post(signUp, '/api/auth/sign-up', { email, password })
+    expect(answer.body).toMatchObject({ status: 'signed_in', user: { email }, redirect_to: '/create-tenant' })
+  })
+})
+
+describe('a forgotten password', () => {
+  test('an unknown address gets the same answer as a known one', async () => {
+    const known = await newAccount('forgetful')
+    const answers = []
+    for (const email of [known.email, newUser('unknown').email])
+      answers.push(await post(forgotPassword, '/api/auth/forgot-password', { email }))
+    expect(answers.map(({ status, text }) => ({ status, text }))).toEqual([
+      { status: 200, text: '{"status":"check_mail"}' },
+      { status: 200, text: '{"status":"check_mail"}' },
+    ])
+  })
+
+  test('nobody sets a password without the token of a mail', async () => {
+    const { cookie } = await newAccount('hijacked')
+    const answer = await post(
+      resetPassword,
+      '/api/auth/reset-password',
+      { password: 'taken over 1' },
+      { headers: { cookie } },
+    )
+    expect(answer.status).toBe(401)
+    const forged = { cookie: `${cookie}; hf-recovery=0123456789abcdef0123456789abcdef` }
+    expect(
+      (await post(resetPassword, '/api/auth/reset-password', { password: 'taken over 1' }, { headers: forged })).status,
+    ).toBe(401)
+  })
+
+  test('the mailed link leads to the host that asked, once; opening it alone uses nothing up', async () => {
+    const { email } = await newAccount('reset')
+    await post(forgotPassword, '/api/auth/forgot-password', { email }, { host: `${acme.slug}.localhost:3000` })
+    const link = await readMailLink(email)
+    expect(link.host).toBe('acme.localhost:3000')
+    expect(link.pathname).toBe('/auth/confirm')
+    const open = () => call(confirm, 'GET', `${link.pathname}${link.search}`, { host: link.host })
+    await open()
+    const opened = await open()
+    expect(opened.status).toBe(303)
+    expect(opened.headers.get('location')).toBe('/reset-password')
+    expect(cookiesOf(opened)).toMatch(/^hf-recovery=/)
+    const headers = { cookie: cookiesOf(opened) }
+    const changed = await post(
+      resetPassword,
+      '/api/auth/reset-password',
+      { password: 'a new password' },
+      { host: link.host, headers },
+    )
+    expect(changed.status).toBe(200)
+    expect(cookiesOf(changed)).toMatch(/hf-session=/)
+    expect(cookiesOf(changed)).not.toMatch(/hf-recovery=/)
+    expect((await post(signIn, '/api/auth/sign-in', { email, password: 'a new password' })).status).toBe(200)
+    expect((await post(signIn, '/api/auth/sign-in', { email, password })).status).toBe(401)
+    const again = await post(
+      resetPassword,
+      '/api/auth/reset-password',
+      { password: 'yet another one' },
+      { host: link.host, headers },
+    )
+    expect(again.status).toBe(401)
+  })
+
+  test('a made-up link leads to sign-in', async () => {
+    for (const query of [
+      '',
+      '?token_hash=0123456789abcdef&type=signup',
+      '?token_hash=%00&type=recovery',
+      '?type=email',
+    ]) {
+      const answer = await call(confirm, 'GET', `/auth/confirm${query}`)
+      expect(answer.status).toBe(303)
+      expect(answer.headers.get('location')).toBe('/sign-in?reason=link')
+      expect(cookiesOf(answer)).toBe('')
+    }
+  })
+})
