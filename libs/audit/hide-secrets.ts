@@ -24,22 +24,27 @@ function toStorable(text: string): string {
  * replaced by `[hidden]`. Never throws: what JSON cannot say becomes a text, what is too deep or turns in a circle ends.
  */
 export function hideSecrets(value: unknown): unknown {
-  return copy(value, 0)
+  return copy(value, 0, true)
 }
 
-function copy(value: unknown, depth: number): unknown {
+/** As hideSecrets, with nothing hidden: a copy that jsonb can hold, whatever the value is. */
+export function toPlainJson(value: unknown): unknown {
+  return copy(value, 0, false)
+}
+
+function copy(value: unknown, depth: number, hide: boolean): unknown {
   if (value === null || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
-  if (typeof value === 'string') return SECRET_TEXT.test(value) ? HIDDEN : toStorable(value)
+  if (typeof value === 'string') return hide && SECRET_TEXT.test(value) ? HIDDEN : toStorable(value)
   if (typeof value === 'bigint') return value.toString()
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
   if (typeof value !== 'object') return undefined
   if (depth >= DEEPEST) return '[too deep]'
-  if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1) ?? null)
-  if (value instanceof Uint8Array) return HIDDEN
+  if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1, hide) ?? null)
+  if (value instanceof Uint8Array) return hide ? HIDDEN : Buffer.from(value).toString('base64')
   const entries = Object.entries(value).flatMap(([name, inner]): [string, unknown][] => {
-    const shown =
-      inner !== null && inner !== undefined && SECRET_NAME.test(toSnake(name)) ? HIDDEN : copy(inner, depth + 1)
+    const secret = hide && inner !== null && inner !== undefined && SECRET_NAME.test(toSnake(name))
+    const shown = secret ? HIDDEN : copy(inner, depth + 1, hide)
     return shown === undefined ? [] : [[toStorable(name), shown]]
   })
   return Object.fromEntries(entries)

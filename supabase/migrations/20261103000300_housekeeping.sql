@@ -1,7 +1,8 @@
--- Housekeeping: which tenants hold rows that have served their time, so that the worker can visit them one by one.
+-- What the worker lives on: messages in their order, and which tenants hold rows that have served their time.
 
 -- indexes -------------------------------------------------------------------------------------------
 
+create index outbox_waiting_idx on public.outbox (tenant_id, topic, id) where delivered_at is null;
 create index outbox_delivered_idx on public.outbox (tenant_id, delivered_at) where delivered_at is not null;
 
 -- functions -----------------------------------------------------------------------------------------

@@ -1,0 +1,24 @@
+import { operation, pageOf } from '@/libs/api-utils/openapi'
+import { analyticsEvent, analyticsEventInput, analyticsEventListQuery, storedAnalyticsEvents } from './schema'
+
+const tag = 'Analytics events'
+
+export const paths = {
+  '/api/v1/analytics-events': {
+    get: operation({
+      summary: 'List analytics events',
+      tag,
+      permission: 'analytics-events:read',
+      query: analyticsEventListQuery,
+      success: [200, pageOf(analyticsEvent)],
+    }),
+    post: operation({
+      summary: 'Record analytics events',
+      description: 'What a browser saw. Kept per tenant, and forwarded to PostHog where that is configured.',
+      tag,
+      permission: 'analytics-events:write',
+      body: analyticsEventInput,
+      success: [201, storedAnalyticsEvents],
+    }),
+  },
+}
