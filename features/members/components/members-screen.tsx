@@ -2,7 +2,9 @@
 
 import { Users } from 'lucide-react'
 import { useState } from 'react'
+import type { z } from 'zod'
 import { RoleGrid } from '@/features/members/components/role-grid'
+import type { member } from '@/features/members/schema'
 import type { MemberRole } from '@/libs/auth/permissions'
 import type { Page } from '@/libs/ui/api-client'
 import { Avatar } from '@/libs/ui/avatar'
@@ -20,7 +22,7 @@ import { Time } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
-type Member = { id: string; user_id: string; email: string; name: string; role: MemberRole; created_at: string }
+type Member = z.infer<typeof member>
 
 const ROLES: readonly MemberRole[] = ['owner', 'admin', 'member', 'compliance']
 

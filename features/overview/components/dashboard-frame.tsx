@@ -38,7 +38,7 @@ export function DashboardFrame({
   const me = useApi<Me>('/me')
   const steps = useApi<OnboardingStatus>(
     permissions.includes('onboarding:read') ? `/tenants/${tenant.slug}/onboarding-status` : null,
-    { refreshMs: 15_000 },
+    { refreshMs: 10_000 },
   )
   const sections = useMemo(() => dashboardSections(tenant.slug, role, permissions), [tenant.slug, role, permissions])
   const commands = useMemo(

@@ -1,0 +1,185 @@
+'use client'
+
+import { Archive, ArchiveRestore, Pencil, Plus, Users } from 'lucide-react'
+import { parseAsBoolean, useQueryState } from 'nuqs'
+import { useState } from 'react'
+import { type Customer, CustomerDialog } from '@/features/customers/components/customer-dialog'
+import type { Page } from '@/libs/ui/api-client'
+import { Badge, TierBadge } from '@/libs/ui/badge'
+import { Button } from '@/libs/ui/button'
+import { CodeSnippet } from '@/libs/ui/code-snippet'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { FilterBar } from '@/libs/ui/filter-bar'
+import { httpSnippets } from '@/libs/ui/http-snippets'
+import { useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { Segmented } from '@/libs/ui/segmented'
+import { useShortcut } from '@/libs/ui/shortcuts'
+import { EmptyState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { toast } from '@/libs/ui/toast'
+import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
+
+/** The tenant's customers: whose usage is metered. `base` is the address of the list. */
+export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; trackUrl: string; canWrite: boolean }) {
+  const list = useListState(['archived'])
+  const archived = list.facets.archived?.[0] === 'true'
+  const page = useApi<Page<Customer>>(`/customers${list.query}`)
+  const api = useApiFetch()
+  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
+  const [editing, setEditing] = useState<Customer | null>(null)
+  useShortcut('n', t('customers.create'), () => canWrite && void setCreating(true))
+
+  const archive = useMutation(
+    ({ customer, on }: { customer: Customer; on: boolean }, options) =>
+      api<Customer>(`/customers/${customer.id}`, { method: 'PATCH', body: { archived: on }, ...options }),
+    {
+      onSuccess: (_, { customer, on }) => {
+        page.reload()
+        const name = customer.name ?? customer.external_id
+        if (on) toast.undo(t('customers.archived', { name }), () => void archive.run({ customer, on: false }))
+        else toast.success(t('customers.restored', { name }))
+      },
+      onError: (problem) => toast.problem(problem),
+    },
+  )
+
+  const columns: ReadonlyArray<Column<Customer>> = [
+    {
+      key: 'name',
+      header: t('customers.column.name'),
+      sortValue: (customer) => customer.name ?? customer.external_id,
+      cell: (customer) => (
+        <span className="inline-flex items-center gap-2">
+          {customer.name ?? customer.external_id}
+          {customer.archived_at ? <Badge>{t('customers.is_archived')}</Badge> : null}
+        </span>
+      ),
+    },
+    {
+      key: 'external_id',
+      header: t('customers.column.external_id'),
+      sortValue: (customer) => customer.external_id,
+      cell: (customer) => <code className="break-all font-mono text-mute text-xs">{customer.external_id}</code>,
+    },
+    {
+      key: 'email',
+      header: t('customers.column.email'),
+      sortValue: (customer) => customer.email,
+      cell: (customer) => customer.email ?? <span className="text-faint">–</span>,
+    },
+    {
+      key: 'tier',
+      header: t('customers.column.tier'),
+      sortValue: (customer) => customer.tier?.name ?? null,
+      cell: (customer) =>
+        customer.tier ? <TierBadge name={customer.tier.name} /> : <span className="text-faint">{t('customers.no_tier')}</span>,
+    },
+    {
+      key: 'created',
+      header: t('customers.column.created'),
+      sortValue: (customer) => customer.created_at,
+      cell: (customer) => <Time value={customer.created_at} mode="date" />,
+      align: 'right',
+    },
+  ]
+
+  const create = canWrite ? (
+    <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+      {t('customers.create')}
+    </Button>
+  ) : null
+
+  return (
+    <>
+      <PageHeader title={t('customers.title')} description={t('customers.description')} actions={create} />
+      <FilterBar list={list} search={t('customers.search')}>
+        <Segmented
+          label={t('customers.show')}
+          options={[
+            { value: 'active', label: t('customers.show_active') },
+            { value: 'archived', label: t('customers.show_archived') },
+          ]}
+          value={archived ? 'archived' : 'active'}
+          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
+        />
+      </FilterBar>
+      <DataTable
+        label={t('customers.title')}
+        columns={columns}
+        rows={page.data?.data}
+        rowKey={(customer) => customer.id}
+        rowLabel={(customer) => customer.name ?? customer.external_id}
+        rowHref={(customer) => `${base}/${customer.id}`}
+        actions={
+          canWrite
+            ? (customer) =>
+                customer.archived_at
+                  ? [
+                      {
+                        label: t('customers.restore'),
+                        icon: <ArchiveRestore />,
+                        onSelect: () => void archive.run({ customer, on: false }),
+                      },
+                    ]
+                  : [
+                      { label: t('customers.edit'), icon: <Pencil />, onSelect: () => setEditing(customer) },
+                      {
+                        label: t('customers.archive'),
+                        icon: <Archive />,
+                        onSelect: () => void archive.run({ customer, on: true }),
+                      },
+                    ]
+            : undefined
+        }
+        loading={page.loading}
+        refreshing={page.refreshing}
+        error={page.error}
+        onRetry={page.reload}
+        filtered={list.filtered}
+        onClearFilters={list.clear}
+        empty={
+          <EmptyState
+            icon={<Users />}
+            title={t('customers.empty.title')}
+            description={t('customers.empty.description')}
+            action={create}
+          >
+            <CodeSnippet
+              label={t('customers.empty.snippet')}
+              snippets={httpSnippets({
+                method: 'POST',
+                url: trackUrl,
+                body: { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 },
+              })}
+            />
+          </EmptyState>
+        }
+        footer={
+          <CursorPager
+            list={list}
+            nextCursor={page.data?.next_cursor ?? null}
+            shown={page.data?.data.length ?? 0}
+            busy={page.refreshing}
+          />
+        }
+      />
+      <CustomerDialog
+        open={(creating && canWrite) || editing !== null}
+        customer={editing}
+        onOpenChange={(open) => {
+          if (open) return
+          setEditing(null)
+          void setCreating(false)
+        }}
+        onSaved={() => {
+          setEditing(null)
+          void setCreating(false)
+          page.reload()
+        }}
+      />
+    </>
+  )
+}

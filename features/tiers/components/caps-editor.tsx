@@ -1,0 +1,105 @@
+'use client'
+
+import { Plus, Trash2 } from 'lucide-react'
+import { useFieldArray, type UseFormReturn, useWatch } from 'react-hook-form'
+import type { TierFormValues } from '@/features/tiers/components/tier-form-values'
+import { Button, IconButton } from '@/libs/ui/button'
+import { FieldGroup } from '@/libs/ui/field'
+import { ControlledField } from '@/libs/ui/form'
+import { t } from '@/libs/ui/messages'
+import { NumberField } from '@/libs/ui/number-field'
+import { Select } from '@/libs/ui/select'
+
+export type CapMeter = { slug: string; name: string; unit: string }
+
+/** The usage caps of a tier: one row per meter, with limit, period and what happens past it. */
+export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValues>; meters: readonly CapMeter[] }) {
+  const { fields, append, remove } = useFieldArray({ control: form.control, name: 'caps' })
+  const caps = useWatch({ control: form.control, name: 'caps' })
+  const used = new Set(caps.map((cap) => cap.meter))
+  const next = meters.find((meter) => !used.has(meter.slug))
+
+  return (
+    <FieldGroup legend={t('tiers.form.caps')} hint={t('tiers.form.caps_hint')}>
+      {fields.length > 0 ? (
+        <ul className="flex flex-col gap-3">
+          {fields.map((field, index) => {
+            const chosen = caps[index]?.meter ?? ''
+            const meter = meters.find((each) => each.slug === chosen)
+            const label = meter?.name ?? chosen
+            const options = meters
+              .filter((each) => each.slug === chosen || !used.has(each.slug))
+              .map((each) => ({ value: each.slug, label: each.name, description: each.slug }))
+            const known = chosen === '' || meter ? options : [{ value: chosen, label: chosen }, ...options]
+            return (
+              <li
+                key={field.id}
+                className="grid grid-cols-2 items-start gap-3 rounded-lg border bg-sunken p-3 sm:grid-cols-[minmax(0,1.2fr)_minmax(0,1.1fr)_6.5rem_minmax(0,1fr)_auto]"
+              >
+                <ControlledField form={form} name={`caps.${index}.meter`} label={t('tiers.form.meter')} className="max-sm:col-span-2">
+                  {(control) => <Select options={known} value={control.value} onValueChange={control.onChange} ref={control.ref} />}
+                </ControlledField>
+                <ControlledField form={form} name={`caps.${index}.limit`} label={t('tiers.form.limit')}>
+                  {(control) => (
+                    <NumberField
+                      value={control.value}
+                      onValueChange={control.onChange}
+                      onBlur={control.onBlur}
+                      ref={control.ref}
+                      min={0}
+                      format={{ maximumFractionDigits: 6 }}
+                      {...(meter?.unit ? { unit: meter.unit } : {})}
+                    />
+                  )}
+                </ControlledField>
+                <ControlledField form={form} name={`caps.${index}.period`} label={t('tiers.form.period')}>
+                  {(control) => (
+                    <Select
+                      options={(['month', 'day'] as const).map((value) => ({ value, label: t(`tiers.period.${value}`) }))}
+                      value={control.value}
+                      onValueChange={control.onChange}
+                      ref={control.ref}
+                    />
+                  )}
+                </ControlledField>
+                <ControlledField form={form} name={`caps.${index}.behaviour`} label={t('tiers.form.behaviour')}>
+                  {(control) => (
+                    <Select
+                      options={(['reject', 'overflow'] as const).map((value) => ({
+                        value,
+                        label: t(`tiers.behaviour.${value}`),
+                        description: t(`tiers.behaviour.${value}_hint`),
+                      }))}
+                      value={control.value}
+                      onValueChange={control.onChange}
+                      ref={control.ref}
+                    />
+                  )}
+                </ControlledField>
+                <IconButton
+                  label={t('tiers.form.remove_cap', { name: label })}
+                  icon={<Trash2 />}
+                  onClick={() => remove(index)}
+                  className="mt-6.5 max-sm:mt-6 max-sm:justify-self-end"
+                />
+              </li>
+            )
+          })}
+        </ul>
+      ) : (
+        <p className="rounded-lg border border-dashed px-4 py-5 text-center text-faint text-sm">{t('tiers.form.no_caps')}</p>
+      )}
+      <div>
+        <Button
+          size="sm"
+          icon={<Plus />}
+          disabled={!next}
+          onClick={() => next && append({ meter: next.slug, limit: null, period: 'month', behaviour: 'reject' })}
+        >
+          {t('tiers.form.add_cap')}
+        </Button>
+        {meters.length === 0 ? <span className="ml-3 text-faint text-sm">{t('tiers.form.no_meters')}</span> : null}
+      </div>
+    </FieldGroup>
+  )
+}

@@ -1,0 +1,59 @@
+import { Infinity as InfinityIcon, OctagonX } from 'lucide-react'
+import type { Tier, TierCap } from '@/features/tiers/components/tier-form-values'
+import { Badge } from '@/libs/ui/badge'
+import { formatMoney, formatNumber } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+
+/** "$49.99 / month", or "Free". */
+export function tierPrice(tier: Pick<Tier, 'price_minor' | 'currency' | 'billing_interval'>): string {
+  if (tier.price_minor === 0) return t('tiers.free')
+  const amount = formatMoney(tier.price_minor, tier.currency)
+  return t(`tiers.price_per.${tier.billing_interval}`, { amount })
+}
+
+/** The caps of a tier, one line each, hard and soft told apart by icon and words. */
+export function TierCaps({ caps }: { caps: Readonly<Record<string, TierCap>> }) {
+  const entries = Object.entries(caps)
+  if (entries.length === 0) return <span className="text-faint">{t('tiers.no_caps')}</span>
+  return (
+    <ul className="flex flex-col gap-1 max-sm:items-end">
+      {entries.map(([meter, cap]) => (
+        <li key={meter} className="flex items-center gap-1.5 whitespace-nowrap" title={t(`tiers.behaviour.${cap.behaviour}_hint`)}>
+          {cap.behaviour === 'reject' ? (
+            <OctagonX aria-hidden="true" className="size-3.5 shrink-0 text-faint" />
+          ) : (
+            <InfinityIcon aria-hidden="true" className="size-3.5 shrink-0 text-faint" />
+          )}
+          <span className="tabular">{formatNumber(Number(cap.limit))}</span>
+          <span className="text-mute">{meter}</span>
+          <span className="text-faint text-xs">
+            {t(`tiers.per.${cap.period}`)}
+            <span className="sr-only">, {t(`tiers.behaviour.${cap.behaviour}`)}</span>
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+const SHOWN = 4
+
+/** The features of a tier by their keys; beyond four, how many more. */
+export function TierFeatures({ features }: { features: ReadonlyArray<{ key: string }> }) {
+  if (features.length === 0) return <span className="text-faint">{t('tiers.no_features')}</span>
+  const rest = features.slice(SHOWN)
+  return (
+    <span className="flex max-w-72 flex-wrap gap-1 max-sm:justify-end">
+      {features.slice(0, SHOWN).map((feature) => (
+        <Badge key={feature.key} className="font-normal">
+          {feature.key}
+        </Badge>
+      ))}
+      {rest.length > 0 ? (
+        <Badge className="font-normal">
+          <span title={rest.map((feature) => feature.key).join(', ')}>{t('tiers.more', { count: rest.length })}</span>
+        </Badge>
+      ) : null}
+    </span>
+  )
+}

@@ -1,0 +1,117 @@
+import { z } from 'zod'
+import { fromMinor, toMinor } from '@/features/tiers/components/tier-money'
+import { t } from '@/libs/ui/messages'
+
+export type TierCap = { limit: string | number; period: 'day' | 'month'; behaviour: 'reject' | 'overflow' }
+export type TierFeature = { key: string; config: unknown }
+
+export type Tier = {
+  id: string
+  slug: string
+  name: string
+  description: string
+  price_minor: number
+  currency: string
+  billing_interval: 'month' | 'year'
+  is_default: boolean
+  usage_caps: Record<string, TierCap>
+  feature_entitlements: TierFeature[]
+  created_at: string
+  archived_at: string | null
+}
+
+const FEATURE_KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export const tierFormSchema = z
+  .object({
+    name: z.string().trim().min(1, { error: () => t('tiers.form.name_required') }).max(120),
+    description: z.string().max(2000),
+    price: z.number({ error: () => t('tiers.form.price_required') }).min(0).nullable(),
+    currency: z.string().length(3),
+    billing_interval: z.enum(['month', 'year']),
+    is_default: z.boolean(),
+    caps: z.array(
+      z.object({
+        meter: z.string().min(1, { error: () => t('tiers.form.meter_required') }),
+        limit: z
+          .number()
+          .min(0)
+          .nullable()
+          .refine((limit): boolean => limit !== null, { error: () => t('tiers.form.limit_required') }),
+        period: z.enum(['day', 'month']),
+        behaviour: z.enum(['reject', 'overflow']),
+      }),
+    ),
+    features: z.array(
+      z.object({
+        key: z
+          .string()
+          .trim()
+          .max(64)
+          .regex(FEATURE_KEY, { error: () => t('tiers.form.feature_key_wrong') }),
+        config: z
+          .string()
+          .refine((text) => text.trim() === '' || isJson(text), { error: () => t('tiers.form.feature_config_wrong') }),
+      }),
+    ),
+  })
+  .refine((values): boolean => values.price !== null, { path: ['price'], error: () => t('tiers.form.price_required') })
+
+export type TierFormValues = z.infer<typeof tierFormSchema>
+
+/** What a form starts with: the tier as it is, or a new one. */
+export function tierFormValues(tier: Tier | null): TierFormValues {
+  if (!tier) {
+    return {
+      name: '',
+      description: '',
+      price: 0,
+      currency: 'USD',
+      billing_interval: 'month',
+      is_default: false,
+      caps: [],
+      features: [],
+    }
+  }
+  return {
+    name: tier.name,
+    description: tier.description,
+    price: fromMinor(tier.price_minor, tier.currency),
+    currency: tier.currency,
+    billing_interval: tier.billing_interval,
+    is_default: tier.is_default,
+    caps: Object.entries(tier.usage_caps).map(([meter, cap]) => ({ ...cap, meter, limit: Number(cap.limit) })),
+    features: tier.feature_entitlements.map(({ key, config }) => ({
+      key,
+      config: config === null || config === undefined ? '' : JSON.stringify(config),
+    })),
+  }
+}
+
+/** The body that the API takes for the values of a form. */
+export function tierBody(values: TierFormValues) {
+  return {
+    name: values.name.trim(),
+    description: values.description.trim(),
+    price_minor: toMinor(values.price ?? 0, values.currency),
+    currency: values.currency,
+    billing_interval: values.billing_interval,
+    is_default: values.is_default,
+    usage_caps: Object.fromEntries(
+      values.caps.map(({ meter, limit, period, behaviour }) => [meter, { limit: limit ?? 0, period, behaviour }]),
+    ),
+    feature_entitlements: values.features.map(({ key, config }) => ({
+      key: key.trim(),
+      config: config.trim() === '' ? null : (JSON.parse(config) as unknown),
+    })),
+  }
+}

@@ -1,0 +1,126 @@
+'use client'
+
+import { zodResolver } from '@hookform/resolvers/zod'
+import { useRouter } from 'next/navigation'
+import { useForm, useWatch } from 'react-hook-form'
+import { type CapMeter, CapsEditor } from '@/features/tiers/components/caps-editor'
+import { FeaturesEditor } from '@/features/tiers/components/features-editor'
+import {
+  type Tier,
+  type TierFormValues,
+  tierBody,
+  tierFormSchema,
+  tierFormValues,
+} from '@/features/tiers/components/tier-form-values'
+import { CURRENCIES, currencyDigits } from '@/features/tiers/components/tier-money'
+import type { Page } from '@/libs/ui/api-client'
+import { Button, LinkButton } from '@/libs/ui/button'
+import { Card } from '@/libs/ui/card'
+import { Checkbox } from '@/libs/ui/checkbox'
+import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { t } from '@/libs/ui/messages'
+import { NumberField } from '@/libs/ui/number-field'
+import { Select } from '@/libs/ui/select'
+import { useUnsavedGuard } from '@/libs/ui/setting-card'
+import { toast } from '@/libs/ui/toast'
+import { useApi, useApiFetch } from '@/libs/ui/use-api'
+
+/** Creates a tier, or changes the one that is given; goes back to the list when it is done. */
+export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; listHref: string; readOnly: boolean }) {
+  const api = useApiFetch()
+  const router = useRouter()
+  const meters = useApi<Page<CapMeter & { archived_at: string | null }>>('/meters?limit=200')
+  const form = useForm<TierFormValues>({ resolver: zodResolver(tierFormSchema), defaultValues: tierFormValues(tier) })
+  const [currency, isDefault] = useWatch({ control: form.control, name: ['currency', 'is_default'] })
+  const { isDirty, isSubmitting, isSubmitSuccessful } = form.formState
+  useUnsavedGuard(isDirty && !isSubmitting && !isSubmitSuccessful)
+  const currencies = CURRENCIES.some((known) => known === currency) ? CURRENCIES : [currency, ...CURRENCIES]
+
+  async function submit(values: TierFormValues, options: { idempotencyKey: string }) {
+    const saved = tier
+      ? await api<Tier>(`/tiers/${tier.id}`, { method: 'PATCH', body: tierBody(values), ...options })
+      : await api<Tier>('/tiers', { method: 'POST', body: tierBody(values), ...options })
+    toast.success(t(tier ? 'tiers.saved' : 'tiers.created', { name: saved.name }))
+    router.push(listHref)
+  }
+
+  return (
+    <Form form={form} onSubmit={submit} className="gap-6">
+      <fieldset disabled={readOnly} className="contents">
+        <Card title={t('tiers.form.basics')}>
+          <div className="flex flex-col gap-4">
+            <TextField form={form} name="name" label={t('tiers.form.name')} maxLength={120} autoComplete="off" required />
+            <TextField
+              form={form}
+              name="description"
+              label={t('tiers.form.description')}
+              hint={t('tiers.form.description_hint')}
+              kind="text"
+              rows={2}
+              maxLength={2000}
+              optional
+            />
+            <div className="grid gap-4 sm:grid-cols-3">
+              <ControlledField form={form} name="price" label={t('tiers.form.price')} required>
+                {(field) => (
+                  <NumberField
+                    value={field.value}
+                    onValueChange={field.onChange}
+                    onBlur={field.onBlur}
+                    ref={field.ref}
+                    min={0}
+                    format={{ minimumFractionDigits: 0, maximumFractionDigits: currencyDigits(currency) }}
+                  />
+                )}
+              </ControlledField>
+              <ControlledField form={form} name="currency" label={t('tiers.form.currency')}>
+                {(field) => (
+                  <Select
+                    options={currencies.map((value) => ({ value, label: value }))}
+                    value={field.value}
+                    onValueChange={field.onChange}
+                    ref={field.ref}
+                  />
+                )}
+              </ControlledField>
+              <ControlledField form={form} name="billing_interval" label={t('tiers.form.interval')}>
+                {(field) => (
+                  <Select
+                    options={(['month', 'year'] as const).map((value) => ({ value, label: t(`tiers.interval.${value}`) }))}
+                    value={field.value}
+                    onValueChange={field.onChange}
+                    ref={field.ref}
+                  />
+                )}
+              </ControlledField>
+            </div>
+            <Checkbox
+              checked={isDefault}
+              onCheckedChange={(on) => form.setValue('is_default', on, { shouldDirty: true })}
+              label={t('tiers.form.is_default')}
+              description={t('tiers.form.is_default_hint')}
+              disabled={readOnly}
+            />
+          </div>
+        </Card>
+        <Card>
+          <CapsEditor
+            form={form}
+            meters={(meters.data?.data ?? []).filter((meter) => meter.archived_at === null)}
+          />
+        </Card>
+        <Card>
+          <FeaturesEditor form={form} />
+        </Card>
+      </fieldset>
+      <div className="flex flex-wrap items-center justify-end gap-2">
+        <LinkButton href={listHref}>{t('ui.cancel')}</LinkButton>
+        {readOnly ? null : (
+          <Button type="submit" variant="primary" loading={isSubmitting} disabled={tier !== null && !isDirty}>
+            {t(tier ? 'tiers.form.save' : 'tiers.create')}
+          </Button>
+        )}
+      </div>
+    </Form>
+  )
+}
