@@ -82,7 +82,7 @@ export const KEY_PERMISSIONS: readonly Permission[] = administration.filter(
 
 /** The effective right of a key: what it was granted, as far as its creator's present role still reaches. */
 export function keyPermissions(granted: readonly string[], creatorRole: string | null): Permission[] {
-  if (creatorRole === null || !(creatorRole in ROLE_PERMISSIONS)) return []
+  if (creatorRole === null || !Object.hasOwn(ROLE_PERMISSIONS, creatorRole)) return []
   const present = ROLE_PERMISSIONS[creatorRole as Role]
   return present.filter((permission) => granted.includes(permission))
 }
