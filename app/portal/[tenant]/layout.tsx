@@ -1,0 +1,43 @@
+import type { Metadata } from 'next'
+import type { ReactNode } from 'react'
+import { PortalFrame } from '@/features/portal/components/portal-frame'
+import { findPortal, getPageUser } from '@/libs/auth/page-access'
+import { findStanding } from '@/libs/auth/standing'
+import { t } from '@/libs/ui/messages'
+import { MessagePage } from '@/libs/ui/shell/message-page'
+
+type Props = { params: Promise<{ tenant: string }>; children: ReactNode }
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  const { branding } = await findPortal((await params).tenant)
+  return { title: { default: branding.display_name, template: `%s · ${branding.display_name}` } }
+}
+
+export default async function PortalLayout({ params, children }: Props) {
+  const { tenant, branding } = await findPortal((await params).tenant)
+  const name = branding.display_name
+  if (tenant.status === 'suspended') {
+    return (
+      <MessagePage
+        title={t('portal.closed.suspended')}
+        description={t('portal.closed.suspended_description', { name })}
+      />
+    )
+  }
+  if (tenant.status === 'pending') {
+    return (
+      <MessagePage title={t('portal.closed.pending')} description={t('portal.closed.pending_description', { name })} />
+    )
+  }
+  const user = await getPageUser()
+  const isCustomer = user !== null && (await findStanding(user.id, tenant.id)).customer_id !== null
+  const { primary_color, support_url } = branding
+  return (
+    <PortalFrame
+      brand={{ name, primary_color, support_url, time_zone: tenant.time_zone }}
+      email={isCustomer ? user.email : null}
+    >
+      {children}
+    </PortalFrame>
+  )
+}

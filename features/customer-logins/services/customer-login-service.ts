@@ -1,0 +1,121 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { serverPool } from '@/libs/db/pools'
+import { registryDb, tenantDb } from '@/libs/db/tenant-db'
+import { env } from '@/libs/env'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid, newId } from '@/libs/ids'
+import { queueMail } from '@/libs/mail/queue-mail'
+import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import type { Actor } from '@/libs/tenancy/tenant-context'
+import type { CustomerLoginInput, CustomerLoginListQuery } from '../schema'
+
+const COLUMNS = ['id', 'customer_id', 'email', 'created_at', 'expires_at', 'accepted_at'] as const
+type Stored = {
+  id: string
+  customer_id: string
+  email: string
+  created_at: Date
+  expires_at: Date | null
+  accepted_at: Date | null
+}
+
+/** Who may sign in to the portal as which customer, or was asked to. */
+export type CustomerLoginRow = Stored & { status: 'invited' | 'accepted' | 'expired' }
+
+function withStatus(row: Stored): CustomerLoginRow {
+  const open = row.expires_at !== null && row.expires_at.getTime() > Date.now()
+  return { ...row, status: row.accepted_at ? 'accepted' : open ? 'invited' : 'expired' }
+}
+
+const hash = (token: string): Buffer => createHash('sha256').update(token).digest()
+
+/**
+ * Invites a person to the portal as a customer: a single-use link goes to the address, valid for INVITATION_EXPIRY_DAYS.
+ * Inviting an address again replaces its open invitation. @throws AppError not_found for an unknown customer, conflict
+ * when the address can sign in as this customer already.
+ */
+export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: TenantRouting): Promise<CustomerLoginRow> {
+  const customer = await tenantDb()
+    .selectFrom('customers')
+    .select(['id', 'name'])
+    .where('id', '=', input.customer_id)
+    .executeTakeFirst()
+  if (!customer) throw notFound()
+  const present = await registryDb()
+    .selectFrom('customer_logins')
+    .select(['id', 'accepted_at'])
+    .where('customer_id', '=', input.customer_id)
+    .where('email', '=', input.email)
+    .execute()
+  if (present.some((row) => row.accepted_at))
+    throw new AppError('conflict', 'This person can sign in as this customer already.')
+  for (const { id } of present) await registryDb().deleteFrom('customer_logins').where('id', '=', id).execute()
+  const token = randomBytes(32).toString('base64url')
+  const days = env().INVITATION_EXPIRY_DAYS
+  const row = await registryDb()
+    .insertInto('customer_logins')
+    .values({ id: newId(), ...input, token_hash: hash(token), expires_at: new Date(Date.now() + days * 86_400_000) })
+    .returning(COLUMNS)
+    .executeTakeFirstOrThrow()
+  await queueMail({
+    to: input.email,
+    template: 'portal-invitation',
+    data: { url: `${portalOrigin(tenant)}/join?token=${token}`, tenant_name: tenant.name, days },
+  })
+  return withStatus(row)
+}
+
+/** The portal's own address, from the registry and never from a request. */
+function portalOrigin(tenant: TenantRouting): string {
+  const { ROOT_DOMAIN } = env()
+  return `${/^localhost(?::|$)/.test(ROOT_DOMAIN) ? 'http' : 'https'}://${tenant.slug}.${ROOT_DOMAIN}`
+}
+
+/** Portal logins and open invitations, newest first, of one customer or all. */
+export async function listCustomerLogins({
+  cursor,
+  limit,
+  customer_id,
+}: CustomerLoginListQuery): Promise<Page<CustomerLoginRow>> {
+  let query = registryDb()
+    .selectFrom('customer_logins')
+    .select(COLUMNS)
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+  if (customer_id) query = query.where('customer_id', '=', customer_id)
+  if (cursor) {
+    const [id = ''] = decodeCursor(cursor, 1)
+    if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+    query = query.where('id', '<', id)
+  }
+  const rows = await query.execute()
+  return cutPage(rows.map(withStatus), limit, (row) => [row.id])
+}
+
+/** Ends a login or an open invitation, from the next request on. @throws AppError not_found. */
+export async function removeCustomerLogin(id: string): Promise<void> {
+  const gone = isUuid(id)
+    ? await registryDb().deleteFrom('customer_logins').where('id', '=', id).returning('id').executeTakeFirst()
+    : undefined
+  if (!gone) throw notFound()
+}
+
+/**
+ * Binds the invitation with this token to the signed-in user, whose address must be the invited one.
+ * @throws AppError not_found for every reason it cannot be: unknown, used, expired, another address, another tenant.
+ */
+export async function acceptCustomerLogin(
+  token: string,
+  tenant: TenantRouting,
+  user: { id: string; email: string },
+  actor: Actor,
+): Promise<{ customer_id: string }> {
+  const { rows } = await serverPool().query<{ customer_id: string | null }>(
+    'select app.accept_customer_login($1, $2, $3, $4, $5) as customer_id',
+    [tenant.id, hash(token), user.id, user.email, JSON.stringify({ ...actor, kind: 'customer' })],
+  )
+  const customerId = rows[0]?.customer_id
+  if (!customerId) throw notFound()
+  return { customer_id: customerId }
+}

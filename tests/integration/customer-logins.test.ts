@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { DELETE } from '@/app/api/v1/customer-logins/[id]/route'
+import { POST as ACCEPT } from '@/app/api/v1/customer-logins/accept/route'
+import { GET, POST } from '@/app/api/v1/customer-logins/route'
+import { asSuperuser, call, createWorld, newUser, type TestUser } from '@/tests/support/world'
+
+const { acme, globex, stranger } = await createWorld()
+const path = '/api/v1/customer-logins'
+const portal = 'acme.localhost:3000'
+const invite = (email: string, as: TestUser = acme.users.member) =>
+  call(POST, 'POST', path, { as, tenant: acme, body: { customer_id: acme.customer.id, email } })
+const accept = (token: string, as: TestUser, host = portal) =>
+  call(ACCEPT, 'POST', `${path}/accept`, { as, host, body: { token } })
+
+/** The token in the newest invitation that waits in the outbox. */
+async function newestToken(): Promise<string> {
+  const [mail] = await asSuperuser<{ url: string }>(
+    "select payload -> 'data' ->> 'url' as url from outbox where topic = 'email' order by id desc limit 1",
+  )
+  return new URL(mail?.url ?? '').searchParams.get('token') ?? ''
+}
+
+describe('portal logins', () => {
+  test('only members of the tenant invite and look', async () => {
+    expect((await call(POST, 'POST', path, { tenant: acme, body: {} })).status).toBe(401)
+    for (const as of [stranger, globex.users.owner]) expect((await invite('x@example.test', as)).status).toBe(404)
+    for (const as of [acme.users.customer, acme.users.compliance])
+      expect((await invite('x@example.test', as)).status).toBe(403)
+  })
+
+  test('wrong input is named, another tenant’s customer is not found', async () => {
+    const { status, body } = await invite('not an address')
+    expect([status, body.errors[0].pointer]).toEqual([422, '/email'])
+    const foreign = { customer_id: globex.customer.id, email: 'x@example.test' }
+    expect((await call(POST, 'POST', path, { as: acme.users.owner, tenant: acme, body: foreign })).status).toBe(404)
+  })
+
+  test('whoever holds the token and the address gets in, once', async () => {
+    const guest = newUser('guest')
+    const { status, body } = await invite(guest.email.toUpperCase())
+    expect([status, body.status, body.token_hash]).toEqual([201, 'invited', undefined])
+    const token = await newestToken()
+    const stored = await asSuperuser('select 1 from customer_logins where encode(token_hash, $1) = $2', [
+      'escape',
+      token,
+    ])
+    expect(stored).toEqual([])
+    expect((await accept(token, stranger)).status).toBe(404)
+    expect((await accept(token, guest, 'globex.localhost:3000')).status).toBe(404)
+    const answers = await Promise.all([accept(token, guest), accept(token, guest)])
+    expect(answers.map((answer) => answer.status).sort()).toEqual([200, 404])
+    expect((await accept(token, guest)).status).toBe(404)
+    const list = await call(GET, 'GET', `${path}?customer_id=${acme.customer.id}`, {
+      as: acme.users.member,
+      tenant: acme,
+    })
+    expect(list.body.data[0]).toMatchObject({ email: guest.email, status: 'accepted' })
+    expect((await invite(guest.email)).status).toBe(409)
+  })
+
+  test('an invitation runs out, and inviting again replaces it', async () => {
+    const guest = newUser('late')
+    await invite(guest.email)
+    const first = await newestToken()
+    await invite(guest.email)
+    expect((await accept(first, guest)).status).toBe(404)
+    await asSuperuser("update customer_logins set expires_at = now() - interval '1 second' where email = $1", [
+      guest.email,
+    ])
+    expect((await accept(await newestToken(), guest)).status).toBe(404)
+    const { body } = await call(GET, 'GET', path, { as: acme.users.member, tenant: acme })
+    const mine = body.data.filter((row: { email: string }) => row.email === guest.email)
+    expect(mine.map((row: { status: string }) => row.status)).toEqual(['expired'])
+  })
+
+  test('a login that is ended stops at once; another tenant’s cannot be', async () => {
+    const remove = (id: string, as: TestUser) =>
+      call(DELETE, 'DELETE', `${path}/${id}`, { as, tenant: globex, params: { id } })
+    const { body } = await call(GET, 'GET', path, { as: acme.users.member, tenant: acme })
+    const id: string = body.data[0].id
+    expect((await remove(id, globex.users.owner)).status).toBe(404)
+    const own = { as: acme.users.member, tenant: acme, params: { id } }
+    expect((await call(DELETE, 'DELETE', `${path}/${id}`, own)).status).toBe(204)
+    expect((await call(DELETE, 'DELETE', `${path}/${id}`, own)).status).toBe(404)
+  })
+
+  test('inviting and accepting are in the audit log, without the token', async () => {
+    const rows = await asSuperuser<{ action: string; text: string }>(
+      "select action, coalesce(before, '{}')::text || coalesce(after, '{}')::text as text from audit_logs join audit_details using (tenant_id, id) where target_type = 'customer_login' and tenant_id = $1",
+      [acme.id],
+    )
+    expect(new Set(rows.map((row) => row.action))).toEqual(
+      new Set(['customer_login.created', 'customer_login.updated', 'customer_login.deleted']),
+    )
+    for (const { text } of rows) expect(text).not.toContain('token_hash')
+  })
+})
