@@ -1,16 +1,35 @@
+import { paths as analyticsEvents } from '@/features/analytics-events/openapi'
 import { paths as apiKeys } from '@/features/api-keys/openapi'
+import { paths as auditLogs } from '@/features/audit-logs/openapi'
+import { paths as auth } from '@/features/auth/openapi'
 import { paths as branding } from '@/features/branding/openapi'
+import { paths as connectorEvents } from '@/features/connector-events/openapi'
+import { paths as customerLogins } from '@/features/customer-logins/openapi'
+import { paths as members } from '@/features/members/openapi'
+import { paths as onboarding } from '@/features/onboarding/openapi'
+import { paths as operator } from '@/features/operator/openapi'
+import { paths as tenants } from '@/features/tenants/openapi'
 import { createOpenApi } from '@/libs/api-utils/openapi'
 import { env } from '@/libs/env'
 import { version } from '@/package.json'
 
+const paths = {
+  ...tenants,
+  ...members,
+  ...onboarding,
+  ...branding,
+  ...apiKeys,
+  ...customerLogins,
+  ...auditLogs,
+  ...connectorEvents,
+  ...analyticsEvents,
+  ...auth,
+  ...operator,
+}
+
 /** The OpenAPI document, generated from the schemas the routes check their input with. */
 export function GET(request: Request): Response {
   const secure = request.headers.get('x-forwarded-proto') === 'https'
-  const document = createOpenApi(
-    { ...apiKeys, ...branding },
-    version,
-    `${secure ? 'https' : 'http'}://${env().ROOT_DOMAIN}`,
-  )
+  const document = createOpenApi(paths, version, `${secure ? 'https' : 'http'}://${env().ROOT_DOMAIN}`)
   return Response.json(document, { headers: { 'cache-control': 'public, max-age=60' } })
 }
