@@ -20,7 +20,6 @@ import {
   createTenant,
   createWorld,
   type RequestOptions,
-  request,
   setStatus,
   tokenFor,
 } from '../support/world'
