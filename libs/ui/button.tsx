@@ -16,27 +16,27 @@ const variants: Record<ButtonVariant, string> = {
 }
 
 const sizes: Record<ButtonSize, string> = {
-  sm: 'h-7 gap-1.5 rounded-md px-2.5 text-xs pointer-coarse:h-9',
-  md: 'h-8.5 gap-2 rounded-md px-3 text-sm pointer-coarse:h-10',
-  lg: 'h-10 gap-2 rounded-lg px-4.5 text-base pointer-coarse:h-11',
+  sm: 'h-7 gap-1.5 rounded-md text-xs pointer-coarse:h-9',
+  md: 'h-8.5 gap-2 rounded-md text-sm pointer-coarse:h-10',
+  lg: 'h-10 gap-2 rounded-lg text-base pointer-coarse:h-11',
 }
+
+const paddings: Record<ButtonSize, string> = { sm: 'px-2.5', md: 'px-3', lg: 'px-4.5' }
 
 const squares: Record<ButtonSize, string> = {
-  sm: 'w-7 px-0 pointer-coarse:w-9',
-  md: 'w-8.5 px-0 pointer-coarse:w-10',
-  lg: 'w-10 px-0 pointer-coarse:w-11',
+  sm: 'w-7 pointer-coarse:w-9',
+  md: 'w-8.5 pointer-coarse:w-10',
+  lg: 'w-10 pointer-coarse:w-11',
 }
 
-/** The classes of a button, for elements that only look like one. */
+/** The classes of a button, for elements that only look like one; `square` is for an icon alone. */
 export function buttonClass(variant: ButtonVariant = 'secondary', size: ButtonSize = 'md', square = false): string {
   return cx(
     'inline-flex shrink-0 select-none items-center justify-center whitespace-nowrap font-medium transition-colors duration-100',
     'disabled:cursor-not-allowed disabled:opacity-55 data-disabled:cursor-not-allowed data-disabled:opacity-55',
-    "[&_svg:not([class*='size-'])]:size-4",
-    sizes[size],
+    "[&_svg:not([class*='size-'])]:size-4 [&_svg]:shrink-0",
+    variant === 'link' ? 'gap-1.5 rounded-sm text-sm' : cx(sizes[size], square ? squares[size] : paddings[size]),
     variants[variant],
-    variant === 'link' && 'h-auto px-0 pointer-coarse:h-auto',
-    square && squares[size],
   )
 }
 

@@ -44,6 +44,7 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
   return (
     <ResponsiveContainer width="100%" height={height} initialDimension={{ width: 640, height }}>
       <ComposedChart
+        accessibilityLayer={false}
         data={buckets as ChartBucket[]}
         margin={{ top: 8, right: 4, bottom: 0, left: 0 }}
         barCategoryGap="18%"

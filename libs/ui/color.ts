@@ -3,6 +3,9 @@ export type Rgb = { r: number; g: number; b: number }
 
 /** The custom properties that a brand sets, for one colour scheme. */
 export type BrandTokens = {
+  /** The colour as the tenant gave it, for large areas that nobody has to read or find. */
+  '--brand': string
+  '--brand-ink': string
   '--accent': string
   '--accent-hover': string
   '--accent-ink': string
@@ -100,6 +103,8 @@ function tokens(brand: Rgb, surfaces: readonly Rgb[], toward: Rgb, softBase: Rgb
   const accent = ensureContrast(brand, surfaces, 3)
   const soft = mix(softBase, brand, softShare)
   return {
+    '--brand': formatHex(brand),
+    '--brand-ink': formatHex(inkOn(brand)),
     '--accent': formatHex(accent),
     '--accent-hover': formatHex(keepInk(accent, mix(accent, toward, 0.14))),
     '--accent-ink': formatHex(inkOn(accent)),

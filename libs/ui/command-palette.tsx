@@ -53,7 +53,7 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
     <Base.Root open={open} onOpenChange={setOpen}>
       <Base.Trigger
         aria-keyshortcuts="Control+K Meta+K"
-        aria-label={t('ui.palette.open')}
+        aria-label={compact ? t('ui.palette.open') : undefined}
         className={cx(
           'flex h-8.5 items-center gap-2 rounded-md border bg-surface text-faint text-sm shadow-card hover:border-line-strong hover:text-mute pointer-coarse:h-10',
           compact ? 'w-8.5 justify-center pointer-coarse:w-10' : 'w-full max-w-72 px-2.5',
@@ -63,7 +63,7 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
         {compact ? null : (
           <>
             <span className="flex-1 truncate text-left">{t('ui.palette.placeholder')}</span>
-            <span aria-hidden="true" className="pointer-coarse:hidden">
+            <span aria-hidden="true" className="hidden sm:block pointer-coarse:hidden">
               <Keys keys="mod+k" />
             </span>
           </>
@@ -91,7 +91,7 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
                 className="control-text h-12 w-full bg-transparent outline-none"
               />
               <Base.Close
-                aria-label={t('ui.close')}
+                aria-label={t('ui.palette.close')}
                 className="rounded-sm border bg-sunken px-1.5 py-0.5 text-2xs text-faint hover:text-ink"
               >
                 Esc

@@ -3,7 +3,7 @@
 import { Check, Copy } from 'lucide-react'
 import { useEffect, useId, useRef, useState } from 'react'
 import { announce } from '@/libs/ui/announcer'
-import { Button, type ButtonSize, type ButtonVariant } from '@/libs/ui/button'
+import { Button, type ButtonSize, type ButtonVariant, IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { controlClass } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
@@ -66,18 +66,23 @@ export function CopyButton({
   className?: string
 }) {
   const { copied, copy } = useCopy()
-  const icon = copied ? <Check className="text-success-text" /> : <Copy />
+  const icon = copied ? <Check className="size-4 text-success-text" /> : <Copy />
+  const shown = copied ? t('ui.copied') : label
+  if (!showLabel) {
+    return (
+      <IconButton
+        label={shown}
+        icon={icon}
+        variant={variant}
+        size={size}
+        onClick={() => copy(value)}
+        className={className}
+      />
+    )
+  }
   return (
-    <Button
-      variant={variant}
-      size={size}
-      icon={icon}
-      aria-label={showLabel ? undefined : copied ? t('ui.copied') : label}
-      title={showLabel ? undefined : label}
-      onClick={() => copy(value)}
-      className={cx(!showLabel && (size === 'sm' ? 'w-7 px-0 pointer-coarse:w-9' : 'w-8.5 px-0'), className)}
-    >
-      {showLabel ? (copied ? t('ui.copied') : label) : null}
+    <Button variant={variant} size={size} icon={icon} onClick={() => copy(value)} className={className}>
+      {shown}
     </Button>
   )
 }

@@ -27,7 +27,7 @@ export function Segmented<Value extends string>({
       aria-label={label}
       value={value}
       onValueChange={(next) => onValueChange(next as Value)}
-      className={cx('inline-flex rounded-md border bg-sunken p-0.5', className)}
+      className={cx('inline-flex w-fit rounded-md border bg-sunken p-0.5', className)}
     >
       {options.map((option) => (
         <Radio.Root

@@ -9,7 +9,7 @@ import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
 
 const frame = 'mx-auto flex w-full max-w-xl flex-col items-center px-4 py-10 text-center sm:py-14'
-const disc = 'mb-3.5 flex size-10 items-center justify-center rounded-lg border bg-sunken text-mute [&_svg]:size-5'
+const disc = 'mb-3.5 flex size-10 items-center justify-center rounded-lg border bg-sunken [&_svg]:size-5'
 
 /**
  * Nothing here yet: what it is for, one action, and what to copy or an example.
@@ -39,7 +39,7 @@ export function EmptyState({
   return (
     <div className={cx(frame, className)}>
       {icon ? (
-        <div aria-hidden="true" className={disc}>
+        <div aria-hidden="true" className={cx(disc, 'text-mute')}>
           {icon}
         </div>
       ) : null}
@@ -60,7 +60,7 @@ export function EmptyState({
 export function NoMatches({ onClear, className }: { onClear: () => void; className?: string }) {
   return (
     <div className={cx(frame, className)}>
-      <div aria-hidden="true" className={disc}>
+      <div aria-hidden="true" className={cx(disc, 'text-mute')}>
         <SearchX />
       </div>
       <h2 className="font-semibold text-lg tracking-tight">{t('ui.noMatches.title')}</h2>

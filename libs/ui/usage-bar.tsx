@@ -2,7 +2,7 @@
 
 import { Meter } from '@base-ui/react/meter'
 import { CircleAlert, OctagonX, TrendingUp } from 'lucide-react'
-import type { ReactNode } from 'react'
+import { type ReactNode, useId } from 'react'
 import { cx } from '@/libs/ui/cx'
 import { formatPercent, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
@@ -57,6 +57,7 @@ export function UsageBar({
   action?: ReactNode
   className?: string
 }) {
+  const id = useId()
   const level = usageLevel(used, cap)
   const share = cap === null || cap === 0 ? (cap === 0 ? 1 : 0) : used / cap
   const width = `${Math.min(100, share * 100)}%`
@@ -76,14 +77,11 @@ export function UsageBar({
         ? t('ui.usage.near', { percent: formatPercent(Math.floor(share * 100) / 100) })
         : null
   return (
-    <Meter.Root
-      value={cap === null ? 0 : Math.min(used, cap)}
-      max={cap || 1}
-      getAriaValueText={() => [sentence, notice].filter(Boolean).join('. ')}
-      className={cx('flex min-w-0 flex-col gap-1.5', className)}
-    >
+    <div className={cx('flex min-w-0 flex-col gap-1.5', className)}>
       <div className="flex flex-wrap items-baseline justify-between gap-x-4">
-        <Meter.Label className="font-medium text-sm">{label}</Meter.Label>
+        <span id={id} className="font-medium text-sm">
+          {label}
+        </span>
         <span className="tabular text-sm">
           <span className="font-medium">
             {formatQuantity(used, cap === null ? unit : unit === 'bytes' ? unit : undefined)}
@@ -92,11 +90,17 @@ export function UsageBar({
         </span>
       </div>
       {cap === null ? null : (
-        <Meter.Track className="relative h-2 overflow-hidden rounded-full bg-hover">
-          <Meter.Indicator
+        <Meter.Root
+          aria-labelledby={id}
+          value={Math.min(used, cap)}
+          max={cap || 1}
+          getAriaValueText={() => [sentence, notice].filter(Boolean).join('. ')}
+          className="relative h-2 overflow-hidden rounded-full bg-hover"
+        >
+          <span
             style={{ width }}
             className={cx(
-              'h-full rounded-full',
+              'block h-full rounded-full',
               level === 'reached' ? 'bg-danger' : level === 'near' ? 'bg-warning' : 'bg-accent',
             )}
           />
@@ -106,7 +110,7 @@ export function UsageBar({
               style={{ left: width, width: `${Math.min(100 - Math.min(100, share * 100), (reserved / cap) * 100)}%` }}
             />
           ) : null}
-        </Meter.Track>
+        </Meter.Root>
       )}
       <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-0.5 text-faint text-xs">
         <span className="flex flex-wrap items-center gap-x-3 gap-y-0.5">
@@ -141,6 +145,6 @@ export function UsageBar({
           </span>
         ) : null}
       </div>
-    </Meter.Root>
+    </div>
   )
 }

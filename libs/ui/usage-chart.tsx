@@ -250,7 +250,7 @@ function BucketTable({
   const head = 'sticky top-0 border-b bg-surface px-2 py-1.5 font-medium text-faint text-xs whitespace-nowrap'
   return (
     <section
-      aria-label={title}
+      aria-label={t('ui.chart.tableOf', { title })}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
       tabIndex={0}
       style={{ height }}

@@ -73,6 +73,8 @@ describe('a brand of any colour', () => {
           const text = requireHex(tokens['--accent-text'])
           const ink = requireHex(tokens['--accent-ink'])
           expect(contrast(ink, accent)).toBeGreaterThanOrEqual(4.5)
+          expect(tokens['--brand']).toBe(formatHex(value))
+          expect(contrast(requireHex(tokens['--brand-ink']), value)).toBeGreaterThanOrEqual(4.5)
           expect(contrast(ink, requireHex(tokens['--accent-hover']))).toBeGreaterThanOrEqual(4.5)
           for (const surface of surfaces) {
             expect(contrast(accent, surface)).toBeGreaterThanOrEqual(3)

@@ -90,14 +90,18 @@ export function PortalShell({
       <div data-shell="portal" className="flex min-h-dvh flex-col">
         {banner}
         <header className="border-b bg-surface">
-          <div aria-hidden="true" className="h-1 bg-accent" />
+          <div aria-hidden="true" className="h-1 bg-(--brand,var(--accent))" />
           <div className="mx-auto flex h-14 max-w-5xl items-center gap-3 px-4 sm:px-6">
             <Link href="/" className="flex min-w-0 items-center gap-2.5 rounded-md">
               {brand.logo_url ? (
                 // biome-ignore lint/performance/noImgElement: a tenant's logo is served as it was re-encoded on upload
                 <img src={brand.logo_url} alt="" className="h-8 max-w-36 object-contain" />
               ) : (
-                <Avatar name={brand.name} shape="square" className="bg-accent text-accent-ink" />
+                <Avatar
+                  name={brand.name}
+                  shape="square"
+                  className="bg-(--brand,var(--accent)) text-(--brand-ink,var(--accent-ink))"
+                />
               )}
               <span className="truncate font-semibold text-lg tracking-tight">{brand.name}</span>
             </Link>

@@ -82,9 +82,12 @@ export function SideShell(props: SideShellProps) {
     <div data-shell={kind} className="flex min-h-dvh flex-col">
       {banner}
       {kind === 'operator' ? (
-        <p className="bg-[#2a1030] px-4 py-1 text-center font-medium text-[#f3d9f5] text-xs">
+        <aside
+          aria-label={t('ui.shell.operator')}
+          className="bg-[#2a1030] px-4 py-1 text-center font-medium text-[#f3d9f5] text-xs"
+        >
           {t('ui.shell.operatorStrip')}
-        </p>
+        </aside>
       ) : null}
       <div className="flex flex-1">
         <aside className="sticky top-0 hidden h-dvh w-60 shrink-0 flex-col border-sidebar-line border-r bg-sidebar text-sidebar-ink lg:flex">

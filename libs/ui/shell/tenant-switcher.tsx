@@ -62,7 +62,7 @@ export function TenantSwitcher({
     >
       <Combobox.Trigger
         ref={trigger}
-        aria-label={t('ui.shell.switchTenant', { name: current.name })}
+        aria-label={t('ui.shell.switchTenant', { name: current.name, plan: current.plan, role: current.role })}
         className="flex w-full items-center gap-2.5 rounded-md px-2 py-1.5 text-left hover:bg-sidebar-hover data-popup-open:bg-sidebar-hover"
       >
         <Avatar name={current.name} src={current.logo_url} shape="square" />

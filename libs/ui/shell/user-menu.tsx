@@ -38,13 +38,13 @@ export function UserMenu({
       trigger={
         <button
           type="button"
-          aria-label={t('ui.shell.account', { name })}
           className={cx(
             'flex items-center gap-2.5 rounded-md text-left text-sidebar-ink',
             compact ? 'p-0.5' : 'w-full px-2 py-1.5 hover:bg-sidebar-hover data-popup-open:bg-sidebar-hover',
           )}
         >
           <Avatar name={name} src={user.avatar_url} size={compact ? 'md' : 'sm'} />
+          <span className="sr-only">{compact ? t('ui.shell.account', { name }) : t('ui.shell.accountOf')}</span>
           {compact ? null : (
             <span className="min-w-0 flex-1">
               <span className="block truncate font-medium text-sm">{name}</span>
