@@ -144,24 +144,27 @@ export function readAlternatives(document: OpenApiDocument, schema: Schema): { s
   }
 }
 
-function typeName(document: OpenApiDocument, schema: Schema): string {
+/** Deepest level a type is spelled out to; a schema may contain itself. */
+const DEEPEST_TYPE = 2
+
+function typeName(document: OpenApiDocument, schema: Schema, depth: number): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const)
-  if (schema.enum)
-    return schema.enum
-      .filter((one) => one !== null)
-      .map((one) => JSON.stringify(one))
-      .join(' | ')
-  if (schema.items) return `array of ${describeType(document, schema.items)}`
-  const types = [schema.type ?? 'any'].flat().filter((one) => one !== 'null')
+  if (schema.enum) {
+    const values = schema.enum.filter((one) => one !== null)
+    return values.map((one) => JSON.stringify(one)).join(' | ')
+  }
+  if (schema.items) return `array of ${describeType(document, schema.items, depth + 1)}`
+  const types = [schema.type ?? 'value'].flat().filter((one) => one !== 'null')
   if (types[0] === 'object' && !schema.properties && typeof schema.additionalProperties === 'object')
-    return `object of ${describeType(document, schema.additionalProperties)}`
+    return `object of ${describeType(document, schema.additionalProperties, depth + 1)}`
   return [types.join(' | '), schema.format ? `(${schema.format})` : ''].filter(Boolean).join(' ')
 }
 
 /** The type of a value in words: `string (uuid)`, `"active" | "revoked"`, `array of object`, `number or null`. */
-export function describeType(document: OpenApiDocument, schema: Schema): string {
+export function describeType(document: OpenApiDocument, schema: Schema, depth = 0): string {
+  if (depth > DEEPEST_TYPE) return 'value'
   const { schemas, nullable } = readAlternatives(document, schema)
-  const names = [...new Set(schemas.map((one) => typeName(document, one)))]
+  const names = [...new Set(schemas.map((one) => typeName(document, one, depth)))]
   return [...names, ...(nullable ? ['null'] : [])].join(' or ')
 }
 

@@ -100,12 +100,12 @@ export function Field({
 }
 
 /** The object inside of a value: itself, the entries of an array, or the values of a map; null when there is none. */
-function nestedOf(document: OpenApiDocument, schema: Schema): Schema | null {
-  const objects = readAlternatives(document, schema).schemas
-  for (const one of objects) {
+function nestedOf(document: OpenApiDocument, schema: Schema, depth = 0): Schema | null {
+  if (depth > DEEPEST) return null
+  for (const one of readAlternatives(document, schema).schemas) {
     if (one.properties && Object.keys(one.properties).length > 0) return schema
-    if (one.items) return nestedOf(document, one.items)
-    if (typeof one.additionalProperties === 'object') return nestedOf(document, one.additionalProperties)
+    if (one.items) return nestedOf(document, one.items, depth + 1)
+    if (typeof one.additionalProperties === 'object') return nestedOf(document, one.additionalProperties, depth + 1)
   }
   return null
 }
