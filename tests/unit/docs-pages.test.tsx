@@ -1,0 +1,107 @@
+import { renderToStaticMarkup } from 'react-dom/server'
+import { describe, expect, test } from 'vitest'
+import {
+  describeLimits,
+  describeType,
+  exampleOf,
+  listOperations,
+  type OpenApiDocument,
+  readDocument,
+  type Schema,
+} from '@/app/(platform)/docs/api/openapi-document'
+import { OperationSection } from '@/app/(platform)/docs/api/operation-section'
+import { SchemaFields } from '@/app/(platform)/docs/api/schema-fields'
+import ErrorsPage from '@/app/(platform)/docs/errors/page'
+import { GET as getOpenApi } from '@/app/api/openapi.json/route'
+import { ERROR_STATUS } from '@/libs/errors'
+import docs from '@/messages/en/docs.json'
+
+const request = new Request('http://app.localhost:3000/api/openapi.json')
+const document = readDocument(await (await getOpenApi(request)).json())
+const operations = listOperations(document).flatMap((group) => group.operations)
+
+function idsOf(markup: string): string[] {
+  return [...markup.matchAll(/ id="([^"]+)"/g)].map(([, id = '']) => id)
+}
+
+describe('the API reference', () => {
+  test('lists every operation of the document, each under an anchor of its own', () => {
+    const count = Object.values(document.paths).flatMap((item) =>
+      Object.keys(item).filter((key) => /^(get|post|put|patch|delete)$/.test(key)),
+    ).length
+    expect(count).toBeGreaterThan(3)
+    expect(operations).toHaveLength(count)
+    const anchors = [...operations.map(({ id }) => id), ...listOperations(document).map(({ id }) => id)]
+    expect(anchors.filter((id, index) => anchors.indexOf(id) !== index)).toEqual([])
+  })
+
+  test.each(operations.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
+    'shows %s with its path, its answer and a call to copy',
+    (_, operation) => {
+      const markup = renderToStaticMarkup(<OperationSection document={document} operation={operation} />)
+      expect(markup).toContain(operation.path)
+      expect(markup).toContain(`Answer ${operation.success.status}`)
+      expect(markup).toContain('curl')
+      expect(idsOf(markup)).toContain(operation.id)
+      expect(markup).not.toMatch(/\[object|undefined|"any"/)
+    },
+  )
+
+  const withSchemas = (schemas: Record<string, Schema>): OpenApiDocument => ({
+    info: { title: 't', version: '1' },
+    paths: {},
+    components: { schemas },
+  })
+
+  test('says types and limits in words', () => {
+    const known = withSchemas({ Key: { type: 'object', properties: { id: { type: 'string', format: 'uuid' } } } })
+    const type = (schema: Schema) => describeType(known, schema)
+    expect(type({ type: 'string', format: 'uuid' })).toBe('string (uuid)')
+    expect(type({ type: ['string', 'null'] })).toBe('string or null')
+    expect(type({ anyOf: [{ type: 'number' }, { type: 'string' }, { type: 'null' }] })).toBe('number or string or null')
+    expect(type({ enum: ['day', 'month'] })).toBe('"day" | "month"')
+    expect(type({ type: 'array', items: { $ref: '#/components/schemas/Key' } })).toBe('array of object')
+    expect(type({ type: 'object', additionalProperties: { type: 'number' } })).toBe('object of number')
+    expect(describeLimits(known, { type: 'integer', minimum: 1, maximum: 200, default: 50 })).toBe(
+      '1 to 200, default 50',
+    )
+    expect(describeLimits(known, { type: 'string', minLength: 4, maxLength: 4 })).toBe('exactly 4 characters')
+    expect(describeLimits(known, { type: 'integer', maximum: Number.MAX_SAFE_INTEGER })).toBe('')
+  })
+
+  test('puts an intersection together and makes an example of it', () => {
+    const known = withSchemas({
+      Base: { type: 'object', properties: { name: { type: 'string', examples: ['Acme'] } }, required: ['name'] },
+    })
+    const both = {
+      allOf: [{ $ref: '#/components/schemas/Base' }, { properties: { size: { type: 'integer', minimum: 3 } } }],
+    }
+    expect(exampleOf(known, both)).toEqual({ name: 'Acme', size: 3 })
+  })
+
+  test('a schema that contains itself ends', () => {
+    const known = withSchemas({ Node: { type: 'object', properties: {}, required: ['next'] } })
+    const node = known.components?.schemas?.Node
+    if (node) node.properties = { next: { $ref: '#/components/schemas/Node' } }
+    expect(JSON.stringify(exampleOf(known, { $ref: '#/components/schemas/Node' })).length).toBeLessThan(200)
+    const json: Schema = {
+      anyOf: [{ type: 'string' }, { type: 'array', items: { $ref: '#/components/schemas/Json' } }],
+    }
+    const recursive = withSchemas({ Json: json })
+    expect(describeType(recursive, json)).toBe('string or array of string or array of string or array of value')
+    expect(renderToStaticMarkup(<SchemaFields document={recursive} schema={json} marksRequired />)).toContain('string')
+  })
+
+  test('refuses what is no OpenAPI document', () => {
+    expect(() => readDocument({ error: 'down' })).toThrow()
+  })
+})
+
+describe('the page of errors', () => {
+  test('has a section for every code there is, and for no other', () => {
+    const codes = Object.keys(ERROR_STATUS)
+    expect(Object.keys(docs.errors.codes)).toEqual(codes)
+    const sections = idsOf(renderToStaticMarkup(<ErrorsPage />)).filter((id) => codes.includes(id))
+    expect(sections).toEqual(codes)
+  })
+})
