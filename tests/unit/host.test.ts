@@ -161,7 +161,6 @@ describe('readTenantPath', () => {
       '01934d5c-0000-7000-8000-000000000001',
       '/api/v1/tiers',
     ],
-    ['/api/v1/tenants/a%20b/tiers', 'a b', '/api/v1/tiers'],
   ])('%s names %s', (path, tenant, pathname) => expect(readTenantPath(path)).toEqual({ tenant, pathname }))
 
   test.each([
@@ -173,6 +172,17 @@ describe('readTenantPath', () => {
     '/api/v1/tenants/%E0%A4%A/x',
     '/tenants/acme/x',
   ])('%s names none', (path) => expect(readTenantPath(path)).toBeNull())
+})
+
+test('whatever a path names can be handed on in a header, and means nobody when it is no name', () => {
+  const headers = new Headers()
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', minLength: 1 }), fc.boolean(), (text, encoded) => {
+      const segment = encoded && text.isWellFormed() ? encodeURIComponent(text) : text.replaceAll('/', '')
+      const path = readTenantPath(`/api/v1/tenants/${segment}/meters`)
+      if (path) headers.set('x-internal-tenant-path', path.tenant)
+    }),
+  )
 })
 
 describe('isInternalHeader', () => {
