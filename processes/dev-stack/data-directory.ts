@@ -78,6 +78,7 @@ export function postgresDirectory(dataDir: string): string {
 /** Removes what the stack made for this DATA_DIR, the cluster outside of it included. */
 export function removeOwnEntries(dataDir: string): void {
   const cluster = postgresDirectory(dataDir)
-  rmSync(cluster, { recursive: true, force: true, maxRetries: 5 })
+  const outside = dirname(cluster) === dataDir ? cluster : dirname(cluster)
+  rmSync(outside, { recursive: true, force: true, maxRetries: 5 })
   for (const name of OWN_ENTRIES) rmSync(join(dataDir, name), { recursive: true, force: true, maxRetries: 5 })
 }

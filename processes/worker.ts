@@ -1,0 +1,55 @@
+// The worker: sends what waits in the outboxes, and keeps the database tidy. Any number of them may run beside each other.
+// SIGTERM lets it finish what is under way; what a killed one held comes free within a minute.
+import { analyticsSink } from '@/libs/analytics/forward-events'
+import { eventSink } from '@/libs/connectors/event-sink'
+import { stopNotifications } from '@/libs/db/notifications'
+import { closePools, serverPool } from '@/libs/db/pools'
+import { env } from '@/libs/env'
+import { checkAtBoot } from '@/libs/health/boot'
+import { startOutboxWorker } from '@/libs/jobs/outbox-worker'
+import { type PeriodicJob, startPeriodicJobs } from '@/libs/jobs/periodic'
+import { sweepLeftovers } from '@/libs/jobs/sweep-leftovers'
+import { log } from '@/libs/log'
+import { mailSink } from '@/libs/mail/mail-sink'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+const jobs: PeriodicJob[] = [
+  {
+    name: 'usage-partitions',
+    everyMs: 6 * HOUR,
+    run: async () => {
+      const { rows } = await serverPool().query<{ made: number }>('select app.make_usage_partitions(3) as made')
+      return rows[0]
+    },
+  },
+  { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
+]
+
+await checkAtBoot()
+const outbox = startOutboxWorker({ sinks: [analyticsSink, mailSink, eventSink] })
+const periodic = startPeriodicJobs(jobs)
+const { POSTHOG_KEY, POSTHOG_HOST, SMTP_URL, MAIL_DIR } = env()
+log.info(
+  {
+    analytics: POSTHOG_KEY ? POSTHOG_HOST : 'kept here only',
+    mail: SMTP_URL ? 'smtp' : MAIL_DIR,
+    jobs: jobs.map(({ name }) => name),
+  },
+  'worker started',
+)
+
+let stopping = false
+async function stop(signal: string): Promise<void> {
+  if (stopping) return
+  stopping = true
+  log.info({ signal }, 'worker stops')
+  await Promise.all([outbox.stop(), periodic.stop()])
+  await stopNotifications()
+  await closePools()
+  log.info('worker stopped')
+  process.exit(0)
+}
+process.on('SIGTERM', () => void stop('SIGTERM'))
+process.on('SIGINT', () => void stop('SIGINT'))
