@@ -3,7 +3,13 @@ import { inRepository } from './repository'
 import { StackError } from './stack-error'
 
 /** Environment that keeps the Supabase CLI quiet: no telemetry, no questions, no coloured output. */
-const CLI_ENVIRONMENT = { SUPABASE_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', NO_COLOR: '1', CI: '1' }
+const CLI_ENVIRONMENT = {
+  SUPABASE_TELEMETRY_DISABLED: '1',
+  SUPABASE_NO_UPDATE_NOTIFIER: '1',
+  DO_NOT_TRACK: '1',
+  NO_COLOR: '1',
+  CI: '1',
+}
 
 /**
  * Applies the pending files of supabase/migrations with the Supabase CLI as the login of `ownerUrl`, each file in one
