@@ -1,18 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { chownSync, closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { prepareClusterDirectory } from './cluster-ownership'
 import { findPostgresBinaries } from './postgres-binaries'
 import { stopLeftoverPostmaster } from './postgres-leftover'
 import { StackError } from './stack-error'
@@ -71,7 +62,7 @@ const START_ATTEMPTS = 20
 /** Makes the cluster when it is not there (or was left half made) and starts it. Throws StackError when it cannot. */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
   const user = findUnprivilegedUser()
-  prepareDirectory(options.directory, user)
+  prepareClusterDirectory(options.directory, user)
   const binaries = findPostgresBinaries(user, join(options.directory, '..'))
   await stopLeftoverPostmaster(dataDirectory(options))
   await initialiseCluster(options, binaries, user)
@@ -118,12 +109,6 @@ export function connectionUrl(user: string, password: string, port: number, data
 
 function dataDirectory(options: PostgresOptions): string {
   return join(options.directory, 'data')
-}
-
-function prepareDirectory(directory: string, user: SystemUser | null): void {
-  mkdirSync(directory, { recursive: true })
-  if (user) chownSync(directory, user.uid, user.gid)
-  chmodSync(directory, 0o700)
 }
 
 /** `initdb`, once: a marker beside the data says that it came to its end, without it the remains are thrown away. */
