@@ -24,6 +24,9 @@ comment on function app.tenants_with_leftovers(integer) is
 -- grants and policies -------------------------------------------------------------------------------
 
 grant select (tenant_id, created_at) on public.idempotency_keys to app_kernel;
+-- Deleting a row means reading it first, and the worker made none of these keys. Only jobs hold outbox:write.
+alter policy idempotency_keys_select on public.idempotency_keys
+  using (actor_id = (select app.actor_id()) or (select app.can('outbox:write')));
 create policy idempotency_keys_kernel on public.idempotency_keys for select to app_kernel using (true);
 
 revoke all on all functions in schema app from public;

@@ -1,0 +1,230 @@
+import { onNotification } from '@/libs/db/notifications'
+import { serverPool } from '@/libs/db/pools'
+import { log } from '@/libs/log'
+import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
+import {
+  claimMessages,
+  listDueTopics,
+  markDelivered,
+  markFailed,
+  type OutboxFailure,
+  type OutboxMessage,
+} from './outbox'
+
+/** Where the messages of one topic go. */
+export type OutboxSink = {
+  /** The topic, or `events` for every message that is named as an event. */
+  topic: string
+  /** Messages handed over at once. */
+  batch: number
+  /** Keep the order of writing, at the price that a message which cannot be delivered holds up those behind it. */
+  ordered: boolean
+  /** After so many attempts a message is set aside. */
+  attempts: number
+  /** Delivered messages are removed instead of kept for a week. */
+  forget: boolean
+  /**
+   * Hands messages over, outside of any transaction; must end by itself well within the lease. Gives those that failed;
+   * throwing means that all did. A message may come again after it was delivered: the receiver must be able to tell.
+   */
+  deliver: (messages: readonly OutboxMessage[], tenant: TenantRouting) => Promise<OutboxFailure[]>
+  /** What else to note, in the transaction that settles the messages. */
+  settle?: (delivered: readonly OutboxMessage[], failed: readonly (OutboxMessage & OutboxFailure)[]) => Promise<void>
+}
+
+export type OutboxWorkerOptions = {
+  sinks: readonly OutboxSink[]
+  /** How often to look without being told; default two seconds. */
+  pollMs?: number
+  /** How long a message is held while it is being delivered; default one minute. */
+  leaseMs?: number
+  /** How long to wait after a failed attempt. */
+  delayMs?: (attempts: number) => number
+  /** Tenants and topics worked on at the same time; default 32. */
+  concurrency?: number
+}
+
+export type OutboxWorker = {
+  /** Takes nothing new and waits for what is under way, at most `graceMs`; what is left then comes free with its lease. */
+  stop: (graceMs?: number) => Promise<void>
+}
+
+const MOST_TENANTS = 1_000
+const LONGEST_REST_MS = 30_000
+const HOUR = 3_600_000
+export const WORKER = jobActor('outbox-worker')
+
+/** Five seconds after the first failure, then twice as long each time, at most an hour; a fifth more or less by chance. */
+export function backoffMs(attempts: number): number {
+  return Math.min(HOUR, 5_000 * 2 ** Math.max(0, attempts - 1)) * (0.8 + Math.random() * 0.4)
+}
+
+const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/**
+ * Delivers what waits in the outboxes of all tenants, at least once: woken by the database, and looking by itself every
+ * `pollMs`. Each topic of each tenant is worked on by itself, so that a receiver that is slow or dead for one holds up
+ * nobody else; a batch at a time, so that nobody fills the line.
+ */
+export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
+  const { pollMs = 2_000, leaseMs = 60_000, delayMs = backoffMs, concurrency = 32 } = options
+  const sinks = new Map(options.sinks.map((sink) => [sink.topic, sink]))
+  const underWay = new Map<string, Promise<void>>()
+  const rests = createRests(pollMs)
+  let stopping = false
+  let looking = false
+  let lookAgain = false
+
+  const look = async (): Promise<void> => {
+    if (stopping) return
+    if (looking) {
+      lookAgain = true
+      return
+    }
+    looking = true
+    try {
+      do {
+        lookAgain = false
+        for (const tenantId of await listDueTenants()) {
+          if (stopping || underWay.size >= concurrency) break
+          if (!rests.isResting(tenantId) && !underWay.has(tenantId)) begin(tenantId, () => visit(tenantId))
+        }
+      } while (lookAgain && !stopping)
+    } catch (error) {
+      log.warn({ error: describe(error) }, 'outbox cannot be read')
+    } finally {
+      looking = false
+    }
+  }
+
+  const begin = (key: string, work: () => Promise<void>): void => {
+    const running = runOutsideTenant(work)
+      .catch((error: unknown) => {
+        rests.rest(key, LONGEST_REST_MS)
+        log.warn({ error: describe(error), job: key }, 'outbox work failed')
+      })
+      .finally(() => {
+        underWay.delete(key)
+        // There was no room for somebody, or there is more of the same.
+        if (!stopping) void look()
+      })
+    underWay.set(key, running)
+  }
+
+  /** Finds out which topics of a tenant are due and starts on each that is not being worked on. */
+  const visit = async (tenantId: string): Promise<void> => {
+    const routing = await findTenantRouting({ id: tenantId })
+    const topics = routing ? await runInTenant(routing, WORKER, listDueTopics).catch(asNothing(tenantId)) : []
+    const known = topics.filter((topic) => sinks.has(topic))
+    let started = 0
+    for (const topic of known) {
+      const sink = sinks.get(topic)
+      const key = `${tenantId} ${topic}`
+      if (!sink || !routing || stopping || underWay.has(key) || rests.isResting(key)) continue
+      started += 1
+      begin(key, () => drain(routing, sink, key))
+    }
+    // All of it is being worked on; or the tenant is suspended or gone, or nobody here delivers the topic.
+    if (started === 0) rests.rest(tenantId, known.length > 0 ? pollMs : LONGEST_REST_MS)
+  }
+
+  const asNothing =
+    (tenantId: string) =>
+    (error: unknown): string[] => {
+      log.debug({ error: describe(error), tenant: tenantId }, 'outbox of a tenant not readable')
+      return []
+    }
+
+  const drain = async (routing: TenantRouting, sink: OutboxSink, key: string): Promise<void> => {
+    const { topic, batch: limit, ordered } = sink
+    const messages = await runInTenant(routing, WORKER, () => claimMessages({ topic, limit, ordered, leaseMs }))
+    // An earlier message of an ordered topic waits for its next attempt.
+    if (messages.length === 0) return rests.rest(key, pollMs)
+    rests.clear(key)
+    rests.clear(routing.id)
+    const failures = await deliver(sink, messages, routing)
+    const delivered = messages.filter(({ id }) => !failures.has(id))
+    const failed = messages.filter(({ id }) => failures.has(id))
+    await runInTenant(routing, WORKER, async () => {
+      await markDelivered(delivered, sink)
+      await markFailed(failed, failures, delayMs)
+      await sink.settle?.(
+        delivered,
+        failed.flatMap((message) => {
+          const failure = failures.get(message.id)
+          return failure ? [{ ...message, ...failure }] : []
+        }),
+      )
+    })
+    log.info({ job: key, delivered: delivered.length, failed: failed.length }, 'outbox')
+  }
+
+  const deliver = async (
+    sink: OutboxSink,
+    messages: readonly OutboxMessage[],
+    routing: TenantRouting,
+  ): Promise<Map<string, OutboxFailure>> => {
+    let failures: OutboxFailure[]
+    try {
+      failures = await sink.deliver(messages, routing)
+    } catch (error) {
+      failures = messages.map(({ id }) => ({ id, error: describe(error) }))
+    }
+    const last = new Set(messages.filter(({ attempts }) => attempts >= sink.attempts).map(({ id }) => id))
+    return new Map(
+      failures.map((failure) => [failure.id, last.has(failure.id) ? { ...failure, permanent: true } : failure]),
+    )
+  }
+
+  const stopListening = onNotification('outbox', () => void look())
+  const timer = setInterval(() => void look(), pollMs)
+  void look()
+
+  return {
+    stop: async (graceMs = 15_000) => {
+      stopping = true
+      stopListening()
+      clearInterval(timer)
+      let grace: NodeJS.Timeout | undefined
+      const impatient = new Promise<void>((resolve) => {
+        grace = setTimeout(resolve, graceMs)
+      })
+      const finished = async () => {
+        while (underWay.size > 0) await Promise.all(underWay.values())
+      }
+      await Promise.race([finished(), impatient])
+      clearTimeout(grace)
+    },
+  }
+}
+
+/**
+ * Who is not to be looked at for a while, because looking led to nothing: not at all the first time, then twice as long
+ * each time, so that nothing is looked at in a circle.
+ */
+function createRests(firstMs: number) {
+  const resting = new Map<string, { until: number; times: number }>()
+  return {
+    isResting: (key: string): boolean => (resting.get(key)?.until ?? 0) > Date.now(),
+    clear: (key: string): void => {
+      resting.delete(key)
+    },
+    rest: (key: string, mostMs: number): void => {
+      if (resting.size > 50_000) resting.clear()
+      const times = resting.get(key)?.times ?? 0
+      const ms = times === 0 ? 0 : Math.min(mostMs, firstMs * 2 ** Math.min(times - 1, 20))
+      resting.set(key, { until: Date.now() + ms, times: times + 1 })
+    },
+  }
+}
+
+/** Tenants with messages due, beginning anywhere, so that the last of a long list get their turn. */
+async function listDueTenants(): Promise<string[]> {
+  const { rows } = await serverPool().query<{ tenant_id: string }>(
+    'select tenant_id from app.tenants_with_outbox($1)',
+    [MOST_TENANTS],
+  )
+  const start = Math.floor(Math.random() * rows.length)
+  return [...rows.slice(start), ...rows.slice(0, start)].map(({ tenant_id }) => tenant_id)
+}
