@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
+import { toSlug } from './slug'
 import type { Actor } from './tenant-context'
 
 /** Runs one statement where the registry's functions may be called: on the server pool, or as an operator. */
@@ -25,21 +26,6 @@ export type Registration = {
   idempotencyKey: string | null
 }
 
-/** A slug from a name: Latin letters without marks, digits, hyphens; at most 40 characters, never empty. */
-export function toSlug(name: string): string {
-  const plain = name
-    .normalize('NFKD')
-    .replaceAll(/\p{M}/gu, '')
-    .replaceAll('ß', 'ss')
-    .replaceAll(/[øØ]/g, 'o')
-    .replaceAll(/[æÆ]/g, 'ae')
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .slice(0, 40)
-    .replaceAll(/^-+|-+$/g, '')
-  return plain.length >= 2 ? plain : 'team'
-}
-
 /** The same id for the same actor and key: a UUID version 8 of their SHA-256. */
 export function keyedId(actorId: string, key: string): string {
   const bytes = createHash('sha256').update(`tenant\n${actorId}\n${key}`).digest().subarray(0, 16)
@@ -59,6 +45,7 @@ async function findFreeSlugs(query: RegistryQuery, candidates: string[], limit: 
 }
 
 const REFUSALS: Record<string, string> = {
+  taken: 'is taken',
   reserved: 'is reserved',
   look_alike: 'looks too much like an address that is in use',
 }
@@ -72,13 +59,10 @@ async function requireFreeSlug(query: RegistryQuery, slug: string): Promise<void
     [`${slug}-hq`, `${slug}-team`, `get-${slug}`, `${slug}-2`, `${slug}-app`],
     3,
   )
-  if (row.reason === 'taken')
-    throw new AppError('conflict', `The slug ${slug} is taken.`, {
-      errors: [{ pointer: '/slug', detail: 'is taken' }],
-      extra: { suggestions },
-    })
-  throw new AppError('invalid_input', `The slug ${slug} cannot be had.`, {
-    errors: [{ pointer: '/slug', detail: REFUSALS[row.reason] ?? 'cannot be had' }],
+  const free = suggestions.length > 0 ? `; free: ${suggestions.join(', ')}` : ''
+  const taken = row.reason === 'taken'
+  throw new AppError(taken ? 'conflict' : 'invalid_input', `The slug ${slug} cannot be had.`, {
+    errors: [{ pointer: '/slug', detail: `${REFUSALS[row.reason] ?? 'cannot be had'}${free}` }],
     extra: { suggestions },
   })
 }

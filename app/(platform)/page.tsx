@@ -1,0 +1,23 @@
+import type { Metadata } from 'next'
+import { LandingScreen } from '@/features/landing/components/landing-screen'
+import { getPageUser } from '@/libs/auth/page-access'
+import { env } from '@/libs/env'
+import { t } from '@/libs/ui/messages'
+import { PublicShell } from '@/libs/ui/shell/public-shell'
+
+export const metadata: Metadata = { title: { absolute: `Holdfast · ${t('landing.title')}` } }
+
+export default async function LandingPage() {
+  const { ROOT_DOMAIN, INGEST_URL } = env()
+  const origin = INGEST_URL ?? `${ROOT_DOMAIN.startsWith('localhost') ? 'http' : 'https'}://app.${ROOT_DOMAIN}`
+  const signedIn = (await getPageUser()) !== null
+  const links = [
+    { href: '/docs/api', label: t('landing.links.api') },
+    { href: '/docs/errors', label: t('landing.links.errors') },
+  ]
+  return (
+    <PublicShell links={links} signedIn={signedIn}>
+      <LandingScreen signedIn={signedIn} trackUrl={`${origin}/api/v1/usage/track`} />
+    </PublicShell>
+  )
+}

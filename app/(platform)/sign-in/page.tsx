@@ -1,0 +1,38 @@
+import type { Metadata } from 'next'
+import { redirect } from 'next/navigation'
+import { SignInForm } from '@/features/auth/components/sign-in-form'
+import { getPageUser } from '@/libs/auth/page-access'
+import { toRelativePath } from '@/libs/auth/relative-path'
+import { Banner } from '@/libs/ui/banner'
+import { TextLink } from '@/libs/ui/button'
+import { t } from '@/libs/ui/messages'
+import { AuthShell } from '@/libs/ui/shell/public-shell'
+
+export const metadata: Metadata = { title: t('auth.sign_in.title') }
+
+type Props = { searchParams: Promise<{ next?: string | string[]; reason?: string | string[] }> }
+
+export default async function SignInPage({ searchParams }: Props) {
+  const { next, reason } = await searchParams
+  const target = typeof next === 'string' ? toRelativePath(next, '') : ''
+  if ((await getPageUser()) && reason === undefined) redirect(target || '/tenants')
+  const signUp = target ? `/sign-up?next=${encodeURIComponent(target)}` : '/sign-up'
+  return (
+    <AuthShell
+      title={t('auth.sign_in.title')}
+      description={t('auth.sign_in.description')}
+      footer={
+        <>
+          {t('auth.sign_in.new_here')} <TextLink href={signUp}>{t('auth.sign_in.create')}</TextLink>
+        </>
+      }
+    >
+      {reason === 'link' ? (
+        <Banner tone="warning" title={t('auth.sign_in.link_title')} className="mb-5">
+          {t('auth.sign_in.link')}
+        </Banner>
+      ) : null}
+      <SignInForm next={target || undefined} />
+    </AuthShell>
+  )
+}

@@ -1,0 +1,46 @@
+'use client'
+
+import { zodResolver } from '@hookform/resolvers/zod'
+import { useState } from 'react'
+import { useForm } from 'react-hook-form'
+import { z } from 'zod'
+import { emailField } from '@/features/auth/components/auth-fields'
+import { CheckMail } from '@/features/auth/components/check-mail'
+import { apiFetch } from '@/libs/ui/api-client'
+import { Button } from '@/libs/ui/button'
+import { Form, TextField } from '@/libs/ui/form'
+import { t } from '@/libs/ui/messages'
+
+const schema = z.object({ email: emailField })
+
+/** Asks for the mail with which a forgotten password is replaced. */
+export function ForgotPasswordForm() {
+  const [mailed, setMailed] = useState<string | null>(null)
+  const form = useForm({ resolver: zodResolver(schema), defaultValues: { email: '' } })
+  if (mailed !== null) return <CheckMail text={t('auth.check_mail.forgot', { email: mailed })} />
+  return (
+    <Form
+      form={form}
+      onSubmit={async (values, options) => {
+        await apiFetch('/api/auth/forgot-password', { method: 'POST', body: values, ...options })
+        setMailed(values.email)
+      }}
+    >
+      <TextField
+        form={form}
+        name="email"
+        label={t('auth.email')}
+        type="email"
+        autoComplete="username"
+        inputMode="email"
+        placeholder={t('auth.email_placeholder')}
+        spellCheck={false}
+        autoCapitalize="none"
+        required
+      />
+      <Button type="submit" variant="primary" size="lg" loading={form.formState.isSubmitting}>
+        {t('auth.forgot.submit')}
+      </Button>
+    </Form>
+  )
+}

@@ -1,0 +1,32 @@
+'use client'
+
+import { LogOut } from 'lucide-react'
+import { useState } from 'react'
+import { apiFetch } from '@/libs/ui/api-client'
+import { Button } from '@/libs/ui/button'
+import { t } from '@/libs/ui/messages'
+import { toast } from '@/libs/ui/toast'
+
+/** Ends the session on this host and goes to sign-in. */
+export function SignOutButton() {
+  const [pending, setPending] = useState(false)
+  return (
+    <Button
+      variant="link"
+      icon={<LogOut />}
+      loading={pending}
+      onClick={async () => {
+        setPending(true)
+        try {
+          await apiFetch('/api/auth/sign-out', { method: 'POST' })
+          window.location.assign('/sign-in')
+        } catch (problem) {
+          setPending(false)
+          toast.problem(problem)
+        }
+      }}
+    >
+      {t('auth.sign_out')}
+    </Button>
+  )
+}

@@ -1,0 +1,135 @@
+import {
+  Activity,
+  FileClock,
+  Gauge,
+  Globe,
+  KeyRound,
+  Layers,
+  ListChecks,
+  ShieldCheck,
+  Terminal,
+  Users,
+} from 'lucide-react'
+import type { ReactNode } from 'react'
+import { PortalExample } from '@/features/landing/components/portal-example'
+import { LinkButton, TextLink } from '@/libs/ui/button'
+import { CodeBlock } from '@/libs/ui/code-snippet'
+import { httpSnippets } from '@/libs/ui/http-snippets'
+import { t } from '@/libs/ui/messages'
+
+const FACTS = [
+  { key: 'apart', icon: <ShieldCheck /> },
+  { key: 'counted', icon: <Activity /> },
+  { key: 'recorded', icon: <FileClock /> },
+] as const
+
+const PARTS = [
+  { key: 'portal', icon: <Globe /> },
+  { key: 'roles', icon: <Users /> },
+  { key: 'tiers', icon: <Layers /> },
+  { key: 'meters', icon: <Gauge /> },
+  { key: 'keys', icon: <KeyRound /> },
+  { key: 'audit', icon: <FileClock /> },
+  { key: 'operators', icon: <ListChecks /> },
+  { key: 'openapi', icon: <Terminal /> },
+] as const
+
+const ANSWER = JSON.stringify({ inserted: 1, duplicates: 0, rejected: [] }, null, 2)
+
+/** What Holdfast is, on one page; every statement on it can be tried. */
+export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; trackUrl: string }) {
+  const [curl] = httpSnippets({
+    method: 'POST',
+    url: trackUrl,
+    body: { meter_id: 'api_calls', user_id: 'bluebird', event_value: 1 },
+  })
+  return (
+    <div className="mx-auto flex max-w-6xl flex-col gap-20 px-4 pt-14 pb-20 sm:px-6 lg:pt-20">
+      <section className="grid items-center gap-x-14 gap-y-12 lg:grid-cols-[1.1fr_1fr]">
+        <div>
+          <h1 tabIndex={-1} className="text-balance font-semibold text-4xl tracking-tight sm:text-5xl">
+            {t('landing.headline')}
+          </h1>
+          <p className="mt-5 max-w-xl text-lg text-mute">{t('landing.lead')}</p>
+          <div className="mt-8 flex flex-wrap items-center gap-3">
+            {signedIn ? (
+              <LinkButton href="/tenants" variant="primary" size="lg">
+                {t('landing.dashboard')}
+              </LinkButton>
+            ) : (
+              <>
+                <LinkButton href="/sign-up" variant="primary" size="lg">
+                  {t('landing.start')}
+                </LinkButton>
+                <LinkButton href="/sign-in" size="lg">
+                  {t('landing.sign_in')}
+                </LinkButton>
+              </>
+            )}
+            <TextLink href="/docs/api" className="px-1">
+              {t('landing.read')}
+            </TextLink>
+          </div>
+        </div>
+        <PortalExample />
+      </section>
+
+      <section aria-labelledby="facts">
+        <SectionTitle id="facts">{t('landing.facts.title')}</SectionTitle>
+        <div className="mt-6 grid gap-4 md:grid-cols-3">
+          {FACTS.map(({ key, icon }) => (
+            <div key={key} className="rounded-xl border bg-surface px-5 py-5">
+              <span
+                aria-hidden="true"
+                className="flex size-9 items-center justify-center rounded-lg bg-accent-soft text-accent-text [&_svg]:size-5"
+              >
+                {icon}
+              </span>
+              <h3 className="mt-4 font-semibold text-lg tracking-tight">{t(`landing.facts.${key}.title`)}</h3>
+              <p className="mt-1.5 text-mute">{t(`landing.facts.${key}.text`)}</p>
+            </div>
+          ))}
+        </div>
+      </section>
+
+      <section aria-labelledby="proof" className="grid items-start gap-x-14 gap-y-6 lg:grid-cols-[1fr_1.4fr]">
+        <div>
+          <SectionTitle id="proof">{t('landing.proof.title')}</SectionTitle>
+          <p className="mt-3 max-w-md text-mute">{t('landing.proof.text')}</p>
+        </div>
+        <div className="flex min-w-0 flex-col gap-3">
+          <CodeBlock label={t('landing.proof.request')} code={curl.code} language="shell" />
+          <CodeBlock label={t('landing.proof.answer')} code={ANSWER} language="json" />
+        </div>
+      </section>
+
+      <section aria-labelledby="parts" className="grid gap-x-14 gap-y-8 lg:grid-cols-[1.4fr_1fr]">
+        <div>
+          <SectionTitle id="parts">{t('landing.parts.title')}</SectionTitle>
+          <ul className="mt-5 grid gap-x-8 gap-y-3 sm:grid-cols-2">
+            {PARTS.map(({ key, icon }) => (
+              <li key={key} className="flex items-start gap-3 text-mute">
+                <span aria-hidden="true" className="mt-1 text-accent-text [&_svg]:size-4">
+                  {icon}
+                </span>
+                {t(`landing.parts.${key}`)}
+              </li>
+            ))}
+          </ul>
+        </div>
+        <div className="rounded-xl bg-sunken px-6 py-6">
+          <h2 className="font-semibold text-lg tracking-tight">{t('landing.own.title')}</h2>
+          <p className="mt-2 text-mute">{t('landing.own.text')}</p>
+        </div>
+      </section>
+    </div>
+  )
+}
+
+function SectionTitle({ id, children }: { id: string; children: ReactNode }) {
+  return (
+    <h2 id={id} className="font-semibold text-2xl tracking-tight">
+      {children}
+    </h2>
+  )
+}
