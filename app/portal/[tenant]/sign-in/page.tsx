@@ -1,0 +1,37 @@
+import type { Metadata } from 'next'
+import { redirect } from 'next/navigation'
+import { SignInForm } from '@/features/auth/components/sign-in-form'
+import { findPortal, getPageUser } from '@/libs/auth/page-access'
+import { toRelativePath } from '@/libs/auth/relative-path'
+import { Banner } from '@/libs/ui/banner'
+import { t } from '@/libs/ui/messages'
+import { AuthCard } from '@/libs/ui/shell/public-shell'
+
+export const metadata: Metadata = { title: t('auth.sign_in.title') }
+
+type Props = {
+  params: Promise<{ tenant: string }>
+  searchParams: Promise<{ next?: string | string[]; reason?: string | string[] }>
+}
+
+export default async function PortalSignInPage({ params, searchParams }: Props) {
+  const { branding } = await findPortal((await params).tenant)
+  const { next, reason } = await searchParams
+  const target = typeof next === 'string' ? toRelativePath(next, '') : ''
+  const user = await getPageUser()
+  if (user && reason === undefined) redirect(target || '/')
+  const name = branding.display_name
+  return (
+    <AuthCard title={t('portal.sign_in.title', { name })}>
+      {user && reason === 'not-a-customer' ? (
+        <Banner tone="warning" title={t('portal.sign_in.not_a_customer', { name })} className="mb-5" />
+      ) : null}
+      {reason === 'link' ? (
+        <Banner tone="warning" title={t('auth.sign_in.link_title')} className="mb-5">
+          {t('auth.sign_in.link')}
+        </Banner>
+      ) : null}
+      <SignInForm next={target || undefined} />
+    </AuthCard>
+  )
+}

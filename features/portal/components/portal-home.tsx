@@ -1,0 +1,147 @@
+'use client'
+
+import { Check, Gauge } from 'lucide-react'
+import { Card, KeyValueList } from '@/libs/ui/card'
+import { formatMoney, formatQuantity } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { Loading, RowsSkeleton } from '@/libs/ui/skeleton'
+import { EmptyState, ErrorState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { UsageBar } from '@/libs/ui/usage-bar'
+import { useApi } from '@/libs/ui/use-api'
+import type { PortalOverview, PortalTier, PortalUsage } from './portal-overview'
+import { UpgradePrompt } from './upgrade-prompt'
+
+/** What a customer sees of themselves: tier, usage against caps as it happens, features, and a way up from 80 %. */
+export function PortalHome({ name, supportUrl }: { name: string; supportUrl: string | null }) {
+  const overview = useApi<PortalOverview>('/portal/overview', { refreshMs: 10_000 })
+  return (
+    <>
+      <PageHeader title={t('portal.home.title')} description={t('portal.home.description')} />
+      {overview.data ? (
+        <Overview overview={overview.data} name={name} supportUrl={supportUrl} />
+      ) : overview.error ? (
+        <ErrorState error={overview.error} onRetry={overview.reload} />
+      ) : (
+        <Loading>
+          <RowsSkeleton rows={5} rowClass="h-16" />
+        </Loading>
+      )}
+    </>
+  )
+}
+
+function Overview({
+  overview,
+  name,
+  supportUrl,
+}: {
+  overview: PortalOverview
+  name: string
+  supportUrl: string | null
+}) {
+  const { customer, tier, usage, features, upgrade } = overview
+  const capped = usage.filter((row) => row.limit !== null)
+  const others = usage.filter((row) => row.limit === null)
+  return (
+    <div className="flex flex-col gap-6">
+      {upgrade ? <UpgradePrompt upgrade={upgrade} name={name} supportUrl={supportUrl} /> : null}
+      <div className="grid items-start gap-6 lg:grid-cols-[2fr_1fr]">
+        <Card title={t('portal.home.caps')} description={t('portal.home.caps_description')}>
+          {capped.length > 0 ? (
+            <ul className="flex flex-col gap-6">
+              {capped.map((row) => (
+                <li key={row.meter.slug}>
+                  <CappedUsage row={row} />
+                </li>
+              ))}
+            </ul>
+          ) : (
+            <EmptyState icon={<Gauge />} title={t('portal.home.no_usage')} description={t('portal.home.description')} />
+          )}
+          {others.length > 0 ? <OtherUsage rows={others} /> : null}
+        </Card>
+        <div className="flex flex-col gap-6">
+          <TierCard customer={customer} tier={tier} name={name} />
+          <Card title={t('portal.home.features')} description={t('portal.home.features_description')}>
+            {features.length > 0 ? (
+              <ul className="flex flex-col gap-2">
+                {features.map((feature) => (
+                  <li key={feature.key} className="flex items-center gap-2 text-sm">
+                    <Check aria-hidden="true" className="size-4 text-success-text" />
+                    {toWords(feature.key)}
+                  </li>
+                ))}
+              </ul>
+            ) : (
+              <p className="text-mute text-sm">{t('portal.home.no_features')}</p>
+            )}
+          </Card>
+        </div>
+      </div>
+    </div>
+  )
+}
+
+function CappedUsage({ row }: { row: PortalUsage }) {
+  return (
+    <UsageBar
+      label={row.meter.name}
+      used={Number(row.used)}
+      cap={row.limit === null ? null : Number(row.limit)}
+      unit={row.meter.unit}
+      resetsAt={row.reset_at}
+      overflow={row.behaviour === 'overflow'}
+    />
+  )
+}
+
+function OtherUsage({ rows }: { rows: readonly PortalUsage[] }) {
+  return (
+    <div className="mt-6 border-t pt-4">
+      <h3 className="mb-2 font-medium text-sm">{t('portal.home.others')}</h3>
+      <KeyValueList
+        items={rows.map((row) => ({ label: row.meter.name, value: formatQuantity(Number(row.used), row.meter.unit) }))}
+      />
+    </div>
+  )
+}
+
+function TierCard({
+  customer,
+  tier,
+  name,
+}: {
+  customer: PortalOverview['customer']
+  tier: PortalTier | null
+  name: string
+}) {
+  return (
+    <Card
+      title={tier ? tier.name : t('portal.home.no_tier')}
+      {...(tier?.description ? { description: tier.description } : {})}
+    >
+      {tier ? null : <p className="mb-3 text-mute text-sm">{t('portal.home.no_tier_description', { name })}</p>}
+      <KeyValueList
+        items={[
+          ...(tier ? [{ label: t('portal.home.price'), value: priceOf(tier) }] : []),
+          { label: t('portal.home.customer'), value: customer.name || customer.external_id },
+          { label: t('portal.home.since'), value: <Time value={customer.created_at} mode="date" /> },
+        ]}
+      />
+    </Card>
+  )
+}
+
+function priceOf(tier: PortalTier): string {
+  if (tier.price_minor === 0) return t('portal.home.free')
+  const price = formatMoney(tier.price_minor, tier.currency)
+  return tier.billing_interval === 'year' ? t('portal.home.per_year', { price }) : t('portal.home.per_month', { price })
+}
+
+/** `custom_domain` as people would write it. */
+function toWords(key: string): string {
+  const words = key.replaceAll(/[._-]+/g, ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
