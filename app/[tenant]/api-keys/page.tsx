@@ -1,5 +1,5 @@
 import type { Metadata } from 'next'
-import { trackUrl } from '@/app/[tenant]/track-url'
+import { trackUrl } from '@/app/[tenant]/api-address'
 import { ApiKeysScreen } from '@/features/api-keys/components/api-keys-screen'
 import { requirePageTenant } from '@/libs/auth/page-access'
 import { NotAllowed } from '@/features/overview/components/not-allowed'

@@ -1,5 +1,5 @@
 import type { Metadata } from 'next'
-import { portalUrl } from '@/app/[tenant]/portal-url'
+import { portalUrl } from '@/app/[tenant]/api-address'
 import { TenantSettings } from '@/features/tenants/components/tenant-settings'
 import { requirePageTenant } from '@/libs/auth/page-access'
 import { t } from '@/libs/ui/messages'

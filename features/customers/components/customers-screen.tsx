@@ -24,8 +24,8 @@ import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
 /** The tenant's customers: whose usage is metered. `base` is the address of the list. */
 export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; trackUrl: string; canWrite: boolean }) {
-  const list = useListState(['archived'])
-  const archived = list.facets.archived?.[0] === 'true'
+  const list = useListState(['status'])
+  const archived = list.facets.status?.[0] === 'archived'
   const page = useApi<Page<Customer>>(`/customers${list.query}`)
   const api = useApiFetch()
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
@@ -103,7 +103,7 @@ export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; tr
             { value: 'archived', label: t('customers.show_archived') },
           ]}
           value={archived ? 'archived' : 'active'}
-          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
+          onValueChange={(value) => list.setFacet('status', value === 'archived' ? ['archived'] : [])}
         />
       </FilterBar>
       <DataTable

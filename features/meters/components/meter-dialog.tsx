@@ -4,7 +4,9 @@ import { zodResolver } from '@hookform/resolvers/zod'
 import { useId, useState } from 'react'
 import { useForm, useWatch } from 'react-hook-form'
 import { z } from 'zod'
+import type { meter } from '@/features/meters/schema'
 import { Button } from '@/libs/ui/button'
+import { Checkbox } from '@/libs/ui/checkbox'
 import { Dialog } from '@/libs/ui/dialog'
 import { FieldGroup } from '@/libs/ui/field'
 import { Form, TextField } from '@/libs/ui/form'
@@ -13,16 +15,7 @@ import { RadioGroup } from '@/libs/ui/radio-group'
 import { toast } from '@/libs/ui/toast'
 import { useApiFetch } from '@/libs/ui/use-api'
 
-export type Meter = {
-  id: string
-  slug: string
-  name: string
-  description: string
-  unit: string
-  aggregation: 'SUM' | 'COUNT'
-  created_at: string
-  archived_at: string | null
-}
+export type Meter = z.infer<typeof meter>
 
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
 
@@ -36,6 +29,7 @@ const formSchema = z.object({
   aggregation: z.enum(['SUM', 'COUNT']),
   unit: z.string().max(32),
   description: z.string().max(2000),
+  allows_negative: z.boolean(),
 })
 
 type Values = z.infer<typeof formSchema>
@@ -105,14 +99,15 @@ function MeterForm({
       aggregation: meter?.aggregation ?? 'SUM',
       unit: meter?.unit ?? '',
       description: meter?.description ?? '',
+      allows_negative: meter?.allows_negative ?? false,
     },
   })
-  const aggregation = useWatch({ control: form.control, name: 'aggregation' })
+  const [aggregation, allowsNegative] = useWatch({ control: form.control, name: ['aggregation', 'allows_negative'] })
 
   async function submit(values: Values, options: { idempotencyKey: string }) {
     onSending(true)
-    const { name, unit, description } = values
-    const body = meter ? { name, unit, description } : values
+    const { name, unit, description, allows_negative } = values
+    const body = meter ? { name, unit, description, allows_negative } : values
     try {
       const saved = await api<Meter>(meter ? `/meters/${meter.id}` : '/meters', {
         method: meter ? 'PATCH' : 'POST',
@@ -186,6 +181,14 @@ function MeterForm({
         maxLength={2000}
         optional
       />
+      {aggregation === 'SUM' ? (
+        <Checkbox
+          checked={allowsNegative}
+          onCheckedChange={(on) => form.setValue('allows_negative', on, { shouldDirty: true })}
+          label={t('meters.form.allows_negative')}
+          description={t('meters.form.allows_negative_hint')}
+        />
+      ) : null}
     </Form>
   )
 }

@@ -91,7 +91,6 @@ export function DashboardFrame({
       ]}
       onSignOut={() => void signOut()}
       commands={commands}
-      banner={banner}
       topBar={
         <LinkButton href="/docs/api" variant="ghost" icon={<BookOpen />} className="max-sm:w-8.5 max-sm:px-0">
           <span className="max-sm:sr-only">{t('overview.nav.docs')}</span>
@@ -101,6 +100,7 @@ export function DashboardFrame({
         ? { firstSteps: { done: status.completed, total: status.total, href: `/${tenant.slug}#first-steps` } }
         : {})}
     >
+      {banner}
       {children}
     </DashboardShell>
   )

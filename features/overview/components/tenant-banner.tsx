@@ -13,7 +13,7 @@ export function TenantBanner({ tenant, role }: { tenant: TenantRouting; role: Me
         <Banner
           tone="info"
           title={t('overview.banner.pending_title')}
-          className="rounded-none border-x-0 border-t-0"
+          className="mb-6"
           actions={
             manages ? <TextLink href={`/${tenant.slug}#first-steps`}>{t('overview.banner.pending_action')}</TextLink> : null
           }
@@ -28,7 +28,7 @@ export function TenantBanner({ tenant, role }: { tenant: TenantRouting; role: Me
         <Banner
           tone={tenant.status === 'suspended' ? 'danger' : 'warning'}
           title={t(`overview.banner.${tenant.status}_title`)}
-          className="rounded-none border-x-0 border-t-0"
+          className="mb-6"
         >
           {t(`overview.banner.${tenant.status}`)}
         </Banner>

@@ -1,24 +1,10 @@
 import { z } from 'zod'
+import type { tier } from '@/features/tiers/schema'
 import { fromMinor, toMinor } from '@/features/tiers/components/tier-money'
 import { t } from '@/libs/ui/messages'
 
-export type TierCap = { limit: string | number; period: 'day' | 'month'; behaviour: 'reject' | 'overflow' }
-export type TierFeature = { key: string; config: unknown }
-
-export type Tier = {
-  id: string
-  slug: string
-  name: string
-  description: string
-  price_minor: number
-  currency: string
-  billing_interval: 'month' | 'year'
-  is_default: boolean
-  usage_caps: Record<string, TierCap>
-  feature_entitlements: TierFeature[]
-  created_at: string
-  archived_at: string | null
-}
+export type Tier = z.infer<typeof tier>
+export type TierCap = Tier['usage_caps'][string]
 
 const FEATURE_KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
 

@@ -11,6 +11,7 @@ import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { CursorPager } from '@/libs/ui/cursor-pager'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
+import { formatNumber } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
 import type { MenuEntry } from '@/libs/ui/menu'
@@ -23,7 +24,7 @@ import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
 /** The tiers of the tenant: what each costs, caps and includes. `base` is the address of the list. */
-export function TiersScreen({ base, apiUrl, canWrite }: { base: string; apiUrl: string; canWrite: boolean }) {
+export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersUrl: string; canWrite: boolean }) {
   const list = useListState(['archived'])
   const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Tier>>(`/tiers${list.query}`)
@@ -75,6 +76,13 @@ export function TiersScreen({ base, apiUrl, canWrite }: { base: string; apiUrl: 
     },
     { key: 'caps', header: t('tiers.column.caps'), cell: (tier) => <TierCaps caps={tier.usage_caps} /> },
     {
+      key: 'customers',
+      header: t('tiers.column.customers'),
+      align: 'right',
+      sortValue: (tier) => tier.customers,
+      cell: (tier) => formatNumber(tier.customers),
+    },
+    {
       key: 'features',
       header: t('tiers.column.features'),
       cell: (tier) => <TierFeatures features={tier.feature_entitlements} />,
@@ -93,7 +101,13 @@ export function TiersScreen({ base, apiUrl, canWrite }: { base: string; apiUrl: 
       ...(tier.is_default
         ? []
         : [{ label: t('tiers.make_default'), icon: <Star />, onSelect: () => void makeDefault.run(tier) }]),
-      { label: t('tiers.archive'), icon: <Archive />, onSelect: () => void archive.run({ tier, on: true }) },
+      {
+        label: t('tiers.archive'),
+        icon: <Archive />,
+        disabled: tier.customers > 0,
+        ...(tier.customers > 0 ? { hint: t('tiers.in_use', { count: tier.customers }) } : {}),
+        onSelect: () => void archive.run({ tier, on: true }),
+      },
     ]
   }
 
@@ -143,7 +157,7 @@ export function TiersScreen({ base, apiUrl, canWrite }: { base: string; apiUrl: 
               label={t('tiers.empty.snippet')}
               snippets={httpSnippets({
                 method: 'POST',
-                url: apiUrl,
+                url: tiersUrl,
                 body: {
                   name: 'Professional',
                   price: 49.99,

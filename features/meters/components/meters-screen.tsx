@@ -1,0 +1,181 @@
+'use client'
+
+import { Archive, ArchiveRestore, Gauge, Pencil, Plus } from 'lucide-react'
+import { parseAsBoolean, useQueryState } from 'nuqs'
+import { useMemo, useState } from 'react'
+import { type Meter, MeterDialog } from '@/features/meters/components/meter-dialog'
+import { Sparkline } from '@/features/meters/components/sparkline'
+import type { Page } from '@/libs/ui/api-client'
+import { Badge } from '@/libs/ui/badge'
+import { Button } from '@/libs/ui/button'
+import { CodeSnippet } from '@/libs/ui/code-snippet'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { FilterBar } from '@/libs/ui/filter-bar'
+import { formatCompact, formatQuantity } from '@/libs/ui/format'
+import { httpSnippets } from '@/libs/ui/http-snippets'
+import { useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { Segmented } from '@/libs/ui/segmented'
+import { useShortcut } from '@/libs/ui/shortcuts'
+import { EmptyState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
+import { useArchiveMeter } from './use-archive-meter'
+
+type Daily = { data: ReadonlyArray<{ day: string; meter: string; used: number | string }> }
+
+/** The meters of the tenant with what came in of late. `base` is the address of the list. */
+export function MetersScreen({ base, trackUrl, canWrite }: { base: string; trackUrl: string; canWrite: boolean }) {
+  const list = useListState(['status'])
+  const archived = list.facets.status?.[0] === 'archived'
+  const page = useApi<Page<Meter>>(`/meters${list.query}`)
+  const daily = useApi<Daily>('/usage/daily?time_range=30d&fill=true')
+  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
+  const [editing, setEditing] = useState<Meter | null>(null)
+  const archive = useArchiveMeter(page.reload)
+  useShortcut('n', t('meters.create'), () => canWrite && void setCreating(true))
+
+  const days = useMemo(() => {
+    const bySlug = Map.groupBy(daily.data?.data ?? [], (row) => row.meter)
+    return new Map([...bySlug].map(([slug, rows]) => [slug, rows.map((row) => Number(row.used))]))
+  }, [daily.data])
+  const total = (meter: Meter) => (days.get(meter.slug) ?? []).reduce((sum, value) => sum + value, 0)
+
+  const columns: ReadonlyArray<Column<Meter>> = [
+    {
+      key: 'name',
+      header: t('meters.column.name'),
+      sortValue: (meter) => meter.name,
+      cell: (meter) => (
+        <span className="inline-flex flex-col">
+          <span className="inline-flex items-center gap-2">
+            {meter.name}
+            {meter.archived_at ? <Badge>{t('meters.is_archived')}</Badge> : null}
+          </span>
+          <code className="font-mono font-normal text-faint text-xs">{meter.slug}</code>
+        </span>
+      ),
+    },
+    {
+      key: 'aggregation',
+      header: t('meters.column.aggregation'),
+      sortValue: (meter) => meter.aggregation,
+      cell: (meter) => t(`meters.aggregation.${meter.aggregation}`),
+    },
+    {
+      key: 'unit',
+      header: t('meters.column.unit'),
+      cell: (meter) => meter.unit || <span className="text-faint">–</span>,
+    },
+    {
+      key: 'last_30',
+      header: t('meters.column.last_30'),
+      sortValue: total,
+      cell: (meter) => (
+        <span className="inline-flex items-center gap-3" title={formatQuantity(total(meter), meter.unit || undefined)}>
+          <Sparkline values={days.get(meter.slug) ?? []} />
+          <span className="tabular min-w-14 text-right">
+            {meter.unit === 'bytes' ? formatQuantity(total(meter), 'bytes') : formatCompact(total(meter))}
+          </span>
+        </span>
+      ),
+    },
+    {
+      key: 'created',
+      header: t('meters.column.created'),
+      align: 'right',
+      sortValue: (meter) => meter.created_at,
+      cell: (meter) => <Time value={meter.created_at} mode="date" />,
+    },
+  ]
+
+  const create = canWrite ? (
+    <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+      {t('meters.create')}
+    </Button>
+  ) : null
+
+  return (
+    <>
+      <PageHeader title={t('meters.title')} description={t('meters.description')} actions={create} />
+      <FilterBar list={list} search={t('meters.search')}>
+        <Segmented
+          label={t('meters.show')}
+          options={[
+            { value: 'active', label: t('meters.show_active') },
+            { value: 'archived', label: t('meters.show_archived') },
+          ]}
+          value={archived ? 'archived' : 'active'}
+          onValueChange={(value) => list.setFacet('status', value === 'archived' ? ['archived'] : [])}
+        />
+      </FilterBar>
+      <DataTable
+        label={t('meters.title')}
+        columns={columns}
+        rows={page.data?.data}
+        rowKey={(meter) => meter.id}
+        rowLabel={(meter) => meter.name}
+        rowHref={(meter) => `${base}/${meter.slug}`}
+        actions={
+          canWrite
+            ? (meter) =>
+                meter.archived_at
+                  ? [{ label: t('meters.restore'), icon: <ArchiveRestore />, onSelect: () => archive(meter, false) }]
+                  : [
+                      { label: t('meters.edit'), icon: <Pencil />, onSelect: () => setEditing(meter) },
+                      { label: t('meters.archive'), icon: <Archive />, onSelect: () => archive(meter, true) },
+                    ]
+            : undefined
+        }
+        loading={page.loading}
+        refreshing={page.refreshing}
+        error={page.error}
+        onRetry={page.reload}
+        filtered={list.filtered}
+        onClearFilters={list.clear}
+        skeletonRows={5}
+        empty={
+          <EmptyState
+            icon={<Gauge />}
+            title={t('meters.empty.title')}
+            description={t('meters.empty.description')}
+            action={create}
+          >
+            <CodeSnippet
+              label={t('meters.detail.send')}
+              snippets={httpSnippets({
+                method: 'POST',
+                url: trackUrl,
+                body: { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 },
+              })}
+            />
+          </EmptyState>
+        }
+        footer={
+          <CursorPager
+            list={list}
+            nextCursor={page.data?.next_cursor ?? null}
+            shown={page.data?.data.length ?? 0}
+            busy={page.refreshing}
+          />
+        }
+      />
+      <MeterDialog
+        open={(creating && canWrite) || editing !== null}
+        meter={editing}
+        onOpenChange={(open) => {
+          if (open) return
+          setEditing(null)
+          void setCreating(false)
+        }}
+        onSaved={() => {
+          setEditing(null)
+          void setCreating(false)
+          page.reload()
+        }}
+      />
+    </>
+  )
+}

@@ -1,0 +1,175 @@
+'use client'
+
+import { Activity } from 'lucide-react'
+import { useMemo, useState } from 'react'
+import type { z } from 'zod'
+import type { usageEvent } from '@/features/usage-tracking/schema'
+import { type Page, toQuery } from '@/libs/ui/api-client'
+import { Button } from '@/libs/ui/button'
+import { KeyValueList } from '@/libs/ui/card'
+import { CopyText } from '@/libs/ui/copy-button'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { formatNumber } from '@/libs/ui/format'
+import { JsonView } from '@/libs/ui/json-view'
+import { t } from '@/libs/ui/messages'
+import { Drawer } from '@/libs/ui/sheet'
+import { EmptyState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
+
+type UsageEvent = z.infer<typeof usageEvent>
+
+/** The latest usage events, of one meter or one customer when they are given; each one opens in full. */
+export function UsageEvents({
+  meter,
+  customer,
+  customersHref,
+  refreshMs,
+  limit = 10,
+}: {
+  meter?: string
+  customer?: string
+  /** Where customers are; their ids become links. */
+  customersHref?: string
+  refreshMs?: number
+  limit?: number
+}) {
+  // Older pages follow below each other; the first one is asked again while one looks.
+  const [cursors, setCursors] = useState<readonly string[]>([])
+  const [open, setOpen] = useState<UsageEvent | null>(null)
+  const cursor = cursors.at(-1) ?? null
+  const page = useApi<Page<UsageEvent>>(
+    `/usage/events${toQuery({ meter, customer, limit, cursor })}`,
+    refreshMs && cursor === null ? { refreshMs } : {},
+  )
+  const columns = useMemo(() => eventColumns({ meter, customer }), [meter, customer])
+  return (
+    <>
+      <DataTable
+        label={t('usage.latest')}
+        columns={columns}
+        rows={page.data?.data}
+        rowKey={(event) => event.id}
+        rowLabel={(event) => `${event.meter}, ${event.user_id}`}
+        onRowOpen={setOpen}
+        loading={page.loading}
+        refreshing={page.refreshing && !refreshMs}
+        error={page.error}
+        onRetry={page.reload}
+        skeletonRows={limit}
+        empty={
+          <EmptyState icon={<Activity />} title={t('usage.no_events')} description={t('usage.no_events_hint')} />
+        }
+        footer={
+          cursors.length > 0 || page.data?.next_cursor ? (
+            <nav aria-label={t('ui.pager.label')} className="flex justify-end gap-2">
+              <Button size="sm" disabled={cursors.length === 0} onClick={() => setCursors(cursors.slice(0, -1))}>
+                {t('usage.newer')}
+              </Button>
+              <Button
+                size="sm"
+                disabled={!page.data?.next_cursor || page.refreshing}
+                onClick={() => page.data?.next_cursor && setCursors([...cursors, page.data.next_cursor])}
+              >
+                {t('usage.older')}
+              </Button>
+            </nav>
+          ) : null
+        }
+      />
+      <EventDrawer event={open} customersHref={customersHref} onClose={() => setOpen(null)} />
+    </>
+  )
+}
+
+function eventColumns({ meter, customer }: { meter?: string; customer?: string }): ReadonlyArray<Column<UsageEvent>> {
+  const columns: Array<Column<UsageEvent>> = []
+  if (!meter) {
+    columns.push({
+      key: 'meter',
+      header: t('usage.meter'),
+      cell: (event) => <code className="font-mono text-xs">{event.meter}</code>,
+    })
+  }
+  if (!customer) {
+    columns.push({
+      key: 'customer',
+      header: t('usage.customer'),
+      cell: (event) => <code className="break-all font-mono text-xs">{event.user_id}</code>,
+    })
+  }
+  columns.push(
+    {
+      key: 'value',
+      header: t('usage.value'),
+      align: 'right',
+      cell: (event) => formatNumber(Number(event.value)),
+    },
+    {
+      key: 'properties',
+      header: t('usage.properties'),
+      hideOnCard: true,
+      cell: (event) => (
+        <span className="block max-w-72 truncate font-mono text-faint text-xs">
+          {event.properties && Object.keys(event.properties).length > 0 ? JSON.stringify(event.properties) : '–'}
+        </span>
+      ),
+    },
+    {
+      key: 'occurred',
+      header: t('usage.occurred'),
+      align: 'right',
+      cell: (event) => <Time value={event.occurred_at} mode="relative" />,
+    },
+  )
+  return columns
+}
+
+function EventDrawer({
+  event,
+  customersHref,
+  onClose,
+}: {
+  event: UsageEvent | null
+  customersHref: string | undefined
+  onClose: () => void
+}) {
+  return (
+    <Drawer
+      open={event !== null}
+      onOpenChange={(open) => !open && onClose()}
+      title={t('usage.event')}
+      description={event ? <Time value={event.occurred_at} /> : null}
+    >
+      {event ? (
+        <div className="flex flex-col gap-5">
+          <KeyValueList
+            items={[
+              { label: t('usage.meter'), value: <code className="font-mono text-xs">{event.meter}</code> },
+              {
+                label: t('usage.customer'),
+                value: customersHref ? (
+                  <a
+                    href={`${customersHref}/${event.customer_id}`}
+                    className="rounded-sm text-accent-text underline underline-offset-3"
+                  >
+                    {event.user_id}
+                  </a>
+                ) : (
+                  event.user_id
+                ),
+              },
+              { label: t('usage.value'), value: String(event.value) },
+              { label: t('usage.occurred'), value: <Time value={event.occurred_at} /> },
+              { label: t('usage.received'), value: <Time value={event.received_at} /> },
+              { label: t('usage.event_id'), value: event.event_id ? <CopyText value={event.event_id} /> : '–' },
+              { label: t('usage.source'), value: event.source ?? '–' },
+              { label: t('usage.id'), value: <CopyText value={event.id} /> },
+            ]}
+          />
+          <JsonView label={t('usage.properties')} value={event.properties ?? {}} />
+        </div>
+      ) : null}
+    </Drawer>
+  )
+}

@@ -1,0 +1,22 @@
+'use client'
+
+import { UsageEvents } from '@/features/usage-tracking/components/usage-events'
+import { UsageExplorer } from '@/features/usage-tracking/components/usage-explorer'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+
+/** All usage of the tenant: over time, by meter or customer, and the events themselves. */
+export function UsageScreen({ customersHref }: { customersHref?: string }) {
+  return (
+    <>
+      <PageHeader title={t('usage.title')} description={t('usage.description')} />
+      <div className="flex flex-col gap-8">
+        <UsageExplorer refreshMs={5_000} />
+        <section aria-label={t('usage.latest')}>
+          <h2 className="mb-3 font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
+          <UsageEvents refreshMs={5_000} limit={20} {...(customersHref ? { customersHref } : {})} />
+        </section>
+      </div>
+    </>
+  )
+}
