@@ -13,8 +13,8 @@ const NAME = /^[\w-]{1,200}$/
  * says so, because they hold links that sign people in.
  */
 export function isMailPageOpen(): boolean {
-  const settings: { NODE_ENV: string; SMTP_URL?: string | undefined; MAIL_PAGE?: boolean } = env()
-  return !settings.SMTP_URL && (settings.NODE_ENV !== 'production' || settings.MAIL_PAGE === true)
+  const { SMTP_URL, NODE_ENV, MAIL_PAGE } = env()
+  return !SMTP_URL && (NODE_ENV !== 'production' || MAIL_PAGE)
 }
 
 /** The newest mails, newest first. An absent directory holds none. */
