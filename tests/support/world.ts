@@ -12,7 +12,7 @@ import { runInTenant, systemActor } from '@/libs/tenancy/tenant-context'
 import type { TestUser } from './tokens'
 import { requireVariable } from './variables'
 
-export { type Answer, call, read, request } from './requests'
+export { type Answer, call, type RequestOptions, read, request } from './requests'
 export { sessionCookieFor, type TestUser, tokenFor } from './tokens'
 
 export type TestTenant = {
