@@ -145,7 +145,7 @@ grant update (canceled_at) on public.subscriptions to app_tenant;
 create policy subscriptions_isolation on public.subscriptions as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy subscriptions_select on public.subscriptions for select to app_tenant
-  using ((select app.can_any('{customers:read,usage:read,usage:write}'))
+  using ((select app.can_any('{customers:read,tiers:read,usage:read,usage:write}'))
     or customer_id = (select app.customer_id()));
 create policy subscriptions_insert on public.subscriptions for insert to app_tenant with check ((select app.can('customers:write')));
 create policy subscriptions_update on public.subscriptions for update to app_tenant

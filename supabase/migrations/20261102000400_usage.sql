@@ -147,7 +147,7 @@ comment on function app.make_usage_partitions(integer) is
 create function app.record_usage(
   p_tenant uuid, p_time_zone text, p_meters text[], p_users text[], p_meter integer[], p_user integer[], p_values numeric[],
   p_keys uuid[], p_event_ids text[], p_sources text[], p_times timestamptz[], p_properties jsonb[],
-  p_repeats boolean, p_strict boolean, p_report boolean
+  p_probe boolean, p_repeats boolean, p_strict boolean, p_report boolean
 ) returns jsonb
   language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
   as $$
@@ -267,7 +267,7 @@ create function app.record_usage(
           v_refused := null;
 
           -- What is here already: the same is a duplicate, anything else a conflict.
-          if p_event_ids is not null then
+          if p_probe then
             select array_agg(e.id) into v_known from public.usage_events e 
               where e.tenant_id = p_tenant and e.id = any (p_keys) and e.received_month <= v_month;
             if v_known is not null then
@@ -283,19 +283,19 @@ create function app.record_usage(
                   select * from public.usage_events x where x.tenant_id = p_tenant and x.id = k.key and x.received_month <= v_month limit 1
                 ) e on true;
             end if;
-            if p_repeats then
-              select array_agg(case
-                  when k.code <> 0 or k.ord = k.first then k.code
-                  when k.m = p_meter[k.first] and k.u = p_user[k.first] and k.v = p_values[k.first]
-                    and k.t is not distinct from p_times[k.first] and k.properties is not distinct from p_properties[k.first] then 1
-                  else 2 end order by k.ord)
-                into v_codes
-                from (
-                  select *, min(r.ord) filter (where r.code = 0) over (partition by r.key) as first
-                  from unnest(p_keys, v_codes, p_meter, p_user, p_values, p_times, p_properties)
-                    with ordinality r (key, code, m, u, v, t, properties, ord)
-                ) k;
-            end if;
+          end if;
+          if p_repeats then
+            select array_agg(case
+                when k.code <> 0 or k.ord = k.first then k.code
+                when k.m = p_meter[k.first] and k.u = p_user[k.first] and k.v = p_values[k.first]
+                  and k.t is not distinct from p_times[k.first] and k.properties is not distinct from p_properties[k.first] then 1
+                else 2 end order by k.ord)
+              into v_codes
+              from (
+                select *, min(r.ord) filter (where r.code = 0) over (partition by r.key) as first
+                from unnest(p_keys, v_codes, p_meter, p_user, p_values, p_times, p_properties)
+                  with ordinality r (key, code, m, u, v, t, properties, ord)
+              ) k;
           end if;
 
           -- Hard caps: hold the counters, in one order for everybody, then let in what fits, first come first served.
@@ -346,6 +346,16 @@ create function app.record_usage(
                     extract(epoch from app.period_end(v_event.starts_on, v_event.period, v_event.anchor)::timestamp at time zone p_time_zone)));
                 end if;
               end loop;
+              if p_repeats then
+                -- What repeats an event that was refused was not counted either.
+                select array_agg(case
+                    when k.code = 1 and 10 = any (k.codes) and not 0 = any (k.codes) then 10 else k.code end order by k.ord)
+                  into v_codes
+                  from (
+                    select r.*, array_agg(r.code) over (partition by r.key) as codes
+                    from unnest(p_keys, v_codes) with ordinality r (key, code, ord)
+                  ) k;
+              end if;
             end if;
           end if;
           if p_strict and not 1 >= all (v_codes) then
@@ -411,9 +421,10 @@ create function app.record_usage(
     end
   $$;
 comment on function app.record_usage(uuid, text, text[], text[], integer[], integer[], numeric[], uuid[], text[], text[], timestamptz[], jsonb[],
-    boolean, boolean, boolean) is
+    boolean, boolean, boolean, boolean) is
   'Takes in up to a thousand events of the current tenant: each is counted once, or answered with why not, and caps hold exactly. '
-  'Meters and users are lists without repetition, p_meter and p_user the position of each event''s own in them, from 1. '
+  'Meters and users are lists without repetition, p_meter and p_user the position of each event''s own in them, from 1. p_probe looks for '
+  'events that are here already (needed when they have ids of their own, or the batch is tried again), p_repeats for repetitions within. '
   'Returns {codes: null when all are new, else per event 0 inserted, 1 duplicate, 2 conflict, 3 unknown meter, 4 archived meter, '
   '5 unknown customer, 6 archived customer, 7 too late, 8 too early, 9 negative, 10 over a hard cap; refused: [position, limit, used, period, '
   'reset epoch] of the latter; usage: [user, meter, used, limit, behaviour, period, reset epoch] when asked}. '
@@ -422,25 +433,25 @@ comment on function app.record_usage(uuid, text, text[], text[], integer[], inte
 create function app.ingest_usage(
   p_tenant uuid, p_epoch bigint, p_actor jsonb, p_time_zone text, p_meters text[], p_users text[], p_meter integer[], p_user integer[],
   p_values numeric[], p_keys uuid[], p_event_ids text[], p_sources text[], p_times timestamptz[], p_properties jsonb[],
-  p_repeats boolean, p_strict boolean, p_report boolean
+  p_probe boolean, p_repeats boolean, p_strict boolean, p_report boolean
 ) returns jsonb
   language plpgsql volatile set search_path = ''
   as $$
     begin
       perform app.begin_tenant(p_tenant, p_epoch, p_actor);
       return app.record_usage(p_tenant, p_time_zone, p_meters, p_users, p_meter, p_user, p_values, p_keys, p_event_ids, p_sources, p_times,
-        p_properties, p_repeats, p_strict, p_report);
+        p_properties, p_probe, p_repeats, p_strict, p_report);
     end
   $$;
 comment on function app.ingest_usage(uuid, bigint, jsonb, text, text[], text[], integer[], integer[], numeric[], uuid[], text[], text[],
-    timestamptz[], jsonb[], boolean, boolean, boolean) is
+    timestamptz[], jsonb[], boolean, boolean, boolean, boolean) is
   'begin_tenant and record_usage in one statement, so that a batch is one round trip and one commit.';
 
 create function app.ingest_usage_once(
   p_key text, p_request_hash bytea,
   p_tenant uuid, p_epoch bigint, p_actor jsonb, p_time_zone text, p_meters text[], p_users text[], p_meter integer[], p_user integer[],
   p_values numeric[], p_keys uuid[], p_event_ids text[], p_sources text[], p_times timestamptz[], p_properties jsonb[],
-  p_repeats boolean, p_strict boolean, p_report boolean
+  p_probe boolean, p_repeats boolean, p_strict boolean, p_report boolean
 ) returns jsonb
   language plpgsql volatile set search_path = ''
   as $$
@@ -459,14 +470,14 @@ create function app.ingest_usage_once(
         return v_stored.body::jsonb || '{"replayed": true}';
       end if;
       v_result := app.record_usage(p_tenant, p_time_zone, p_meters, p_users, p_meter, p_user, p_values, p_keys, p_event_ids, p_sources, p_times,
-        p_properties, p_repeats, p_strict, p_report);
+        p_properties, p_probe, p_repeats, p_strict, p_report);
       update public.idempotency_keys i set status = 200, body = v_result::text
         where i.tenant_id = p_tenant and i.actor_id = app.actor_id() and i.key = p_key;
       return v_result;
     end
   $$;
 comment on function app.ingest_usage_once(text, bytea, uuid, bigint, jsonb, text, text[], text[], integer[], integer[], numeric[], uuid[],
-    text[], text[], timestamptz[], jsonb[], boolean, boolean, boolean) is
+    text[], text[], timestamptz[], jsonb[], boolean, boolean, boolean, boolean) is
   'ingest_usage under an Idempotency-Key: a repeat gets the first result, with "replayed", and changes nothing. TM021 when the key was used '
   'with another request.';
 
@@ -497,6 +508,23 @@ create function app.ingest_usage_rejections(p_tenant uuid, p_epoch bigint, p_act
   $$;
 comment on function app.ingest_usage_rejections(uuid, bigint, jsonb, jsonb) is 'begin_tenant and keep_usage_rejections in one statement.';
 
+create function app.next_tiers(p_tenant uuid, p_meter uuid, p_limit numeric) returns jsonb
+  language plpgsql stable set search_path = ''
+  as $$
+    begin
+      return (
+        select coalesce(jsonb_agg(to_jsonb(n)), '[]') from (
+          select t.id, t.slug, t.name, t.price_minor, t.currency, t.billing_interval, c.cap_limit::text as limit
+          from public.tiers t
+          left join public.tier_caps c on c.tenant_id = p_tenant and c.tier_id = t.id and c.meter_id = p_meter
+          where t.tenant_id = p_tenant and t.archived_at is null and (c.id is null or c.cap_limit > p_limit)
+          order by t.price_minor, t.slug
+          limit 3
+        ) n);
+    end
+  $$;
+comment on function app.next_tiers(uuid, uuid, numeric) is 'The cheapest three tiers of the current tenant that allow more of a meter: what an upgrade prompt offers.';
+
 create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[], p_users text[], p_amounts numeric[]) returns jsonb
   language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
   as $$
@@ -516,7 +544,8 @@ create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[],
               or (r.amount > 0 and coalesce(k.used, 0) + r.amount = t.cap_limit) then 'VALID'
             else 'USAGE_EXCEEDED' end,
           t.cap_limit::text, coalesce(k.used, 0)::text, t.behaviour, q.period,
-          extract(epoch from app.period_end(q.starts_on, q.period, q.anchor)::timestamp at time zone p_time_zone), m.slug, q.tier_id))
+          extract(epoch from app.period_end(q.starts_on, q.period, q.anchor)::timestamp at time zone p_time_zone), m.slug,
+          case when t.cap_limit is not null and coalesce(k.used, 0) + r.amount > t.cap_limit then app.next_tiers(p_tenant, m.id, t.cap_limit) end))
         into v_answers
         from unnest(p_meters, p_users, p_amounts) r (meter, customer, amount)
         left join lateral (
@@ -553,7 +582,7 @@ create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[],
     end
   $$;
 comment on function app.read_usage(uuid, text, text[], text[], numeric[]) is
-  'What customers of the current tenant may use: per question [code, limit, used, behaviour, period, reset epoch, meter, tier]. '
+  'What customers of the current tenant may use: per question [code, limit, used, behaviour, period, reset epoch, meter, next tiers when the cap is passed]. '
   'Amount 0 is a look: VALID as long as anything is left. Customers who do not exist yet count as new ones where the tenant makes them.';
 
 create function app.check_usage(
@@ -615,6 +644,13 @@ create function app.rebuild_customer_counters(p_tenant uuid, p_customer uuid, p_
   $$;
 comment on function app.rebuild_customer_counters(uuid, uuid, integer) is
   'Makes the monthly counters of a customer anew from the daily ones, when its periods begin on another day. Holds off all writers of the tenant.';
+
+-- triggers ------------------------------------------------------------------------------------------
+-- Events and counters have none: they are the record themselves.
+
+create trigger usage_settings_audit after insert or update or delete on public.usage_settings
+  for each row execute function app.audit_row('usage_settings');
+comment on trigger usage_settings_audit on public.usage_settings is '@move-safe';
 
 -- grants and policies -------------------------------------------------------------------------------
 -- A writer reads what it adds to (duplicates, counters), so usage:write sees these rows as well; the routes that show them ask for usage:read.
@@ -683,12 +719,12 @@ grant execute on function app.days_in_month(date), app.period_start(date, public
   app.period_end(date, public.usage_period, integer) to app_tenant;
 grant execute on function app.make_usage_partitions(integer) to app_tenant, app_platform;
 grant execute on function app.record_usage(uuid, text, text[], text[], integer[], integer[], numeric[], uuid[], text[], text[], timestamptz[],
-  jsonb[], boolean, boolean, boolean) to app_tenant;
+  jsonb[], boolean, boolean, boolean, boolean) to app_tenant;
 grant execute on function app.ingest_usage(uuid, bigint, jsonb, text, text[], text[], integer[], integer[], numeric[], uuid[], text[], text[],
-  timestamptz[], jsonb[], boolean, boolean, boolean) to app_tenant;
+  timestamptz[], jsonb[], boolean, boolean, boolean, boolean) to app_tenant;
 grant execute on function app.ingest_usage_once(text, bytea, uuid, bigint, jsonb, text, text[], text[], integer[], integer[], numeric[], uuid[],
-  text[], text[], timestamptz[], jsonb[], boolean, boolean, boolean) to app_tenant;
+  text[], text[], timestamptz[], jsonb[], boolean, boolean, boolean, boolean) to app_tenant;
 grant execute on function app.keep_usage_rejections(uuid, jsonb), app.ingest_usage_rejections(uuid, bigint, jsonb, jsonb) to app_tenant;
-grant execute on function app.read_usage(uuid, text, text[], text[], numeric[]) to app_tenant;
+grant execute on function app.next_tiers(uuid, uuid, numeric), app.read_usage(uuid, text, text[], text[], numeric[]) to app_tenant;
 grant execute on function app.check_usage(uuid, bigint, jsonb, text, text[], text[], numeric[]) to app_tenant;
 grant execute on function app.customer_usage(uuid, uuid, text), app.rebuild_customer_counters(uuid, uuid, integer) to app_tenant;

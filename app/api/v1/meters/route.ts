@@ -1,0 +1,17 @@
+import { meterInput, meterListQuery } from '@/features/meters/schema'
+import { createMeter, listMeters } from '@/features/meters/services/meter-service'
+import { readJson, readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request) => {
+    const { data, next_cursor } = await listMeters(readQuery(request, meterListQuery))
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'meters:read' },
+)
+
+export const POST = withTenantAuth(
+  async (request) => ApiResponse.created(await createMeter(await readJson(request, meterInput))),
+  { permission: 'meters:write' },
+)

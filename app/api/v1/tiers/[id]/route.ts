@@ -1,0 +1,19 @@
+import { tierPatch } from '@/features/tiers/schema'
+import { getTier, updateTier } from '@/features/tiers/services/tier-service'
+import { readJson } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(async (_request, { params }) => ApiResponse.success(await getTier(params.id ?? '')), {
+  permission: 'tiers:read',
+})
+
+export const PATCH = withTenantAuth(
+  async (request, { params }) =>
+    ApiResponse.success(await updateTier(params.id ?? '', await readJson(request, tierPatch))),
+  { permission: 'tiers:write' },
+)
+
+export const DELETE = withTenantAuth(
+  async (_request, { params }) => ApiResponse.success(await updateTier(params.id ?? '', { archived: true })),
+  { permission: 'tiers:write' },
+)

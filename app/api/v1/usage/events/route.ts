@@ -1,0 +1,12 @@
+import { eventListQuery } from '@/features/usage-tracking/schema'
+import { listEvents } from '@/features/usage-tracking/services/usage-event-service'
+import { readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request) => {
+    const { data, next_cursor } = await listEvents(readQuery(request, eventListQuery))
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'usage:read' },
+)

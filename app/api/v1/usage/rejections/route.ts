@@ -1,0 +1,12 @@
+import { rejectionListQuery } from '@/features/usage-tracking/schema'
+import { listRejections } from '@/features/usage-tracking/services/usage-rejection-service'
+import { readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request) => {
+    const { data, next_cursor } = await listRejections(readQuery(request, rejectionListQuery))
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'usage:read' },
+)

@@ -1,0 +1,10 @@
+import { trackRequest } from '@/features/usage-tracking/services/track-request-service'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const POST = withTenantAuth(
+  async (request, { tenant }) => {
+    const { replayed, ...result } = await trackRequest(request, tenant)
+    return ApiResponse.success(result, replayed ? { headers: { 'idempotent-replayed': 'true' } } : {})
+  },
+  { permission: 'usage:write', transaction: 'none' },
+)

@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { operation, pageOf } from '@/libs/api-utils/openapi'
+import {
+  customer,
+  customerInput,
+  customerListQuery,
+  customerPatch,
+  entitlements,
+  portalOverview,
+  subscription,
+  subscriptionInput,
+} from './schema'
+
+const tag = 'Customers'
+const params = z.object({ id: z.string().meta({ description: 'Id or external id' }) })
+
+export const paths = {
+  '/api/v1/customers': {
+    get: operation({
+      summary: 'List customers',
+      tag,
+      description: 'The newest first.',
+      permission: 'customers:read',
+      query: customerListQuery,
+      success: [200, pageOf(customer)],
+    }),
+    post: operation({
+      summary: 'Add a customer',
+      tag,
+      permission: 'customers:write',
+      body: customerInput,
+      success: [201, customer],
+    }),
+  },
+  '/api/v1/customers/{id}': {
+    get: operation({ summary: 'Get a customer', tag, permission: 'customers:read', params, success: [200, customer] }),
+    patch: operation({
+      summary: 'Change a customer',
+      tag,
+      permission: 'customers:write',
+      params,
+      body: customerPatch,
+      success: [200, customer],
+    }),
+    delete: operation({
+      summary: 'Archive a customer',
+      tag,
+      description: 'Its usage stays; new events are refused with `customer_archived`.',
+      permission: 'customers:write',
+      params,
+      success: [200, customer],
+    }),
+  },
+  '/api/v1/customers/{id}/subscription': {
+    get: operation({
+      summary: 'Get the tier of a customer',
+      tag,
+      permission: 'customers:read',
+      params,
+      success: [200, subscription],
+    }),
+    put: operation({
+      summary: 'Give a customer a tier',
+      tag,
+      permission: 'customers:write',
+      params,
+      body: subscriptionInput,
+      success: [200, subscription],
+    }),
+  },
+  '/api/v1/customers/{id}/entitlements': {
+    get: operation({
+      summary: 'What a customer may use now',
+      tag,
+      permission: 'customers:read',
+      params,
+      success: [200, entitlements],
+    }),
+  },
+  '/api/v1/portal/overview': {
+    get: operation({
+      summary: 'What a signed-in customer sees of itself',
+      tag: 'Portal',
+      permission: 'portal:read',
+      success: [200, portalOverview],
+    }),
+  },
+}

@@ -1,0 +1,158 @@
+import { z } from 'zod'
+import { pageQuery } from '@/libs/api-utils/page'
+
+const externalId = z
+  .union([z.string(), z.int().transform(String)])
+  .pipe(
+    z
+      .string()
+      .trim()
+      .min(1)
+      .max(255)
+      .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters'),
+  )
+  .meta({ description: 'The user_id of usage calls; never changes', example: 'customer-42' })
+const fields = {
+  name: z.string().trim().min(1).max(200).nullable(),
+  email: z.email().max(320).nullable(),
+  metadata: z
+    .record(z.string().max(128), z.unknown())
+    .refine((value) => JSON.stringify(value).length <= 8_192, 'at most 8,192 characters'),
+}
+
+export const customerInput = z
+  .strictObject({
+    external_id: externalId.optional(),
+    user_id: externalId.optional().meta({ description: 'The same as external_id' }),
+    name: fields.name.default(null),
+    email: fields.email.default(null),
+    metadata: fields.metadata.default({}),
+    tier: z.string().max(64).nullable().default(null).meta({ description: 'Id or slug of the tier to subscribe to' }),
+  })
+  .refine(({ external_id, user_id }) => (external_id === undefined) !== (user_id === undefined), {
+    path: ['external_id'],
+    error: 'is needed (user_id means the same)',
+  })
+  .meta({ id: 'CustomerInput' })
+
+export const customerPatch = z
+  .strictObject({ ...fields, archived: z.boolean() })
+  .partial()
+  .meta({ id: 'CustomerPatch' })
+
+const tierRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string() })
+const tierSource = z
+  .enum(['subscription', 'default'])
+  .nullable()
+  .meta({ description: 'Why the customer has this tier' })
+export const customer = z
+  .object({
+    id: z.uuid(),
+    external_id: z.string(),
+    ...fields,
+    tier: tierRef.nullable(),
+    tier_source: tierSource,
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+    archived_at: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Customer' })
+
+export const customerListQuery = pageQuery.extend({
+  q: z.string().trim().max(200).optional().meta({ description: 'In external id, name or e-mail' }),
+  tier: z.string().max(64).optional().meta({ description: 'Slug of the tier they are subscribed to' }),
+  archived: z.enum(['true', 'false', 'all']).default('false').meta({ description: 'true: only archived ones' }),
+})
+
+export const subscriptionInput = z
+  .strictObject({
+    tier: z.string().max(64).nullable().optional().meta({ description: 'Id or slug; null ends the subscription' }),
+    tier_id: z.uuid().optional().meta({ description: 'The same as tier' }),
+    anchor_day: z.int().min(1).max(31).optional().meta({
+      description:
+        'Day its months begin on; 1 is the calendar month, later days fall on the last day of shorter months',
+    }),
+  })
+  .refine(({ tier, tier_id }) => (tier === undefined) !== (tier_id === undefined), {
+    path: ['tier'],
+    error: 'is needed (tier_id means the same)',
+  })
+  .meta({ id: 'SubscriptionInput' })
+
+export const subscription = z
+  .object({
+    customer_id: z.uuid(),
+    subscription_id: z.uuid().nullable(),
+    tier: tierRef.nullable(),
+    source: tierSource,
+    anchor_day: z.number().int(),
+    started_at: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Subscription' })
+
+const quantity = z.union([z.number(), z.string()])
+export const usageLine = z
+  .object({
+    meter_id: z.uuid(),
+    meter: z.string(),
+    name: z.string(),
+    unit: z.string(),
+    used: quantity,
+    limit: quantity.nullable(),
+    remaining: quantity.nullable(),
+    overage: quantity,
+    percent: z.number().nullable(),
+    behaviour: z.enum(['reject', 'overflow']).nullable(),
+    period: z.enum(['day', 'month']),
+    starts_on: z.iso.date(),
+    reset_at: z.iso.datetime(),
+  })
+  .meta({ id: 'UsageLine' })
+const feature = z.object({ key: z.string(), config: z.unknown() })
+
+export const entitlements = z
+  .object({
+    customer_id: z.uuid(),
+    tier: tierRef.nullable(),
+    features: z.array(feature),
+    usage: z.array(usageLine),
+  })
+  .meta({ id: 'Entitlements' })
+
+const offer = z.object({
+  id: z.uuid(),
+  slug: z.string(),
+  name: z.string(),
+  price: z.number(),
+  price_minor: z.number().int(),
+  currency: z.string(),
+  billing_interval: z.enum(['month', 'year']),
+})
+export const portalOverview = z
+  .object({
+    customer: z.object({
+      id: z.uuid(),
+      external_id: z.string(),
+      name: z.string().nullable(),
+      email: z.string().nullable(),
+    }),
+    tier: offer.extend({ description: z.string() }).nullable(),
+    usage: z.array(usageLine),
+    features: z.array(feature),
+    upgrade: z
+      .object({
+        reason: z.enum(['cap_near', 'cap_reached']),
+        meter: z.string(),
+        name: z.string(),
+        percent: z.number(),
+        next_tiers: z.array(offer.extend({ limit: quantity.nullable() })),
+      })
+      .nullable()
+      .meta({ description: 'From 80 % of a cap on: the meter that is nearest to its cap, and what allows more of it' }),
+  })
+  .meta({ id: 'PortalOverview' })
+
+export type CustomerInput = z.infer<typeof customerInput>
+export type CustomerPatch = z.infer<typeof customerPatch>
+export type CustomerListQuery = z.infer<typeof customerListQuery>
+export type SubscriptionInput = z.infer<typeof subscriptionInput>

@@ -1,0 +1,119 @@
+import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid, newId } from '@/libs/ids'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { CustomerInput, CustomerListQuery, CustomerPatch } from '../schema'
+import { setSubscription } from './subscription-service'
+
+export type TierRef = { id: string; slug: string; name: string }
+export type CustomerRow = {
+  id: string
+  external_id: string
+  name: string | null
+  email: string | null
+  metadata: unknown
+  tier: TierRef | null
+  tier_source: 'subscription' | 'default' | null
+  created_at: Date
+  updated_at: Date
+  archived_at: Date | null
+}
+
+const SELECT = `
+  select c.id, c.external_id, c.name, c.email, c.metadata,
+    case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end as tier,
+    case when t.id is null then null when s.id is null then 'default' else 'subscription' end as tier_source,
+    c.created_at, c.updated_at, c.archived_at
+  from customers c
+  left join subscriptions s on s.tenant_id = $1 and s.customer_id = c.id and s.canceled_at is null
+  left join tiers d on d.tenant_id = $1 and d.is_default
+  left join tiers t on t.tenant_id = $1 and t.id = coalesce(s.tier_id, d.id)`
+
+/** Customers, the newest first; archived ones only when asked for. */
+export async function listCustomers({
+  cursor,
+  limit,
+  q,
+  tier,
+  archived,
+}: CustomerListQuery): Promise<Page<CustomerRow>> {
+  const [createdAt, id] = readCursor(cursor)
+  const rows = await tenantQuery<CustomerRow & { position: string }>(
+    `${SELECT.replace('c.archived_at\n', 'c.archived_at, c.created_at::text as position\n')}
+     where c.tenant_id = $1 and ($2 = 'all' or (c.archived_at is not null) = ($2 = 'true'))
+       and ($3::text is null or c.external_id ilike $3 or c.name ilike $3 or c.email ilike $3)
+       and ($4::text is null or t.slug = $4)
+       and ($5::timestamptz is null or (c.created_at, c.id) < ($5, $6))
+     order by c.created_at desc, c.id desc limit $7`,
+    [
+      currentContext().tenantId,
+      archived,
+      q ? `%${q.replace(/[\\%_]/g, '\\$&')}%` : null,
+      tier ?? null,
+      createdAt,
+      id,
+      limit + 1,
+    ],
+  )
+  const page = cutPage(rows, limit, (row) => [row.position, row.id])
+  return { data: page.data.map(({ position: _position, ...row }) => row), next_cursor: page.next_cursor }
+}
+
+function readCursor(cursor: string | undefined): [string | null, string | null] {
+  if (cursor === undefined) return [null, null]
+  const [createdAt = '', id = ''] = decodeCursor(cursor, 2)
+  if (!isUuid(id) || Number.isNaN(Date.parse(createdAt)))
+    throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  return [createdAt, id]
+}
+
+/** One customer by id or external id; an id comes first. @throws AppError not_found. */
+export async function getCustomer(ref: string): Promise<CustomerRow> {
+  const [row] = await tenantQuery<CustomerRow>(
+    `${SELECT} where c.tenant_id = $1 and (c.external_id = $2 or c.id = $3) order by c.id = $3 desc nulls last limit 1`,
+    [currentContext().tenantId, ref, isUuid(ref) ? ref : null],
+  )
+  if (!row) throw notFound()
+  return row
+}
+
+/** Adds a customer. @throws AppError conflict when the external id is taken, not_found for the tier. */
+export async function createCustomer(input: CustomerInput): Promise<CustomerRow> {
+  const externalId = input.external_id ?? input.user_id ?? ''
+  const row = await tenantDb()
+    .insertInto('customers')
+    .values({
+      id: newId(),
+      external_id: externalId,
+      name: input.name,
+      email: input.email,
+      metadata: JSON.stringify(input.metadata),
+    })
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'external_id']).doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  if (!row) throw new AppError('conflict', 'A customer with this external id exists already.')
+  if (input.tier !== null) await setSubscription(row.id, { tier: input.tier })
+  return getCustomer(row.id)
+}
+
+/** Changes a customer, archives it (its usage is refused then) or brings it back. @throws AppError not_found. */
+export async function updateCustomer(
+  ref: string,
+  { archived, metadata, ...fields }: CustomerPatch,
+): Promise<CustomerRow> {
+  const present = await getCustomer(ref)
+  const isArchived = present.archived_at !== null
+  await tenantDb()
+    .updateTable('customers')
+    .set({
+      ...fields,
+      ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
+      ...(archived === undefined || archived === isArchived ? {} : { archived_at: archived ? new Date() : null }),
+      updated_at: new Date(),
+    })
+    .where('id', '=', present.id)
+    .execute()
+  return getCustomer(present.id)
+}

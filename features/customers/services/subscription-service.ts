@@ -1,0 +1,94 @@
+import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid, newId } from '@/libs/ids'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { SubscriptionInput } from '../schema'
+import type { TierRef } from './customer-service'
+
+export type SubscriptionRow = {
+  customer_id: string
+  subscription_id: string | null
+  tier: TierRef | null
+  source: 'subscription' | 'default' | null
+  anchor_day: number
+  started_at: Date | null
+}
+
+/** The tier a customer has: its own subscription, else the tenant's default, else none. @throws AppError not_found. */
+export async function getSubscription(customerRef: string): Promise<SubscriptionRow> {
+  const [row] = await tenantQuery<SubscriptionRow>(
+    `select c.id as customer_id, s.id as subscription_id,
+       case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end as tier,
+       case when t.id is null then null when s.id is null then 'default' else 'subscription' end as source,
+       coalesce(s.anchor_day, 1) as anchor_day, s.started_at
+     from customers c
+     left join subscriptions s on s.tenant_id = $1 and s.customer_id = c.id and s.canceled_at is null
+     left join tiers d on d.tenant_id = $1 and d.is_default
+     left join tiers t on t.tenant_id = $1 and t.id = coalesce(s.tier_id, d.id)
+     where c.tenant_id = $1 and (c.external_id = $2 or c.id = $3) order by c.id = $3 desc nulls last limit 1`,
+    [currentContext().tenantId, customerRef, isUuid(customerRef) ? customerRef : null],
+  )
+  if (!row) throw notFound()
+  return row
+}
+
+/**
+ * Gives a customer a tier from now on; null takes its own away, so that the default holds. What was used so far stays
+ * counted; when its months begin on another day, its monthly counters are made anew from the daily ones.
+ * @throws AppError not_found for the customer, invalid_input for a tier that is not there or archived.
+ */
+export async function setSubscription(customerRef: string, input: SubscriptionInput): Promise<SubscriptionRow> {
+  const { customer_id: customerId } = await getSubscription(customerRef)
+  const tierRef = input.tier_id ?? input.tier ?? null
+  const tierId = tierRef === null ? null : await requireTier(tierRef)
+  // One change of a customer's subscription at a time.
+  await tenantQuery('select id from customers where tenant_id = $1 and id = $2 for update', [
+    currentContext().tenantId,
+    customerId,
+  ])
+  const present = await tenantDb()
+    .selectFrom('subscriptions')
+    .select(['id', 'tier_id', 'anchor_day'])
+    .where('customer_id', '=', customerId)
+    .where('canceled_at', 'is', null)
+    .executeTakeFirst()
+  const anchorBefore = present?.anchor_day ?? 1
+  const anchor = tierId === null ? 1 : (input.anchor_day ?? anchorBefore)
+  if (present && present.tier_id === tierId && anchor === anchorBefore) return getSubscription(customerId)
+  if (present) {
+    await tenantDb()
+      .updateTable('subscriptions')
+      .set({ canceled_at: new Date() })
+      .where('id', '=', present.id)
+      .execute()
+  }
+  if (tierId !== null) {
+    await tenantDb()
+      .insertInto('subscriptions')
+      .values({ id: newId(), customer_id: customerId, tier_id: tierId, anchor_day: anchor })
+      .execute()
+  }
+  if (anchor !== anchorBefore) {
+    await tenantQuery('select app.rebuild_customer_counters($1, $2, $3)', [
+      currentContext().tenantId,
+      customerId,
+      anchor,
+    ])
+  }
+  return getSubscription(customerId)
+}
+
+async function requireTier(ref: string): Promise<string> {
+  const row = await tenantDb()
+    .selectFrom('tiers')
+    .select('id')
+    .where(isUuid(ref) ? 'id' : 'slug', '=', ref.toLowerCase())
+    .where('archived_at', 'is', null)
+    .executeTakeFirst()
+  if (!row) {
+    throw new AppError('invalid_input', 'Check /tier.', {
+      errors: [{ pointer: '/tier', detail: 'there is no such tier' }],
+    })
+  }
+  return row.id
+}

@@ -1,0 +1,95 @@
+import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { tenantDb } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid, newId } from '@/libs/ids'
+import { slugOf } from '@/libs/ingest/slug'
+import type { MeterInput, MeterListQuery, MeterPatch } from '../schema'
+
+const COLUMNS = [
+  'id',
+  'slug',
+  'name',
+  'description',
+  'unit',
+  'aggregation',
+  'allows_negative',
+  'created_at',
+  'updated_at',
+  'archived_at',
+] as const
+
+export type MeterRow = {
+  id: string
+  slug: string
+  name: string
+  description: string
+  unit: string
+  aggregation: string
+  allows_negative: boolean
+  created_at: Date
+  updated_at: Date
+  archived_at: Date | null
+}
+
+/** Makes a meter. @throws AppError conflict when the slug is taken, invalid_input when the name gives none. */
+export async function createMeter(input: MeterInput): Promise<MeterRow> {
+  const slug = input.slug ?? slugOf(input.name)
+  if (!slug) {
+    throw new AppError('invalid_input', 'Check /slug.', {
+      errors: [{ pointer: '/slug', detail: 'is needed: the name gives none' }],
+    })
+  }
+  const row = await tenantDb()
+    .insertInto('meters')
+    .values({ id: newId(), ...input, slug })
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'slug']).doNothing())
+    .returning(COLUMNS)
+    .executeTakeFirst()
+  if (!row) throw new AppError('conflict', `A meter with the slug ${slug} exists already.`)
+  return row
+}
+
+/** Meters by slug; archived ones only when asked for. */
+export async function listMeters({ cursor, limit, q, archived }: MeterListQuery): Promise<Page<MeterRow>> {
+  let query = tenantDb()
+    .selectFrom('meters')
+    .select(COLUMNS)
+    .orderBy('slug')
+    .limit(limit + 1)
+  if (archived !== 'all') query = query.where('archived_at', archived === 'true' ? 'is not' : 'is', null)
+  if (cursor) query = query.where('slug', '>', decodeCursor(cursor, 1)[0] ?? '')
+  if (q) {
+    const pattern = `%${q.replace(/[\\%_]/g, '\\$&')}%`
+    query = query.where((where) => where.or([where('name', 'ilike', pattern), where('slug', 'ilike', pattern)]))
+  }
+  return cutPage(await query.execute(), limit, (row) => [row.slug])
+}
+
+/** One meter by id or slug. @throws AppError not_found. */
+export async function getMeter(ref: string): Promise<MeterRow> {
+  const row = await tenantDb()
+    .selectFrom('meters')
+    .select(COLUMNS)
+    .where(isUuid(ref) ? 'id' : 'slug', '=', ref.toLowerCase())
+    .executeTakeFirst()
+  if (!row) throw notFound()
+  return row
+}
+
+/** Changes a meter, archives it or brings it back. @throws AppError not_found. */
+export async function updateMeter(ref: string, { archived, ...fields }: MeterPatch): Promise<MeterRow> {
+  const present = await getMeter(ref)
+  const isArchived = present.archived_at !== null
+  const row = await tenantDb()
+    .updateTable('meters')
+    .set({
+      ...fields,
+      ...(archived === undefined || archived === isArchived ? {} : { archived_at: archived ? new Date() : null }),
+      updated_at: new Date(),
+    })
+    .where('id', '=', present.id)
+    .returning(COLUMNS)
+    .executeTakeFirst()
+  if (!row) throw notFound()
+  return row
+}

@@ -1,0 +1,276 @@
+import { z } from 'zod'
+import { pageQuery } from '@/libs/api-utils/page'
+
+/** An exact amount: a number, or decimal text where a double would lie. */
+export const quantity = z
+  .union([z.number(), z.string()])
+  .meta({ id: 'Quantity', description: 'A number, or exact decimal text where a double would lie', example: 42 })
+
+const usagePeriod = z.enum(['day', 'month'])
+
+/** Fields of where a customer stands with a meter. */
+const standing = {
+  limit: quantity.nullable(),
+  used: quantity,
+  remaining: quantity.nullable().meta({ description: 'What is left, never negative; null without a cap' }),
+  overage: quantity.meta({ description: 'What was used beyond the cap' }),
+  period: usagePeriod,
+  reset_at: z.iso.datetime(),
+}
+
+// What comes in is read by services/event-parser.ts, event by event; this is its description.
+export const usageEventInput = z
+  .object({
+    meter_id: z.string().meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
+    user_id: z.string().max(255).meta({
+      description: "The tenant's own name for the customer; made a customer at first sight",
+      example: 'customer-42',
+    }),
+    event_value: quantity
+      .optional()
+      .meta({ description: 'Decimal of at most 30 + 20 digits; 1 when left out', example: 1 }),
+    properties: z
+      .record(z.string().max(128), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .optional()
+      .meta({ example: { endpoint: '/api/v1/data', method: 'GET' } }),
+    event_id: z.string().max(255).optional().meta({ description: 'Makes the event safe to send again' }),
+    source: z.string().max(255).optional().meta({ description: 'Where event_id is unique; none when left out' }),
+    timestamp: z
+      .union([z.string(), z.number()])
+      .optional()
+      .meta({ description: 'RFC 3339, or seconds or milliseconds since 1970; the moment of reception when left out' }),
+  })
+  .meta({ id: 'UsageEventInput' })
+
+export const trackBody = z.union([
+  usageEventInput,
+  z.array(usageEventInput).min(1).max(1_000),
+  z.object({ events: z.array(usageEventInput).min(1).max(1_000) }),
+])
+
+export const trackQuery = z.strictObject({
+  strict: z.enum(['true', 'false']).optional().meta({ description: 'true: all or nothing, 422 when one is refused' }),
+})
+
+export const trackResult = z
+  .object({
+    inserted: z.number().int().meta({ description: 'Events counted now, durably' }),
+    duplicates: z.number().int().meta({ description: 'Events that were counted before with the same content' }),
+    rejected: z.array(
+      z
+        .object({ index: z.number().int(), code: z.string(), detail: z.string() })
+        .extend(z.object(standing).partial().shape),
+    ),
+    usage: z
+      .array(z.object({ meter: z.string(), user_id: z.string(), ...standing }))
+      .optional()
+      .meta({ description: 'Where the customers stand now; for requests of at most 20 events' }),
+  })
+  .meta({ id: 'TrackResult' })
+
+export const checkBody = z
+  .strictObject({
+    meter_id: z.string().min(1).max(64).meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
+    user_id: z
+      .union([z.string(), z.int().transform(String)])
+      .pipe(z.string().min(1).max(255))
+      .meta({ description: "The tenant's own name for the customer", example: 'customer-42' }),
+    amount: z
+      .union([
+        z.number().min(0).lt(1e30),
+        z.string().regex(/^\d{1,30}(\.\d{1,20})?$/, 'must be a decimal of zero or more'),
+      ])
+      .default(1)
+      .meta({ description: 'How much is asked for; 0 is a look', example: 1 }),
+  })
+  .meta({ id: 'UsageCheckInput' })
+
+export const checkResult = z
+  .object({
+    allowed: z.boolean(),
+    code: z.enum([
+      'VALID',
+      'NOT_FOUND',
+      'FORBIDDEN',
+      'INSUFFICIENT_PERMISSIONS',
+      'USAGE_EXCEEDED',
+      'RATE_LIMITED',
+      'DISABLED',
+      'EXPIRED',
+    ]),
+    ...standing,
+    upgrade: z
+      .object({
+        reason: z.string(),
+        meter: z.string(),
+        next_tiers: z.array(
+          z.object({
+            id: z.uuid(),
+            slug: z.string(),
+            name: z.string(),
+            price_minor: z.number().int(),
+            currency: z.string(),
+            billing_interval: z.string(),
+            limit: quantity.nullable(),
+          }),
+        ),
+      })
+      .optional(),
+  })
+  .meta({ id: 'UsageCheckResult' })
+
+const moment = z
+  .string()
+  .regex(
+    /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))?$/,
+    'must be a date, or RFC 3339 with a zone',
+  )
+
+/** The range and filters of usage reports: `timeRange` or `from` and `to`, half open. */
+const rangeFields = {
+  time_range: z.enum(['24h', '7d', '30d', '90d', '12m']).optional().meta({ description: 'Default 30d' }),
+  from: moment.optional(),
+  to: moment.optional().meta({ description: 'Exclusive; now when left out' }),
+  meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
+  customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
+}
+export const usageQuery = z.strictObject({
+  ...rangeFields,
+  group_by: z.enum(['meter', 'customer']).default('meter'),
+  limit: z.coerce.number().int().min(1).max(500).default(50).meta({ description: 'Most rows, the largest first' }),
+})
+export const dailyQuery = z.strictObject({
+  ...rangeFields,
+  group_by: z.enum(['meter', 'customer']).default('meter'),
+  fill: z.enum(['true', 'false']).default('false').meta({ description: 'true: days without usage as well' }),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(50)
+    .default(10)
+    .meta({ description: 'Most customers when grouped by them' }),
+})
+export const trendsQuery = z.strictObject(rangeFields)
+
+const meterRef = z.object({
+  id: z.uuid(),
+  slug: z.string(),
+  name: z.string(),
+  unit: z.string(),
+  aggregation: z.string(),
+})
+const range = { from: z.iso.datetime(), to: z.iso.datetime(), time_zone: z.string() }
+
+export const usageReport = z
+  .object({
+    ...range,
+    group_by: z.enum(['meter', 'customer']),
+    data: z.array(
+      z.object({
+        meter: meterRef,
+        customer: z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() }).optional(),
+        used: quantity,
+        events: z.number().int(),
+      }),
+    ),
+  })
+  .meta({ id: 'UsageReport' })
+
+export const dailyReport = z
+  .object({
+    ...range,
+    group_by: z.enum(['meter', 'customer']),
+    data: z.array(
+      z.object({
+        day: z.iso.date(),
+        meter: z.string(),
+        customer: z.string().optional(),
+        used: quantity,
+        events: z.number().int(),
+      }),
+    ),
+    meters: z.array(meterRef),
+  })
+  .meta({ id: 'DailyUsage' })
+
+const span = z.object({ from: z.iso.datetime(), to: z.iso.datetime() })
+export const trendsReport = z
+  .object({
+    ...range,
+    previous: span,
+    last_year: span,
+    data: z.array(
+      z.object({
+        meter: meterRef,
+        current: quantity,
+        previous: quantity,
+        last_year: quantity,
+        change_percent: z
+          .number()
+          .nullable()
+          .meta({ description: 'Against the range before; null when that is empty' }),
+        slope_per_day: z.number().meta({ description: 'Least squares over the whole days of the range' }),
+        forecast: z
+          .object({ to: z.iso.datetime(), used: z.number() })
+          .meta({ description: 'Expected by the end of the month' }),
+        cap_hit_on: z.iso
+          .date()
+          .nullable()
+          .meta({ description: 'When the cap will be reached at this pace, for one customer' }),
+      }),
+    ),
+  })
+  .meta({ id: 'UsageTrends' })
+
+export const eventListQuery = pageQuery.extend({
+  meter: z.string().max(64).optional(),
+  customer: z.string().max(255).optional(),
+  event_id: z.string().max(255).optional(),
+  from: moment.optional().meta({ description: 'Received at or after' }),
+  to: moment.optional().meta({ description: 'Received before' }),
+})
+export const usageEvent = z
+  .object({
+    id: z.uuid(),
+    event_id: z.string().nullable(),
+    source: z.string().nullable(),
+    meter: z.string(),
+    meter_id: z.uuid(),
+    user_id: z.string(),
+    customer_id: z.uuid(),
+    value: quantity,
+    occurred_at: z.iso.datetime(),
+    received_at: z.iso.datetime(),
+    properties: z.record(z.string(), z.unknown()).nullable(),
+  })
+  .meta({ id: 'UsageEvent' })
+
+export const rejectionListQuery = pageQuery.extend({ code: z.string().max(64).optional() })
+export const usageRejection = z
+  .object({
+    id: z.uuid(),
+    received_at: z.iso.datetime(),
+    code: z.string(),
+    detail: z.string(),
+    event: z.unknown(),
+    request_id: z.string().nullable(),
+  })
+  .meta({ id: 'UsageRejection' })
+
+const settings = {
+  creates_customers: z.boolean().meta({ description: 'Whether a user_id seen for the first time becomes a customer' }),
+  accepts_late_days: z.number().int().min(35).max(400),
+  accepts_early_seconds: z.number().int().min(0).max(86_400),
+}
+export const usageSettings = z.object(settings).meta({ id: 'UsageSettings' })
+export const usageSettingsInput = z.strictObject(settings).partial().meta({ id: 'UsageSettingsInput' })
+
+export type CheckBody = z.infer<typeof checkBody>
+export type UsageQuery = z.infer<typeof usageQuery>
+export type DailyQuery = z.infer<typeof dailyQuery>
+export type TrendsQuery = z.infer<typeof trendsQuery>
+export type EventListQuery = z.infer<typeof eventListQuery>
+export type RejectionListQuery = z.infer<typeof rejectionListQuery>
+export type UsageSettings = z.infer<typeof usageSettings>
+export type UsageSettingsInput = z.infer<typeof usageSettingsInput>

@@ -1,0 +1,191 @@
+import { hash } from 'node:crypto'
+import { AppError } from '@/libs/errors'
+import { newId } from '@/libs/ids'
+
+/** Most events of one request. */
+export const MAX_EVENTS = 1_000
+
+/** A usage event that is well formed, ready for the database. */
+export type UsageEvent = {
+  /** Position in the request. */
+  index: number
+  meter: string
+  user: string
+  /** Exact decimal text. */
+  value: string
+  /** Primary key: from source and event_id, so that the same event has the same key, else a new one. */
+  key: string
+  event_id: string | null
+  source: string | null
+  /** RFC 3339, or null for the moment of reception. */
+  time: string | null
+  /** JSON text, or null. */
+  properties: string | null
+}
+
+/** An event that is refused, by its position in the request. */
+export type Rejection = { index: number; code: string; detail: string }
+
+export type ParsedEvents = { events: UsageEvent[]; rejected: Rejection[]; raw: readonly unknown[] }
+
+const UNREADABLE = Symbol('unreadable')
+const TEXT = /^[^\p{Cc}]{1,255}$/u
+const METER = /^[a-z0-9][a-z0-9_-]{0,63}$/i
+const DECIMAL = /^[+-]?\d{1,30}(?:\.\d{1,20})?$/
+const RFC3339 =
+  /^(2[01]\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-4]):[0-5]\d)$/
+const EPOCH = /^\d{9,13}(?:\.\d{1,6})?$/
+const FIELDS = new Set(['meter_id', 'user_id', 'event_value', 'properties', 'event_id', 'source', 'timestamp'])
+const MAX_PROPERTIES = 64
+const MAX_PROPERTIES_LENGTH = 8_192
+
+/**
+ * The events of a request body: one event, a list of them, or `{events: [...]}`. What is wrong with one event refuses
+ * that event alone. @throws AppError invalid_input when there is none, or more than a thousand.
+ */
+export function parseEvents(body: unknown): ParsedEvents {
+  const raw = listOf(body)
+  if (raw.length === 0) throw new AppError('invalid_input', 'Send at least one event.')
+  if (raw.length > MAX_EVENTS) {
+    throw new AppError('invalid_input', `Send at most ${MAX_EVENTS} events in one request.`, {
+      errors: [{ pointer: '', detail: `holds ${raw.length} events, ${MAX_EVENTS} are allowed` }],
+    })
+  }
+  const events: UsageEvent[] = []
+  const rejected: Rejection[] = []
+  for (let index = 0; index < raw.length; index += 1) {
+    const parsed = parseEvent(raw[index], index)
+    if ('code' in parsed) rejected.push(parsed)
+    else events.push(parsed)
+  }
+  return { events, rejected, raw }
+}
+
+function listOf(body: unknown): readonly unknown[] {
+  if (Array.isArray(body)) return body
+  if (typeof body === 'object' && body !== null && 'events' in body && !('meter_id' in body)) {
+    if (Array.isArray(body.events)) return body.events
+    throw new AppError('invalid_input', 'Check /events.', {
+      errors: [{ pointer: '/events', detail: 'must be a list' }],
+    })
+  }
+  return [body]
+}
+
+function parseEvent(input: unknown, index: number): UsageEvent | Rejection {
+  const refuse = (code: string, detail: string): Rejection => ({ index, code, detail })
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    return refuse('invalid_event', 'An event must be an object.')
+  }
+  const event = input as Record<string, unknown>
+  for (const name in event)
+    if (!FIELDS.has(name)) return refuse('unknown_field', `${clip(name)} is not a field of an event.`)
+
+  const { meter_id: meter } = event
+  if (typeof meter !== 'string' || !METER.test(meter)) {
+    return refuse('invalid_meter_id', 'meter_id must be the id or slug of a meter.')
+  }
+  const user = readName(event.user_id)
+  if (user === null || user === UNREADABLE) {
+    return refuse('invalid_user_id', 'user_id must be 1 to 255 characters without control characters.')
+  }
+  const value = readValue(event.event_value)
+  if (value === null) {
+    return refuse(
+      'invalid_value',
+      'event_value must be a number or decimal text of at most 30 digits before and 20 after the point.',
+    )
+  }
+  const eventId = readName(event.event_id)
+  if (eventId === UNREADABLE) {
+    return refuse('invalid_event_id', 'event_id must be 1 to 255 characters without control characters.')
+  }
+  const source = readName(event.source)
+  if (source === UNREADABLE || (source !== null && typeof event.source !== 'string')) {
+    return refuse('invalid_source', 'source must be 1 to 255 characters without control characters.')
+  }
+  const time = readTime(event.timestamp)
+  if (time === UNREADABLE) {
+    return refuse('invalid_timestamp', 'timestamp must be RFC 3339 with a zone, or seconds or milliseconds since 1970.')
+  }
+  const properties = readProperties(event.properties)
+  if (properties !== null && typeof properties === 'object') return refuse('invalid_properties', properties.wrong)
+  return {
+    index,
+    meter: meter.toLowerCase(),
+    user,
+    value,
+    key: eventId === null ? newId() : eventKey(source, eventId),
+    event_id: eventId,
+    source,
+    time,
+    properties,
+  }
+}
+
+/** Key of an event that has an id of its own: 122 bits of SHA-256 as a UUID version 8. */
+export function eventKey(source: string | null, eventId: string): string {
+  const hex = hash('sha256', `${source ?? ''}\n${eventId}`, 'hex')
+  const variant = '89ab'[Number.parseInt(hex.charAt(16), 16) & 3]
+  return `${hex.slice(0, 12)}8${hex.slice(13, 16)}${variant}${hex.slice(17, 32)}`
+}
+
+/** A name as text: whole numbers are taken as well, nothing is null. */
+function readName(input: unknown): string | null | typeof UNREADABLE {
+  if (input === undefined || input === null) return null
+  if (typeof input === 'string') return TEXT.test(input) ? input : UNREADABLE
+  return Number.isSafeInteger(input) ? String(input) : UNREADABLE
+}
+
+/** An amount as exact decimal text, 1 when there is none, null when it is not an amount. */
+function readValue(input: unknown): string | null {
+  if (input === undefined) return '1'
+  if (typeof input === 'string') return DECIMAL.test(input) ? input : null
+  if (typeof input !== 'number' || !Number.isFinite(input)) return null
+  const size = Math.abs(input)
+  return size < 1e30 && (size === 0 || size >= 1e-18) ? String(input) : null
+}
+
+function readTime(input: unknown): string | null | typeof UNREADABLE {
+  if (input === undefined || input === null) return null
+  if (typeof input === 'number') return fromEpoch(input)
+  if (typeof input !== 'string') return UNREADABLE
+  const match = RFC3339.exec(input)
+  if (match) {
+    const last = new Date(Date.UTC(Number(match[1]), Number(match[2]), 0)).getUTCDate()
+    return Number(match[3]) <= last ? input : UNREADABLE
+  }
+  return EPOCH.test(input) ? fromEpoch(Number(input)) : UNREADABLE
+}
+
+/** Seconds below 100,000,000,000 (the year 5138), milliseconds from there on. */
+function fromEpoch(value: number): string | typeof UNREADABLE {
+  const milliseconds = value < 1e11 ? value * 1_000 : value
+  if (!(milliseconds >= 1e12 && milliseconds < 4e12)) return UNREADABLE
+  return new Date(Math.round(milliseconds)).toISOString()
+}
+
+function readProperties(input: unknown): string | null | { wrong: string } {
+  if (input === undefined || input === null) return null
+  if (typeof input !== 'object' || Array.isArray(input)) return { wrong: 'properties must be an object.' }
+  let count = 0
+  const properties = input as Record<string, unknown>
+  for (const name in properties) {
+    count += 1
+    const value = properties[name]
+    if (name.length > 128) return { wrong: 'A property name may have at most 128 characters.' }
+    if (typeof value === 'object' && value !== null)
+      return { wrong: `${clip(name)} must be text, a number, true, false or null.` }
+    if (typeof value === 'number' && !Number.isFinite(value)) return { wrong: `${clip(name)} is not a finite number.` }
+  }
+  if (count === 0) return null
+  if (count > MAX_PROPERTIES) return { wrong: `At most ${MAX_PROPERTIES} properties are allowed.` }
+  const text = JSON.stringify(properties)
+  if (text.length > MAX_PROPERTIES_LENGTH)
+    return { wrong: `properties may be at most ${MAX_PROPERTIES_LENGTH} characters.` }
+  return text
+}
+
+function clip(name: string): string {
+  return name.length > 64 ? `${name.slice(0, 64)}…` : name
+}

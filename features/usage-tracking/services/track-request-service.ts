@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto'
+import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
+import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
+import { AppError } from '@/libs/errors'
+import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { checkBody, trackQuery } from '../schema'
+import { TenantUsageTrackingService } from './tenant-usage-tracking-service'
+import type { TrackResult } from './usage-answer'
+import type { CheckResult } from './usage-check-service'
+
+/**
+ * Reads and does one `POST /usage/track`. With an Idempotency-Key the whole request is safe to repeat; `replayed` says
+ * that the answer is an earlier one. @throws AppError for a body that cannot be read, and as trackUsage does.
+ */
+export async function trackRequest(
+  request: Request,
+  tenant: TenantRouting,
+): Promise<TrackResult & { replayed?: true }> {
+  if (tenant.status === 'read_only') throw new AppError('tenant_read_only', 'This tenant is read-only at the moment.')
+  const strict = request.url.includes('?') && isStrict(request.url)
+  const key = readIdempotencyKey(request)
+  const text = await readBody(request)
+  const requestHash = () => createHash('sha256').update(`track ${strict}\n`).update(text).digest()
+  return TenantUsageTrackingService.trackUsage(parseJson(text), {
+    strict,
+    ...(key === null ? {} : { once: { key, requestHash: requestHash() } }),
+  })
+}
+
+function isStrict(url: string): boolean {
+  const query = new URL(url).searchParams
+  query.delete('tenant')
+  return parseInput(trackQuery, Object.fromEntries(query)).strict === 'true'
+}
+
+/** Reads and answers one `POST /usage/check`. @throws AppError for a body that cannot be read. */
+export async function checkRequest(request: Request): Promise<CheckResult> {
+  const { meter_id, user_id, amount } = parseInput(checkBody, parseJson(await readBody(request)))
+  return TenantUsageTrackingService.checkUsageEnforcement(user_id, meter_id, amount)
+}

@@ -1,0 +1,129 @@
+import { isNegative, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
+import type { Rejection, UsageEvent } from './event-parser'
+import type { BatchIndex } from './usage-batch'
+
+/** What app.record_usage answers; positions are from 1. */
+export type RecordedUsage = {
+  codes: number[] | null
+  refused: [position: number, limit: string, used: string, period: Period, resetEpoch: number][] | null
+  usage:
+    | [
+        user: number,
+        meter: number,
+        used: string,
+        limit: string | null,
+        behaviour: string | null,
+        period: Period,
+        resetEpoch: number,
+      ][]
+    | null
+  replayed?: true
+}
+export type Period = 'day' | 'month'
+
+/** Where a customer stands with a meter in its present period. */
+export type Standing = {
+  limit: Quantity | null
+  used: Quantity
+  /** What is left, never negative; null without a cap. */
+  remaining: Quantity | null
+  /** What was used beyond the cap. */
+  overage: Quantity
+  period: Period
+  reset_at: string
+}
+export type UsageLine = { meter: string; user_id: string } & Standing
+
+export type RejectedEvent = Rejection & Partial<Standing>
+
+/** The answer to tracked events. */
+export type TrackResult = {
+  inserted: number
+  duplicates: number
+  rejected: RejectedEvent[]
+  usage?: UsageLine[]
+}
+
+const INSERTED = 0
+const DUPLICATE = 1
+const EXCEEDED = 10
+const REASONS: Record<number, readonly [code: string, detail: string]> = {
+  2: ['conflict', 'An event with this source and event_id was counted before with other content.'],
+  3: ['unknown_meter', 'There is no such meter.'],
+  4: ['meter_archived', 'This meter is archived.'],
+  5: ['unknown_customer', 'There is no such customer, and this tenant does not make customers at first sight.'],
+  6: ['customer_archived', 'This customer is archived.'],
+  7: ['timestamp_too_old', 'The timestamp lies further back than this tenant accepts.'],
+  8: ['timestamp_in_future', 'The timestamp lies further ahead than this tenant accepts.'],
+  9: ['negative_value', 'This meter takes no negative values.'],
+  [EXCEEDED]: ['usage_exceeded', 'The event would pass the cap of this customer.'],
+}
+
+let lastEpoch = Number.NaN
+let lastText = ''
+
+/** Seconds since 1970 as RFC 3339; the same few moments are asked for over and over. */
+export function momentOf(epoch: number): string {
+  if (epoch !== lastEpoch) {
+    lastEpoch = epoch
+    lastText = new Date(epoch * 1_000).toISOString()
+  }
+  return lastText
+}
+
+/** A counter against its cap, in exact arithmetic. */
+export function standing(used: string, limit: string | null, period: Period, resetEpoch: number): Standing {
+  const common = { used: toQuantity(used), period, reset_at: momentOf(resetEpoch) }
+  if (limit === null) return { limit: null, ...common, remaining: null, overage: 0 }
+  const left = subtractDecimals(limit, used)
+  const over = isNegative(left)
+  return {
+    limit: toQuantity(limit),
+    ...common,
+    remaining: over ? 0 : toQuantity(left),
+    overage: over ? toQuantity(left.slice(1)) : 0,
+  }
+}
+
+/** The part of a batch's answer that belongs to one request, whose first event stood at `offset`. */
+export function answerRequest(
+  events: readonly UsageEvent[],
+  offset: number,
+  recorded: RecordedUsage,
+  index: BatchIndex,
+  report: boolean,
+): TrackResult {
+  const result: TrackResult = { inserted: events.length, duplicates: 0, rejected: [] }
+  const { codes } = recorded
+  if (codes) {
+    for (const [position, event] of events.entries()) {
+      const code = codes[offset + position] ?? INSERTED
+      if (code === INSERTED) continue
+      result.inserted -= 1
+      if (code === DUPLICATE) result.duplicates += 1
+      else result.rejected.push(reject(event.index, code, offset + position + 1, recorded))
+    }
+  }
+  if (report && recorded.usage) result.usage = linesOf(events, recorded, index)
+  return result
+}
+
+function reject(index: number, code: number, position: number, recorded: RecordedUsage): RejectedEvent {
+  const [name, detail] = REASONS[code] ?? ['refused', 'The event was refused.']
+  if (code !== EXCEEDED) return { index, code: name, detail }
+  const details = recorded.refused?.find(([at]) => at === position)
+  if (!details) return { index, code: name, detail }
+  const [, limit, used, period, resetEpoch] = details
+  return { index, code: name, detail, ...standing(used, limit, period, resetEpoch) }
+}
+
+function linesOf(events: readonly UsageEvent[], { usage }: RecordedUsage, index: BatchIndex): UsageLine[] {
+  const mine = new Set(events.map(({ user, meter }) => `${index.userOf.get(user)} ${index.meterOf.get(meter)}`))
+  return (usage ?? [])
+    .filter(([user, meter]) => mine.has(`${user} ${meter}`))
+    .map(([user, meter, used, limit, , period, resetEpoch]) => ({
+      meter: index.meters[meter - 1] ?? '',
+      user_id: index.users[user - 1] ?? '',
+      ...standing(used, limit, period, resetEpoch),
+    }))
+}

@@ -1,0 +1,74 @@
+import type { UsageEvent } from './event-parser'
+
+/** Arguments of app.record_usage from p_time_zone on, as array literals; see the migration for what each means. */
+export type BatchArguments = readonly unknown[]
+
+/** Where meters and users of a batch stand in the lists sent with it, from 1. */
+export type BatchIndex = {
+  meters: string[]
+  users: string[]
+  meterOf: Map<string, number>
+  userOf: Map<string, number>
+}
+
+export type UsageBatch = {
+  index: BatchIndex
+  hasIds: boolean
+  arguments: (probe: boolean, strict: boolean, report: boolean) => BatchArguments
+}
+
+const SPECIAL = /[\\"]/
+const quote = (text: string): string => (SPECIAL.test(text) ? `"${text.replace(/[\\"]/g, '\\$&')}"` : `"${text}"`)
+const literal = (parts: readonly string[]): string => `{${parts.join(',')}}`
+const quoted = (texts: readonly (string | null)[]): string =>
+  literal(texts.map((text) => (text === null ? 'null' : quote(text))))
+
+function place(places: Map<string, number>, list: string[], name: string): number {
+  const known = places.get(name)
+  if (known !== undefined) return known
+  list.push(name)
+  places.set(name, list.length)
+  return list.length
+}
+
+/** Lays the events of a batch out as columns, the form in which one statement takes a thousand of them. */
+export function layOutBatch(events: readonly UsageEvent[], timeZone: string): UsageBatch {
+  const index: BatchIndex = { meters: [], users: [], meterOf: new Map(), userOf: new Map() }
+  const meter: string[] = []
+  const user: string[] = []
+  const values: string[] = []
+  const keys: string[] = []
+  let hasIds = false
+  let hasSources = false
+  let hasTimes = false
+  let hasProperties = false
+  for (const event of events) {
+    meter.push(String(place(index.meterOf, index.meters, event.meter)))
+    user.push(String(place(index.userOf, index.users, event.user)))
+    values.push(event.value)
+    keys.push(event.key)
+    hasIds ||= event.event_id !== null
+    hasSources ||= event.source !== null
+    hasTimes ||= event.time !== null
+    hasProperties ||= event.properties !== null
+  }
+  const columns = [
+    timeZone,
+    quoted(index.meters),
+    quoted(index.users),
+    literal(meter),
+    literal(user),
+    literal(values),
+    literal(keys),
+    hasIds ? quoted(events.map(({ event_id }) => event_id)) : null,
+    hasSources ? quoted(events.map(({ source }) => source)) : null,
+    hasTimes ? quoted(events.map(({ time }) => time)) : null,
+    hasProperties ? quoted(events.map(({ properties }) => properties)) : null,
+  ]
+  const repeats = hasIds && new Set(keys).size < keys.length
+  return {
+    index,
+    hasIds,
+    arguments: (probe, strict, report) => [...columns, probe || hasIds, repeats, strict, report],
+  }
+}

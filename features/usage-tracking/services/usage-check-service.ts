@@ -1,0 +1,99 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { createGroupCommit } from '@/libs/ingest/group-commit'
+import { currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
+import { type Period, type Standing, standing } from './usage-answer'
+import { routeTenant, runStatement, usageActor } from './usage-statement'
+
+const CHECK = 'select app.check_usage($1, $2, $3, $4, $5, $6, $7) as value'
+const READ = 'select app.read_usage($1, $2, $3, $4, $5) as value'
+
+export type UsageQuestion = { meter: string; user: string; amount: string }
+
+/** A tier that allows more, for the upgrade prompt. */
+export type NextTier = {
+  id: string
+  slug: string
+  name: string
+  price_minor: number
+  currency: string
+  billing_interval: string
+  limit: Quantity | null
+}
+
+export type CheckCode =
+  | 'VALID'
+  | 'NOT_FOUND'
+  | 'FORBIDDEN'
+  | 'INSUFFICIENT_PERMISSIONS'
+  | 'USAGE_EXCEEDED'
+  | 'RATE_LIMITED'
+  | 'DISABLED'
+  | 'EXPIRED'
+
+/** Whether an amount may be used, and where the customer stands. An answer is not a status: it is always 200. */
+export type CheckResult = { allowed: boolean; code: CheckCode } & Standing & {
+    upgrade?: { reason: string; meter: string; next_tiers: NextTier[] }
+  }
+
+type Answer = [
+  code: CheckCode,
+  limit: string | null,
+  used: string,
+  behaviour: string | null,
+  period: Period,
+  resetEpoch: number,
+  meter: string | null,
+  nextTiers: (Omit<NextTier, 'limit'> & { limit: string | null })[] | null,
+]
+type Work = { tenantId: string; actor: string; question: UsageQuestion }
+
+const reader = createGroupCommit<Work, Answer>({
+  run: (_key, works) => runOutsideTenant(() => readBatch(works)),
+  writers: 2,
+  maxBatch: 500,
+  maxQueued: 20_000,
+})
+
+/** Asks for the current tenant whether a customer may use an amount of a meter; amount 0 is a look. */
+export async function checkUsage(question: UsageQuestion): Promise<CheckResult> {
+  const { tenantId, actor, client } = currentContext()
+  if (client) {
+    const { time_zone } = await routeTenant(tenantId)
+    const [row] = await tenantQuery<{ value: Answer[] }>(READ, [tenantId, time_zone, ...columnsOf([question])])
+    const [answer] = row?.value ?? []
+    if (!answer) throw new Error('app.read_usage answers every question.')
+    return toResult(answer)
+  }
+  const asked = usageActor(actor)
+  return toResult(await reader.submit(`${tenantId} ${asked}`, { tenantId, actor: asked, question }, 1))
+}
+
+function columnsOf(questions: readonly UsageQuestion[]): unknown[] {
+  return [questions.map(({ meter }) => meter), questions.map(({ user }) => user), questions.map(({ amount }) => amount)]
+}
+
+async function readBatch(works: readonly Work[]): Promise<Answer[]> {
+  const [first] = works
+  if (!first) return []
+  const columns = columnsOf(works.map(({ question }) => question))
+  return runStatement<Answer[]>(CHECK, first.tenantId, ({ epoch, time_zone }) => [
+    first.tenantId,
+    epoch,
+    first.actor,
+    time_zone,
+    ...columns,
+  ])
+}
+
+function toResult([code, limit, used, , period, resetEpoch, meter, nextTiers]: Answer): CheckResult {
+  const result: CheckResult = { allowed: code === 'VALID', code, ...standing(used, limit, period, resetEpoch) }
+  if (nextTiers && nextTiers.length > 0) {
+    result.upgrade = {
+      reason: code === 'VALID' ? 'overage' : 'cap_reached',
+      meter: meter ?? '',
+      next_tiers: nextTiers.map((tier) => ({ ...tier, limit: tier.limit === null ? null : toQuantity(tier.limit) })),
+    }
+  }
+  return result
+}

@@ -1,0 +1,160 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import { routeTenant } from './usage-statement'
+
+/** A half-open range of event time, split into whole days of the tenant's time zone and what is left at its edges. */
+export type UsageRange = {
+  from: Date
+  to: Date
+  /** First whole day, and the day after the last one, as `YYYY-MM-DD`. */
+  firstDay: string
+  endDay: string
+  /** Parts of days at the edges; empty for ranges of whole days. */
+  edges: { from: Date; to: Date }[]
+  timeZone: string
+}
+
+export type RangeInput = {
+  time_range?: '24h' | '7d' | '30d' | '90d' | '12m' | undefined
+  from?: string | undefined
+  to?: string | undefined
+}
+
+const DAYS = { '7d': 7, '30d': 30, '90d': 90 } as const
+const LONGEST_DAYS = 5 * 366
+
+type RangeRow = { from_at: Date; to_at: Date; first_day: string; end_day: string; first_at: Date; end_at: Date }
+
+// Whole days end tomorrow at midnight, so that today counts as far as it has come.
+const RESOLVE = `
+  with given as (
+    select coalesce($2::timestamptz, $3::timestamp at time zone $1) as from_at, coalesce($4::timestamptz, $5::timestamp at time zone $1) as to_at
+  ),
+  days as (
+    select *,
+      case when from_at = date_trunc('day', from_at, $1) then (from_at at time zone $1)::date else (from_at at time zone $1)::date + 1 end as first_day,
+      (to_at at time zone $1)::date as end_day
+    from given
+  )
+  select from_at, to_at, first_day::text, greatest(first_day, end_day)::text as end_day,
+    first_day::timestamp at time zone $1 as first_at, greatest(first_day, end_day)::timestamp at time zone $1 as end_at
+  from days`
+
+function invalid(pointer: string, detail: string): AppError {
+  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
+}
+
+/** `YYYY-MM-DD` in a time zone, `days` from a moment. */
+function localDay(timeZone: string, days: number, months = 0): string {
+  const today = new Intl.DateTimeFormat('en-CA', { timeZone }).format(new Date())
+  const day = new Date(`${today}T00:00:00Z`)
+  day.setUTCMonth(day.getUTCMonth() + months)
+  day.setUTCDate(day.getUTCDate() + days)
+  return day.toISOString().slice(0, 10)
+}
+
+function readMoment(pointer: string, text: string): { at: string | null; day: string | null } {
+  const wrong = () => invalid(pointer, 'is not a date that exists')
+  const date = text.slice(0, 10)
+  const parsed = new Date(`${date}T00:00:00Z`)
+  if (Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 10) !== date) throw wrong()
+  if (text.length === 10) return { at: null, day: text }
+  const at = new Date(text)
+  if (Number.isNaN(at.getTime())) throw wrong()
+  return { at: text, day: null }
+}
+
+function readRange({ time_range, from, to }: RangeInput, timeZone: string) {
+  if (from === undefined) {
+    if (to !== undefined) throw invalid('/from', 'is needed with to')
+    const name = time_range ?? '30d'
+    const end = { at: null, day: localDay(timeZone, 1) }
+    if (name === '24h') return { from: { at: new Date(Date.now() - 86_400_000).toISOString(), day: null }, to: end }
+    if (name === '12m') return { from: { at: null, day: localDay(timeZone, 1, -12) }, to: end }
+    return { from: { at: null, day: localDay(timeZone, 1 - DAYS[name]) }, to: end }
+  }
+  if (time_range !== undefined) throw invalid('/time_range', 'excludes from and to')
+  return {
+    from: readMoment('/from', from),
+    to: to === undefined ? { at: null, day: localDay(timeZone, 1) } : readMoment('/to', to),
+  }
+}
+
+/** The range a report is asked for. @throws AppError invalid_input when it ends before it begins, or is too long. */
+export async function resolveRange(input: RangeInput): Promise<UsageRange> {
+  const { time_zone: timeZone } = await routeTenant(currentContext().tenantId)
+  const { from, to } = readRange(input, timeZone)
+  return loadRange(timeZone, [from.at, from.day, to.at, to.day])
+}
+
+async function loadRange(timeZone: string, bounds: (string | null)[]): Promise<UsageRange> {
+  const [row] = await tenantQuery<RangeRow>(RESOLVE, [timeZone, ...bounds])
+  if (!row) throw new Error('A range is one row.')
+  if (row.from_at >= row.to_at) throw invalid('/to', 'must be after from')
+  if (row.to_at.getTime() - row.from_at.getTime() > LONGEST_DAYS * 86_400_000)
+    throw invalid('/from', 'five years at most')
+  const edges =
+    row.first_at >= row.to_at
+      ? [{ from: row.from_at, to: row.to_at }]
+      : [
+          { from: row.from_at, to: row.first_at },
+          { from: row.end_at, to: row.to_at },
+        ]
+  return {
+    from: row.from_at,
+    to: row.to_at,
+    firstDay: row.first_day,
+    endDay: row.end_day,
+    edges: edges.filter(({ from, to }) => from < to),
+    timeZone,
+  }
+}
+
+/** The same range, some days or years earlier. */
+export function shiftRange(
+  { from, to, firstDay, endDay, edges, timeZone }: UsageRange,
+  by: { days?: number; years?: number },
+): UsageRange {
+  const move = (moment: Date): Date => {
+    const moved = new Date(moment)
+    moved.setUTCFullYear(moved.getUTCFullYear() - (by.years ?? 0))
+    moved.setUTCDate(moved.getUTCDate() - (by.days ?? 0))
+    return moved
+  }
+  const moveDay = (day: string): string =>
+    move(new Date(`${day}T00:00:00Z`))
+      .toISOString()
+      .slice(0, 10)
+  return {
+    from: move(from),
+    to: move(to),
+    firstDay: moveDay(firstDay),
+    endDay: moveDay(endDay),
+    edges: edges.map((edge) => ({ from: move(edge.from), to: move(edge.to) })),
+    timeZone,
+  }
+}
+
+export type Filter = { meterId: string | null; customerId: string | null }
+
+/** Ids of the meter and customer a report is filtered by. @throws AppError not_found for one that is not there. */
+export async function resolveFilter({
+  meter,
+  customer,
+}: {
+  meter?: string | undefined
+  customer?: string | undefined
+}): Promise<Filter> {
+  const { tenantId } = currentContext()
+  if (meter === undefined && customer === undefined) return { meterId: null, customerId: null }
+  const [row] = await tenantQuery<{ meter_id: string | null; customer_id: string | null }>(
+    `select
+      (select m.id from meters m where m.tenant_id = $1 and (m.slug = $2 or m.id::text = lower($2))) as meter_id,
+      (select c.id from customers c where c.tenant_id = $1 and (c.external_id = $3 or c.id::text = lower($3))
+        order by c.id::text = lower($3) desc limit 1) as customer_id`,
+    [tenantId, meter ?? null, customer ?? null],
+  )
+  if ((meter !== undefined && !row?.meter_id) || (customer !== undefined && !row?.customer_id)) throw notFound()
+  return { meterId: row?.meter_id ?? null, customerId: row?.customer_id ?? null }
+}

@@ -1,0 +1,75 @@
+import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
+import { AppError } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
+import { log } from '@/libs/log'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { RejectionListQuery } from '../schema'
+import { runStatement, usageActor } from './usage-statement'
+
+const LONGEST_EVENT = 2_000
+const KEPT_PER_REQUEST = 100
+
+export type RejectionRow = {
+  id: string
+  received_at: Date
+  code: string
+  detail: string
+  event: unknown
+  request_id: string | null
+}
+
+/**
+ * Keeps events that were refused, with the reason, so that the tenant can see why; of one request the first hundred.
+ * A failure to keep them does not fail the request: what counts was counted.
+ */
+export async function keepRejections(
+  rejected: readonly { index: number; code: string; detail: string }[],
+  raw: readonly unknown[],
+): Promise<void> {
+  if (rejected.length === 0) return
+  const { tenantId, actor, client } = currentContext()
+  const rows = JSON.stringify(
+    rejected.slice(0, KEPT_PER_REQUEST).map(({ index, code, detail }) => ({
+      code,
+      detail,
+      event: shorten(raw[index]),
+      request_id: actor.request_id ?? null,
+    })),
+  )
+  if (client) {
+    await tenantQuery('select app.keep_usage_rejections($1, $2)', [tenantId, rows])
+    return
+  }
+  try {
+    await runStatement('select app.ingest_usage_rejections($1, $2, $3, $4) as value', tenantId, ({ epoch }) => [
+      tenantId,
+      epoch,
+      usageActor(actor),
+      rows,
+    ])
+  } catch (error) {
+    log.warn({ tenant: tenantId, err: error, rejected: rejected.length }, 'rejected events not kept')
+  }
+}
+
+function shorten(event: unknown): unknown {
+  const text = JSON.stringify(event) ?? 'null'
+  return text.length <= LONGEST_EVENT ? (event ?? null) : { shortened: text.slice(0, LONGEST_EVENT) }
+}
+
+/** Refused events, newest first. */
+export async function listRejections({ cursor, limit, code }: RejectionListQuery): Promise<Page<RejectionRow>> {
+  let query = tenantDb()
+    .selectFrom('usage_rejections')
+    .select(['id', 'received_at', 'code', 'detail', 'event', 'request_id'])
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+  if (cursor) {
+    const [id = ''] = decodeCursor(cursor, 1)
+    if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+    query = query.where('id', '<', id)
+  }
+  if (code) query = query.where('code', '=', code)
+  return cutPage(await query.execute(), limit, (row) => [row.id])
+}

@@ -1,0 +1,169 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { DailyQuery, UsageQuery } from '../schema'
+import { type Filter, resolveFilter, resolveRange, type UsageRange } from './usage-range'
+
+export type MeterRef = { id: string; slug: string; name: string; unit: string; aggregation: string }
+type CustomerRef = { id: string; external_id: string; name: string | null }
+type Range = { from: Date; to: Date; time_zone: string }
+
+export type UsageReport = Range & {
+  group_by: 'meter' | 'customer'
+  data: { meter: MeterRef; customer?: CustomerRef; used: Quantity; events: number }[]
+}
+export type DailyReport = Range & {
+  group_by: 'meter' | 'customer'
+  data: { day: string; meter: string; customer?: string; used: Quantity; events: number }[]
+  meters: MeterRef[]
+}
+
+/**
+ * Usage as rows of (meter, customer or null, day, used, events): whole days from the running totals, parts of days at the
+ * edges of the range from the events themselves. Parameters: tenant, first day, end day, meter, customer, zone, edges.
+ */
+function usageRows(perCustomer: boolean, { edges }: UsageRange): { text: string; values: Date[] } {
+  const days = perCustomer
+    ? `select c.meter_id, c.customer_id, c.starts_on as day, c.used, c.events from usage_counters c
+       where c.tenant_id = $1 and c.period = 'day' and c.starts_on >= $2 and c.starts_on < $3
+         and c.meter_id in (select m.id from meters m where m.tenant_id = $1 and ($4::uuid is null or m.id = $4))
+         and ($5::uuid is null or c.customer_id = $5)`
+    : `select t.meter_id, null::uuid as customer_id, t.day, t.used, t.events from usage_totals t
+       where t.tenant_id = $1 and t.day >= $2 and t.day < $3
+         and t.meter_id in (select m.id from meters m where m.tenant_id = $1 and ($4::uuid is null or m.id = $4)) and $5::uuid is null`
+  // An event is received at most a day before the time it says, so that the index on reception serves.
+  const parts = edges.map((_, index) => {
+    const from = `$${7 + index * 2}`
+    const to = `$${8 + index * 2}`
+    return `select e.meter_id, ${perCustomer ? 'e.customer_id' : 'null::uuid'}, (e.occurred_at at time zone $6)::date,
+        sum(case m.aggregation when 'COUNT' then 1 else e.value end), count(*)
+      from usage_events e join meters m on m.tenant_id = $1 and m.id = e.meter_id
+      where e.tenant_id = $1 and e.occurred_at >= ${from} and e.occurred_at < ${to}
+        and e.received_at >= ${from}::timestamptz - interval '1 day'
+        and e.received_month >= date_trunc('month', (${from}::timestamptz - interval '1 day') at time zone 'UTC')::date
+        and ($4::uuid is null or e.meter_id = $4) and ($5::uuid is null or e.customer_id = $5)
+      group by 1, 2, 3`
+  })
+  const text = [days, ...parts].join(' union all ')
+  // The zone is a parameter of every text, whether or not there is an edge.
+  return {
+    text: `select * from (${text}) rows where $6::text is not null`,
+    values: edges.flatMap(({ from, to }) => [from, to]),
+  }
+}
+
+function parametersOf({ firstDay, endDay, timeZone }: UsageRange, { meterId, customerId }: Filter): unknown[] {
+  return [currentContext().tenantId, firstDay, endDay, meterId, customerId, timeZone]
+}
+
+async function loadMeters(meterId: string | null): Promise<MeterRef[]> {
+  return tenantQuery<MeterRef>(
+    `select id, slug, name, unit, aggregation from meters where tenant_id = $1 and ($2::uuid is null or id = $2) order by slug`,
+    [currentContext().tenantId, meterId],
+  )
+}
+
+const rangeOf = ({ from, to, timeZone }: UsageRange): Range => ({ from, to, time_zone: timeZone })
+
+/**
+ * How much was used of each meter in a range, of one customer or all, or by each customer (the largest first).
+ * By event time. @throws AppError invalid_input for the range, not_found for a filter.
+ */
+export async function reportUsage(query: UsageQuery): Promise<UsageReport> {
+  const [range, filter] = [await resolveRange(query), await resolveFilter(query)]
+  const byCustomer = query.group_by === 'customer'
+  const { text, values } = usageRows(byCustomer || filter.customerId !== null, range)
+  const meters = new Map((await loadMeters(filter.meterId)).map((meter) => [meter.id, meter]))
+  const group = byCustomer ? 'u.meter_id, u.customer_id' : 'u.meter_id'
+  const parameters = [...parametersOf(range, filter), ...values]
+  const rows = await tenantQuery<{
+    meter_id: string
+    used: string
+    events: number
+    customer_id?: string
+    external_id?: string
+    customer_name?: string | null
+  }>(
+    `with u as (select ${group}, sum(u.used)::text as used, sum(u.events)::bigint as events, sum(u.used) as amount from (${text}) u group by ${group}
+       order by amount desc, ${group} limit $${parameters.length + 1})
+     select u.*${byCustomer ? ', c.external_id, c.name as customer_name' : ''} from u
+     ${byCustomer ? 'join customers c on c.tenant_id = $1 and c.id = u.customer_id' : ''} order by u.amount desc`,
+    [...parameters, byCustomer ? query.limit : 500],
+  )
+  const data = rows.flatMap((row) => {
+    const meter = meters.get(row.meter_id)
+    if (!meter) return []
+    const amounts = { used: toQuantity(row.used), events: row.events }
+    if (!row.customer_id) return [{ meter, ...amounts }]
+    const customer = { id: row.customer_id, external_id: row.external_id ?? '', name: row.customer_name ?? null }
+    return [{ meter, customer, ...amounts }]
+  })
+  return { ...rangeOf(range), group_by: query.group_by, data }
+}
+
+/** Usage day by day, of each meter, or of the largest customers; days without any are left out unless `fill` asks for them. */
+export async function reportDailyUsage(query: DailyQuery): Promise<DailyReport> {
+  const [range, filter] = [await resolveRange(query), await resolveFilter(query)]
+  const meters = await loadMeters(filter.meterId)
+  const rows = await loadDays(range, filter, query.group_by === 'customer' ? query.limit : null)
+  const slugs = new Map(meters.map(({ id, slug }) => [id, slug]))
+  const data = rows.map(({ day, meter_id, external_id, used, events }) => ({
+    day,
+    meter: slugs.get(meter_id) ?? '',
+    ...(external_id === undefined ? {} : { customer: external_id }),
+    used: toQuantity(used),
+    events,
+  }))
+  const filled = query.fill === 'true' && query.group_by === 'meter' ? fillDays(data, meters, range) : data
+  return { ...rangeOf(range), group_by: query.group_by, data: filled, meters }
+}
+
+export type DayRow = { day: string; meter_id: string; external_id?: string; used: string; events: number }
+
+/** Rows per day and meter, oldest first; with `customers` per customer as well, the largest so many. */
+export async function loadDays(range: UsageRange, filter: Filter, customers: number | null): Promise<DayRow[]> {
+  const { text, values } = usageRows(customers !== null || filter.customerId !== null, range)
+  const parameters = [...parametersOf(range, filter), ...values]
+  if (customers === null) {
+    return tenantQuery<DayRow>(
+      `select u.day::text as day, u.meter_id, sum(u.used)::text as used, sum(u.events)::bigint as events from (${text}) u
+       group by u.day, u.meter_id order by u.day, u.meter_id`,
+      parameters,
+    )
+  }
+  return tenantQuery<DayRow>(
+    `with u as materialized (${text}),
+       largest as (select u.customer_id from u group by 1 order by sum(u.used) desc, 1 limit $${parameters.length + 1})
+     select u.day::text as day, u.meter_id, c.external_id, sum(u.used)::text as used, sum(u.events)::bigint as events
+     from u join largest l on l.customer_id = u.customer_id join customers c on c.tenant_id = $1 and c.id = u.customer_id
+     group by u.day, u.meter_id, c.external_id order by u.day, u.meter_id, c.external_id`,
+    [...parameters, customers],
+  )
+}
+
+function fillDays(data: DailyReport['data'], meters: readonly MeterRef[], range: UsageRange): DailyReport['data'] {
+  const known = new Map(data.map((row) => [`${row.day} ${row.meter}`, row]))
+  const seen = new Set(data.map(({ meter }) => meter))
+  const filled: DailyReport['data'] = []
+  for (const day of daysOf(range)) {
+    for (const { slug } of meters) {
+      if (!seen.has(slug)) continue
+      filled.push(known.get(`${day} ${slug}`) ?? { day, meter: slug, used: 0, events: 0 })
+    }
+  }
+  return filled
+}
+
+/** Every day a range touches, as `YYYY-MM-DD`. */
+export function daysOf({ from, to, timeZone }: UsageRange): string[] {
+  const format = new Intl.DateTimeFormat('en-CA', { timeZone })
+  const last = format.format(new Date(to.getTime() - 1))
+  const days: string[] = []
+  for (let day = format.format(from); day <= last; ) {
+    days.push(day)
+    const next = new Date(`${day}T00:00:00Z`)
+    next.setUTCDate(next.getUTCDate() + 1)
+    day = next.toISOString().slice(0, 10)
+  }
+  return days
+}

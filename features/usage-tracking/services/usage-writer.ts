@@ -1,0 +1,148 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { env } from '@/libs/env'
+import { AppError } from '@/libs/errors'
+import { createGroupCommit } from '@/libs/ingest/group-commit'
+import { log } from '@/libs/log'
+import { currentContext, jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
+import type { UsageEvent } from './event-parser'
+import { answerRequest, type RecordedUsage, type TrackResult } from './usage-answer'
+import { layOutBatch, type UsageBatch } from './usage-batch'
+import { routeTenant, runStatement, usageActor } from './usage-statement'
+
+/** Requests up to this many events are told where their customers stand afterwards. */
+const REPORTED_EVENTS = 20
+const WRITERS = 2
+const MAX_BATCH = 1_000
+const MAX_QUEUED = 50_000
+
+const parameters = (from: number): string => Array.from({ length: 15 }, (_, index) => `$${from + index}`).join(', ')
+const INGEST = `select app.ingest_usage($1, $2, $3, ${parameters(4)}) as value`
+const INGEST_ONCE = `select app.ingest_usage_once($1, $2, $3, $4, $5, ${parameters(6)}) as value`
+const RECORD = `select app.record_usage($1, ${parameters(2)}) as value`
+
+export type WriteOptions = {
+  /** All or nothing: one event that is refused refuses the request. */
+  strict?: boolean
+  /** Makes the whole request safe to repeat; only outside of a transaction. */
+  once?: { key: string; requestHash: Buffer }
+}
+export type WriteResult = TrackResult & { replayed?: true }
+
+type Work = {
+  tenantId: string
+  actor: string
+  events: readonly UsageEvent[]
+  options: WriteOptions
+}
+
+const writer = createGroupCommit<Work, WriteResult>({
+  run: (_key, works) => runOutsideTenant(() => writeBatch(works)),
+  writers: WRITERS,
+  maxBatch: MAX_BATCH,
+  maxQueued: MAX_QUEUED,
+})
+let alone = 0
+
+/**
+ * Counts events of the current tenant; resolves when they are committed. Within a transaction they become part of it,
+ * outside of one they share a commit with whatever else waits for the same tenant.
+ * @throws AppError invalid_input when strict and one is refused, idempotency_mismatch, unavailable when too much waits.
+ */
+export async function writeEvents(events: readonly UsageEvent[], options: WriteOptions = {}): Promise<WriteResult> {
+  const { tenantId, actor, client } = currentContext()
+  if (client) return writeInTransaction(events, options)
+  const work = { tenantId, actor: usageActor(actor), events, options }
+  // What must succeed or fail by itself shares no transaction.
+  if (options.strict || options.once) alone += 1
+  const key = options.strict || options.once ? `alone ${alone}` : `${tenantId} ${work.actor}`
+  return writer.submit(key, work, events.length)
+}
+
+/** Resolves once everything that was accepted is committed; for a process that ends. */
+export function drainWriter(): Promise<void> {
+  return writer.drain()
+}
+
+/** Events that wait to be committed in this process. */
+export function queuedEvents(): number {
+  return writer.queued()
+}
+
+async function writeInTransaction(
+  events: readonly UsageEvent[],
+  { strict = false }: WriteOptions,
+): Promise<WriteResult> {
+  const { tenantId } = currentContext()
+  const { time_zone } = await routeTenant(tenantId)
+  const batch = layOutBatch(events, time_zone)
+  const report = events.length <= REPORTED_EVENTS
+  const [row] = await tenantQuery<{ value: RecordedUsage }>(RECORD, [
+    tenantId,
+    ...batch.arguments(false, strict, report),
+  ]).catch((error: unknown) => {
+    throw asAnswer(error, events)
+  })
+  if (!row) throw new Error('app.record_usage gives one row.')
+  return answerRequest(events, 0, row.value, batch.index, report)
+}
+
+async function writeBatch(works: readonly Work[]): Promise<WriteResult[]> {
+  const [first] = works
+  if (!first) return []
+  const events = works.length === 1 ? first.events : works.flatMap((work) => work.events)
+  const { strict = false, once } = first.options
+  const report = works.some((work) => work.events.length <= REPORTED_EVENTS)
+  let batch: UsageBatch | undefined
+  const recorded = await runStatement<RecordedUsage>(once ? INGEST_ONCE : INGEST, first.tenantId, (routing, again) => {
+    batch = layOutBatch(events, routing.time_zone)
+    const common = [first.tenantId, routing.epoch, first.actor, ...batch.arguments(again, strict, report)]
+    return once ? [once.key, once.requestHash, ...common] : common
+  }).catch((error: unknown) => {
+    throw asAnswer(error, events)
+  })
+  if (!batch) throw new Error('A statement that ran had its values.')
+  const { index } = batch
+  let offset = 0
+  const results = works.map((work): WriteResult => {
+    const answer = answerRequest(work.events, offset, recorded, index, work.events.length <= REPORTED_EVENTS)
+    offset += work.events.length
+    return recorded.replayed ? { ...answer, replayed: true } : answer
+  })
+  if (results.some(({ inserted }) => inserted > 0)) await activate(first.tenantId)
+  return results
+}
+
+/** The first event of a tenant that is still pending opens it, where that is wanted. */
+async function activate(tenantId: string): Promise<void> {
+  const routing = await routeTenant(tenantId)
+  if (routing.status !== 'pending' || !env().ONBOARDING_AUTO_ACTIVATE) return
+  try {
+    await runInTenant(routing, jobActor('first-event'), () => tenantQuery('select app.activate_pending_tenant()'))
+  } catch (error) {
+    // The events are counted all the same; the next ones try again.
+    log.warn({ tenant: tenantId, err: error }, 'tenant not activated by its first event')
+  }
+}
+
+type StrictDetail = { codes: number[]; refused: RecordedUsage['refused'] }
+
+function asAnswer(error: unknown, events: readonly UsageEvent[]): unknown {
+  if (!(error instanceof Error)) return error
+  const { code, detail } = error as Error & { code?: string; detail?: string }
+  if (code === 'TM021') {
+    return new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.', {}, error)
+  }
+  if (code !== 'TM020' || !detail) return error
+  const { codes, refused } = JSON.parse(detail) as StrictDetail
+  const empty = { meters: [], users: [], meterOf: new Map<string, number>(), userOf: new Map<string, number>() }
+  const { rejected } = answerRequest(events, 0, { codes, refused, usage: null }, empty, false)
+  return refuseStrictly(rejected)
+}
+
+/** The answer to a strict request one event of which is refused. */
+export function refuseStrictly(rejected: TrackResult['rejected']): AppError {
+  return new AppError('invalid_input', 'Nothing was counted: strict asks for all or nothing.', {
+    errors: rejected.map(({ index, detail }) => ({ pointer: `/${index}`, detail })),
+    extra: { rejected },
+  })
+}

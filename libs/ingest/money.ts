@@ -1,0 +1,14 @@
+/** How many decimals a currency has: 2 for USD, 0 for JPY. */
+function digitsOf(currency: string): number {
+  return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2
+}
+
+/** An amount in whole units of a currency (`49.99`) in its smallest ones (`4999`). */
+export function toMinor(amount: number, currency: string): number {
+  return Math.round(Number((amount * 10 ** digitsOf(currency)).toPrecision(15)))
+}
+
+/** An amount in the smallest units of a currency (`4999`) in whole ones (`49.99`). */
+export function fromMinor(minor: number, currency: string): number {
+  return minor / 10 ** digitsOf(currency)
+}
