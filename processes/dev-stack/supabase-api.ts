@@ -113,13 +113,18 @@ async function answer(
     response.writeHead(result.status, Object.fromEntries(result.headers))
     response.end(Buffer.from(await result.arrayBuffer()))
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-    if (!response.headersSent) response.writeHead(500, { 'content-type': 'application/json' })
-    response.end('{"message":"Internal error"}')
+    const tooLarge = error instanceof BodyTooLarge
+    if (!tooLarge) process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    if (!response.headersSent) {
+      response.writeHead(tooLarge ? 413 : 500, { 'content-type': 'application/json', connection: 'close' })
+    }
+    response.end(JSON.stringify({ message: tooLarge ? 'The request body is too large.' : 'Internal error' }))
   }
 }
 
 const MAX_BODY_BYTES = 1_048_576
+
+class BodyTooLarge extends Error {}
 
 async function webRequest(request: IncomingMessage, url: URL): Promise<Request> {
   const headers = new Headers()
@@ -132,7 +137,7 @@ async function webRequest(request: IncomingMessage, url: URL): Promise<Request> 
   let size = 0
   for await (const chunk of request) {
     size += chunk.length
-    if (size > MAX_BODY_BYTES) throw new Error('Request body too large')
+    if (size > MAX_BODY_BYTES) throw new BodyTooLarge()
     chunks.push(chunk)
   }
   return new Request(url, { method, headers, body: Buffer.concat(chunks) })

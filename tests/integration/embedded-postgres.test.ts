@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { findFreePort } from '../../processes/dev-stack/ports'
+import { type EmbeddedPostgres, startPostgres } from '../../processes/dev-stack/postgres'
+import { processIdentity } from '../../processes/dev-stack/process-identity'
+import { inRepository } from '../../processes/dev-stack/repository'
+import { withClient } from '../../processes/dev-stack/roles'
+
+let directory = ''
+let postgres: EmbeddedPostgres
+
+async function start(): Promise<EmbeddedPostgres> {
+  return startPostgres({
+    directory: join(directory, 'postgres'),
+    port: await findFreePort(),
+    superuser_password: 'only-for-this-test',
+    log_file: join(directory, 'postgres.log'),
+    settings: { shared_buffers: '16MB', max_connections: '20' },
+  })
+}
+
+const countRows = (url: string) =>
+  withClient(url, async (client) => (await client.query('select count(*)::int as n from kept')).rows[0].n)
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'holdfast-postgres-'))
+  chmodSync(directory, 0o711)
+  postgres = await start()
+})
+afterAll(async () => {
+  await postgres.stop()
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+})
+
+test('what was committed is there after a kill', async () => {
+  await withClient(postgres.superuserUrl(), (client) =>
+    client.query('create table kept as select generate_series(1, 100)'),
+  )
+  await postgres.kill()
+  await postgres.start()
+  expect(await countRows(postgres.superuserUrl())).toBe(100)
+})
+
+test('a postmaster that an earlier run left behind is stopped first, and nothing is lost', async () => {
+  const leftover = postgres.pid()
+  postgres = await start()
+  expect(processIdentity(leftover)).toBeNull()
+  expect(await countRows(postgres.superuserUrl())).toBe(100)
+})
+
+test('a cluster that was left half made is made anew', async () => {
+  await postgres.stop()
+  rmSync(join(directory, 'postgres', 'initialised'))
+  rmSync(join(directory, 'postgres', 'data', 'global'), { recursive: true })
+  postgres = await start()
+  await expect(countRows(postgres.superuserUrl())).rejects.toMatchObject({ code: '42P01' })
+})
+
+test('a process that is killed leaves neither its children nor its directories behind', async () => {
+  const left = mkdtempSync(join(tmpdir(), 'holdfast-left-'))
+  const script = `
+    import { spawn } from 'node:child_process'
+    import { startGuard } from ${JSON.stringify(inRepository('processes', 'dev-stack', 'guard.ts'))}
+    const guard = startGuard()
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { detached: true, stdio: 'ignore' })
+    guard.watchProcess(child.pid, 'SIGTERM')
+    guard.watchDirectory(${JSON.stringify(left)})
+    process.stdout.write(String(child.pid))
+    setInterval(() => {}, 1000)
+  `
+  const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    cwd: inRepository(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const child = await new Promise<number>((resolve) => parent.stdout.once('data', (pid) => resolve(Number(pid))))
+  expect(processIdentity(child)).not.toBeNull()
+  await sleep(200)
+  parent.kill('SIGKILL')
+  for (let waited = 0; waited < 10_000 && (processIdentity(child) !== null || existsSync(left)); waited += 50)
+    await sleep(50)
+  expect(processIdentity(child)).toBeNull()
+  expect(existsSync(left)).toBe(false)
+})

@@ -1,0 +1,93 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { isOwnDirectory, prepareDataDirectory } from '../../processes/dev-stack/data-directory'
+import { findFreePort, requireFreePort } from '../../processes/dev-stack/ports'
+import { processIdentity } from '../../processes/dev-stack/process-identity'
+import { claimDataDirectory } from '../../processes/dev-stack/run-record'
+import { loadSecrets } from '../../processes/dev-stack/secrets'
+import { readSettings } from '../../processes/dev-stack/settings'
+
+const before = { ...process.env }
+let directory = ''
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'holdfast-unit-'))
+})
+afterEach(() => {
+  process.env = { ...before }
+  rmSync(directory, { recursive: true, force: true })
+})
+
+/** What a person reads when a start is refused. */
+async function refusal(work: () => unknown): Promise<string> {
+  try {
+    await work()
+  } catch (error) {
+    if (error instanceof Error && 'way_out' in error) return `${error.message} ${error.way_out}`
+    throw error
+  }
+  throw new Error('nothing was refused')
+}
+
+describe('ports', () => {
+  test('a busy one is named with its variable and a free one of nobody else', async () => {
+    const port = await findFreePort()
+    const server = createServer().listen(port, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const words = await refusal(() => requireFreePort(port, 'PORT', [port, port + 1]))
+    expect(words).toContain(`Port ${port} (PORT) is in use`)
+    expect(Number(/PORT=(\d+) npm start/.exec(words)?.[1])).toBeGreaterThan(port + 1)
+    await new Promise((resolve) => server.close(resolve))
+    await expect(requireFreePort(port, 'PORT', [])).resolves.toBeUndefined()
+  })
+
+  test.each(['abc', '0', '65536', '3000.5', '-1'])('%s is none', async (text) => {
+    process.env.PORT = text
+    expect(await refusal(() => readSettings('production'))).toContain('PORT is')
+  })
+
+  test('two processes do not share one', async () => {
+    process.env.PORT = '3001'
+    expect(await refusal(() => readSettings('production'))).toContain('PORT and INGEST_PORT are both 3001')
+  })
+})
+
+test('half of a database of one’s own is refused with the other half named', async () => {
+  process.env.DATABASE_URL = 'postgres://db.example/holdfast'
+  expect(await refusal(() => readSettings('production'))).toContain('OPERATOR_DATABASE_URL and SUPABASE_URL')
+})
+
+describe('the data directory', () => {
+  test('is ours once it has been prepared, and an unwritable one is named', async () => {
+    expect(isOwnDirectory(directory)).toBe(false)
+    prepareDataDirectory(directory)
+    expect(isOwnDirectory(directory)).toBe(true)
+    writeFileSync(join(directory, 'file'), '')
+    expect(await refusal(() => prepareDataDirectory(join(directory, 'file', 'data')))).toContain('DATA_DIR=')
+  })
+
+  test('keeps its secrets from one start to the next, readable by its owner alone', () => {
+    const first = loadSecrets(directory)
+    expect(loadSecrets(directory)).toEqual(first)
+    expect(new Set(Object.values(first)).size).toBe(Object.keys(first).length)
+    expect(statSync(join(directory, 'secrets.json')).mode & 0o777).toBe(0o600)
+  })
+
+  test('damaged secrets are named', async () => {
+    writeFileSync(join(directory, 'secrets.json'), '{"jwt')
+    expect(await refusal(() => loadSecrets(directory))).toContain('npm run reset')
+  })
+
+  test('is used by one stack at a time; a record of a process that has gone does not count', async () => {
+    const path = join(directory, 'stack.json')
+    const record = (identity: string) =>
+      writeFileSync(path, JSON.stringify({ main: { name: 'stack', pid: process.ppid, identity }, children: [] }))
+    record(processIdentity(process.ppid) ?? '')
+    expect(await refusal(() => claimDataDirectory(directory))).toContain('already running')
+    record('another boot:1')
+    const claimed = await claimDataDirectory(directory)
+    claimed.clear()
+  })
+})
