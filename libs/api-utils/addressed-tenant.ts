@@ -4,6 +4,7 @@ import { isUuid } from '@/libs/ids'
 import { PATH_TENANT_HEADER } from '@/libs/tenancy/host'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type RouteHandler, readParams } from './route-handler'
+import { isSafeMethod } from './same-origin'
 
 /** Hands `{id}` of `/tenants/{id}` to a route as the tenant the path names. */
 export function addressTenant(handler: RouteHandler): RouteHandler {
@@ -17,25 +18,26 @@ export function addressTenant(handler: RouteHandler): RouteHandler {
 
 /**
  * `/tenants/{id}` means two things: to a member, or a key, of that tenant it is their own; to the platform's staff any
- * tenant. An operator who is a member as well is served as a member.
+ * tenant. Support may not write as staff, so where it is a member as well its writes are those of a member.
  */
 export function forStaffOrTenant(staff: RouteHandler, tenant: RouteHandler): RouteHandler {
   const addressed = addressTenant(tenant)
   return async (request, route) => {
     const { id = '' } = await readParams(route)
-    return (await isOnlyStaff(request, id)) ? staff(request, route) : addressed(request, route)
+    return (await isStaff(request, id)) ? staff(request, route) : addressed(request, route)
   }
 }
 
 /** Whatever goes wrong here is said by the tenant's route, which asks the same again. */
-async function isOnlyStaff(request: Request, id: string): Promise<boolean> {
+async function isStaff(request: Request, id: string): Promise<boolean> {
   try {
     const caller = await readCaller(request, { cached: false })
     if (caller?.kind !== 'user') return false
     const named = id === 'current' ? null : isUuid(id) ? { id: id.toLowerCase() } : { slug: id.toLowerCase() }
     const tenant = named && (await findTenantRouting(named))
     const { role, operator_role } = await findStanding(caller.user.id, tenant?.id ?? null)
-    return operator_role !== null && role === null && id !== 'current'
+    if (operator_role === null || id === 'current') return false
+    return operator_role === 'super_admin' || role === null || isSafeMethod(request.method)
   } catch {
     return false
   }

@@ -13,7 +13,7 @@ import {
 import type { ReactNode } from 'react'
 import { PortalExample } from '@/features/landing/components/portal-example'
 import { LinkButton, TextLink } from '@/libs/ui/button'
-import { CodeBlock } from '@/libs/ui/code-snippet'
+import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { t } from '@/libs/ui/messages'
 
@@ -38,7 +38,7 @@ const ANSWER = JSON.stringify({ inserted: 1, duplicates: 0, rejected: [] }, null
 
 /** What Holdfast is, on one page; every statement on it can be tried. */
 export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; trackUrl: string }) {
-  const [curl] = httpSnippets({
+  const snippets = httpSnippets({
     method: 'POST',
     url: trackUrl,
     body: { meter_id: 'api_calls', user_id: 'bluebird', event_value: 1 },
@@ -98,8 +98,11 @@ export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; track
           <p className="mt-3 max-w-md text-mute">{t('landing.proof.text')}</p>
         </div>
         <div className="flex min-w-0 flex-col gap-3">
-          <CodeBlock label={t('landing.proof.request')} code={curl.code} language="shell" />
-          <CodeBlock label={t('landing.proof.answer')} code={ANSWER} language="json" />
+          <CodeSnippet label={t('landing.proof.request')} snippets={snippets} />
+          <CodeSnippet
+            label={t('landing.proof.answer')}
+            snippets={[{ label: t('landing.proof.answer'), code: ANSWER, language: 'json' }]}
+          />
         </div>
       </section>
 
