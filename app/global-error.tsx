@@ -4,7 +4,8 @@ import { t } from '@/libs/ui/messages'
 import './globals.css'
 
 /** The last resort, when even the root layout failed: it stands on nothing but the style sheet. */
-export default function GlobalError({ error, reset }: { error: Error & { digest?: string }; reset: () => void }) {
+export default function GlobalError({ error, retry }: { error: unknown; retry: () => void }) {
+  const digest = error instanceof Error && 'digest' in error ? String(error.digest) : null
   return (
     <html lang="en">
       <body>
@@ -14,14 +15,14 @@ export default function GlobalError({ error, reset }: { error: Error & { digest?
           <p className="mt-2 text-mute">{t('ui.error.pageDescription')}</p>
           <button
             type="button"
-            onClick={reset}
+            onClick={retry}
             className="mt-5 h-9 rounded-md bg-accent px-4 font-medium text-accent-ink text-sm"
           >
             {t('ui.retry')}
           </button>
-          {error.digest ? (
+          {digest ? (
             <p className="mt-5 text-faint text-sm">
-              {t('ui.error.digestLabel')} <code>{error.digest}</code>
+              {t('ui.error.digestLabel')} <code>{digest}</code>
             </p>
           ) : null}
         </main>

@@ -29,19 +29,25 @@ export function Avatar({
   src,
   size = 'md',
   shape = 'round',
+  tone = 'soft',
   className,
 }: {
   name: string
   src?: string | null
   size?: keyof typeof sizes
   shape?: 'round' | 'square'
+  /** `brand` is the colour of the tenant as it is, for the head of its portal. */
+  tone?: 'soft' | 'brand'
   className?: string
 }) {
   return (
     <Base.Root
       aria-hidden="true"
       className={cx(
-        'inline-flex shrink-0 select-none items-center justify-center overflow-hidden bg-accent-soft font-semibold text-accent-text',
+        'inline-flex shrink-0 select-none items-center justify-center overflow-hidden font-semibold',
+        tone === 'brand'
+          ? 'bg-(--brand,var(--accent)) text-(--brand-ink,var(--accent-ink))'
+          : 'bg-accent-soft text-accent-text',
         shape === 'round' ? 'rounded-full' : 'rounded-md',
         sizes[size],
         className,

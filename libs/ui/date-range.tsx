@@ -37,6 +37,8 @@ export function useDateRange(standard: RangePreset = '30d'): DateRange {
       range: parseAsStringLiteral(rangePresets),
       from: parseAsString,
       to: parseAsString,
+      // A list on the same page goes back to its first page.
+      cursor: parseAsString,
     },
     { history: 'replace' },
   )
@@ -45,11 +47,11 @@ export function useDateRange(standard: RangePreset = '30d'): DateRange {
   const preset: RangePreset | 'custom' = custom ? 'custom' : (values.range ?? standard)
   const set = useCallback(
     (range: RangePreset | { from: string; to: string }) => {
-      void setValues(
+      const next =
         typeof range === 'string'
-          ? ({ range: range === standard ? null : range, from: null, to: null, cursor: null } as never)
-          : { range: null, from: range.from, to: range.to },
-      )
+          ? { range: range === standard ? null : range, from: null, to: null }
+          : { range: null, from: range.from, to: range.to }
+      void setValues({ ...next, cursor: null })
     },
     [setValues, standard],
   )

@@ -39,8 +39,8 @@ export function useListState(facetKeys: readonly string[] = [], options: { limit
     return { q: parseAsString.withDefault(''), cursor: parseAsString, ...facets }
   }, [keyList])
   const [values, setValues] = useQueryStates(parsers, { history: 'replace', throttleMs: 100 })
-  // Cursors of the pages before; null is the first. Kept for this visit only: the URL alone leads to this page.
-  const trail = useRef<Array<string | null>>([])
+  // Which page a page was reached from; null is the first. Kept for this visit only: the URL alone leads to this page.
+  const trail = useRef(new Map<string, string | null>())
 
   const q = values.q
   const cursor = values.cursor
@@ -58,7 +58,6 @@ export function useListState(facetKeys: readonly string[] = [], options: { limit
 
   const restart = useCallback(
     (change: Record<string, unknown>) => {
-      trail.current = []
       void setValues({ ...change, cursor: null } as Parameters<typeof setValues>[0])
     },
     [setValues],
@@ -76,15 +75,14 @@ export function useListState(facetKeys: readonly string[] = [], options: { limit
       [restart],
     ),
     clear: useCallback(() => {
-      trail.current = []
       void setValues(null)
     }, [setValues]),
     next: (to: string) => {
-      trail.current.push(cursor)
+      trail.current.set(to, cursor)
       void setValues({ cursor: to } as Parameters<typeof setValues>[0], { history: 'push' })
     },
     previous: () => {
-      const to = trail.current.pop() ?? null
+      const to = cursor === null ? null : (trail.current.get(cursor) ?? null)
       void setValues({ cursor: to } as Parameters<typeof setValues>[0], { history: 'push' })
     },
     hasPrevious: cursor !== null,

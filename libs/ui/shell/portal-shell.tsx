@@ -97,11 +97,7 @@ export function PortalShell({
                 // biome-ignore lint/performance/noImgElement: a tenant's logo is served as it was re-encoded on upload
                 <img src={brand.logo_url} alt="" className="h-8 max-w-36 object-contain" />
               ) : (
-                <Avatar
-                  name={brand.name}
-                  shape="square"
-                  className="bg-(--brand,var(--accent)) text-(--brand-ink,var(--accent-ink))"
-                />
+                <Avatar name={brand.name} shape="square" tone="brand" />
               )}
               <span className="truncate font-semibold text-lg tracking-tight">{brand.name}</span>
             </Link>

@@ -1,0 +1,195 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { ApiProblem, describeProblem, toQuery } from '@/libs/ui/api-client'
+import { initialsOf } from '@/libs/ui/avatar'
+import { bucketsToCsv, summarizeBuckets, toBuckets } from '@/libs/ui/chart-data'
+import { diffFields } from '@/libs/ui/diff-view'
+import { pointerToPath } from '@/libs/ui/form'
+import {
+  formatBytes,
+  formatCompact,
+  formatDate,
+  formatDuration,
+  formatMoney,
+  formatQuantity,
+  formatRelative,
+} from '@/libs/ui/format'
+import { httpSnippets } from '@/libs/ui/http-snippets'
+import { formatMessage, t } from '@/libs/ui/messages'
+import { projectUsage, usageLevel } from '@/libs/ui/usage-bar'
+
+describe('messages', () => {
+  test('fill names and choose plurals', () => {
+    expect(formatMessage('Hello {name}', { name: 'Ada' })).toBe('Hello Ada')
+    expect(formatMessage('{n} rows', { n: 12345 })).toBe('12,345 rows')
+    const rows = '{n, plural, =0 {no rows} one {# row} other {# rows}} found'
+    expect(formatMessage(rows, { n: 0 })).toBe('no rows found')
+    expect(formatMessage(rows, { n: 1 })).toBe('1 row found')
+    expect(formatMessage(rows, { n: 2000 })).toBe('2,000 rows found')
+  })
+
+  test('a value with braces stays a value', () => {
+    expect(formatMessage('{a} {b}', { a: '{b}', b: '$&' })).toBe('{b} $&')
+  })
+
+  test('a missing parameter or key is an error, not a hole', () => {
+    expect(() => formatMessage('Hello {name}')).toThrow('name')
+    expect(() => t('ui.no.such.key' as never)).toThrow('ui.no.such.key')
+  })
+})
+
+describe('format', () => {
+  test('bytes, money, quantities', () => {
+    expect(formatBytes(0)).toBe('0 B')
+    expect(formatBytes(1536)).toBe('1.5 KB')
+    expect(formatBytes(10 * 1024 ** 3)).toBe('10 GB')
+    expect(formatMoney(4900, 'USD')).toBe('$49.00')
+    expect(formatMoney(4900, 'JPY')).toBe('¥4,900')
+    expect(formatQuantity(1024, 'bytes')).toBe('1 KB')
+    expect(formatQuantity(12_345, 'calls')).toBe('12,345 calls')
+    expect(formatCompact(9_999)).toBe('9,999')
+    expect(formatCompact(1_284_331)).toBe('1.3M')
+  })
+
+  test('times in the zone of the tenant', () => {
+    expect(formatDate('2026-11-21T23:30:00Z', 'datetime', 'Europe/Berlin')).toBe('22 Nov 2026, 00:30')
+    expect(formatDate('2026-11-21T23:30:00Z', 'date')).toBe('21 Nov 2026')
+    expect(formatDate('2026-11-21T23:30:05Z', 'exact')).toBe('21 Nov 2026, 23:30:05 UTC')
+  })
+
+  test('relative times and durations', () => {
+    const now = Date.parse('2026-11-21T12:00:00Z')
+    expect(formatRelative('2026-11-21T11:59:50Z', now)).toBe('now')
+    expect(formatRelative('2026-11-21T11:57:00Z', now)).toBe('3 minutes ago')
+    expect(formatRelative('2026-11-23T12:00:00Z', now)).toBe('in 2 days')
+    expect(formatDuration(3_900)).toBe('1 h 5 min')
+    expect(formatDuration(0)).toBe('0 s')
+  })
+})
+
+describe('usage', () => {
+  test('warns from 80 % and stops at 100 %', () => {
+    expect(usageLevel(79, 100)).toBe('ok')
+    expect(usageLevel(80, 100)).toBe('near')
+    expect(usageLevel(100, 100)).toBe('reached')
+    expect(usageLevel(0, 0)).toBe('reached')
+    expect(usageLevel(1e9, null)).toBe('ok')
+  })
+
+  test('projects only inside the period, and not from its first tenth', () => {
+    const at = (day: number) => Date.UTC(2026, 10, day)
+    expect(projectUsage(100, '2026-11-01', '2026-12-01', at(16))).toBe(200)
+    expect(projectUsage(100, '2026-11-01', '2026-12-01', at(2))).toBeNull()
+    expect(projectUsage(100, '2026-11-01', '2026-12-01', at(40))).toBeNull()
+  })
+})
+
+describe('chart data', () => {
+  const series = [
+    {
+      key: 'a',
+      label: 'A',
+      points: [
+        { at: '2026-11-02', value: 2 },
+        { at: '2026-11-01', value: 1 },
+      ],
+    },
+    { key: 'b', label: '=cmd()', points: [{ at: '2026-11-02', value: 5 }] },
+  ]
+
+  test('buckets are in order of time, gaps are zero, the sum is kept', () => {
+    const buckets = toBuckets(series, [{ at: '2026-10-31', value: 4 }], true)
+    expect(buckets).toEqual([
+      { at: '2026-11-01', values: [1, 0], total: 1, previous: 4, partial: false },
+      { at: '2026-11-02', values: [2, 5], total: 7, previous: null, partial: true },
+    ])
+  })
+
+  test('the text says what the drawing shows', () => {
+    const text = summarizeBuckets(toBuckets(series, undefined, true), { interval: 'day', timeZone: 'UTC' })
+    expect(text).toBe(
+      '8 in total, from 1 Nov 2026 to 2 Nov 2026. Highest: 7 (2 Nov 2026). Lowest: 1 (1 Nov 2026). The last bucket, 2 Nov 2026, is still filling.',
+    )
+  })
+
+  test('CSV cannot hold a formula', () => {
+    expect(bucketsToCsv(toBuckets(series, undefined, false), series)).toBe(
+      "bucket,A,'=cmd(),total\r\n2026-11-01,1,0,1\r\n2026-11-02,2,5,7\r\n",
+    )
+  })
+})
+
+describe('differences', () => {
+  test('are named by their path', () => {
+    expect(diffFields({ a: 1, n: { x: 1, y: 2 }, gone: true }, { a: 1, n: { x: 2, y: 2 }, fresh: null })).toEqual([
+      { field: 'n.x', kind: 'changed', before: 1, after: 2 },
+      { field: 'gone', kind: 'removed', before: true, after: undefined },
+      { field: 'fresh', kind: 'added', before: undefined, after: null },
+    ])
+  })
+
+  test('a value has none with itself', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
+        expect(diffFields(value, structuredClone(value))).toEqual([])
+      }),
+    )
+  })
+})
+
+describe('api client', () => {
+  test('query strings leave out what is empty', () => {
+    expect(toQuery({ q: 'a b', status: ['x', 'y'], cursor: null, none: [], empty: '', limit: 20 })).toBe(
+      '?q=a+b&status=x%2Cy&limit=20',
+    )
+    expect(toQuery({ cursor: undefined })).toBe('')
+  })
+
+  test('pointers become paths of form fields', () => {
+    expect(pointerToPath('/usage_caps/0/limit')).toBe('usage_caps.0.limit')
+    expect(pointerToPath('#/name')).toBe('name')
+    expect(pointerToPath('/a~1b')).toBe('a/b')
+    expect(pointerToPath('')).toBe('')
+  })
+
+  test('a problem keeps what a person needs', () => {
+    const problem = new ApiProblem(
+      429,
+      { code: 'rate_limited', title: 'Too many requests', detail: 'Slow down.', request_id: 'r1' },
+      new Headers({ 'retry-after': '7' }),
+    )
+    expect(problem).toMatchObject({ status: 429, code: 'rate_limited', request_id: 'r1', retry_after: 7, errors: [] })
+    expect(describeProblem(problem)).toBe('Slow down.')
+    expect(new ApiProblem(502, {}, new Headers({ 'x-request-id': 'r2' }))).toMatchObject({
+      code: 'http_502',
+      request_id: 'r2',
+      retry_after: null,
+    })
+  })
+
+  test('initials', () => {
+    expect(initialsOf('Ada King Lovelace')).toBe('AL')
+    expect(initialsOf('ada@acme.test')).toBe('A')
+    expect(initialsOf('')).toBe('?')
+  })
+})
+
+describe('snippets', () => {
+  test('survive quotes in the body, in a shell and in a script', () => {
+    const [curl, script] = httpSnippets({
+      method: 'POST',
+      url: 'http://x.test/a',
+      key: 'hf_1',
+      body: { name: "O'Hara" },
+    })
+    expect(curl.code).toContain(`-d '{"name":"O'\\''Hara"}'`)
+    expect(curl.code).toContain("-H 'Authorization: Bearer hf_1'")
+    expect(script.code).toContain("name: 'O\\'Hara',")
+  })
+
+  test('without a key they say where it belongs', () => {
+    const [curl, script] = httpSnippets({ method: 'GET', url: 'http://x.test/a' })
+    expect(curl.code).toBe(`curl 'http://x.test/a' \\\n  -H "Authorization: Bearer $HOLDFAST_API_KEY"`)
+    expect(script.code).toContain("const key = 'hf_live_…'")
+  })
+})
