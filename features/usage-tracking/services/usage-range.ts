@@ -111,29 +111,18 @@ async function loadRange(timeZone: string, bounds: (string | null)[]): Promise<U
   }
 }
 
-/** The same range, some days or years earlier. */
-export function shiftRange(
-  { from, to, firstDay, endDay, edges, timeZone }: UsageRange,
+/** The same range, some days or years earlier by the clocks of the tenant's time zone. */
+export async function shiftRange(
+  { from, to, timeZone }: UsageRange,
   by: { days?: number; years?: number },
-): UsageRange {
-  const move = (moment: Date): Date => {
-    const moved = new Date(moment)
-    moved.setUTCFullYear(moved.getUTCFullYear() - (by.years ?? 0))
-    moved.setUTCDate(moved.getUTCDate() - (by.days ?? 0))
-    return moved
-  }
-  const moveDay = (day: string): string =>
-    move(new Date(`${day}T00:00:00Z`))
-      .toISOString()
-      .slice(0, 10)
-  return {
-    from: move(from),
-    to: move(to),
-    firstDay: moveDay(firstDay),
-    endDay: moveDay(endDay),
-    edges: edges.map((edge) => ({ from: move(edge.from), to: move(edge.to) })),
-    timeZone,
-  }
+): Promise<UsageRange> {
+  const [row] = await tenantQuery<{ from_at: Date; to_at: Date }>(
+    `select ((($2::timestamptz at time zone $1) - back) at time zone $1) as from_at, ((($3::timestamptz at time zone $1) - back) at time zone $1) as to_at
+     from make_interval(years => $4::integer, days => $5::integer) back`,
+    [timeZone, from, to, by.years ?? 0, by.days ?? 0],
+  )
+  if (!row) throw new Error('A range is one row.')
+  return loadRange(timeZone, [row.from_at.toISOString(), null, row.to_at.toISOString(), null])
 }
 
 export type Filter = { meterId: string | null; customerId: string | null }

@@ -30,8 +30,8 @@ type Cap = { meter_id: string; cap_limit: string; used: string; period: string; 
 export async function reportTrends(query: TrendsQuery): Promise<TrendsReport> {
   const [range, filter] = [await resolveRange(query), await resolveFilter(query)]
   const length = Math.max(1, Math.round((range.to.getTime() - range.from.getTime()) / DAY_MS))
-  const before = shiftRange(range, { days: length })
-  const lastYear = shiftRange(range, { years: 1 })
+  const before = await shiftRange(range, { days: length })
+  const lastYear = await shiftRange(range, { years: 1 })
   const now = await loadDays(range, filter, null)
   const earlier = totalsOf(await loadDays(before, filter, null))
   const yearAgo = totalsOf(await loadDays(lastYear, filter, null))
