@@ -5,10 +5,14 @@ import { paths as auth } from '@/features/auth/openapi'
 import { paths as branding } from '@/features/branding/openapi'
 import { paths as connectorEvents } from '@/features/connector-events/openapi'
 import { paths as customerLogins } from '@/features/customer-logins/openapi'
+import { paths as customers } from '@/features/customers/openapi'
 import { paths as members } from '@/features/members/openapi'
+import { paths as meters } from '@/features/meters/openapi'
 import { paths as onboarding } from '@/features/onboarding/openapi'
 import { paths as operator } from '@/features/operator/openapi'
 import { paths as tenants } from '@/features/tenants/openapi'
+import { paths as tiers } from '@/features/tiers/openapi'
+import { paths as usageTracking } from '@/features/usage-tracking/openapi'
 import { createOpenApi } from '@/libs/api-utils/openapi'
 import { env } from '@/libs/env'
 import { version } from '@/package.json'
@@ -19,7 +23,11 @@ const paths = {
   ...onboarding,
   ...branding,
   ...apiKeys,
+  ...meters,
+  ...tiers,
+  ...customers,
   ...customerLogins,
+  ...usageTracking,
   ...auditLogs,
   ...connectorEvents,
   ...analyticsEvents,

@@ -7,7 +7,6 @@ import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { Loading, RowsSkeleton } from '@/libs/ui/skeleton'
 import { EmptyState, ErrorState } from '@/libs/ui/states'
-import { Time } from '@/libs/ui/time'
 import { UsageBar } from '@/libs/ui/usage-bar'
 import { useApi } from '@/libs/ui/use-api'
 import type { PortalOverview, PortalTier, PortalUsage } from './portal-overview'
@@ -52,7 +51,7 @@ function Overview({
           {capped.length > 0 ? (
             <ul className="flex flex-col gap-6">
               {capped.map((row) => (
-                <li key={row.meter.slug}>
+                <li key={row.meter}>
                   <CappedUsage row={row} />
                 </li>
               ))}
@@ -87,10 +86,10 @@ function Overview({
 function CappedUsage({ row }: { row: PortalUsage }) {
   return (
     <UsageBar
-      label={row.meter.name}
+      label={row.name}
       used={Number(row.used)}
       cap={row.limit === null ? null : Number(row.limit)}
-      unit={row.meter.unit}
+      unit={row.unit}
       resetsAt={row.reset_at}
       overflow={row.behaviour === 'overflow'}
     />
@@ -102,7 +101,7 @@ function OtherUsage({ rows }: { rows: readonly PortalUsage[] }) {
     <div className="mt-6 border-t pt-4">
       <h3 className="mb-2 font-medium text-sm">{t('portal.home.others')}</h3>
       <KeyValueList
-        items={rows.map((row) => ({ label: row.meter.name, value: formatQuantity(Number(row.used), row.meter.unit) }))}
+        items={rows.map((row) => ({ label: row.name, value: formatQuantity(Number(row.used), row.unit) }))}
       />
     </div>
   )
@@ -114,7 +113,7 @@ function TierCard({
   name,
 }: {
   customer: PortalOverview['customer']
-  tier: PortalTier | null
+  tier: PortalOverview['tier']
   name: string
 }) {
   return (
@@ -127,7 +126,6 @@ function TierCard({
         items={[
           ...(tier ? [{ label: t('portal.home.price'), value: priceOf(tier) }] : []),
           { label: t('portal.home.customer'), value: customer.name || customer.external_id },
-          { label: t('portal.home.since'), value: <Time value={customer.created_at} mode="date" /> },
         ]}
       />
     </Card>

@@ -1,30 +1,31 @@
-/** What `GET /api/v1/portal/overview` answers. */
+/** What `GET /api/v1/portal/overview` answers, as far as the portal shows it. */
 export type PortalUsage = {
-  meter: { slug: string; name: string; unit: string }
+  meter: string
+  name: string
+  unit: string
   used: number | string
   limit: number | string | null
   behaviour: 'reject' | 'overflow' | null
-  reset_at: string | null
+  reset_at: string
 }
 
 export type PortalTier = {
+  id: string
   name: string
-  description: string
   price_minor: number
   currency: string
-  billing_interval: string
+  billing_interval: 'month' | 'year'
 }
 
 export type PortalUpgrade = {
-  reason: string
-  meter: { slug: string; name: string }
+  name: string
   percent: number
-  next_tiers: ReadonlyArray<PortalTier & { id: string; limit: number | string | null }>
+  next_tiers: ReadonlyArray<PortalTier & { limit: number | string | null }>
 }
 
 export type PortalOverview = {
-  customer: { id: string; external_id: string; name: string | null; email: string | null; created_at: string }
-  tier: PortalTier | null
+  customer: { id: string; external_id: string; name: string | null; email: string | null }
+  tier: (PortalTier & { description: string }) | null
   usage: readonly PortalUsage[]
   features: ReadonlyArray<{ key: string }>
   upgrade: PortalUpgrade | null

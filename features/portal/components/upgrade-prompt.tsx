@@ -17,7 +17,7 @@ export function UpgradePrompt({
   supportUrl: string | null
 }) {
   const reached = upgrade.percent >= 100
-  const meter = upgrade.meter.name
+  const meter = upgrade.name
   return (
     <section
       aria-labelledby="upgrade-title"
