@@ -22,7 +22,9 @@ function dropUntrusted(request: IncomingMessage): void {
 async function main(): Promise<void> {
   const { PORT, TRUSTED_PROXY_HOPS } = env()
   const hostname = process.env.HOST || '127.0.0.1'
-  const app = next({ dev: false, port: PORT, hostname })
+  // Next writes loopback addresses as `localhost` in the URLs it hands to the middleware; under any other name it would take
+  // a rewrite of ours for one to a foreign server and fetch it over HTTP.
+  const app = next({ dev: false, port: PORT, hostname: 'localhost' })
   await app.prepare()
   const handle = app.getRequestHandler()
   const server = createServer(

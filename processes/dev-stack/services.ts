@@ -6,7 +6,7 @@ import { aliveForAWhile, answersOk, isListening } from './readiness'
 import { inRepository } from './repository'
 import type { Secrets } from './secrets'
 import type { Settings } from './settings'
-import { AUTH_DATABASE } from './stack-environment'
+import { AUTH_DATABASE, isLoopback } from './stack-environment'
 
 /** What the processes of the stack are started from. */
 export type ServiceContext = {
@@ -66,9 +66,16 @@ export function startWeb(context: ServiceContext): Promise<Child> {
     args:
       settings.mode === 'production'
         ? typescript('web.ts')
-        : [next, 'dev', '--port', String(settings.port), '--hostname', settings.host],
+        : [
+            next,
+            'dev',
+            '--port',
+            String(settings.port),
+            '--hostname',
+            isLoopback(settings.host) ? 'localhost' : settings.host,
+          ],
     env: context.env,
-    isReady: () => isListening(settings.port),
+    isReady: async () => (await isListening(settings.port)) || isListening(settings.port, '::1'),
   })
 }
 

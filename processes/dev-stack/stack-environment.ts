@@ -68,6 +68,7 @@ export function productEnvironment(settings: Settings, secrets: Secrets, address
   })
 }
 
-function isLoopback(host: string): boolean {
+/** Whether only this machine reaches what listens on `host`. */
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
