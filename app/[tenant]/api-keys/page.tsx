@@ -1,8 +1,8 @@
 import type { Metadata } from 'next'
 import { trackUrl } from '@/app/[tenant]/api-address'
 import { ApiKeysScreen } from '@/features/api-keys/components/api-keys-screen'
-import { requirePageTenant } from '@/libs/auth/page-access'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
+import { requirePageTenant } from '@/libs/auth/page-access'
 import { t } from '@/libs/ui/messages'
 
 export const metadata: Metadata = { title: t('api-keys.title') }

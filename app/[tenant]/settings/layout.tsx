@@ -15,7 +15,11 @@ export default async function SettingsLayout({
   const base = `/${tenant.slug}/settings`
   return (
     <>
-      <PageHeader title={t('settings.title')} description={t('settings.description', { name: tenant.name })} className="mb-4" />
+      <PageHeader
+        title={t('settings.title')}
+        description={t('settings.description', { name: tenant.name })}
+        className="mb-4"
+      />
       <div className="mb-6">
         <TabNav
           label={t('settings.nav.label')}

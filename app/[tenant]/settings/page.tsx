@@ -8,7 +8,5 @@ export const metadata: Metadata = { title: t('settings.title') }
 
 export default async function SettingsPage({ params }: { params: Promise<{ tenant: string }> }) {
   const { tenant, permissions } = await requirePageTenant((await params).tenant)
-  return (
-    <TenantSettings portalUrl={await portalUrl(tenant.slug)} canWrite={permissions.includes('tenants:write')} />
-  )
+  return <TenantSettings portalUrl={await portalUrl(tenant.slug)} canWrite={permissions.includes('tenants:write')} />
 }

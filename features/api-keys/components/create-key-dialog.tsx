@@ -30,7 +30,10 @@ const EXPIRIES = ['7', '30', '90', '365', 'never', 'custom'] as const satisfies 
 
 const formSchema = z
   .object({
-    name: z.string().trim().min(1, { error: () => t('api-keys.form.name_required') }),
+    name: z
+      .string()
+      .trim()
+      .min(1, { error: () => t('api-keys.form.name_required') }),
     mode: z.enum(['live', 'test']),
     preset: z.enum(PRESETS),
     permissions: z
@@ -193,7 +196,10 @@ function CreateKeyForm({
             value={expiry}
             onValueChange={(next) => {
               form.setValue('expiry', next)
-              form.setValue('expires_in_days', next === 'never' ? null : next === 'custom' ? days ?? 180 : Number(next))
+              form.setValue(
+                'expires_in_days',
+                next === 'never' ? null : next === 'custom' ? (days ?? 180) : Number(next),
+              )
             }}
           />
         </Field>

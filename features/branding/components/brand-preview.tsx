@@ -31,7 +31,9 @@ function MiniPortal({ name, tokens, accent }: { name: string; tokens: BrandToken
           {name.trim().charAt(0).toUpperCase()}
         </span>
         <span className="min-w-0 flex-1 truncate font-semibold text-sm">{name}</span>
-        <span className="text-accent-text text-xs underline underline-offset-3">{t('settings.branding.sample_link')}</span>
+        <span className="text-accent-text text-xs underline underline-offset-3">
+          {t('settings.branding.sample_link')}
+        </span>
       </div>
       <div className="flex flex-col gap-4 p-4">
         <div className="flex items-center justify-between gap-3">

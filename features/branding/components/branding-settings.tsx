@@ -48,7 +48,12 @@ export function BrandingSettings({
       </Loading>
     )
   }
-  const card = { saved: state.data, tenantName, readOnly: !canWrite, onSaved: (next: Branding) => state.setData(() => next) }
+  const card = {
+    saved: state.data,
+    tenantName,
+    readOnly: !canWrite,
+    onSaved: (next: Branding) => state.setData(() => next),
+  }
   return (
     <div className="flex flex-col gap-6">
       <p className="text-mute text-sm">

@@ -4,6 +4,8 @@ import { zodResolver } from '@hookform/resolvers/zod'
 import { useId, useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
+import type { customer } from '@/features/customers/schema'
+import type { Page } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
 import { ControlledField, Form, TextField } from '@/libs/ui/form'
@@ -11,18 +13,8 @@ import { t } from '@/libs/ui/messages'
 import { Select } from '@/libs/ui/select'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
-import type { Page } from '@/libs/ui/api-client'
 
-export type Customer = {
-  id: string
-  external_id: string
-  name: string | null
-  email: string | null
-  metadata: Record<string, unknown>
-  tier: { id: string; slug: string; name: string } | null
-  created_at: string
-  archived_at: string | null
-}
+export type Customer = z.infer<typeof customer>
 
 export type TierChoice = { id: string; slug: string; name: string; is_default: boolean; archived_at: string | null }
 
@@ -109,7 +101,7 @@ function CustomerForm({
             body: {
               external_id: values.external_id,
               ...details,
-              ...(values.tier === NONE ? {} : { tier_id: values.tier }),
+              ...(values.tier === NONE ? {} : { tier: values.tier }),
             },
             ...options,
           })

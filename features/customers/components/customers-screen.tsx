@@ -3,7 +3,8 @@
 import { Archive, ArchiveRestore, Pencil, Plus, Users } from 'lucide-react'
 import { parseAsBoolean, useQueryState } from 'nuqs'
 import { useState } from 'react'
-import { type Customer, CustomerDialog } from '@/features/customers/components/customer-dialog'
+import { type Customer, CustomerDialog, type TierChoice } from '@/features/customers/components/customer-dialog'
+import { useArchiveCustomer } from '@/features/customers/components/use-archive-customer'
 import type { Page } from '@/libs/ui/api-client'
 import { Badge, TierBadge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
@@ -19,32 +20,19 @@ import { Segmented } from '@/libs/ui/segmented'
 import { useShortcut } from '@/libs/ui/shortcuts'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
-import { toast } from '@/libs/ui/toast'
-import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
+import { useApi } from '@/libs/ui/use-api'
 
 /** The tenant's customers: whose usage is metered. `base` is the address of the list. */
 export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; trackUrl: string; canWrite: boolean }) {
-  const list = useListState(['status'])
-  const archived = list.facets.status?.[0] === 'archived'
+  const list = useListState(['archived', 'tier'])
+  const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Customer>>(`/customers${list.query}`)
-  const api = useApiFetch()
+  const tiers = useApi<Page<TierChoice>>('/tiers?limit=200')
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
   const [editing, setEditing] = useState<Customer | null>(null)
   useShortcut('n', t('customers.create'), () => canWrite && void setCreating(true))
 
-  const archive = useMutation(
-    ({ customer, on }: { customer: Customer; on: boolean }, options) =>
-      api<Customer>(`/customers/${customer.id}`, { method: 'PATCH', body: { archived: on }, ...options }),
-    {
-      onSuccess: (_, { customer, on }) => {
-        page.reload()
-        const name = customer.name ?? customer.external_id
-        if (on) toast.undo(t('customers.archived', { name }), () => void archive.run({ customer, on: false }))
-        else toast.success(t('customers.restored', { name }))
-      },
-      onError: (problem) => toast.problem(problem),
-    },
-  )
+  const archive = useArchiveCustomer(page.reload)
 
   const columns: ReadonlyArray<Column<Customer>> = [
     {
@@ -75,7 +63,16 @@ export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; tr
       header: t('customers.column.tier'),
       sortValue: (customer) => customer.tier?.name ?? null,
       cell: (customer) =>
-        customer.tier ? <TierBadge name={customer.tier.name} /> : <span className="text-faint">{t('customers.no_tier')}</span>,
+        customer.tier ? (
+          <span className="inline-flex items-center gap-1.5">
+            <TierBadge name={customer.tier.name} />
+            {customer.tier_source === 'default' ? (
+              <span className="text-faint text-xs">{t('customers.by_default')}</span>
+            ) : null}
+          </span>
+        ) : (
+          <span className="text-faint">{t('customers.no_tier')}</span>
+        ),
     },
     {
       key: 'created',
@@ -95,7 +92,17 @@ export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; tr
   return (
     <>
       <PageHeader title={t('customers.title')} description={t('customers.description')} actions={create} />
-      <FilterBar list={list} search={t('customers.search')}>
+      <FilterBar
+        list={list}
+        search={t('customers.search')}
+        facets={[
+          {
+            key: 'tier',
+            label: t('customers.column.tier'),
+            options: (tiers.data?.data ?? []).map((tier) => ({ value: tier.slug, label: tier.name })),
+          },
+        ]}
+      >
         <Segmented
           label={t('customers.show')}
           options={[
@@ -103,7 +110,7 @@ export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; tr
             { value: 'archived', label: t('customers.show_archived') },
           ]}
           value={archived ? 'archived' : 'active'}
-          onValueChange={(value) => list.setFacet('status', value === 'archived' ? ['archived'] : [])}
+          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
         />
       </FilterBar>
       <DataTable
@@ -121,7 +128,7 @@ export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; tr
                       {
                         label: t('customers.restore'),
                         icon: <ArchiveRestore />,
-                        onSelect: () => void archive.run({ customer, on: false }),
+                        onSelect: () => archive(customer, false),
                       },
                     ]
                   : [
@@ -129,7 +136,7 @@ export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; tr
                       {
                         label: t('customers.archive'),
                         icon: <Archive />,
-                        onSelect: () => void archive.run({ customer, on: true }),
+                        onSelect: () => archive(customer, true),
                       },
                     ]
             : undefined

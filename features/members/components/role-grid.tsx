@@ -13,8 +13,7 @@ function level(role: MemberRole, noun: Noun): 'write' | 'read' | 'none' {
 export function RoleGrid() {
   const nouns = NOUNS.filter((noun) => ROLES.some((role) => level(role, noun) !== 'none'))
   return (
-    <div
-      role="region"
+    <section
       aria-label={t('settings.members.roles')}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
       tabIndex={0}
@@ -49,7 +48,7 @@ export function RoleGrid() {
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   )
 }
 

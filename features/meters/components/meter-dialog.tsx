@@ -20,7 +20,10 @@ export type Meter = z.infer<typeof meter>
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
 
 const formSchema = z.object({
-  name: z.string().trim().min(1, { error: () => t('meters.form.name_required') }),
+  name: z
+    .string()
+    .trim()
+    .min(1, { error: () => t('meters.form.name_required') }),
   slug: z
     .string()
     .trim()

@@ -5,6 +5,7 @@ import { parseAsBoolean, useQueryState } from 'nuqs'
 import { useMemo, useState } from 'react'
 import { type Meter, MeterDialog } from '@/features/meters/components/meter-dialog'
 import { Sparkline } from '@/features/meters/components/sparkline'
+import { useArchiveMeter } from '@/features/meters/components/use-archive-meter'
 import type { Page } from '@/libs/ui/api-client'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
@@ -22,7 +23,6 @@ import { useShortcut } from '@/libs/ui/shortcuts'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
-import { useArchiveMeter } from './use-archive-meter'
 
 type Daily = { data: ReadonlyArray<{ day: string; meter: string; used: number | string }> }
 

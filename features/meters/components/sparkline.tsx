@@ -12,7 +12,9 @@ export function Sparkline({ values }: { values: readonly number[] }) {
     )
   }
   const step = WIDTH / (values.length - 1)
-  const points = values.map((value, index) => `${(index * step).toFixed(1)},${(HEIGHT - 2 - (value / max) * (HEIGHT - 4)).toFixed(1)}`)
+  const points = values.map(
+    (value, index) => `${(index * step).toFixed(1)},${(HEIGHT - 2 - (value / max) * (HEIGHT - 4)).toFixed(1)}`,
+  )
   return (
     <svg width={WIDTH} height={HEIGHT} aria-hidden="true" className="text-accent">
       <polygon points={`0,${HEIGHT} ${points.join(' ')} ${WIDTH},${HEIGHT}`} fill="currentColor" opacity={0.12} />

@@ -76,7 +76,10 @@ export function FirstSteps({
   if (complete) return null
   if (status.dismissed) {
     return (
-      <div id="first-steps" className="flex flex-wrap items-center gap-x-3 gap-y-1 rounded-lg border border-dashed px-4 py-2.5 text-sm">
+      <div
+        id="first-steps"
+        className="flex flex-wrap items-center gap-x-3 gap-y-1 rounded-lg border border-dashed px-4 py-2.5 text-sm"
+      >
         <ListChecks aria-hidden="true" className="size-4 text-faint" />
         <span className="flex-1 text-mute">
           {t('onboarding.hidden', { done: status.completed, total: status.total })}

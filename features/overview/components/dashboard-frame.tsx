@@ -85,9 +85,7 @@ export function DashboardFrame({
       userEntries={[
         { label: t('overview.nav.all_tenants'), icon: <Building2 />, href: '/tenants' },
         { label: t('overview.nav.new_tenant'), icon: <Plus />, href: '/create-tenant' },
-        ...(me.data?.operator
-          ? [{ label: t('overview.nav.operator'), icon: <ShieldUser />, href: '/operator' }]
-          : []),
+        ...(me.data?.operator ? [{ label: t('overview.nav.operator'), icon: <ShieldUser />, href: '/operator' }] : []),
       ]}
       onSignOut={() => void signOut()}
       commands={commands}

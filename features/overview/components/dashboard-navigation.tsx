@@ -28,7 +28,12 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
     icon: <ScrollText />,
     shortcut: 'g a',
   }
-  const usage: NavItem = { href: `${base}/usage`, label: t('overview.nav.usage'), icon: <ChartColumn />, shortcut: 'g u' }
+  const usage: NavItem = {
+    href: `${base}/usage`,
+    label: t('overview.nav.usage'),
+    icon: <ChartColumn />,
+    shortcut: 'g u',
+  }
   const settings: NavItem = {
     href: `${base}/settings`,
     label: t('overview.nav.settings'),

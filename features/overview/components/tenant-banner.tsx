@@ -1,7 +1,7 @@
 import type { MemberRole } from '@/libs/auth/permissions'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
-import { TextLink } from '@/libs/ui/button'
 import { Banner } from '@/libs/ui/banner'
+import { TextLink } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 
 /** Says what a tenant that is not active cannot do, and the way out; nothing for an active one. */
@@ -15,7 +15,9 @@ export function TenantBanner({ tenant, role }: { tenant: TenantRouting; role: Me
           title={t('overview.banner.pending_title')}
           className="mb-6"
           actions={
-            manages ? <TextLink href={`/${tenant.slug}#first-steps`}>{t('overview.banner.pending_action')}</TextLink> : null
+            manages ? (
+              <TextLink href={`/${tenant.slug}#first-steps`}>{t('overview.banner.pending_action')}</TextLink>
+            ) : null
           }
         >
           {t('overview.banner.pending')}

@@ -92,7 +92,12 @@ export function TenantSettings({ portalUrl, canWrite }: { portalUrl: string; can
 }
 
 type CardProps = { saved: Tenant; readOnly: boolean; onSaved: (next: Tenant) => void }
-type Control = { value: string; disabled: boolean; onChange: (event: { target: { value: string } }) => void; list?: string }
+type Control = {
+  value: string
+  disabled: boolean
+  onChange: (event: { target: { value: string } }) => void
+  list?: string
+}
 
 function TextCard({
   saved,

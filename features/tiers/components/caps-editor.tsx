@@ -1,7 +1,7 @@
 'use client'
 
 import { Plus, Trash2 } from 'lucide-react'
-import { useFieldArray, type UseFormReturn, useWatch } from 'react-hook-form'
+import { type UseFormReturn, useFieldArray, useWatch } from 'react-hook-form'
 import type { TierFormValues } from '@/features/tiers/components/tier-form-values'
 import { Button, IconButton } from '@/libs/ui/button'
 import { FieldGroup } from '@/libs/ui/field'
@@ -36,8 +36,15 @@ export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValue
                 key={field.id}
                 className="grid grid-cols-2 items-start gap-3 rounded-lg border bg-sunken p-3 sm:grid-cols-[minmax(0,1.2fr)_minmax(0,1.1fr)_6.5rem_minmax(0,1fr)_auto]"
               >
-                <ControlledField form={form} name={`caps.${index}.meter`} label={t('tiers.form.meter')} className="max-sm:col-span-2">
-                  {(control) => <Select options={known} value={control.value} onValueChange={control.onChange} ref={control.ref} />}
+                <ControlledField
+                  form={form}
+                  name={`caps.${index}.meter`}
+                  label={t('tiers.form.meter')}
+                  className="max-sm:col-span-2"
+                >
+                  {(control) => (
+                    <Select options={known} value={control.value} onValueChange={control.onChange} ref={control.ref} />
+                  )}
                 </ControlledField>
                 <ControlledField form={form} name={`caps.${index}.limit`} label={t('tiers.form.limit')}>
                   {(control) => (
@@ -55,7 +62,10 @@ export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValue
                 <ControlledField form={form} name={`caps.${index}.period`} label={t('tiers.form.period')}>
                   {(control) => (
                     <Select
-                      options={(['month', 'day'] as const).map((value) => ({ value, label: t(`tiers.period.${value}`) }))}
+                      options={(['month', 'day'] as const).map((value) => ({
+                        value,
+                        label: t(`tiers.period.${value}`),
+                      }))}
                       value={control.value}
                       onValueChange={control.onChange}
                       ref={control.ref}
@@ -87,7 +97,9 @@ export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValue
           })}
         </ul>
       ) : (
-        <p className="rounded-lg border border-dashed px-4 py-5 text-center text-faint text-sm">{t('tiers.form.no_caps')}</p>
+        <p className="rounded-lg border border-dashed px-4 py-5 text-center text-faint text-sm">
+          {t('tiers.form.no_caps')}
+        </p>
       )}
       <div>
         <Button

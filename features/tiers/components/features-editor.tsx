@@ -1,7 +1,7 @@
 'use client'
 
 import { Plus, Trash2 } from 'lucide-react'
-import { useFieldArray, type UseFormReturn } from 'react-hook-form'
+import { type UseFormReturn, useFieldArray } from 'react-hook-form'
 import type { TierFormValues } from '@/features/tiers/components/tier-form-values'
 import { Button, IconButton } from '@/libs/ui/button'
 import { FieldGroup } from '@/libs/ui/field'

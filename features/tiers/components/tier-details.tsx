@@ -18,7 +18,11 @@ export function TierCaps({ caps }: { caps: Readonly<Record<string, TierCap>> }) 
   return (
     <ul className="flex flex-col gap-1 max-sm:items-end">
       {entries.map(([meter, cap]) => (
-        <li key={meter} className="flex items-center gap-1.5 whitespace-nowrap" title={t(`tiers.behaviour.${cap.behaviour}_hint`)}>
+        <li
+          key={meter}
+          className="flex items-center gap-1.5 whitespace-nowrap"
+          title={t(`tiers.behaviour.${cap.behaviour}_hint`)}
+        >
           {cap.behaviour === 'reject' ? (
             <OctagonX aria-hidden="true" className="size-3.5 shrink-0 text-faint" />
           ) : (

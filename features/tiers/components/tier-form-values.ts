@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { tier } from '@/features/tiers/schema'
 import { fromMinor, toMinor } from '@/features/tiers/components/tier-money'
+import type { tier } from '@/features/tiers/schema'
 import { t } from '@/libs/ui/messages'
 
 export type Tier = z.infer<typeof tier>
@@ -19,9 +19,16 @@ function isJson(text: string): boolean {
 
 export const tierFormSchema = z
   .object({
-    name: z.string().trim().min(1, { error: () => t('tiers.form.name_required') }).max(120),
+    name: z
+      .string()
+      .trim()
+      .min(1, { error: () => t('tiers.form.name_required') })
+      .max(120),
     description: z.string().max(2000),
-    price: z.number({ error: () => t('tiers.form.price_required') }).min(0).nullable(),
+    price: z
+      .number({ error: () => t('tiers.form.price_required') })
+      .min(0)
+      .nullable(),
     currency: z.string().length(3),
     billing_interval: z.enum(['month', 'year']),
     is_default: z.boolean(),

@@ -49,7 +49,14 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
       <fieldset disabled={readOnly} className="contents">
         <Card title={t('tiers.form.basics')}>
           <div className="flex flex-col gap-4">
-            <TextField form={form} name="name" label={t('tiers.form.name')} maxLength={120} autoComplete="off" required />
+            <TextField
+              form={form}
+              name="name"
+              label={t('tiers.form.name')}
+              maxLength={120}
+              autoComplete="off"
+              required
+            />
             <TextField
               form={form}
               name="description"
@@ -86,7 +93,10 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
               <ControlledField form={form} name="billing_interval" label={t('tiers.form.interval')}>
                 {(field) => (
                   <Select
-                    options={(['month', 'year'] as const).map((value) => ({ value, label: t(`tiers.interval.${value}`) }))}
+                    options={(['month', 'year'] as const).map((value) => ({
+                      value,
+                      label: t(`tiers.interval.${value}`),
+                    }))}
                     value={field.value}
                     onValueChange={field.onChange}
                     ref={field.ref}
@@ -104,10 +114,7 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
           </div>
         </Card>
         <Card>
-          <CapsEditor
-            form={form}
-            meters={(meters.data?.data ?? []).filter((meter) => meter.archived_at === null)}
-          />
+          <CapsEditor form={form} meters={(meters.data?.data ?? []).filter((meter) => meter.archived_at === null)} />
         </Card>
         <Card>
           <FeaturesEditor form={form} />

@@ -1,5 +1,19 @@
 /** Currencies offered first; any other ISO code can be kept. */
-export const CURRENCIES = ['USD', 'EUR', 'GBP', 'CHF', 'JPY', 'CAD', 'AUD', 'SEK', 'NOK', 'DKK', 'PLN', 'INR', 'BRL'] as const
+export const CURRENCIES = [
+  'USD',
+  'EUR',
+  'GBP',
+  'CHF',
+  'JPY',
+  'CAD',
+  'AUD',
+  'SEK',
+  'NOK',
+  'DKK',
+  'PLN',
+  'INR',
+  'BRL',
+] as const
 
 /** How many decimals a currency has: 2 for USD, 0 for JPY. */
 export function currencyDigits(currency: string): number {

@@ -45,7 +45,8 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
     },
   )
   const makeDefault = useMutation(
-    (tier: Tier, options) => api<Tier>(`/tiers/${tier.id}`, { method: 'PATCH', body: { is_default: true }, ...options }),
+    (tier: Tier, options) =>
+      api<Tier>(`/tiers/${tier.id}`, { method: 'PATCH', body: { is_default: true }, ...options }),
     {
       onSuccess: (tier) => {
         page.reload()

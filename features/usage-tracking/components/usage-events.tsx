@@ -26,6 +26,7 @@ export function UsageEvents({
   customersHref,
   refreshMs,
   limit = 10,
+  compact = false,
 }: {
   meter?: string
   customer?: string
@@ -33,6 +34,8 @@ export function UsageEvents({
   customersHref?: string
   refreshMs?: number
   limit?: number
+  /** Only the newest, without properties and without the way to older ones. */
+  compact?: boolean
 }) {
   // Older pages follow below each other; the first one is asked again while one looks.
   const [cursors, setCursors] = useState<readonly string[]>([])
@@ -42,7 +45,7 @@ export function UsageEvents({
     `/usage/events${toQuery({ meter, customer, limit, cursor })}`,
     refreshMs && cursor === null ? { refreshMs } : {},
   )
-  const columns = useMemo(() => eventColumns({ meter, customer }), [meter, customer])
+  const columns = useMemo(() => eventColumns({ meter, customer, compact }), [meter, customer, compact])
   return (
     <>
       <DataTable
@@ -57,11 +60,9 @@ export function UsageEvents({
         error={page.error}
         onRetry={page.reload}
         skeletonRows={limit}
-        empty={
-          <EmptyState icon={<Activity />} title={t('usage.no_events')} description={t('usage.no_events_hint')} />
-        }
+        empty={<EmptyState icon={<Activity />} title={t('usage.no_events')} description={t('usage.no_events_hint')} />}
         footer={
-          cursors.length > 0 || page.data?.next_cursor ? (
+          !compact && (cursors.length > 0 || page.data?.next_cursor) ? (
             <nav aria-label={t('ui.pager.label')} className="flex justify-end gap-2">
               <Button size="sm" disabled={cursors.length === 0} onClick={() => setCursors(cursors.slice(0, -1))}>
                 {t('usage.newer')}
@@ -82,7 +83,15 @@ export function UsageEvents({
   )
 }
 
-function eventColumns({ meter, customer }: { meter?: string; customer?: string }): ReadonlyArray<Column<UsageEvent>> {
+function eventColumns({
+  meter,
+  customer,
+  compact,
+}: {
+  meter?: string
+  customer?: string
+  compact: boolean
+}): ReadonlyArray<Column<UsageEvent>> {
   const columns: Array<Column<UsageEvent>> = []
   if (!meter) {
     columns.push({
@@ -98,14 +107,14 @@ function eventColumns({ meter, customer }: { meter?: string; customer?: string }
       cell: (event) => <code className="break-all font-mono text-xs">{event.user_id}</code>,
     })
   }
-  columns.push(
-    {
-      key: 'value',
-      header: t('usage.value'),
-      align: 'right',
-      cell: (event) => formatNumber(Number(event.value)),
-    },
-    {
+  columns.push({
+    key: 'value',
+    header: t('usage.value'),
+    align: 'right',
+    cell: (event) => formatNumber(Number(event.value)),
+  })
+  if (!compact) {
+    columns.push({
       key: 'properties',
       header: t('usage.properties'),
       hideOnCard: true,
@@ -114,14 +123,14 @@ function eventColumns({ meter, customer }: { meter?: string; customer?: string }
           {event.properties && Object.keys(event.properties).length > 0 ? JSON.stringify(event.properties) : '–'}
         </span>
       ),
-    },
-    {
-      key: 'occurred',
-      header: t('usage.occurred'),
-      align: 'right',
-      cell: (event) => <Time value={event.occurred_at} mode="relative" />,
-    },
-  )
+    })
+  }
+  columns.push({
+    key: 'occurred',
+    header: t('usage.occurred'),
+    align: 'right',
+    cell: (event) => <Time value={event.occurred_at} mode="relative" />,
+  })
   return columns
 }
 

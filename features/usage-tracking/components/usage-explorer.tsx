@@ -138,7 +138,9 @@ function TrendText({ trend, unit }: { trend: TrendsReport['data'][number]; unit:
     t('usage.trend.total', { amount: formatQuantity(Number(trend.current), unit || undefined) }),
     change === null
       ? null
-      : t(change >= 0 ? 'usage.trend.more' : 'usage.trend.less', { percent: formatPercent(Math.abs(change) / 100, true) }),
+      : t(change >= 0 ? 'usage.trend.more' : 'usage.trend.less', {
+          percent: formatPercent(Math.abs(change) / 100, true),
+        }),
     t('usage.trend.forecast', { amount: formatNumber(Math.round(trend.forecast.used)) }),
   ]
   return <>{parts.filter(Boolean).join(' · ')}</>

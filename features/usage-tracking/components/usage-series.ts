@@ -22,7 +22,11 @@ function bucketOf(day: string, interval: ChartInterval): string {
   return date.toISOString().slice(0, 10)
 }
 
-function toPoints(rows: readonly DailyRow[], interval: ChartInterval, amountOf: (row: DailyRow) => number): ChartPoint[] {
+function toPoints(
+  rows: readonly DailyRow[],
+  interval: ChartInterval,
+  amountOf: (row: DailyRow) => number,
+): ChartPoint[] {
   const sums = new Map<string, number>()
   for (const row of rows) {
     const at = bucketOf(row.day, interval)

@@ -1,0 +1,26 @@
+import type { Metadata } from 'next'
+import { CustomerScreen } from '@/features/customers/components/customer-screen'
+import { NotAllowed } from '@/features/overview/components/not-allowed'
+import { UsageEvents } from '@/features/usage-tracking/components/usage-events'
+import { UsageExplorer } from '@/features/usage-tracking/components/usage-explorer'
+import { requirePageTenant } from '@/libs/auth/page-access'
+import { t } from '@/libs/ui/messages'
+
+export const metadata: Metadata = { title: t('customers.title') }
+
+export default async function CustomerPage({ params }: { params: Promise<{ tenant: string; id: string }> }) {
+  const { tenant: address, id: encoded } = await params
+  const id = decodeURIComponent(encoded)
+  const { tenant, permissions, role } = await requirePageTenant(address)
+  if (!permissions.includes('customers:read')) return <NotAllowed title={t('customers.title')} role={role} />
+  return (
+    <CustomerScreen
+      id={id}
+      base={`/${tenant.slug}/customers`}
+      canWrite={permissions.includes('customers:write')}
+      chart={<UsageExplorer customer={id} />}
+      events={<UsageEvents customer={id} refreshMs={5_000} />}
+      {...(permissions.includes('audit-logs:read') ? { auditHref: `/${tenant.slug}/audit-logs` } : {})}
+    />
+  )
+}

@@ -1,0 +1,206 @@
+'use client'
+
+import { Archive, ArchiveRestore, ArrowRightLeft, Pencil, ScrollText } from 'lucide-react'
+import { type ReactNode, useState } from 'react'
+import type { z } from 'zod'
+import { ChangeTierDialog } from '@/features/customers/components/change-tier-dialog'
+import { type Customer, CustomerDialog } from '@/features/customers/components/customer-dialog'
+import { CustomerFeatures, CustomerUsage, type Entitlements } from '@/features/customers/components/customer-usage'
+import { useArchiveCustomer } from '@/features/customers/components/use-archive-customer'
+import type { subscription } from '@/features/customers/schema'
+import { Badge, TierBadge } from '@/libs/ui/badge'
+import { Banner } from '@/libs/ui/banner'
+import { Button, TextLink } from '@/libs/ui/button'
+import { Card, KeyValueList } from '@/libs/ui/card'
+import { CopyText } from '@/libs/ui/copy-button'
+import { JsonView } from '@/libs/ui/json-view'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { Loading, Skeleton } from '@/libs/ui/skeleton'
+import { ErrorState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
+
+type Subscription = z.infer<typeof subscription>
+
+/** One customer: tier, usage against caps, features, chart and events (handed in by the page). */
+export function CustomerScreen({
+  id,
+  base,
+  auditHref,
+  canWrite,
+  chart,
+  events,
+}: {
+  id: string
+  base: string
+  /** The audit log, for those who may read it. */
+  auditHref?: string
+  canWrite: boolean
+  chart: ReactNode
+  events: ReactNode
+}) {
+  const path = `/customers/${encodeURIComponent(id)}`
+  const state = useApi<Customer>(path)
+  const entitlements = useApi<Entitlements>(`${path}/entitlements`, { refreshMs: 5_000 })
+  const subscribed = useApi<Subscription>(`${path}/subscription`)
+  const [editing, setEditing] = useState(false)
+  const [moving, setMoving] = useState(false)
+  const archive = useArchiveCustomer(state.reload)
+  const customer = state.data
+  const name = customer ? (customer.name ?? customer.external_id) : t('customers.column.name')
+  const crumbs = [{ label: t('customers.title'), href: base }, { label: name }]
+
+  if (state.error && !customer) {
+    return (
+      <>
+        <PageHeader title={name} breadcrumbs={crumbs} />
+        <Card>
+          <ErrorState
+            error={state.error}
+            {...(state.error.status === 404 ? { title: t('customers.not_found') } : { onRetry: state.reload })}
+          />
+        </Card>
+      </>
+    )
+  }
+  return (
+    <>
+      <PageHeader
+        title={name}
+        breadcrumbs={crumbs}
+        badge={
+          <>
+            {customer?.tier ? <TierBadge name={customer.tier.name} /> : null}
+            {customer?.archived_at ? <Badge>{t('customers.is_archived')}</Badge> : null}
+          </>
+        }
+        actions={
+          canWrite && customer ? (
+            customer.archived_at ? (
+              <Button icon={<ArchiveRestore />} onClick={() => archive(customer, false)}>
+                {t('customers.restore')}
+              </Button>
+            ) : (
+              <>
+                <Button icon={<Archive />} onClick={() => archive(customer, true)}>
+                  {t('customers.archive')}
+                </Button>
+                <Button icon={<Pencil />} onClick={() => setEditing(true)}>
+                  {t('customers.edit')}
+                </Button>
+                <Button variant="primary" icon={<ArrowRightLeft />} onClick={() => setMoving(true)}>
+                  {t('customers.detail.change_tier')}
+                </Button>
+              </>
+            )
+          ) : null
+        }
+      />
+      <div className="flex flex-col gap-6">
+        {customer?.archived_at ? (
+          <Banner tone="warning" title={t('customers.detail.archived_title')}>
+            {t('customers.detail.archived')}
+          </Banner>
+        ) : customer && !customer.tier ? (
+          <Banner tone="info" title={t('customers.detail.no_tier_title')}>
+            {t('customers.detail.no_tier')}
+          </Banner>
+        ) : null}
+        <div className="grid items-start gap-6 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+          <div className="flex flex-col gap-6">
+            <CustomerUsage state={entitlements} />
+            <CustomerFeatures state={entitlements} />
+          </div>
+          <Card title={t('customers.detail.facts')}>
+            {customer ? (
+              <Facts customer={customer} subscribed={subscribed.data} auditHref={auditHref} />
+            ) : (
+              <Loading className="flex flex-col gap-3">
+                <Skeleton className="h-5" />
+                <Skeleton className="h-5 w-2/3" />
+                <Skeleton className="h-5" />
+              </Loading>
+            )}
+          </Card>
+        </div>
+        {chart}
+        <section aria-label={t('customers.detail.events')}>
+          <h2 className="mb-3 font-semibold text-base tracking-tight">{t('customers.detail.events')}</h2>
+          {events}
+        </section>
+      </div>
+      {customer ? (
+        <>
+          <CustomerDialog
+            open={editing}
+            customer={customer}
+            onOpenChange={setEditing}
+            onSaved={(next) => {
+              setEditing(false)
+              state.setData(() => next)
+            }}
+          />
+          <ChangeTierDialog
+            customer={customer}
+            open={moving}
+            onOpenChange={setMoving}
+            onChanged={() => {
+              state.reload()
+              entitlements.reload()
+              subscribed.reload()
+            }}
+          />
+        </>
+      ) : null}
+    </>
+  )
+}
+
+function Facts({
+  customer,
+  subscribed,
+  auditHref,
+}: {
+  customer: Customer
+  subscribed: Subscription | undefined
+  auditHref: string | undefined
+}) {
+  return (
+    <div className="flex flex-col gap-4">
+      <KeyValueList
+        items={[
+          { label: t('customers.detail.external_id'), value: <CopyText value={customer.external_id} /> },
+          { label: t('customers.detail.id'), value: <CopyText value={customer.id} /> },
+          { label: t('customers.detail.email'), value: customer.email ?? <span className="text-faint">–</span> },
+          {
+            label: t('customers.detail.tier'),
+            value: customer.tier ? (
+              <>
+                {customer.tier.name}{' '}
+                {customer.tier_source === 'default' ? (
+                  <span className="text-faint">({t('customers.by_default')})</span>
+                ) : null}
+              </>
+            ) : (
+              <span className="text-faint">{t('customers.no_tier')}</span>
+            ),
+          },
+          ...(subscribed?.started_at
+            ? [{ label: t('customers.detail.since'), value: <Time value={subscribed.started_at} mode="date" /> }]
+            : []),
+          { label: t('customers.detail.added'), value: <Time value={customer.created_at} /> },
+        ]}
+      />
+      {Object.keys(customer.metadata).length > 0 ? (
+        <JsonView label={t('customers.detail.metadata')} value={customer.metadata} />
+      ) : null}
+      {auditHref ? (
+        <p className="flex items-center gap-2 text-sm">
+          <ScrollText aria-hidden="true" className="size-4 text-faint" />
+          <TextLink href={`${auditHref}?target_id=${customer.id}`}>{t('customers.detail.history')}</TextLink>
+        </p>
+      ) : null}
+    </div>
+  )
+}

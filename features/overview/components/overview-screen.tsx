@@ -1,0 +1,55 @@
+'use client'
+
+import type { ReactNode } from 'react'
+import { NearCapsCard } from '@/features/overview/components/near-caps-card'
+import { OverviewTiles } from '@/features/overview/components/overview-tiles'
+import { useNearCaps } from '@/features/overview/components/use-near-caps'
+import { LinkButton } from '@/libs/ui/button'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { useNow, useTimeZone } from '@/libs/ui/time'
+
+/** How the tenant does right now: first steps while there are some, figures, usage over time, who is near a cap. */
+export function OverviewScreen({
+  tenantName,
+  base,
+  today: rendered,
+  firstSteps,
+  chart,
+  events,
+}: {
+  tenantName: string
+  base: string
+  /** Today in the tenant's zone when the page was made; the clock of the page takes over. */
+  today: string
+  firstSteps: ReactNode
+  chart: ReactNode
+  events: ReactNode
+}) {
+  const now = useNow()
+  const zone = useTimeZone()
+  const today = now === 0 ? rendered : new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(now)
+  const { near, error } = useNearCaps(today)
+  return (
+    <>
+      <PageHeader title={t('overview.title')} description={t('overview.description', { name: tenantName })} />
+      <div className="flex flex-col gap-6">
+        {firstSteps}
+        <OverviewTiles today={today} nearCount={near?.length} />
+        {chart}
+        <div className="grid items-start gap-6 lg:grid-cols-2">
+          <NearCapsCard near={near} error={error} customersHref={`${base}/customers`} />
+          <section aria-label={t('usage.latest')} className="min-w-0">
+            <div className="mb-3 flex min-h-7 items-center justify-between gap-3">
+              <h2 className="font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
+              <LinkButton href={`${base}/usage`} variant="ghost" size="sm">
+                {t('overview.all_events')}
+              </LinkButton>
+            </div>
+            {events}
+          </section>
+        </div>
+      </div>
+    </>
+  )
+}

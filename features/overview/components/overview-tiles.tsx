@@ -1,0 +1,71 @@
+'use client'
+
+import { toQuery } from '@/libs/ui/api-client'
+import { formatCompact, formatNumber } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+import { changeOf, StatTile } from '@/libs/ui/stat-tile'
+import { useApi } from '@/libs/ui/use-api'
+
+type Daily = { data: ReadonlyArray<{ day: string; events: number }> }
+type ByCustomer = { data: ReadonlyArray<{ customer?: { id: string } }> }
+
+const REFRESH_MS = 5_000
+const MOST_ROWS = 500
+
+/** The first day of the month before, and the day of it that this month has reached, both as `2026-10-01`. */
+export function monthBefore(today: string): { first: string; until: string } {
+  const [year = 0, month = 1, day = 1] = today.split('-').map(Number)
+  const first = new Date(Date.UTC(year, month - 2, 1))
+  const last = new Date(Date.UTC(year, month - 1, 0)).getUTCDate()
+  const until = new Date(Date.UTC(year, month - 2, Math.min(day, last)))
+  return { first: first.toISOString().slice(0, 10), until: until.toISOString().slice(0, 10) }
+}
+
+/** Events of today and of this month, customers who used something, customers near a cap. */
+export function OverviewTiles({ today, nearCount }: { today: string; nearCount: number | undefined }) {
+  const before = monthBefore(today)
+  const month = today.slice(0, 7)
+  const daily = useApi<Daily>(`/usage/daily${toQuery({ from: before.first })}`, { refreshMs: REFRESH_MS })
+  const active = useApi<ByCustomer>(`/usage${toQuery({ time_range: '30d', group_by: 'customer', limit: MOST_ROWS })}`, {
+    refreshMs: 12 * REFRESH_MS,
+  })
+  const rows = daily.data?.data ?? []
+  const events = (wanted: (day: string) => boolean) =>
+    rows.reduce((sum, row) => (wanted(row.day) ? sum + row.events : sum), 0)
+  const yesterday = new Date(Date.parse(`${today}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10)
+  const thisMonth = events((day) => day.startsWith(month))
+  const lastMonth = events((day) => day <= before.until)
+  const customers = new Set(active.data?.data.map((row) => row.customer?.id)).size
+  const failed = <span className="text-faint">–</span>
+
+  return (
+    <div className="grid grid-cols-2 gap-3 sm:gap-4 xl:grid-cols-4">
+      <StatTile
+        label={t('overview.tile.today')}
+        value={daily.data ? formatCompact(events((day) => day === today)) : failed}
+        hint={t('overview.tile.yesterday', { count: formatNumber(events((day) => day === yesterday)) })}
+        loading={daily.loading}
+      />
+      <StatTile
+        label={t('overview.tile.month')}
+        value={daily.data ? formatCompact(thisMonth) : failed}
+        change={changeOf(thisMonth, lastMonth)}
+        since={t('overview.tile.month_since')}
+        hint={t('overview.tile.month_first')}
+        loading={daily.loading}
+      />
+      <StatTile
+        label={t('overview.tile.active')}
+        value={active.data ? `${formatNumber(customers)}${active.data.data.length >= MOST_ROWS ? '+' : ''}` : failed}
+        hint={t('overview.tile.active_hint')}
+        loading={active.loading}
+      />
+      <StatTile
+        label={t('overview.tile.near')}
+        value={nearCount === undefined ? failed : formatNumber(nearCount)}
+        hint={t('overview.tile.near_hint')}
+        loading={nearCount === undefined && !active.error}
+      />
+    </div>
+  )
+}
