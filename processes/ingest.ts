@@ -1,0 +1,101 @@
+// The hot path on a bare HTTP server: the very handlers that Next mounts, without what a framework costs before they run.
+// Any number of these processes may run beside each other; caps and counters are exact in the database.
+// SIGTERM takes no more requests, commits what was accepted, answers it, and ends.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { POST as check } from '@/app/api/v1/usage/check/route'
+import { POST as track } from '@/app/api/v1/usage/track/route'
+import { drainWriter } from '@/features/usage-tracking/services/usage-writer'
+import { problemResponse } from '@/libs/api-utils/problem'
+import type { RouteHandler } from '@/libs/api-utils/route-handler'
+import { stopNotifications } from '@/libs/db/notifications'
+import { closePools } from '@/libs/db/pools'
+import { env } from '@/libs/env'
+import { AppError, notFound } from '@/libs/errors'
+import { checkAtBoot } from '@/libs/health/boot'
+import { checkReadiness } from '@/libs/health/readiness'
+import { newId } from '@/libs/ids'
+import { log } from '@/libs/log'
+import { readTenantPath } from '@/libs/tenancy/host'
+import { readIncoming, toRequest } from './ingest/incoming-request'
+
+const SHUTDOWN_MS = 15_000
+const routes = new Map<string, RouteHandler>([
+  ['/api/v1/usage/track', track],
+  ['/api/v1/usage/check', check],
+])
+
+let active = 0
+let stopping = false
+
+await checkAtBoot()
+const { INGEST_PORT, TRUSTED_PROXY_HOPS } = env()
+// A line for every one of ten thousand requests a second is noise; what fails is logged. LOG_LEVEL=info asks for all.
+if (!process.env.LOG_LEVEL) log.level = 'warn'
+
+const server = createServer(
+  { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384, noDelay: true },
+  (incoming, outgoing) => {
+    active += 1
+    serve(incoming, outgoing)
+      .catch((error: unknown) => {
+        log.error({ err: error }, 'request not answered')
+        outgoing.destroy()
+      })
+      .finally(() => {
+        active -= 1
+      })
+  },
+)
+
+async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const url = incoming.url ?? '/'
+  const mark = url.indexOf('?')
+  const pathname = mark < 0 ? url : url.slice(0, mark)
+  const response = await answer(incoming, pathname, mark < 0 ? '' : url.slice(mark))
+  const text = await response.text()
+  const headers: Record<string, string | number> = Object.fromEntries(response.headers)
+  headers['content-length'] = Buffer.byteLength(text)
+  if (stopping || !incoming.complete) headers.connection = 'close'
+  outgoing.writeHead(response.status, headers)
+  outgoing.end(text)
+}
+
+async function answer(incoming: IncomingMessage, pathname: string, query: string): Promise<Response> {
+  if (pathname === '/healthz') return Response.json({ status: 'ok' })
+  if (pathname === '/readyz') {
+    const readiness = await checkReadiness()
+    return Response.json(readiness, { status: readiness.status === 'ready' && !stopping ? 200 : 503 })
+  }
+  const known = routes.get(pathname)
+  const path = known ? { pathname, tenant: null } : readTenantPath(pathname)
+  const handler = known ?? (path ? routes.get(path.pathname) : undefined)
+  if (!path || !handler) return problemResponse(notFound(), newId())
+  if (incoming.method !== 'POST') {
+    const response = problemResponse(new AppError('method_not_allowed', 'Use POST here.'), newId())
+    response.headers.set('allow', 'POST')
+    return response
+  }
+  const body = await readIncoming(incoming)
+  return handler(toRequest(incoming, body, { url: path.pathname + query, tenant: path.tenant }, TRUSTED_PROXY_HOPS))
+}
+
+async function stop(signal: string): Promise<void> {
+  if (stopping) return
+  stopping = true
+  log.info({ signal, active }, 'ingest stops')
+  server.close()
+  server.closeIdleConnections()
+  const deadline = Date.now() + SHUTDOWN_MS
+  await drainWriter()
+  while (active > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+  server.closeAllConnections()
+  await stopNotifications()
+  await closePools()
+  process.exit(0)
+}
+process.on('SIGTERM', () => void stop('SIGTERM'))
+process.on('SIGINT', () => void stop('SIGINT'))
+
+server.listen(INGEST_PORT, process.env.HOST || '127.0.0.1', () => {
+  log.info({ port: INGEST_PORT }, 'ingest listens')
+})
