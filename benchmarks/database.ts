@@ -1,0 +1,71 @@
+import pg from 'pg'
+import { median, note } from './measure'
+import type { BenchWorld } from './world'
+
+const ACTOR = JSON.stringify({ id: 'bench', kind: 'api_key', permissions: ['usage:read', 'customers:read'] })
+const ROUNDS = 9
+const READS = 400
+
+const QUERIES = [
+  {
+    what: 'one counter',
+    text: `select used, events from usage_counters
+      where tenant_id = $1 and period = 'day' and meter_id = $2 and starts_on = $3 and customer_id = $4`,
+    values: (world: BenchWorld, customer: string, day: string) => [
+      world.tenant.id,
+      world.tenant.meters[0],
+      day,
+      customer,
+    ],
+  },
+  {
+    what: 'the last 50 events',
+    text: 'select id, value, occurred_at from usage_events where tenant_id = $1 order by received_at desc limit 50',
+    values: (world: BenchWorld) => [world.tenant.id],
+  },
+]
+
+/** What row security adds to indexed reads: the same prepared statement by the server's login and by one that is not asked. */
+export async function benchRowSecurity(world: BenchWorld): Promise<void> {
+  const { rows } = await world.superuser.query<{ customer_id: string; day: string }>(
+    `select customer_id, starts_on::text as day from usage_counters where tenant_id = $1 and period = 'day' and meter_id = $2 limit 1`,
+    [world.tenant.id, world.tenant.meters[0]],
+  )
+  const { customer_id: customer = '', day = '' } = rows[0] ?? {}
+  await world.superuser.query('vacuum analyze usage_counters, usage_events')
+  const secured = new pg.Client({ connectionString: world.server_url })
+  const unasked = new pg.Client({ connectionString: world.superuser_url })
+  await secured.connect()
+  await unasked.connect()
+  await secured.query(`begin; select app.begin_tenant('${world.tenant.id}', 1, '${ACTOR}')`)
+  await unasked.query('begin')
+  for (const { what, text, values } of QUERIES) {
+    const read = async (client: pg.Client): Promise<number> => {
+      const query = { name: what, text, values: values(world, customer, day) }
+      const started = performance.now()
+      for (let index = 0; index < READS; index += 1) await client.query(query)
+      return ((performance.now() - started) * 1_000) / READS
+    }
+    await read(secured)
+    await read(unasked)
+    const with_: number[] = []
+    const without: number[] = []
+    for (let round = 0; round < ROUNDS; round += 1) {
+      without.push(await read(unasked))
+      with_.push(await read(secured))
+    }
+    const overhead = median(with_) / median(without) - 1
+    note({
+      what: `row security, reading ${what}`,
+      figure: `${median(with_).toFixed(0)} µs`,
+      yardstick: `${median(without).toFixed(0)} µs without`,
+      ratio: `${(overhead * 100).toFixed(0)} % more`,
+      target: '≤ 10 %',
+      reached: overhead <= 0.1,
+    })
+  }
+  await secured.query('rollback')
+  await unasked.query('rollback')
+  await secured.end()
+  await unasked.end()
+}

@@ -1,0 +1,122 @@
+// A load generator that costs little: sockets that stay open, each with one request under way, bodies made beforehand.
+// Runs as a process of its own: `load.ts <plan as JSON>`, and prints its result as JSON.
+import { randomBytes } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+
+export type LoadPlan = {
+  url: string
+  path: string
+  headers: Record<string, string>
+  connections: number
+  seconds: number
+  /** What each request carries. */
+  kind: 'events' | 'check' | 'none'
+  /** Events of one request. */
+  size: number
+  customers: number
+  meters: string[]
+}
+export type LoadResult = {
+  requests: number
+  failures: number
+  seconds: number
+  p50: number
+  p99: number
+  sample: string
+}
+
+const plan = JSON.parse(process.argv[2] ?? '{}') as LoadPlan
+const { hostname, port } = new URL(plan.url)
+const run = randomBytes(4).toString('hex')
+let counter = 0
+
+function makeBody(): string {
+  if (plan.kind === 'none') return ''
+  const customer = () => `customer-${Math.floor(Math.random() * plan.customers)}`
+  const meter = () => plan.meters[Math.floor(Math.random() * plan.meters.length)]
+  if (plan.kind === 'check') return JSON.stringify({ meter_id: plan.meters[0], user_id: customer(), amount: 1 })
+  const event = () => ({
+    meter_id: meter(),
+    user_id: customer(),
+    event_value: 1 + Math.floor(Math.random() * 10),
+    event_id: `${run}-${(++counter).toString(36).padStart(8, '0')}-0000-0000-000000000000`,
+    properties: { endpoint: '/api/v1/data', method: 'GET' },
+  })
+  return JSON.stringify(plan.size === 1 ? event() : Array.from({ length: plan.size }, event))
+}
+
+function makeRequest(): Buffer {
+  const body = makeBody()
+  const head = [
+    `${body ? 'POST' : 'GET'} ${plan.path} HTTP/1.1`,
+    `host: ${hostname}:${port}`,
+    ...Object.entries(plan.headers).map(([name, value]) => `${name}: ${value}`),
+    ...(body ? ['content-type: application/json', `content-length: ${Buffer.byteLength(body)}`] : []),
+  ]
+  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`)
+}
+
+const latencies: number[] = []
+let failures = 0
+let sample = ''
+let started = 0
+let end = 0
+const ready: Buffer[] = []
+// Batches are dear to make: they are made before the clock starts. Single requests are made as they go.
+if (plan.size > 1)
+  for (let made = 0; made < Math.ceil((plan.seconds * 130_000) / plan.size); made += 1) ready.push(makeRequest())
+const same = plan.kind === 'none' ? makeRequest() : undefined
+
+function drive(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let sentAt = 0
+    let pending = ''
+    const send = () => {
+      const request = same ?? (plan.size > 1 ? ready.pop() : makeRequest())
+      if (!request || performance.now() >= end) {
+        socket.end()
+        resolve()
+        return
+      }
+      sentAt = performance.now()
+      socket.write(request)
+    }
+    socket.on('data', (chunk) => {
+      pending += chunk.toString('latin1')
+      const headEnd = pending.indexOf('\r\n\r\n')
+      if (headEnd < 0) return
+      const length = /content-length: (\d+)/i.exec(pending)
+      if (length && pending.length < headEnd + 4 + Number(length[1])) return
+      if (!length && /transfer-encoding: chunked/i.test(pending) && !pending.endsWith('0\r\n\r\n')) return
+      latencies.push(performance.now() - sentAt)
+      if (!pending.startsWith('HTTP/1.1 200')) {
+        failures += 1
+        sample = pending.slice(0, 600)
+      } else if (!sample) sample = pending.slice(headEnd + 4)
+      pending = ''
+      send()
+    })
+    socket.on('error', reject)
+    send()
+  })
+}
+
+const sockets = await Promise.all(
+  Array.from(
+    { length: plan.connections },
+    () =>
+      new Promise<Socket>((resolve, reject) => {
+        const socket = connect({ host: hostname, port: Number(port), noDelay: true }, () => resolve(socket))
+        socket.once('error', reject)
+      }),
+  ),
+)
+started = performance.now()
+end = started + plan.seconds * 1_000
+await Promise.all(sockets.map(drive))
+const seconds = (performance.now() - started) / 1_000
+latencies.sort((a, b) => a - b)
+const at = (share: number): number =>
+  latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0
+const result: LoadResult = { requests: latencies.length, failures, seconds, p50: at(0.5), p99: at(0.99), sample }
+process.stdout.write(JSON.stringify(result))
