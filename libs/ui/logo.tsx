@@ -1,5 +1,7 @@
 import { cx } from '@/libs/ui/cx'
 
+const ROPE = 'M5.8 18.7c2.4-4.2 6.7-4.6 10.2-2.7s7.8 1.5 10.2-2.7'
+
 /**
  * The mark of Holdfast: two posts and the rope that is made fast around both. Decorative unless it has a `title`.
  */
@@ -14,9 +16,10 @@ export function LogoMark({ className, title }: { className?: string; title?: str
       className={cx('size-7', className)}
     >
       <rect width="32" height="32" rx="8" fill="var(--accent)" />
-      <g stroke="var(--accent-ink)" strokeWidth="3" strokeLinecap="round">
-        <path d="M10.5 7v5.2M10.5 18.6V25M21.5 7v6.4M21.5 19.8V25" />
-        <path d="M6.5 18.9c2.2-4 6.2-4.6 9.5-2.9s7.3 1.1 9.5-2.9" />
+      <g stroke="var(--accent-ink)" strokeWidth="3.2" strokeLinecap="round">
+        <path d="M10.6 6.9v18.2M21.4 6.9v18.2" />
+        <path d={ROPE} stroke="var(--accent)" strokeWidth="6.8" />
+        <path d={ROPE} />
       </g>
     </svg>
   )
