@@ -6,7 +6,7 @@ import { startGuard } from '../dev-stack/guard'
 import { inRepository } from '../dev-stack/repository'
 import type { Count } from './count'
 import { runTool } from './run-tool'
-import { startWholeStack } from './whole-stack'
+import { startWholeStack, type WholeStack } from './whole-stack'
 
 type Report = { stats: { expected: number; unexpected: number; flaky: number; skipped: number } }
 
@@ -18,8 +18,9 @@ export async function runBrowserTests(): Promise<Count> {
   chmodSync(directory, 0o711)
   const guard = startGuard()
   guard.watchDirectory(directory)
-  const stack = await startWholeStack(join(directory, 'data'))
+  let stack: WholeStack | undefined
   try {
+    stack = await startWholeStack(join(directory, 'data'))
     const reportFile = join(directory, 'playwright.json')
     const code = await runTool(['@playwright', 'test', 'cli.js'], ['test', '--reporter=list,json'], {
       CHROMIUM_PATH: chromium,
@@ -32,7 +33,7 @@ export async function runBrowserTests(): Promise<Count> {
     const failed = stats.unexpected + stats.skipped
     return { passed: stats.expected + stats.flaky, failed: code === 0 ? failed : Math.max(1, failed) }
   } finally {
-    await stack.stop()
+    await stack?.stop()
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
   }
 }
