@@ -1,12 +1,9 @@
 import apiKeys from '@/messages/en/api-keys.json'
 import auditLogs from '@/messages/en/audit-logs.json'
 import auth from '@/messages/en/auth.json'
-import common from '@/messages/en/common.json'
 import customers from '@/messages/en/customers.json'
 import docs from '@/messages/en/docs.json'
-import errors from '@/messages/en/errors.json'
 import landing from '@/messages/en/landing.json'
-import members from '@/messages/en/members.json'
 import meters from '@/messages/en/meters.json'
 import onboarding from '@/messages/en/onboarding.json'
 import operator from '@/messages/en/operator.json'
@@ -23,12 +20,9 @@ const messages = {
   'api-keys': apiKeys,
   'audit-logs': auditLogs,
   auth,
-  common,
   customers,
   docs,
-  errors,
   landing,
-  members,
   meters,
   onboarding,
   operator,
