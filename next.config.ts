@@ -8,6 +8,8 @@ const nextConfig: NextConfig = {
   reactStrictMode: true,
   poweredByHeader: false,
   typedRoutes: false,
+  // Types are checked by `npm run check`, tests included; a build need not do it again.
+  typescript: { ignoreBuildErrors: true },
   images: { unoptimized: true },
   // `next dev` blocks other origins; tenants live on subdomains of localhost and on custom domains such as portal.acme.test.
   allowedDevOrigins: ['**.localhost', '**.test'],

@@ -27,10 +27,11 @@ create table public.audit_details (
   before jsonb,
   after jsonb,
   metadata jsonb not null default '{}',
-  primary key (tenant_id, id),
-  foreign key (tenant_id, id) references public.audit_logs (tenant_id, id)
+  primary key (tenant_id, id)
 );
-comment on table public.audit_details is '@tenant The part of an audit row that may hold personal data, apart from it, so that erasure leaves the record whole.';
+comment on table public.audit_details is
+  '@tenant The part of an audit row that may hold personal data, apart from it, so that erasure leaves the record whole. '
+  'Only app.record_audit writes it, with its row of audit_logs; a foreign key would cost more than the row itself.';
 
 create index audit_logs_action_idx on public.audit_logs (tenant_id, action, id);
 create index audit_logs_actor_idx on public.audit_logs (tenant_id, actor_id, id);
