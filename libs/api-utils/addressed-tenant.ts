@@ -12,7 +12,9 @@ export function addressTenant(handler: RouteHandler): RouteHandler {
     const { id } = await readParams(route)
     const headers = new Headers(request.headers)
     if (id) headers.set(PATH_TENANT_HEADER, id)
-    return handler(new Request(request, { headers }), route)
+    // From its parts: the request Next hands over is a proxy, and a Request cannot be made from one.
+    const { url, method, body, signal } = request
+    return handler(new Request(url, { method, headers, signal, ...(body ? { body, duplex: 'half' } : {}) }), route)
   }
 }
 
