@@ -100,7 +100,7 @@ function OtherUsage({ rows }: { rows: readonly PortalUsage[] }) {
   return (
     <div className="mt-6 border-t pt-4">
       <h3 className="mb-2 font-medium text-sm">{t('portal.home.others')}</h3>
-      <KeyValueList
+      <KeyValueList className="grid-cols-1"
         items={rows.map((row) => ({ label: row.name, value: formatQuantity(Number(row.used), row.unit) }))}
       />
     </div>
@@ -122,7 +122,7 @@ function TierCard({
       {...(tier?.description ? { description: tier.description } : {})}
     >
       {tier ? null : <p className="mb-3 text-mute text-sm">{t('portal.home.no_tier_description', { name })}</p>}
-      <KeyValueList
+      <KeyValueList className="grid-cols-1"
         items={[
           ...(tier ? [{ label: t('portal.home.price'), value: priceOf(tier) }] : []),
           { label: t('portal.home.customer'), value: customer.name || customer.external_id },
@@ -138,8 +138,11 @@ function priceOf(tier: PortalTier): string {
   return tier.billing_interval === 'year' ? t('portal.home.per_year', { price }) : t('portal.home.per_month', { price })
 }
 
-/** `custom_domain` as people would write it. */
+const ACRONYMS = new Set(['api', 'cdn', 'id', 'ip', 'saml', 'sdk', 'sla', 'sms', 'sso', 'ssl'])
+
+/** `custom_domain` as people would write it, `sso` in capitals. */
 function toWords(key: string): string {
-  const words = key.replaceAll(/[._-]+/g, ' ')
-  return words.charAt(0).toUpperCase() + words.slice(1)
+  const words = key.split(/[._-]+/).map((word) => (ACRONYMS.has(word) ? word.toUpperCase() : word))
+  const text = words.join(' ')
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
