@@ -120,7 +120,7 @@ export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; track
             ))}
           </ul>
         </div>
-        <div className="rounded-xl bg-sunken px-6 py-6">
+        <div className="self-start rounded-xl bg-sunken px-6 py-6">
           <h2 className="font-semibold text-lg tracking-tight">{t('landing.own.title')}</h2>
           <p className="mt-2 text-mute">{t('landing.own.text')}</p>
         </div>

@@ -6,7 +6,7 @@ const WORLDS = [
   {
     name: t('landing.example.acme'),
     mark: 'A',
-    color: 'bg-chart-2',
+    color: 'bg-danger text-danger-ink',
     tier: t('landing.example.tier_growth'),
     calls: [8_500, 10_000],
     mails: [412, 2_000],
@@ -14,7 +14,7 @@ const WORLDS = [
   {
     name: t('landing.example.globex'),
     mark: 'G',
-    color: 'bg-chart-7',
+    color: 'bg-info text-surface',
     tier: t('landing.example.tier_starter'),
     calls: [1_730, 5_000],
     mails: [96, 500],
@@ -34,10 +34,7 @@ export function PortalExample() {
             <div className="flex items-center gap-2.5 border-b px-4 py-3">
               <span
                 aria-hidden="true"
-                className={cx(
-                  'flex size-7 items-center justify-center rounded-md font-semibold text-canvas text-sm',
-                  color,
-                )}
+                className={cx('flex size-7 items-center justify-center rounded-md font-semibold text-sm', color)}
               >
                 {mark}
               </span>

@@ -6,7 +6,7 @@ import { listOwnTenants } from '@/features/tenants/services/own-tenant-service'
 import { createOwnTenant } from '@/features/tenants/services/tenant-registration-service'
 import { ApiResponse } from '@/libs/api-utils/api-response'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
-import { readJson, readQuery } from '@/libs/api-utils/read-json'
+import { parseInput, readJson, readQuery } from '@/libs/api-utils/read-json'
 import { withUserAuth } from '@/libs/api-utils/user-api-wrapper'
 import { findOperatorRole } from '@/libs/auth/standing'
 import { runAsOperator } from '@/libs/db/operator-db'
@@ -32,6 +32,7 @@ export const POST = withUserAuth(async (request, { user, actor }) => {
   }
   const input = await readJson(request, tenantInput.safeExtend(ownerInput.shape))
   const { owner_user_id, owner_email, ...rest } = input
+  parseInput(ownerInput, { owner_user_id, owner_email })
   const owner = owner_user_id && owner_email ? { id: owner_user_id, email: owner_email } : null
   return answerCreated(
     await runAsOperator(actor, () =>
