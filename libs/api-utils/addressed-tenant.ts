@@ -1,7 +1,7 @@
 import { readCaller } from '@/libs/auth/credentials'
 import { findStanding } from '@/libs/auth/standing'
 import { isUuid } from '@/libs/ids'
-import { PATH_TENANT_HEADER } from '@/libs/tenancy/host'
+import { PATH_TENANT_HEADER, readTenantSegment } from '@/libs/tenancy/host'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type RouteHandler, readParams } from './route-handler'
 import { isSafeMethod } from './same-origin'
@@ -11,7 +11,7 @@ export function addressTenant(handler: RouteHandler): RouteHandler {
   return async (request, route) => {
     const { id } = await readParams(route)
     const headers = new Headers(request.headers)
-    if (id) headers.set(PATH_TENANT_HEADER, id)
+    if (id) headers.set(PATH_TENANT_HEADER, readTenantSegment(id))
     // From its parts: the request Next hands over is a proxy, and a Request cannot be made from one.
     const { url, method, body, signal } = request
     return handler(new Request(url, { method, headers, signal, ...(body ? { body, duplex: 'half' } : {}) }), route)

@@ -7,6 +7,7 @@ import { type Actor, runInTenant, runWithoutTransaction } from '@/libs/tenancy/t
 import { chooseTenant, readTenantSources, type TenantSource } from '@/libs/tenancy/tenant-sources'
 import { type Access, findAccess, isAllowed } from './find-access'
 import { readIdempotencyKey, runOnce } from './idempotency'
+import { recordMismatch } from './record-mismatch'
 import type { RequestFacts } from './request-facts'
 import {
   answer,
@@ -109,7 +110,7 @@ function note(trace: RequestTrace, tenant: TenantRouting, actor: Actor): void {
   trace.actor = `${actor.kind}:${actor.id}`
 }
 
-/** The tenant all sources agree on; a key that is used against another tenant is noted in its own tenant's audit log. */
+/** The tenant all sources agree on; a request that names two is noted where its caller is known. */
 async function agree(
   request: Request,
   sources: TenantSource[],
@@ -119,21 +120,8 @@ async function agree(
   try {
     return await chooseTenant(sources)
   } catch (error) {
-    if (error instanceof AppError && error.code === 'tenant_mismatch' && caller.kind === 'api_key') {
-      const { key } = caller
-      const actor: Actor = {
-        id: key.id,
-        kind: 'api_key',
-        permissions: [],
-        label: key.name,
-        request_id: facts.requestId,
-        ...(facts.ip ? { ip: facts.ip } : {}),
-      }
-      await recordDenial(key.tenant_id, actor, 'access.mismatch', {
-        path: new URL(request.url).pathname,
-        sources: sources.filter(({ source }) => source !== 'api_key').map(({ source, value }) => ({ source, value })),
-      })
-    }
+    if (error instanceof AppError && error.code === 'tenant_mismatch')
+      await recordMismatch(request, sources, caller, facts)
     throw error
   }
 }

@@ -15,6 +15,7 @@ export const SCOPED_TABLES: ReadonlySet<string> = new Set([
   'idempotency_keys',
   'memberships',
   'meters',
+  'onboarding_progress',
   'outbox',
   'placements',
   'subscriptions',

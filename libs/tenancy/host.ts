@@ -63,14 +63,14 @@ export function readTenantPath(pathname: string): { tenant: string; pathname: st
   const match = TENANT_PATH.exec(pathname)
   if (!match?.[1] || !match[2]) return null
   if (OWN_ACTIONS.has(match[2])) return null
-  let tenant: string
-  try {
-    tenant = decodeURIComponent(match[1])
-  } catch {
-    return null
-  }
-  if (tenant === 'current' && match[2] === 'info') return { tenant: 'current', pathname: '/api/v1/tenant/info' }
-  return { tenant: tenant.toLowerCase(), pathname: `/api/v1/${match[2]}` }
+  const tenant = readTenantSegment(match[1])
+  if (tenant === 'current' && match[2] === 'info') return { tenant, pathname: '/api/v1/tenant/info' }
+  return { tenant, pathname: `/api/v1/${match[2]}` }
+}
+
+/** What names a tenant in a path, in lower case; `-`, which is nobody's name, for what cannot be one. */
+export function readTenantSegment(segment: string): string {
+  return /^[a-z0-9-]{1,63}$/i.test(segment) ? segment.toLowerCase() : '-'
 }
 
 /** The header in which the middleware hands the tenant of the path to the wrapper. Dropped from what comes in. */

@@ -100,7 +100,8 @@ function OtherUsage({ rows }: { rows: readonly PortalUsage[] }) {
   return (
     <div className="mt-6 border-t pt-4">
       <h3 className="mb-2 font-medium text-sm">{t('portal.home.others')}</h3>
-      <KeyValueList className="grid-cols-1"
+      <KeyValueList
+        className="grid-cols-1"
         items={rows.map((row) => ({ label: row.name, value: formatQuantity(Number(row.used), row.unit) }))}
       />
     </div>
@@ -122,7 +123,8 @@ function TierCard({
       {...(tier?.description ? { description: tier.description } : {})}
     >
       {tier ? null : <p className="mb-3 text-mute text-sm">{t('portal.home.no_tier_description', { name })}</p>}
-      <KeyValueList className="grid-cols-1"
+      <KeyValueList
+        className="grid-cols-1"
         items={[
           ...(tier ? [{ label: t('portal.home.price'), value: priceOf(tier) }] : []),
           { label: t('portal.home.customer'), value: customer.name || customer.external_id },
