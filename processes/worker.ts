@@ -1,9 +1,10 @@
 // The worker: sends what waits in the outboxes, and keeps the database tidy. Any number of them may run beside each other.
 // SIGTERM lets it finish what is under way; what a killed one held comes free within a minute.
+import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
 import { analyticsSink } from '@/libs/analytics/forward-events'
 import { eventSink } from '@/libs/connectors/event-sink'
 import { stopNotifications } from '@/libs/db/notifications'
-import { closePools, serverPool } from '@/libs/db/pools'
+import { closePools } from '@/libs/db/pools'
 import { env } from '@/libs/env'
 import { checkAtBoot } from '@/libs/health/boot'
 import { startOutboxWorker } from '@/libs/jobs/outbox-worker'
@@ -16,14 +17,7 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
 const jobs: PeriodicJob[] = [
-  {
-    name: 'usage-partitions',
-    everyMs: 6 * HOUR,
-    run: async () => {
-      const { rows } = await serverPool().query<{ made: number }>('select app.make_usage_partitions(3) as made')
-      return rows[0]
-    },
-  },
+  { name: 'usage-partitions', everyMs: 6 * HOUR, run: makeUsagePartitions },
   { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
 ]
 
