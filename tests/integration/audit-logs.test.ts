@@ -11,6 +11,7 @@ import { asSuperuser, asSystem, call, createTenant, createWorld, request, setSta
 
 const { acme, globex, stranger } = await createWorld()
 const path = '/api/v1/audit-logs'
+const soon = { timeout: 15_000 }
 const officer = { as: acme.users.compliance, tenant: acme }
 
 type Page = { data: AuditLogRow[]; next_cursor: string | null }
@@ -408,7 +409,7 @@ describe('export', () => {
       metadata: { format: 'jsonl', filters: { action: 'formula.tried' }, rows: 7 },
     })
     await expect
-      .poll(async () => (await recorded(acme, 'audit_log.export_completed'))[0])
+      .poll(async () => (await recorded(acme, 'audit_log.export_completed'))[0], soon)
       .toMatchObject({ outcome: 'success', metadata: { rows: 7 } })
     const [completed] = await asSuperuser<{ target_id: string; id: string }>(
       `select l.target_id, e.id from audit_logs l, lateral (select id from audit_logs where tenant_id = l.tenant_id and action = 'audit_log.exported' order by id desc limit 1) e
@@ -450,8 +451,10 @@ describe('export', () => {
       const reader = response.body?.getReader()
       await reader?.read()
       await reader?.cancel()
-      await expect.poll(async () => (await recorded(big, 'audit_log.export_completed'))[0]?.outcome).toBe('failure')
-      await expect.poll(() => serverPool().totalCount - serverPool().idleCount).toBe(0)
+      await expect
+        .poll(async () => (await recorded(big, 'audit_log.export_completed'))[0]?.outcome, soon)
+        .toBe('failure')
+      await expect.poll(() => serverPool().totalCount - serverPool().idleCount, soon).toBe(0)
     })
 
     test('two run beside each other, a third is asked to wait', async () => {
@@ -469,6 +472,7 @@ describe('export', () => {
               await again.text()
               return again.status
             }),
+          soon,
         )
         .toBe(200)
     })
