@@ -4,20 +4,24 @@ import { createTenant } from '@/features/operator/services/tenant-lifecycle-serv
 import { ownTenantListQuery, readWishes, tenantInput } from '@/features/tenants/schema'
 import { listOwnTenants } from '@/features/tenants/services/own-tenant-service'
 import { createOwnTenant } from '@/features/tenants/services/tenant-registration-service'
+import { forStaffOrUser } from '@/libs/api-utils/addressed-tenant'
 import { ApiResponse } from '@/libs/api-utils/api-response'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
+import { withOperatorAuth } from '@/libs/api-utils/operator-api-wrapper'
 import { parseInput, readJson, readQuery } from '@/libs/api-utils/read-json'
 import { withUserAuth } from '@/libs/api-utils/user-api-wrapper'
-import { findOperatorRole } from '@/libs/auth/standing'
-import { runAsOperator } from '@/libs/db/operator-db'
 
 /** Operators see every tenant, everybody else their own. */
-export const GET = withUserAuth(async (request, { user, actor }) => {
-  const { data, next_cursor } = (await findOperatorRole(user.id))
-    ? await runAsOperator(actor, () => listTenants(readQuery(request, operatorTenantQuery)))
-    : await listOwnTenants(user.id, readQuery(request, ownTenantListQuery))
-  return ApiResponse.page(data, next_cursor)
-})
+export const GET = forStaffOrUser(
+  withOperatorAuth(async (request) => {
+    const { data, next_cursor } = await listTenants(readQuery(request, operatorTenantQuery))
+    return ApiResponse.page(data, next_cursor)
+  }),
+  withUserAuth(async (request, { user }) => {
+    const { data, next_cursor } = await listOwnTenants(user.id, readQuery(request, ownTenantListQuery))
+    return ApiResponse.page(data, next_cursor)
+  }),
+)
 
 function answerCreated({ tenant, repeated }: { tenant: { id: string }; repeated: boolean }): Response {
   const response = ApiResponse.created(tenant, `/api/v1/tenants/${tenant.id}`)
@@ -25,28 +29,18 @@ function answerCreated({ tenant, repeated }: { tenant: { id: string }; repeated:
   return response
 }
 
-export const POST = withUserAuth(async (request, { user, actor }) => {
-  const key = readIdempotencyKey(request)
-  if (!(await findOperatorRole(user.id))) {
-    return answerCreated(await createOwnTenant(await readJson(request, tenantInput), user, actor, key))
-  }
-  const input = await readJson(request, tenantInput.safeExtend(ownerInput.shape))
-  const { owner_user_id, owner_email, ...rest } = input
-  parseInput(ownerInput, { owner_user_id, owner_email })
-  const owner = owner_user_id && owner_email ? { id: owner_user_id, email: owner_email } : null
-  return answerCreated(
-    await runAsOperator(actor, () =>
-      createTenant(
-        {
-          ...rest,
-          slug: rest.slug ?? rest.subdomain,
-          plan: rest.plan ?? rest.billing_plan,
-          metadata: readWishes(rest),
-        },
-        owner,
-        actor,
-        key,
-      ),
+export const POST = forStaffOrUser(
+  withOperatorAuth(async (request, { actor }) => {
+    const { owner_user_id, owner_email, ...input } = await readJson(request, tenantInput.safeExtend(ownerInput.shape))
+    parseInput(ownerInput, { owner_user_id, owner_email })
+    const { slug, subdomain, plan, billing_plan } = input
+    const owner = owner_user_id && owner_email ? { id: owner_user_id, email: owner_email } : null
+    const wanted = { ...input, slug: slug ?? subdomain, plan: plan ?? billing_plan, metadata: readWishes(input) }
+    return answerCreated(await createTenant(wanted, owner, actor, readIdempotencyKey(request)))
+  }),
+  withUserAuth(async (request, { user, actor }) =>
+    answerCreated(
+      await createOwnTenant(await readJson(request, tenantInput), user, actor, readIdempotencyKey(request)),
     ),
-  )
-})
+  ),
+)
