@@ -9,11 +9,16 @@ export type Waiting<Item, Result> = {
   reject: (error: unknown) => void
 }
 
+/** What waits under one key, and how many batches of it are under way. */
+type Queue<Item, Result> = { waiting: Waiting<Item, Result>[]; size: number; running: number }
+
 export type GroupCommitOptions<Item, Result> = {
   /** Does a batch of one queue: one result for each item, in order. A throw fails the whole batch. */
   run: (key: string, items: readonly Item[]) => Promise<readonly Result[]>
   /** Batches under way at a time. */
   writers: number
+  /** How much must wait under a key for a second batch of it beside one that is under way; less waits for that to end. */
+  worthJoining: number
   /** Largest batch, in units of `size`. */
   maxBatch: number
   /** Most that may wait, in units of `size`; beyond it callers are turned away with 503 and Retry-After. */
@@ -31,13 +36,13 @@ export type GroupCommit<Item, Result> = {
 
 /**
  * Commits what waits together: a writer takes all that is queued under a key the moment it is free. There is no timer, so
- * that a lone caller never waits for company, and a crowd shares one commit. Keys take turns, so that a busy one cannot
- * starve a quiet one.
+ * that a lone caller never waits for company, and a crowd shares one commit: while a batch of a key is under way, the next
+ * one gathers. Keys take turns, so that a busy one cannot starve a quiet one.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
-  const { run, writers, maxBatch, maxQueued } = options
+  const { run, writers, worthJoining, maxBatch, maxQueued } = options
   // Insertion order is the order of turns.
-  const queues = new Map<string, Waiting<Item, Result>[]>()
+  const queues = new Map<string, Queue<Item, Result>>()
   const idle = new Set<() => void>()
   let queued = 0
   let running = 0
@@ -49,34 +54,41 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     // After the events of this turn of the loop: all requests that arrived together go together.
     setImmediate(() => {
       scheduled = false
-      while (running < writers && queued > 0) void write()
+      while (running < writers) {
+        const next = findQueue()
+        if (!next) break
+        void write(...next)
+      }
     })
   }
 
-  function take(): { key: string; batch: Waiting<Item, Result>[] } | null {
-    const next = queues.entries().next()
-    if (next.done) return null
-    const [key, queue] = next.value
-    queues.delete(key)
+  function findQueue(): [string, Queue<Item, Result>] | null {
+    for (const [key, queue] of queues) {
+      if (queue.size > 0 && (queue.running === 0 || queue.size >= worthJoining)) return [key, queue]
+    }
+    return null
+  }
+
+  function take(queue: Queue<Item, Result>): Waiting<Item, Result>[] {
     let size = 0
     let count = 0
-    while (count < queue.length) {
-      const more = queue[count]?.size ?? 0
+    for (const { size: more } of queue.waiting) {
       if (count > 0 && size + more > maxBatch) break
       size += more
       count += 1
     }
-    const batch = queue.splice(0, count)
-    if (queue.length > 0) queues.set(key, queue)
+    queue.size -= size
     queued -= size
-    return { key, batch }
+    return queue.waiting.splice(0, count)
   }
 
-  async function write(): Promise<void> {
-    const work = take()
-    if (!work) return
+  async function write(key: string, queue: Queue<Item, Result>): Promise<void> {
+    // To the end of the line.
+    queues.delete(key)
+    queues.set(key, queue)
     running += 1
-    const { key, batch } = work
+    queue.running += 1
+    const batch = take(queue)
     try {
       const results = await run(
         key,
@@ -91,6 +103,8 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       for (const waiting of batch) waiting.reject(error)
     } finally {
       running -= 1
+      queue.running -= 1
+      if (queue.running === 0 && queue.size === 0) queues.delete(key)
       if (queued > 0) schedule()
       else if (running === 0) {
         for (const wake of idle) wake()
@@ -105,10 +119,13 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
         return Promise.reject(new AppError('unavailable', 'Too much is waiting to be written.', { retry_after: 1 }))
       }
       return new Promise((resolve, reject) => {
-        const queue = queues.get(key)
-        const waiting = { item, size, resolve, reject }
-        if (queue) queue.push(waiting)
-        else queues.set(key, [waiting])
+        let queue = queues.get(key)
+        if (!queue) {
+          queue = { waiting: [], size: 0, running: 0 }
+          queues.set(key, queue)
+        }
+        queue.waiting.push({ item, size, resolve, reject })
+        queue.size += size
         queued += size
         schedule()
       })

@@ -81,33 +81,46 @@ comment on index public.usage_events_received_idx is 'Newest first; all events o
 
 -- functions -----------------------------------------------------------------------------------------
 
+-- In plpgsql although they are expressions: a function in SQL with a fixed search_path is planned anew in every statement.
 create function app.days_in_month(p_day date) returns integer
-  language sql immutable parallel safe set search_path = ''
-  as $$ select date_part('day', date_trunc('month', p_day::timestamp) + interval '1 month - 1 day')::integer $$;
+  language plpgsql immutable parallel safe set search_path = ''
+  as $$ begin return date_part('day', date_trunc('month', p_day::timestamp) + interval '1 month - 1 day')::integer; end $$;
 comment on function app.days_in_month(date) is 'Length of the month a day is in.';
 
 create function app.period_start(p_day date, p_period public.usage_period, p_anchor integer) returns date
-  language sql immutable parallel safe set search_path = ''
+  language plpgsql immutable parallel safe set search_path = ''
   as $$
-    select case
-      when p_period = 'day' then p_day
-      when p_anchor = 1 then p_day - date_part('day', p_day)::integer + 1
-      when least(p_anchor, app.days_in_month(p_day)) <= date_part('day', p_day)
-        then p_day - date_part('day', p_day)::integer + least(p_anchor, app.days_in_month(p_day))
-      else p_day - date_part('day', p_day)::integer
-        - greatest(app.days_in_month(p_day - date_part('day', p_day)::integer) - p_anchor, 0)
+    declare
+      v_day integer := date_part('day', p_day);
+      v_anchor integer;
+    begin
+      if p_period = 'day' then
+        return p_day;
+      end if;
+      if p_anchor = 1 then
+        return p_day - v_day + 1;
+      end if;
+      v_anchor := least(p_anchor, app.days_in_month(p_day));
+      if v_anchor <= v_day then
+        return p_day - v_day + v_anchor;
+      end if;
+      -- In the month before, whose last day this is.
+      return p_day - v_day - greatest(app.days_in_month(p_day - v_day) - p_anchor, 0);
     end
   $$;
 comment on function app.period_start(date, public.usage_period, integer) is
   'First day of the period a day falls in. Months begin on the anchor day, or on the last day of a month that is shorter.';
 
 create function app.period_end(p_start date, p_period public.usage_period, p_anchor integer) returns date
-  language sql immutable parallel safe set search_path = ''
+  language plpgsql immutable parallel safe set search_path = ''
   as $$
-    select case
-      when p_period = 'day' then p_start + 1
-      else p_start - date_part('day', p_start)::integer + app.days_in_month(p_start)
-        + least(p_anchor, app.days_in_month(p_start - date_part('day', p_start)::integer + app.days_in_month(p_start) + 1))
+    declare v_next date;
+    begin
+      if p_period = 'day' then
+        return p_start + 1;
+      end if;
+      v_next := (date_trunc('month', p_start::timestamp) + interval '1 month')::date;
+      return v_next + least(p_anchor, app.days_in_month(v_next)) - 1;
     end
   $$;
 comment on function app.period_end(date, public.usage_period, integer) is 'First day after the period that begins on a day: when it resets.';
@@ -156,6 +169,10 @@ create function app.record_usage(
       v_lock constant bigint := hashtextextended('usage ' || p_tenant::text, 0);
       v_now timestamptz := clock_timestamp();
       v_month date;
+      v_today date;
+      v_first date;
+      v_day_end numeric;
+      v_month_end numeric;
       v_settings public.usage_settings;
       v_meter_ids uuid[];
       v_meter_codes smallint[];
@@ -200,6 +217,8 @@ create function app.record_usage(
         perform pg_advisory_xact_lock_shared(v_lock);
       end if;
       v_month := date_trunc('month', v_now at time zone 'UTC')::date;
+      v_today := (v_now at time zone p_time_zone)::date;
+      v_first := date_trunc('month', v_today::timestamp)::date;
       select * into v_settings from public.usage_settings s where s.tenant_id = p_tenant;
       select t.id into v_default from public.tiers t where t.tenant_id = p_tenant and t.is_default;
 
@@ -242,7 +261,7 @@ create function app.record_usage(
         select array_agg(case when v_counts[e.m] then 1 else e.v end) into v_amounts from unnest(p_meter, p_values) e (m, v);
       end if;
       if p_times is null then
-        v_days := array_fill((v_now at time zone p_time_zone)::date, array[cardinality(p_meter)]);
+        v_days := array_fill(v_today, array[cardinality(p_meter)]);
         select array_agg(case
             when v_meter_codes[e.m] <> 0 then v_meter_codes[e.m]
             when v_customer_codes[e.u] <> 0 then v_customer_codes[e.u]
@@ -401,19 +420,33 @@ create function app.record_usage(
       end loop;
 
       if p_report then
-        select jsonb_agg(jsonb_build_array(q.u, q.m, coalesce(c.used, 0)::text, t.cap_limit::text, t.behaviour, q.period,
-            extract(epoch from app.period_end(q.starts_on, q.period, v_anchors[q.u])::timestamp at time zone p_time_zone)))
+        -- Resets of the calendar are the same for all.
+        v_day_end := extract(epoch from (v_today + 1)::timestamp at time zone p_time_zone);
+        v_month_end := extract(epoch from (v_first + interval '1 month') at time zone p_time_zone);
+        select jsonb_agg(jsonb_build_array(e.u, e.m, coalesce(c.used, 0)::text, t.cap_limit::text, t.behaviour, q.period, q.ends))
           into v_usage
           from (
             select distinct e.u, e.m from unnest(p_user, p_meter) e (u, m) where v_meter_codes[e.m] = 0 and v_customer_codes[e.u] = 0
           ) e
-          left join public.tier_caps t on t.tenant_id = p_tenant and t.tier_id = v_tiers[e.u] and t.meter_id = v_meter_ids[e.m]
+          left join lateral (
+            select x.cap_limit, x.behaviour, x.period from public.tier_caps x
+            where x.tenant_id = p_tenant and x.tier_id = v_tiers[e.u] and x.meter_id = v_meter_ids[e.m] limit 1
+          ) t on true
           cross join lateral (
-            select e.u, e.m, coalesce(t.period, 'month') as period,
-              app.period_start((v_now at time zone p_time_zone)::date, coalesce(t.period, 'month'), v_anchors[e.u]) as starts_on
+            select coalesce(t.period, 'month') as period,
+              case when t.period = 'day' then v_today when v_anchors[e.u] = 1 then v_first
+                else app.period_start(v_today, 'month', v_anchors[e.u]) end as starts_on,
+              case when t.period = 'day' then v_day_end when v_anchors[e.u] = 1 then v_month_end
+                else extract(epoch from app.period_end(app.period_start(v_today, 'month', v_anchors[e.u]), 'month', v_anchors[e.u])::timestamp
+                  at time zone p_time_zone) end as ends
+            offset 0
           ) q
-          left join public.usage_counters c on c.tenant_id = p_tenant and c.period = q.period and c.meter_id = v_meter_ids[q.m]
-            and c.starts_on = q.starts_on and c.customer_id = v_customer_ids[q.u];
+          left join lateral (
+            select x.used from public.usage_counters x
+            where x.tenant_id = p_tenant and x.period = q.period and x.meter_id = v_meter_ids[e.m] and x.starts_on = q.starts_on
+              and x.customer_id = v_customer_ids[e.u]
+            limit 1
+          ) c on true;
       end if;
       return jsonb_build_object(
         'codes', case when not 0 = all (v_codes) then to_jsonb(v_codes) end,
@@ -530,6 +563,9 @@ create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[],
   as $$
     declare
       v_today date := (statement_timestamp() at time zone p_time_zone)::date;
+      v_first date := date_trunc('month', v_today::timestamp)::date;
+      v_day_end numeric := extract(epoch from (v_today + 1)::timestamp at time zone p_time_zone);
+      v_month_end numeric := extract(epoch from (v_first + interval '1 month') at time zone p_time_zone);
       v_default uuid;
       v_open boolean;
       v_answers jsonb;
@@ -543,8 +579,7 @@ create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[],
             when t.behaviour is distinct from 'reject' or coalesce(k.used, 0) + r.amount < t.cap_limit
               or (r.amount > 0 and coalesce(k.used, 0) + r.amount = t.cap_limit) then 'VALID'
             else 'USAGE_EXCEEDED' end,
-          t.cap_limit::text, coalesce(k.used, 0)::text, t.behaviour, q.period,
-          extract(epoch from app.period_end(q.starts_on, q.period, q.anchor)::timestamp at time zone p_time_zone), m.slug,
+          t.cap_limit::text, coalesce(k.used, 0)::text, t.behaviour, q.period, q.ends, m.slug,
           case when t.cap_limit is not null and coalesce(k.used, 0) + r.amount > t.cap_limit then app.next_tiers(p_tenant, m.id, t.cap_limit) end))
         into v_answers
         from unnest(p_meters, p_users, p_amounts) r (meter, customer, amount)
@@ -567,10 +602,12 @@ create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[],
           where x.tenant_id = p_tenant and x.tier_id = coalesce(s.tier_id, v_default) and x.meter_id = m.id limit 1
         ) t on true
         cross join lateral (
-          select coalesce(t.period, 'month') as period, coalesce(s.anchor_day, 1)::integer as anchor, coalesce(s.tier_id, v_default) as tier_id,
-            case when t.period = 'day' then v_today
-              when coalesce(s.anchor_day, 1) = 1 then v_today - date_part('day', v_today)::integer + 1
-              else app.period_start(v_today, 'month', s.anchor_day) end as starts_on
+          select coalesce(t.period, 'month') as period,
+            case when t.period = 'day' then v_today when coalesce(s.anchor_day, 1) = 1 then v_first
+              else app.period_start(v_today, 'month', s.anchor_day) end as starts_on,
+            case when t.period = 'day' then v_day_end when coalesce(s.anchor_day, 1) = 1 then v_month_end
+              else extract(epoch from app.period_end(app.period_start(v_today, 'month', s.anchor_day), 'month', s.anchor_day)::timestamp
+                at time zone p_time_zone) end as ends
           offset 0
         ) q
         left join lateral (

@@ -125,11 +125,19 @@ function eventColumns({
       ),
     })
   }
+  if (!compact) {
+    columns.push({
+      key: 'occurred',
+      header: t('usage.occurred'),
+      align: 'right',
+      cell: (event) => <Time value={event.occurred_at} />,
+    })
+  }
   columns.push({
-    key: 'occurred',
-    header: t('usage.occurred'),
+    key: 'received',
+    header: t('usage.received'),
     align: 'right',
-    cell: (event) => <Time value={event.occurred_at} mode="relative" />,
+    cell: (event) => <Time value={event.received_at} mode="relative" />,
   })
   return columns
 }
@@ -153,6 +161,7 @@ function EventDrawer({
       {event ? (
         <div className="flex flex-col gap-5">
           <KeyValueList
+            className="grid-cols-1"
             items={[
               { label: t('usage.meter'), value: <code className="font-mono text-xs">{event.meter}</code> },
               {

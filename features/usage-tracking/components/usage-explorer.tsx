@@ -50,13 +50,19 @@ export function UsageExplorer({
   const group = readGrouping(chart.group, meter, customer)
 
   const { timeRange: time_range, from, to } = range.params
-  const filters = { meter, customer, group_by: group === 'customer' ? 'customer' : 'meter', fill: 'true' }
+  const filters = {
+    meter,
+    customer,
+    group_by: group === 'customer' ? 'customer' : 'meter',
+    fill: 'true',
+    limit: group === 'customer' ? 50 : null,
+  }
   const live = refreshMs ? { refreshMs } : {}
   const daily = useApi<DailyReport>(`/usage/daily${toQuery({ ...filters, time_range, from, to })}`, live)
   const trends = useApi<TrendsReport>(`/usage/trends${toQuery({ meter, customer, time_range, from, to })}`, live)
   const before = useApi<DailyReport>(
     chart.compare && trends.data
-      ? `/usage/daily${toQuery({ ...filters, group_by: 'meter', ...trends.data.previous })}`
+      ? `/usage/daily${toQuery({ ...filters, group_by: 'meter', limit: null, ...trends.data.previous })}`
       : null,
   )
 
@@ -76,8 +82,10 @@ export function UsageExplorer({
         description={
           trend ? (
             <TrendText trend={trend} unit={about?.unit} />
+          ) : meter ? (
+            describeRange(range)
           ) : (
-            t(meter ? 'usage.loading_trend' : 'usage.all_meters_hint', { range: describeRange(range) })
+            t('usage.all_meters_hint')
           )
         }
         series={report ? toSeries(report, options) : undefined}
@@ -95,24 +103,26 @@ export function UsageExplorer({
         controls={
           <>
             {fixedMeter ? null : (
-              <Select
-                aria-label={t('usage.meter')}
-                options={[
-                  { value: ALL, label: t('usage.all_meters') },
-                  ...choices.map(({ slug, name }) => ({ value: slug, label: name })),
-                ]}
-                value={meter ?? ALL}
-                onValueChange={(value) => void setChosen(value === ALL ? null : value)}
-                className="w-auto max-w-44"
-              />
+              <div className="w-38">
+                <Select
+                  aria-label={t('usage.meter')}
+                  options={[
+                    { value: ALL, label: t('usage.all_meters') },
+                    ...choices.map(({ slug, name }) => ({ value: slug, label: name })),
+                  ]}
+                  value={meter ?? ALL}
+                  onValueChange={(value) => void setChosen(value === ALL ? null : value)}
+                />
+              </div>
             )}
-            <Select
-              aria-label={t('usage.group')}
-              options={groupings(meter, customer).map((value) => ({ value, label: t(`usage.by.${value}`) }))}
-              value={group}
-              onValueChange={(value) => chart.setGroup(value === groupings(meter, customer)[0] ? null : value)}
-              className="w-auto max-w-44"
-            />
+            <div className="w-34">
+              <Select
+                aria-label={t('usage.group')}
+                options={groupings(meter, customer).map((value) => ({ value, label: t(`usage.by.${value}`) }))}
+                value={group}
+                onValueChange={(value) => chart.setGroup(value === groupings(meter, customer)[0] ? null : value)}
+              />
+            </div>
             <DateRangePicker range={range} />
           </>
         }

@@ -51,6 +51,7 @@ type Work = { tenantId: string; actor: string; question: UsageQuestion }
 const reader = createGroupCommit<Work, Answer>({
   run: (_key, works) => runOutsideTenant(() => readBatch(works)),
   writers: 2,
+  worthJoining: 128,
   maxBatch: 500,
   maxQueued: 20_000,
 })

@@ -12,6 +12,8 @@ import { routeTenant, runStatement, usageActor } from './usage-statement'
 /** Requests up to this many events are told where their customers stand afterwards. */
 const REPORTED_EVENTS = 20
 const WRITERS = 2
+/** Events that make a second batch of one tenant worth its fixed cost. */
+const WORTH_JOINING = 256
 const MAX_BATCH = 1_000
 const MAX_QUEUED = 50_000
 
@@ -38,6 +40,7 @@ type Work = {
 const writer = createGroupCommit<Work, WriteResult>({
   run: (_key, works) => runOutsideTenant(() => writeBatch(works)),
   writers: WRITERS,
+  worthJoining: WORTH_JOINING,
   maxBatch: MAX_BATCH,
   maxQueued: MAX_QUEUED,
 })
