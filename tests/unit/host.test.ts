@@ -156,6 +156,7 @@ describe('readTenantPath', () => {
     ['/api/v1/tenants/acme/meters', 'acme', '/api/v1/meters'],
     ['/api/v1/tenants/ACME/usage/daily', 'acme', '/api/v1/usage/daily'],
     ['/api/v1/tenants/current/info', 'current', '/api/v1/tenant/info'],
+    ['/api/v1/tenants/%E0%A4%A/x', '-', '/api/v1/x'],
     [
       '/api/v1/tenants/01934d5c-0000-7000-8000-000000000001/tiers',
       '01934d5c-0000-7000-8000-000000000001',
@@ -169,7 +170,6 @@ describe('readTenantPath', () => {
     '/api/v1/tenants/acme/suspend',
     '/api/v1/tenants//x',
     '/api/v1/meters',
-    '/api/v1/tenants/%E0%A4%A/x',
     '/tenants/acme/x',
   ])('%s names none', (path) => expect(readTenantPath(path)).toBeNull())
 })
