@@ -38,6 +38,9 @@ const STATUSES = ['all', 'active', 'expired', 'revoked'] as const
 export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWrite: boolean }) {
   const list = useListState(['status'])
   const page = useApi<Page<ApiKey>>(`/api-keys${list.query}`)
+  // The commands name a meter that exists, so that they work as they are.
+  const meters = useApi<Page<{ slug: string }>>('/meters?limit=1')
+  const meter = meters.data?.data[0]?.slug ?? 'api_calls'
   const api = useApiFetch()
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
   const [created, setCreated] = useState<NewApiKey | null>(null)
@@ -153,7 +156,7 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
               ) : null
             }
           >
-            <CodeSnippet label={t('api-keys.created.next')} snippets={trackSnippets(trackUrl)} />
+            <CodeSnippet label={t('api-keys.created.next')} snippets={trackSnippets(trackUrl, meter)} />
           </EmptyState>
         }
         footer={
@@ -178,10 +181,11 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
         secret={created?.key ?? null}
         title={t('api-keys.created.title')}
         description={t('api-keys.created.description')}
+        label={t('api-keys.created.label')}
         onDone={() => setCreated(null)}
       >
         {created?.permissions.includes('usage:write') ? (
-          <CodeSnippet label={t('api-keys.created.next')} snippets={trackSnippets(trackUrl, created.key)} />
+          <CodeSnippet label={t('api-keys.created.next')} snippets={trackSnippets(trackUrl, meter, created.key)} />
         ) : null}
       </SecretDialog>
       <ConfirmDialog
@@ -201,8 +205,8 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
   )
 }
 
-function trackSnippets(url: string, key?: string) {
-  const body = { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 }
+function trackSnippets(url: string, meter: string, key?: string) {
+  const body = { meter_id: meter, user_id: 'customer-1', event_value: 1 }
   return httpSnippets({ method: 'POST', url, body, ...(key ? { key } : {}) })
 }
 

@@ -4,7 +4,6 @@ import { X } from 'lucide-react'
 import { describeAction, describeTarget } from '@/features/audit-logs/components/describe-entry'
 import type { AuditLogFacets } from '@/features/audit-logs/schema'
 import { Button } from '@/libs/ui/button'
-import { cx } from '@/libs/ui/cx'
 import type { ListState } from '@/libs/ui/list-state'
 import { t } from '@/libs/ui/messages'
 import { Select, type SelectOption } from '@/libs/ui/select'
@@ -32,13 +31,15 @@ function Choice({
   const value = list.facets[name]?.[0]
   const known = value === undefined || options.some((option) => option.value === value)
   return (
-    <Select
-      aria-label={label}
-      options={[{ value: ANY, label: any }, ...(known ? [] : [{ value, label: value }]), ...options]}
-      value={value ?? ANY}
-      onValueChange={(next) => list.setFacet(name, next === ANY ? [] : [next])}
-      className={cx('w-auto max-w-52', value && 'border-accent bg-accent-soft')}
-    />
+    <div className="w-40 max-sm:flex-1 max-sm:basis-36">
+      <Select
+        aria-label={label}
+        options={[{ value: ANY, label: any }, ...(known ? [] : [{ value, label: value }]), ...options]}
+        value={value ?? ANY}
+        onValueChange={(next) => list.setFacet(name, next === ANY ? [] : [next])}
+        className={value ? 'border-accent' : ''}
+      />
+    </div>
   )
 }
 

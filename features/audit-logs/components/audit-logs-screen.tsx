@@ -1,6 +1,6 @@
 'use client'
 
-import { Bot, Cog, KeyRound, type LucideIcon, ScrollText, ShieldUser, User, UserRound } from 'lucide-react'
+import { Bot, Check, Cog, KeyRound, type LucideIcon, ScrollText, ShieldUser, User, UserRound } from 'lucide-react'
 import { parseAsString, useQueryState } from 'nuqs'
 import { useMemo } from 'react'
 import { AuditExport } from '@/features/audit-logs/components/audit-export'
@@ -33,6 +33,17 @@ const actorIcons: Record<AuditLogRow['actor']['kind'], LucideIcon> = {
   operator: ShieldUser,
   job: Cog,
   system: Bot,
+}
+
+/** Success is the rule and stays quiet; what was refused or failed stands out. */
+function Outcome({ outcome }: { outcome: AuditLogRow['outcome'] }) {
+  if (outcome !== 'success') return <StatusPill status={outcome} />
+  return (
+    <span className="flex items-center gap-1.5 text-mute max-sm:justify-end">
+      <Check aria-hidden="true" className="size-3.5 text-success-text" />
+      {t('ui.status.success')}
+    </span>
+  )
 }
 
 /** The record of the tenant: search, filters in the URL, every entry in full, export of what is filtered. */
@@ -68,7 +79,7 @@ export function AuditLogsScreen() {
         const Icon = actorIcons[entry.actor.kind]
         return (
           <span
-            className="inline-flex min-w-0 max-w-60 items-center gap-2"
+            className="flex min-w-0 max-w-60 items-center gap-2 max-sm:ml-auto max-sm:justify-end"
             title={t(`audit-logs.actor_kind.${entry.actor.kind}`)}
           >
             <Icon aria-hidden="true" className="size-4 shrink-0 text-faint" />
@@ -84,7 +95,7 @@ export function AuditLogsScreen() {
       cell: (entry) => {
         const name = targetName(entry)
         return (
-          <span className="inline-flex min-w-0 max-w-64 items-baseline gap-1.5">
+          <span className="flex min-w-0 max-w-64 items-baseline gap-1.5 max-sm:ml-auto max-sm:justify-end">
             <span className="shrink-0 text-mute">{describeTarget(entry.target.type)}</span>
             {name ? <span className="truncate">{name}</span> : null}
           </span>
@@ -94,7 +105,7 @@ export function AuditLogsScreen() {
     {
       key: 'outcome',
       header: t('audit-logs.column.outcome'),
-      cell: (entry) => <StatusPill status={entry.outcome} />,
+      cell: (entry) => <Outcome outcome={entry.outcome} />,
     },
     {
       key: 'ip',

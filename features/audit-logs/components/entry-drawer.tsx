@@ -110,6 +110,7 @@ function EntryDetails({ entry, onNarrow }: { entry: AuditLogRow; onNarrow: (filt
       <section aria-label={t('audit-logs.entry.facts')}>
         <h3 className="mb-1 font-medium text-sm">{t('audit-logs.entry.facts')}</h3>
         <KeyValueList
+          className="grid-cols-1"
           items={[
             {
               label: t('audit-logs.column.time'),

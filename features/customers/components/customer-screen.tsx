@@ -125,7 +125,7 @@ export function CustomerScreen({
           </Card>
         </div>
         {chart}
-        <section aria-label={t('customers.detail.events')}>
+        <section className="min-w-0">
           <h2 className="mb-3 font-semibold text-base tracking-tight">{t('customers.detail.events')}</h2>
           {events}
         </section>
@@ -169,6 +169,7 @@ function Facts({
   return (
     <div className="flex flex-col gap-4">
       <KeyValueList
+        className="grid-cols-1"
         items={[
           { label: t('customers.detail.external_id'), value: <CopyText value={customer.external_id} /> },
           { label: t('customers.detail.id'), value: <CopyText value={customer.id} /> },

@@ -64,7 +64,7 @@ export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; tr
       sortValue: (customer) => customer.tier?.name ?? null,
       cell: (customer) =>
         customer.tier ? (
-          <span className="inline-flex items-center gap-1.5">
+          <span className="flex items-center gap-1.5 max-sm:justify-end">
             <TierBadge name={customer.tier.name} />
             {customer.tier_source === 'default' ? (
               <span className="text-faint text-xs">{t('customers.by_default')}</span>

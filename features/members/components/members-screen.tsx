@@ -88,19 +88,20 @@ export function MembersScreen({
       sortValue: (member) => ROLES.indexOf(member.role),
       cell: (member) =>
         mayChange(member) ? (
-          <Select
-            size="sm"
-            aria-label={t('settings.members.change_role', { name: nameOf(member) })}
-            options={grantable.map((value) => ({ value, label: t(`settings.role.${value}`) }))}
-            value={member.role}
-            disabled={change.pending}
-            onValueChange={(next) => next !== member.role && void change.run({ member, next })}
-            className="w-32 sm:max-w-full"
-          />
+          <div className="w-34 max-sm:ml-auto">
+            <Select
+              size="sm"
+              aria-label={t('settings.members.change_role', { name: nameOf(member) })}
+              options={grantable.map((value) => ({ value, label: t(`settings.role.${value}`) }))}
+              value={member.role}
+              disabled={change.pending}
+              onValueChange={(next) => next !== member.role && void change.run({ member, next })}
+            />
+          </div>
         ) : (
-          <span title={onlyOwner(member) ? t('settings.members.last_owner') : undefined}>
+          <span>
             {t(`settings.role.${member.role}`)}
-            {canWrite && onlyOwner(member) ? (
+            {role === 'owner' && onlyOwner(member) ? (
               <span className="block text-faint text-xs">{t('settings.members.last_owner')}</span>
             ) : null}
           </span>

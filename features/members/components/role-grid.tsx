@@ -55,7 +55,7 @@ export function RoleGrid() {
 function Level({ level }: { level: 'write' | 'read' | 'none' }) {
   if (level === 'write') {
     return (
-      <span className="inline-flex items-center gap-1.5 whitespace-nowrap text-success-text">
+      <span className="flex items-center gap-1.5 whitespace-nowrap text-success-text">
         <Check aria-hidden="true" className="size-3.5" />
         {t('settings.members.roles_write')}
       </span>
@@ -63,7 +63,7 @@ function Level({ level }: { level: 'write' | 'read' | 'none' }) {
   }
   if (level === 'read') {
     return (
-      <span className="inline-flex items-center gap-1.5 text-mute">
+      <span className="flex items-center gap-1.5 text-mute">
         <Eye aria-hidden="true" className="size-3.5" />
         {t('settings.members.roles_read')}
       </span>

@@ -40,6 +40,7 @@ type Values = z.infer<typeof formSchema>
 /** `Images rendered (HD)` as `images_rendered_hd`: what calls name a meter by. */
 export function slugOf(name: string): string {
   return name
+    .replaceAll('ß', 'ss')
     .normalize('NFKD')
     .replaceAll(/\p{M}/gu, '')
     .toLowerCase()

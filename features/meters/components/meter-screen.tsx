@@ -100,6 +100,7 @@ export function MeterScreen({
           <Card title={t('meters.detail.facts')}>
             {meter ? (
               <KeyValueList
+                className="grid-cols-1"
                 items={[
                   { label: t('meters.detail.slug'), value: <CopyText value={meter.slug} /> },
                   { label: t('meters.detail.aggregation'), value: t(`meters.aggregation.${meter.aggregation}`) },
@@ -121,7 +122,7 @@ export function MeterScreen({
             )}
           </Card>
         </div>
-        <section aria-label={t('meters.detail.events')}>
+        <section className="min-w-0">
           <h2 className="mb-3 font-semibold text-base tracking-tight">{t('meters.detail.events')}</h2>
           {events}
         </section>

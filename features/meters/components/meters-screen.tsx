@@ -74,7 +74,10 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
       header: t('meters.column.last_30'),
       sortValue: total,
       cell: (meter) => (
-        <span className="inline-flex items-center gap-3" title={formatQuantity(total(meter), meter.unit || undefined)}>
+        <span
+          className="flex items-center gap-3 max-sm:justify-end"
+          title={formatQuantity(total(meter), meter.unit || undefined)}
+        >
           <Sparkline values={days.get(meter.slug) ?? []} />
           <span className="tabular min-w-14 text-right">
             {meter.unit === 'bytes' ? formatQuantity(total(meter), 'bytes') : formatCompact(total(meter))}

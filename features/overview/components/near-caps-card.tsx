@@ -20,48 +20,53 @@ export function NearCapsCard({
   customersHref: string
 }) {
   return (
-    <Card title={t('overview.near.title')} description={t('overview.near.description')}>
-      {near ? (
-        near.length > 0 ? (
-          <ul className="flex flex-col gap-5">
-            {near.slice(0, SHOWN).map(({ customer, line }) => (
-              <li key={`${customer.id} ${line.meter_id}`}>
-                <UsageBar
-                  label={
-                    <>
-                      <Link
-                        href={`${customersHref}/${customer.id}`}
-                        className="rounded-sm hover:underline hover:underline-offset-3"
-                      >
-                        {customer.name ?? customer.external_id}
-                      </Link>{' '}
-                      <span className="font-normal text-faint">{line.name}</span>
-                    </>
-                  }
-                  used={Number(line.used)}
-                  cap={line.limit === null ? null : Number(line.limit)}
-                  {...(line.unit ? { unit: line.unit } : {})}
-                  resetsAt={line.reset_at}
-                  overflow={line.behaviour === 'overflow'}
-                />
-              </li>
-            ))}
-          </ul>
+    <section className="min-w-0">
+      <h2 className="mb-3 flex min-h-7 items-center font-semibold text-base tracking-tight">
+        {t('overview.near.title')}
+      </h2>
+      <Card>
+        {near ? (
+          near.length > 0 ? (
+            <ul className="flex flex-col gap-5">
+              {near.slice(0, SHOWN).map(({ customer, line }) => (
+                <li key={`${customer.id} ${line.meter_id}`}>
+                  <UsageBar
+                    label={
+                      <>
+                        <Link
+                          href={`${customersHref}/${customer.id}`}
+                          className="rounded-sm hover:underline hover:underline-offset-3"
+                        >
+                          {customer.name ?? customer.external_id}
+                        </Link>{' '}
+                        <span className="font-normal text-faint">{line.name}</span>
+                      </>
+                    }
+                    used={Number(line.used)}
+                    cap={line.limit === null ? null : Number(line.limit)}
+                    {...(line.unit ? { unit: line.unit } : {})}
+                    resetsAt={line.reset_at}
+                    overflow={line.behaviour === 'overflow'}
+                  />
+                </li>
+              ))}
+            </ul>
+          ) : (
+            <p className="flex items-center justify-center gap-2 py-8 text-faint text-sm">
+              <ShieldCheck aria-hidden="true" className="size-4 text-success-text" />
+              {t('overview.near.none')}
+            </p>
+          )
+        ) : error ? (
+          <ErrorState error={error} className="py-6" />
         ) : (
-          <p className="flex items-center justify-center gap-2 py-8 text-faint text-sm">
-            <ShieldCheck aria-hidden="true" className="size-4 text-success-text" />
-            {t('overview.near.none')}
-          </p>
-        )
-      ) : error ? (
-        <ErrorState error={error} className="py-6" />
-      ) : (
-        <Loading className="flex flex-col gap-6">
-          <Skeleton className="h-12" />
-          <Skeleton className="h-12" />
-          <Skeleton className="h-12" />
-        </Loading>
-      )}
-    </Card>
+          <Loading className="flex flex-col gap-6">
+            <Skeleton className="h-12" />
+            <Skeleton className="h-12" />
+            <Skeleton className="h-12" />
+          </Loading>
+        )}
+      </Card>
+    </section>
   )
 }

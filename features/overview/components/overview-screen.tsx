@@ -39,7 +39,7 @@ export function OverviewScreen({
         {chart}
         <div className="grid items-start gap-6 lg:grid-cols-2">
           <NearCapsCard near={near} error={error} customersHref={`${base}/customers`} />
-          <section aria-label={t('usage.latest')} className="min-w-0">
+          <section className="min-w-0">
             <div className="mb-3 flex min-h-7 items-center justify-between gap-3">
               <h2 className="font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
               <LinkButton href={`${base}/usage`} variant="ghost" size="sm">

@@ -74,6 +74,7 @@ export function TenantSettings({ portalUrl, canWrite }: { portalUrl: string; can
       </TextCard>
       <Card title={t('settings.general.identity')} description={t('settings.general.identity_description')}>
         <KeyValueList
+          className="grid-cols-1"
           items={[
             { label: t('settings.general.id'), value: <CopyText value={saved.id} /> },
             { label: t('settings.general.slug'), value: <CopyText value={saved.slug} /> },

@@ -77,16 +77,16 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
     },
     { key: 'caps', header: t('tiers.column.caps'), cell: (tier) => <TierCaps caps={tier.usage_caps} /> },
     {
+      key: 'features',
+      header: t('tiers.column.features'),
+      cell: (tier) => <TierFeatures features={tier.feature_entitlements} />,
+    },
+    {
       key: 'customers',
       header: t('tiers.column.customers'),
       align: 'right',
       sortValue: (tier) => tier.customers,
       cell: (tier) => formatNumber(tier.customers),
-    },
-    {
-      key: 'features',
-      header: t('tiers.column.features'),
-      cell: (tier) => <TierFeatures features={tier.feature_entitlements} />,
     },
   ]
 
