@@ -45,9 +45,9 @@ async function findFreeSlugs(query: RegistryQuery, candidates: string[], limit: 
 }
 
 const REFUSALS: Record<string, string> = {
-  taken: 'is taken',
-  reserved: 'is reserved',
-  look_alike: 'looks too much like an address that is in use',
+  taken: 'This address is taken.',
+  reserved: 'This address is reserved.',
+  look_alike: 'This address looks too much like one that is in use.',
 }
 
 /** @throws AppError conflict or invalid_input, with free slugs to choose from. */
@@ -59,10 +59,10 @@ async function requireFreeSlug(query: RegistryQuery, slug: string): Promise<void
     [`${slug}-hq`, `${slug}-team`, `get-${slug}`, `${slug}-2`, `${slug}-app`],
     3,
   )
-  const free = suggestions.length > 0 ? `; free: ${suggestions.join(', ')}` : ''
+  const free = suggestions.length > 0 ? ` Free: ${suggestions.join(', ')}.` : ''
   const taken = row.reason === 'taken'
   throw new AppError(taken ? 'conflict' : 'invalid_input', `The slug ${slug} cannot be had.`, {
-    errors: [{ pointer: '/slug', detail: `${REFUSALS[row.reason] ?? 'cannot be had'}${free}` }],
+    errors: [{ pointer: '/slug', detail: `${REFUSALS[row.reason] ?? 'This address cannot be had.'}${free}` }],
     extra: { suggestions },
   })
 }

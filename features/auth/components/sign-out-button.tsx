@@ -1,6 +1,5 @@
 'use client'
 
-import { LogOut } from 'lucide-react'
 import { useState } from 'react'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
@@ -13,7 +12,6 @@ export function SignOutButton() {
   return (
     <Button
       variant="link"
-      icon={<LogOut />}
       loading={pending}
       onClick={async () => {
         setPending(true)
