@@ -39,12 +39,11 @@ const everyday: Permission[] = [
     'meters',
     'tiers',
     'connector-events',
-    'analytics-events',
     'branding',
     'onboarding',
     'usage',
   ),
-  ...writing('customers'),
+  ...writing('customers', 'analytics-events'),
 ]
 const administration: Permission[] = [
   ...writing(
