@@ -276,14 +276,15 @@ describe('counted once', () => {
 
   test('an event of a month gone by is recognised as well', async () => {
     const user = newName('user')
-    const old = event(user, { event_id: newName('id'), event_value: 3 })
+    const event_id = newName('id')
+    const old = event(user, { event_id, event_value: 3 })
     await track(old)
     await asSuperuser(
       "create table if not exists usage_events_past partition of usage_events for values from ('2001-01-01') to ('2002-01-01')",
     )
     await asSuperuser(`update usage_events set received_month = '2001-01-01' where tenant_id = $1 and event_id = $2`, [
       acme.id,
-      old.event_id,
+      event_id,
     ])
     expect((await track(old)).body).toMatchObject({ inserted: 0, duplicates: 1 })
     expect((await track({ ...old, event_value: 4 })).body).toMatchObject({

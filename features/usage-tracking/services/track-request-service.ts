@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
 import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
-import { AppError } from '@/libs/errors'
-import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { checkBody, trackQuery } from '../schema'
 import { TenantUsageTrackingService } from './tenant-usage-tracking-service'
 import type { TrackResult } from './usage-answer'
@@ -12,11 +10,7 @@ import type { CheckResult } from './usage-check-service'
  * Reads and does one `POST /usage/track`. With an Idempotency-Key the whole request is safe to repeat; `replayed` says
  * that the answer is an earlier one. @throws AppError for a body that cannot be read, and as trackUsage does.
  */
-export async function trackRequest(
-  request: Request,
-  tenant: TenantRouting,
-): Promise<TrackResult & { replayed?: true }> {
-  if (tenant.status === 'read_only') throw new AppError('tenant_read_only', 'This tenant is read-only at the moment.')
+export async function trackRequest(request: Request): Promise<TrackResult & { replayed?: true }> {
   const strict = request.url.includes('?') && isStrict(request.url)
   const key = readIdempotencyKey(request)
   const text = await readBody(request)

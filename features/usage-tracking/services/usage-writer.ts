@@ -53,6 +53,7 @@ let alone = 0
  */
 export async function writeEvents(events: readonly UsageEvent[], options: WriteOptions = {}): Promise<WriteResult> {
   const { tenantId, actor, client } = currentContext()
+  if (!actor.permissions.includes('usage:write')) throw new AppError('forbidden', 'You may not write usage.')
   if (client) return writeInTransaction(events, options)
   const work = { tenantId, actor: usageActor(actor), events, options }
   // What must succeed or fail by itself shares no transaction.
@@ -135,6 +136,8 @@ function asAnswer(error: unknown, events: readonly UsageEvent[]): unknown {
   if (code === 'TM021') {
     return new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.', {}, error)
   }
+  // Who comes this far may write; a tenant that is read-only lets nobody.
+  if (code === '42501') return new AppError('tenant_read_only', 'This tenant is read-only at the moment.', {}, error)
   if (code !== 'TM020' || !detail) return error
   const { codes, refused } = JSON.parse(detail) as StrictDetail
   const empty = { meters: [], users: [], meterOf: new Map<string, number>(), userOf: new Map<string, number>() }
