@@ -31,8 +31,8 @@ export function isBuildCurrent(): boolean {
   )
 }
 
-/** Runs `next build`. Throws StackError with the end of its output when it fails. */
-export async function buildApplication(env: NodeJS.ProcessEnv, logFile: string): Promise<void> {
+/** Runs `next build` until it ends or `signal` is given. Throws StackError with the end of its output when it fails. */
+export async function buildApplication(env: NodeJS.ProcessEnv, logFile: string, signal: AbortSignal): Promise<void> {
   const hash = hashSources()
   const log = openSync(logFile, 'w')
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -40,6 +40,7 @@ export async function buildApplication(env: NodeJS.ProcessEnv, logFile: string):
       cwd: repositoryRoot,
       env: { ...env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' },
       stdio: ['ignore', log, log],
+      signal,
     })
     build.once('error', reject)
     build.once('exit', resolve)

@@ -27,10 +27,10 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
   const running: Child[] = []
   let postgres: EmbeddedPostgres | undefined
   let starting: Promise<unknown> = Promise.resolve()
-  let stopped = false
+  const stopped = new AbortController()
   onStarted({
     stop: async () => {
-      stopped = true
+      stopped.abort()
       await starting.catch(() => {})
       for (const child of running.toReversed()) await child.stop()
       await postgres?.stop()
@@ -63,7 +63,7 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
 
   /** One step that can be waited for by `stop`; nothing starts once it has been called. */
   async function next<T>(label: string, work: (say: (text: string) => void) => Promise<T>): Promise<T> {
-    if (stopped) throw new StoppedEarly()
+    if (stopped.signal.aborted) throw new StoppedEarly()
     const now = step(label, work)
     starting = now
     return now
@@ -85,14 +85,14 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
   if (ownerUrl) await next('Migrations', (say) => migrate(ownerUrl, say))
   if (!settings.external) await launch('Supabase API', startAuthApi)
   if (settings.seed && hasProcess('seed/main.ts')) {
-    await next('Demo data', () => seedDemo(settings, env, ownerUrl))
+    await next('Demo data', () => seedDemo(settings, env, ownerUrl, stopped.signal))
   }
   if (hasProcess('worker.ts')) await launch('Worker', startWorker)
   if (hasProcess('ingest.ts')) await launch('Ingest', startIngest)
   if (settings.mode === 'production') {
     await next('Building the application (a minute or so, once)', async (say) => {
       if (isBuildCurrent()) return say('Build is current')
-      await buildApplication(env, logFile(settings.data_dir, 'build'))
+      await buildApplication(env, logFile(settings.data_dir, 'build'), stopped.signal)
       say('Application built')
     })
   }

@@ -16,7 +16,12 @@ export type SeedResult = {
 }
 
 /** Runs the demo seed (idempotent) with the owner's login in its environment. */
-export async function seedDemo(settings: Settings, env: NodeJS.ProcessEnv, ownerUrl: string): Promise<void> {
+export async function seedDemo(
+  settings: Settings,
+  env: NodeJS.ProcessEnv,
+  ownerUrl: string,
+  signal: AbortSignal,
+): Promise<void> {
   const file = logFile(settings.data_dir, 'seed')
   const log = openSync(file, 'a')
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -24,6 +29,7 @@ export async function seedDemo(settings: Settings, env: NodeJS.ProcessEnv, owner
       cwd: inRepository(),
       env: { ...env, OWNER_DATABASE_URL: ownerUrl },
       stdio: ['ignore', log, log],
+      signal,
     })
     seed.once('error', reject)
     seed.once('exit', resolve)
