@@ -1,0 +1,97 @@
+// Group commit: everything that is submitted is answered once, in turn, and what is too much is turned away.
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { AppError } from '@/libs/errors'
+import { createGroupCommit } from '@/libs/ingest/group-commit'
+
+const pause = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms))
+const limits = { writers: 2, worthJoining: 4, maxBatch: 10, maxQueued: 1_000 }
+
+describe('group commit', () => {
+  test('answers every item with its own result, in batches that hold', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 1, max: 10 })), { maxLength: 60 }),
+        async (work) => {
+          let running = 0
+          const commit = createGroupCommit<{ key: string; size: number; n: number }, number>({
+            ...limits,
+            run: async (key, items) => {
+              running += 1
+              expect(running).toBeLessThanOrEqual(limits.writers)
+              expect(items.every((item) => item.key === key)).toBe(true)
+              const size = items.reduce((sum, item) => sum + item.size, 0)
+              expect(items.length === 1 || size <= limits.maxBatch).toBe(true)
+              await pause()
+              running -= 1
+              return items.map(({ n }) => n)
+            },
+          })
+          const answers = await Promise.all(work.map(([key, size], n) => commit.submit(key, { key, size, n }, size)))
+          expect(answers).toEqual(work.map((_, n) => n))
+          await commit.drain()
+          expect(commit.queued()).toBe(0)
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+
+  test('what arrives together goes together; the next batch gathers meanwhile', async () => {
+    const batches: number[] = []
+    const commit = createGroupCommit<number, number>({
+      ...limits,
+      worthJoining: 100,
+      run: async (_key, items) => {
+        batches.push(items.length)
+        await pause(5)
+        return items
+      },
+    })
+    await Promise.all([1, 2, 3].map((n) => commit.submit('a', n, 1)))
+    const first = commit.submit('a', 4, 1)
+    await pause(2)
+    await Promise.all([first, ...[5, 6, 7].map((n) => commit.submit('a', n, 1))])
+    expect(batches).toEqual([3, 1, 3])
+  })
+
+  test('a busy key does not starve a quiet one', async () => {
+    const order: string[] = []
+    const commit = createGroupCommit<number, number>({
+      ...limits,
+      writers: 1,
+      run: async (key, items) => {
+        order.push(key)
+        await pause()
+        return items
+      },
+    })
+    const busy = Array.from({ length: 50 }, (_, n) => commit.submit('busy', n, 1))
+    const quiet = commit.submit('quiet', 0, 1)
+    await Promise.all([...busy, quiet])
+    expect(order.indexOf('quiet')).toBeLessThanOrEqual(1)
+  })
+
+  test('a failed batch fails its own items alone', async () => {
+    const commit = createGroupCommit<number, number>({
+      ...limits,
+      run: async (key, items) => {
+        if (key === 'bad') throw new Error('no')
+        return items
+      },
+    })
+    const results = await Promise.allSettled([commit.submit('bad', 1, 1), commit.submit('good', 2, 1)])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect(await commit.submit('good', 3, 1)).toBe(3)
+  })
+
+  test('a full queue turns away with Retry-After, and takes again once there is room', async () => {
+    const commit = createGroupCommit<number, number>({ ...limits, maxQueued: 5, run: async (_key, items) => items })
+    const taken = [commit.submit('a', 1, 5)]
+    const refused = await commit.submit('a', 2, 1).catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(AppError)
+    expect(refused).toMatchObject({ code: 'unavailable', details: { retry_after: 1 } })
+    await Promise.all(taken)
+    expect(await commit.submit('a', 3, 1)).toBe(3)
+  })
+})
