@@ -47,8 +47,14 @@ export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; track
     <div className="mx-auto flex max-w-6xl flex-col gap-20 px-4 pt-14 pb-20 sm:px-6 lg:pt-20">
       <section className="grid items-center gap-x-14 gap-y-12 lg:grid-cols-[1.1fr_1fr]">
         <div>
-          <h1 tabIndex={-1} className="text-balance font-semibold text-4xl tracking-tight sm:text-5xl">
-            {t('landing.headline')}
+          <h1 tabIndex={-1} className="font-semibold text-4xl tracking-tight sm:text-5xl">
+            {t('landing.headline')
+              .split(/(?<=\.) /)
+              .map((sentence) => (
+                <span key={sentence} className="block">
+                  {sentence}
+                </span>
+              ))}
           </h1>
           <p className="mt-5 max-w-xl text-lg text-mute">{t('landing.lead')}</p>
           <div className="mt-8 flex flex-wrap items-center gap-3">
