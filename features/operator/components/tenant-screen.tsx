@@ -92,6 +92,7 @@ function Facts({ tenant, rootDomain }: { tenant: OperatorTenant; rootDomain: str
   return (
     <Card title={t('operator.tenant.facts')}>
       <KeyValueList
+        className="grid-cols-1"
         columns={2}
         items={[
           { label: t('operator.tenant.id'), value: <CopyText value={tenant.id} /> },
