@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { Agent, request as httpRequest } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { findFreePort } from '../../processes/dev-stack/ports'
+import { inRepository } from '../../processes/dev-stack/repository'
+
+export type IngestProcess = {
+  url: string
+  port: number
+  process: ChildProcess
+  /** Sends one request; the answer is parsed where it is JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever the answer holds.
+  send: (options: SendOptions) => Promise<{ status: number; headers: Record<string, unknown>; body: any }>
+  /** Ends it with a signal, and gives its exit code. */
+  end: (signal?: NodeJS.Signals) => Promise<number | null>
+}
+export type SendOptions = {
+  path: string
+  method?: string
+  headers?: Record<string, string>
+  body?: unknown
+}
+
+/** The real ingest process on a port of its own, against the database of this test file (or another `environment`). */
+export async function startIngestProcess(environment: NodeJS.ProcessEnv = {}): Promise<IngestProcess> {
+  const port = await findFreePort()
+  const child = spawn(process.execPath, ['--import', 'tsx', inRepository('processes', 'ingest.ts')], {
+    cwd: inRepository(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, LOG_LEVEL: 'silent', ...environment, INGEST_PORT: String(port), NODE_ENV: 'production' },
+  })
+  let errors = ''
+  child.stderr?.on('data', (chunk) => {
+    errors += String(chunk)
+  })
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  const send = ({ path, method = 'POST', headers = {}, body }: SendOptions) =>
+    new Promise<{ status: number; headers: Record<string, unknown>; body: unknown }>((resolve, reject) => {
+      const text =
+        body === undefined ? undefined : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
+      const outgoing = httpRequest(
+        {
+          agent,
+          port,
+          host: '127.0.0.1',
+          path,
+          method,
+          headers: {
+            'content-type': 'application/json',
+            ...(text ? { 'content-length': Buffer.byteLength(text) } : {}),
+            ...headers,
+          },
+        },
+        (incoming) => {
+          let answer = ''
+          incoming.on('data', (chunk) => {
+            answer += String(chunk)
+          })
+          incoming.on('end', () => {
+            const isJson = /json/.test(incoming.headers['content-type'] ?? '')
+            resolve({
+              status: incoming.statusCode ?? 0,
+              headers: incoming.headers,
+              body: isJson ? JSON.parse(answer) : answer,
+            })
+          })
+          incoming.on('error', reject)
+        },
+      )
+      outgoing.on('error', reject)
+      outgoing.end(text)
+    })
+  for (let waited = 0; ; waited += 50) {
+    const answered = await send({ path: '/healthz', method: 'GET' }).then(
+      () => true,
+      () => false,
+    )
+    if (answered) break
+    if (child.exitCode !== null || waited > 30_000) throw new Error(`The ingest process did not start: ${errors}`)
+    await sleep(50)
+  }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    process: child,
+    send,
+    end: async (signal = 'SIGTERM') => {
+      agent.destroy()
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+      const gone = new Promise<number | null>((resolve) => child.once('exit', resolve))
+      child.kill(signal)
+      return gone
+    },
+  }
+}
