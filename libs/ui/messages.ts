@@ -1,9 +1,13 @@
+import analyticsEvents from '@/messages/en/analytics-events.json'
 import apiKeys from '@/messages/en/api-keys.json'
 import auditLogs from '@/messages/en/audit-logs.json'
 import auth from '@/messages/en/auth.json'
+import connectorEvents from '@/messages/en/connector-events.json'
+import customerLogins from '@/messages/en/customer-logins.json'
 import customers from '@/messages/en/customers.json'
 import docs from '@/messages/en/docs.json'
 import landing from '@/messages/en/landing.json'
+import mail from '@/messages/en/mail.json'
 import meters from '@/messages/en/meters.json'
 import onboarding from '@/messages/en/onboarding.json'
 import operator from '@/messages/en/operator.json'
@@ -17,12 +21,16 @@ import usage from '@/messages/en/usage.json'
 
 /** One file of texts per noun; the file's name is the first part of the key. */
 const messages = {
+  'analytics-events': analyticsEvents,
   'api-keys': apiKeys,
   'audit-logs': auditLogs,
   auth,
+  'connector-events': connectorEvents,
+  'customer-logins': customerLogins,
   customers,
   docs,
   landing,
+  mail,
   meters,
   onboarding,
   operator,
