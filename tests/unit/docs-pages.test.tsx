@@ -47,6 +47,19 @@ describe('the API reference', () => {
     },
   )
 
+  test.each([
+    [['key', 'session'], 'HOLDFAST_API_KEY'],
+    [['session', 'token'], '&lt;access token&gt;'],
+    [[], null],
+  ] as const)('the call to copy carries what the operation takes: %j', (credentials, expected) => {
+    const [operation] = operations
+    if (!operation) throw new Error('There are operations.')
+    const open = { ...operation, method: 'get' as const, body: null, credentials: [...credentials] }
+    const markup = renderToStaticMarkup(<OperationSection document={document} operation={open} />)
+    if (expected) expect(markup).toContain(expected)
+    else expect(markup).not.toMatch(/authorization|\\/i)
+  })
+
   const withSchemas = (schemas: Record<string, Schema>): OpenApiDocument => ({
     info: { title: 't', version: '1' },
     paths: {},

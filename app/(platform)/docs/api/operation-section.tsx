@@ -36,7 +36,7 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
   const { id, method, path, summary, description, parameters, body, success, failures } = operation
   const heading = `${id}-title`
   return (
-    <section aria-labelledby={heading} id={id} className="scroll-mt-20 border-t py-8 first:border-t-0">
+    <article aria-labelledby={heading} id={id} className="scroll-mt-20 border-t py-8 first:border-t-0">
       <h3 id={heading} className="font-semibold text-lg tracking-tight">
         <a href={`#${id}`} className="rounded-sm hover:underline">
           {summary}
@@ -86,7 +86,7 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
           </Part>
         </div>
         <div className="min-w-0">
-          <CodeSnippet label={summary} snippets={snippetsOf(document, operation)} />
+          <CodeSnippet label={`${method.toUpperCase()} ${path}`} snippets={snippetsOf(document, operation)} />
           <Part title={t('docs.api.failures')}>
             <dl className="mt-2 grid grid-cols-[auto_1fr] gap-x-3 gap-y-1 text-sm">
               {failures.map((failure) => (
@@ -99,7 +99,7 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
           </Part>
         </div>
       </div>
-    </section>
+    </article>
   )
 }
 
@@ -112,14 +112,21 @@ function Part({ title, children }: { title: string; children: ReactNode }) {
   )
 }
 
-function snippetsOf(document: OpenApiDocument, { method, path, parameters, body }: ListedOperation) {
+/** The call as curl and TypeScript, with the credential this operation takes. */
+function snippetsOf(document: OpenApiDocument, { method, path, parameters, body, credentials }: ListedOperation) {
   const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const parameter = parameters.find((one) => one.in === 'path' && one.name === name)
     return String(exampleOf(document, parameter?.schema ?? { type: 'string' }))
   })
-  return httpSnippets({
+  const [curl, script] = httpSnippets({
     method: method.toUpperCase() as Uppercase<Method>,
     url: `${document.servers?.[0]?.url ?? ''}${filled}`,
+    ...(credentials.includes('key') ? {} : { key: t('docs.api.yourToken') }),
     ...(body ? { body: exampleOf(document, body) } : {}),
   })
+  if (credentials.length > 0) return [curl, script] as const
+  return [
+    { ...curl, code: curl.code.replace(/ \\\n {2}-H 'Authorization:[^']*'/, '') },
+    { ...script, code: script.code.replace(/ {4}authorization: .*\n/, '').replace(' {\n  headers: {\n  },\n}', ' {}') },
+  ] as const
 }
