@@ -1,16 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const STEP_MS = 300
+const LONGEST_MS = 3_000
+const REMEMBERED_MS = 60_000
+const MOST_REMEMBERED = 50
 
-async function waitForStep(started: number): Promise<void> {
-  const spent = performance.now() - started
-  await sleep(Math.ceil(spent / STEP_MS) * STEP_MS - spent)
-}
+/** How long the work itself took of late. Hashing a password is the slow part, and the slower the busier the machine is. */
+const recent: { at: number; took: number }[] = []
 
 /**
- * Runs `work` and answers, or fails, at the next multiple of 300 ms: how long an answer takes then says nothing of what
- * was found on the way, such as whether an account exists.
+ * Waits until a moment that says nothing of what the work was: a multiple of 300 ms that the slowest answers of the last
+ * minute would have kept as well. An account that is not there is found missing early, and answered as late as others.
  */
+async function waitForStep(started: number): Promise<void> {
+  const now = performance.now()
+  const took = now - started
+  recent.push({ at: now, took })
+  while (recent.length > MOST_REMEMBERED || now - (recent[0]?.at ?? now) > REMEMBERED_MS) recent.shift()
+  const slowest = Math.min(Math.max(...recent.map((one) => one.took)) * 1.25, LONGEST_MS)
+  await sleep(Math.ceil(Math.max(took, slowest) / STEP_MS) * STEP_MS - took)
+}
+
+/** Runs `work` and answers, or fails, in even time. */
 export async function inEvenTime<T>(work: () => Promise<T>): Promise<T> {
   const started = performance.now()
   try {
