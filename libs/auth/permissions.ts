@@ -33,16 +33,7 @@ const writing = (...nouns: Noun[]): Permission[] =>
   nouns.flatMap((noun): Permission[] => [`${noun}:read`, `${noun}:write`])
 
 const everyday: Permission[] = [
-  ...reading(
-    'tenants',
-    'members',
-    'meters',
-    'tiers',
-    'connector-events',
-    'branding',
-    'onboarding',
-    'usage',
-  ),
+  ...reading('tenants', 'members', 'meters', 'tiers', 'connector-events', 'branding', 'onboarding', 'usage'),
   ...writing('customers', 'analytics-events'),
 ]
 const administration: Permission[] = [
