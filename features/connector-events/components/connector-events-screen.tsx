@@ -1,0 +1,186 @@
+'use client'
+
+import { Cable, X } from 'lucide-react'
+import { parseAsString, useQueryState } from 'nuqs'
+import {
+  CONNECTOR_NAMES,
+  type ConnectorEvent,
+  ConnectorName,
+  DIRECTION_NAMES,
+  describeEvent,
+  EventStatus,
+  STATUS_NAMES,
+} from '@/features/connector-events/components/event-cells'
+import { EventDrawer } from '@/features/connector-events/components/event-drawer'
+import { type Page, toQuery } from '@/libs/ui/api-client'
+import { Button } from '@/libs/ui/button'
+import { CodeSnippet, type Snippet } from '@/libs/ui/code-snippet'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
+import { type Facet, FilterBar } from '@/libs/ui/filter-bar'
+import { type ListState, useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { EmptyState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
+
+/** The filters, each with one value, by their names in the URL and in the API. */
+const FILTERS = ['connector', 'direction', 'status', 'action', 'user_id'] as const
+
+const facets: readonly Facet[] = [
+  {
+    key: 'connector',
+    label: t('connector-events.column.connector'),
+    options: CONNECTOR_NAMES.map((value) => ({ value, label: t(`connector-events.connector.${value}`) })),
+  },
+  {
+    key: 'status',
+    label: t('connector-events.column.status'),
+    options: STATUS_NAMES.map((value) => ({ value, label: t(`connector-events.status.${value}`) })),
+  },
+  {
+    key: 'direction',
+    label: t('connector-events.direction.label'),
+    options: DIRECTION_NAMES.map((value) => ({ value, label: t(`connector-events.direction.${value}`) })),
+  },
+]
+
+const columns: ReadonlyArray<Column<ConnectorEvent>> = [
+  {
+    key: 'action',
+    header: t('connector-events.column.action'),
+    cell: (event) => describeEvent(event.action),
+    width: 'w-52',
+  },
+  {
+    key: 'connector',
+    header: t('connector-events.column.connector'),
+    cell: (event) => <ConnectorName connector={event.connector} />,
+  },
+  {
+    key: 'target',
+    header: t('connector-events.column.target'),
+    cell: (event) => (
+      <span className="block max-w-72 truncate max-sm:ml-auto" title={event.target}>
+        {event.target}
+      </span>
+    ),
+  },
+  {
+    key: 'status',
+    header: t('connector-events.column.status'),
+    cell: (event) => <EventStatus status={event.status} />,
+  },
+  {
+    key: 'attempt',
+    header: t('connector-events.column.attempt'),
+    cell: (event) => (event.attempts > 0 ? event.attempts : <span className="text-faint">–</span>),
+    align: 'right',
+    hideOnCard: true,
+  },
+  {
+    key: 'time',
+    header: t('connector-events.column.time'),
+    cell: (event) => <Time value={event.created_at} />,
+    align: 'right',
+  },
+]
+
+const snippets: readonly [Snippet] = [
+  {
+    label: 'TypeScript',
+    language: 'typescript',
+    code: [
+      "import { ConnectorEventsService } from '@/libs/connectors/connector-events'",
+      '',
+      "await ConnectorEventsService.logSlackMessage('#sales', 'A new customer', user.id)",
+      "await ConnectorEventsService.logWebhook('https://example.com/hooks/orders', 'order.created', { order: 17 })",
+      "await ConnectorEventsService.logEmail('ann@example.com', 'Your invoice', user.id)",
+    ].join('\n'),
+  },
+]
+
+/** What went out to other systems, or failed to: search, filters in the URL, every event in full. */
+export function ConnectorEventsScreen() {
+  const list = useListState(FILTERS)
+  const range = useDateRange('12m')
+  const [open, setOpen] = useQueryState('entry', parseAsString)
+  const query = toQuery({
+    q: list.q,
+    ...Object.fromEntries(FILTERS.map((name) => [name, list.facets[name]?.[0] ?? null])),
+    from: range.params.from ?? null,
+    to: range.params.to ?? null,
+    time_range: range.params.timeRange ?? null,
+    cursor: list.cursor,
+  })
+  const page = useApi<Page<ConnectorEvent>>(`/connector-events${query}`)
+
+  return (
+    <>
+      <PageHeader title={t('connector-events.title')} description={t('connector-events.description')} />
+      <FilterBar list={list} search={t('connector-events.search')} facets={facets}>
+        <Chip list={list} name="action" label={t('connector-events.filter.action')} />
+        <Chip list={list} name="user_id" label={t('connector-events.filter.user_id')} />
+        <DateRangePicker range={range} />
+      </FilterBar>
+      <DataTable
+        label={t('connector-events.title')}
+        columns={columns}
+        rows={page.data?.data}
+        rowKey={(event) => event.id}
+        rowLabel={(event) => describeEvent(event.action)}
+        onRowOpen={(event) => void setOpen(event.id)}
+        loading={page.loading}
+        refreshing={page.refreshing}
+        error={page.error}
+        onRetry={page.reload}
+        filtered={list.filtered || range.preset !== '12m'}
+        onClearFilters={() => {
+          list.clear()
+          range.set('12m')
+        }}
+        skeletonRows={10}
+        empty={
+          <EmptyState
+            icon={<Cable />}
+            title={t('connector-events.empty.title')}
+            description={t('connector-events.empty.description')}
+          >
+            <CodeSnippet label={t('connector-events.empty.snippet')} snippets={snippets} />
+          </EmptyState>
+        }
+        footer={
+          <CursorPager
+            list={list}
+            nextCursor={page.data?.next_cursor ?? null}
+            shown={page.data?.data.length ?? 0}
+            busy={page.refreshing}
+          />
+        }
+      />
+      <EventDrawer
+        id={open}
+        events={page.data?.data ?? []}
+        onOpen={(id) => void setOpen(id)}
+        onNarrow={({ key, value }) => {
+          void setOpen(null)
+          list.setFacet(key, [value])
+        }}
+      />
+    </>
+  )
+}
+
+function Chip({ list, name, label }: { list: ListState; name: 'action' | 'user_id'; label: string }) {
+  const value = list.facets[name]?.[0]
+  if (!value) return null
+  return (
+    <Button className="border-accent bg-accent-soft" onClick={() => list.setFacet(name, [])}>
+      {label} <code className="max-w-28 truncate font-mono text-xs">{value}</code>
+      <X />
+      <span className="sr-only">{t('connector-events.filter.remove')}</span>
+    </Button>
+  )
+}
