@@ -1,5 +1,7 @@
 import {
+  Activity,
   BookOpen,
+  Cable,
   ChartColumn,
   Copy,
   Gauge,
@@ -34,6 +36,13 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
     icon: <ChartColumn />,
     shortcut: 'g u',
   }
+  const events: NavItem[] = []
+  if (can('connector-events:read')) {
+    events.push({ href: `${base}/connector-events`, label: t('connector-events.title'), icon: <Cable /> })
+  }
+  if (can('analytics-events:read')) {
+    events.push({ href: `${base}/analytics-events`, label: t('analytics-events.title'), icon: <Activity /> })
+  }
   const settings: NavItem = {
     href: `${base}/settings`,
     label: t('overview.nav.settings'),
@@ -41,7 +50,7 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
     shortcut: 'g s',
   }
   if (role === 'compliance') {
-    return [{ items: [audit, ...(can('usage:read') ? [usage] : []), settings] }]
+    return [{ items: [audit, ...(can('usage:read') ? [usage] : []), ...events, settings] }]
   }
   const product: NavItem[] = []
   if (can('tiers:read')) {
@@ -62,7 +71,7 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
     control.push({ href: `${base}/api-keys`, label: t('overview.nav.api_keys'), icon: <KeyRound />, shortcut: 'g k' })
   }
   if (can('audit-logs:read')) control.push(audit)
-  control.push(settings)
+  control.push(...events, settings)
   return [
     { items: daily },
     ...(product.length ? [{ label: t('overview.nav.group_product'), items: product }] : []),
