@@ -22,7 +22,7 @@ export type SendOptions = {
 }
 
 /** The real ingest process on a port of its own, against the database of this test file (or another `environment`). */
-export async function startIngestProcess(environment: NodeJS.ProcessEnv = {}): Promise<IngestProcess> {
+export async function startIngestProcess(environment: Record<string, string> = {}): Promise<IngestProcess> {
   const port = await findFreePort()
   const child = spawn(process.execPath, ['--import', 'tsx', inRepository('processes', 'ingest.ts')], {
     cwd: inRepository(),

@@ -98,7 +98,8 @@ export function answerRequest(
   if (codes) {
     for (const [position, event] of events.entries()) {
       const code = codes[offset + position] ?? INSERTED
-      if (code === INSERTED) continue
+      // Without an id of its own an event is found only when its batch was tried again after a lost connection.
+      if (code === INSERTED || (code === DUPLICATE && event.event_id === null)) continue
       result.inserted -= 1
       if (code === DUPLICATE) result.duplicates += 1
       else result.rejected.push(reject(event.index, code, offset + position + 1, recorded))
