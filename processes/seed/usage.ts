@@ -104,38 +104,43 @@ export function sendUsage(demo: DemoTenant, since: ReadonlyMap<string, Date>, ap
   return send(eventsOf(demo, since), apiKey)
 }
 
-/** What a customer still has to use of api_calls to be at its share of the cap this month; 0 when it is there. */
-export async function readMissingShare(customer: DemoCustomer, timeZone: string): Promise<number> {
-  const cap =
-    TIERS.find(({ slug }) => slug === customer.tier)?.caps.find(({ meter }) => meter === 'api_calls')?.limit ?? 0
-  const [row] = await tenantQuery<{ used: string | null }>(
-    `select sum(used)::text as used from usage_counters
-     where tenant_id = (select app.tenant_id()) and period = 'month' and meter_id = $1 and customer_id = $2
-       and starts_on = date_trunc('month', now() at time zone $3)::date`,
+/** What a customer still has to use of api_calls to be at its share of the cap, and when this month of the tenant began. */
+export async function readMissingShare(
+  customer: DemoCustomer,
+  timeZone: string,
+): Promise<{ amount: number; month_start: Date }> {
+  const caps = TIERS.find(({ slug }) => slug === customer.tier)?.caps
+  const cap = caps?.find(({ meter }) => meter === 'api_calls')?.limit ?? 0
+  const [row] = await tenantQuery<{ used: string | null; month_start: Date }>(
+    `select date_trunc('month', now() at time zone $3) at time zone $3 as month_start,
+       (select sum(u.used)::text from usage_counters u
+        where u.tenant_id = (select app.tenant_id()) and u.period = 'month' and u.meter_id = $1 and u.customer_id = $2
+          and u.starts_on = date_trunc('month', now() at time zone $3)::date) as used`,
     [demoId('meter api_calls'), demoId(`customer ${customer.external_id}`), timeZone],
   )
-  return Math.max(0, Math.round(cap * (customer.used_share ?? 0)) - Math.round(Number(row?.used ?? 0)))
+  const missing = Math.round(cap * (customer.used_share ?? 0)) - Math.round(Number(row?.used ?? 0))
+  return { amount: Math.max(0, missing), month_start: row?.month_start ?? new Date() }
 }
 
 /** Uses an amount of api_calls in small events since the month began. */
-export function sendShare(customer: DemoCustomer, amount: number, apiKey: string): Promise<void> {
+export async function sendShare(
+  customer: DemoCustomer,
+  { amount, month_start }: { amount: number; month_start: Date },
+  apiKey: string,
+): Promise<void> {
   const now = Date.now()
-  const monthStart = new Date(now)
-  monthStart.setUTCDate(1)
-  monthStart.setUTCHours(12, 0, 0, 0)
-  const start = Math.min(monthStart.getTime(), now - 60_000)
+  const start = month_start.getTime()
   const count = Math.min(Math.ceil(amount / 40), 200)
-  const month = monthStart.toISOString().slice(0, 7)
   const events = Array.from(
     { length: count },
     (_, index): UsageEvent => ({
       meter_id: 'api_calls',
       user_id: customer.external_id,
       event_value: Math.floor(amount / count) + (index < amount % count ? 1 : 0),
-      event_id: `demo-${customer.external_id}-share-${month}-${amount}-${index}`,
+      event_id: `demo-${customer.external_id}-share-${month_start.toISOString().slice(0, 10)}-${amount}-${index}`,
       timestamp: new Date(start + Math.floor(((now - start) * index) / count)).toISOString(),
       properties: { region: 'eu' },
     }),
   )
-  return count > 0 ? send(events, apiKey) : Promise.resolve()
+  await send(events, apiKey)
 }

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { createClient } from '@supabase/supabase-js'
+import { expect, test } from 'vitest'
+import { inRepository } from '../../processes/dev-stack/repository'
+import { requireVariable } from '../support/variables'
+import { asSuperuser } from '../support/world'
+
+const run = promisify(execFile)
+const seedFile = join(requireVariable('DATA_DIR'), 'seed.json')
+
+async function seed() {
+  await run(process.execPath, ['--import', 'tsx', inRepository('processes', 'seed', 'main.ts')], {
+    cwd: inRepository(),
+    env: { ...process.env, LOG_LEVEL: 'warn' },
+  })
+  return JSON.parse(readFileSync(seedFile, 'utf8'))
+}
+
+const countAll = () =>
+  asSuperuser(
+    `select (select count(*) from usage_events) as events, (select count(*) from customers) as customers,
+       (select count(*) from usage_rejections) as rejections, (select count(*) from memberships) as memberships`,
+  )
+
+test('the demo is made once, and completed when its file is lost', { timeout: 120_000 }, async () => {
+  const demo = await seed()
+  expect(demo.tenants.map(({ slug, status }: Record<string, string>) => `${slug} ${status}`)).toEqual([
+    'acme active',
+    'globex active',
+    'initech suspended',
+    'acme-labs active',
+  ])
+  expect(demo.operators.map(({ role }: { role: string }) => role)).toEqual(['super_admin', 'support'])
+  const [acme] = demo.tenants
+  expect(acme.logins.map(({ role }: { role: string }) => role)).toEqual([
+    'owner',
+    'admin',
+    'compliance',
+    'member',
+    'customer',
+    'customer',
+  ])
+
+  const counts = await countAll()
+  const again = await seed()
+  expect(again).toEqual(demo)
+  rmSync(seedFile)
+  const completed = await seed()
+  expect(completed.tenants.map(({ id }: { id: string }) => id)).toEqual(
+    demo.tenants.map(({ id }: { id: string }) => id),
+  )
+  expect(completed.tenants[0].api_key).not.toBe(acme.api_key)
+  // A minute may have passed in which one more event became due.
+  const [before] = counts
+  const [after] = await countAll()
+  expect({ ...after, events: 0 }).toEqual({ ...before, events: 0 })
+  expect(Number(after?.events) - Number(before?.events)).toBeLessThan(50)
+  expect(after?.rejections).toBe('0')
+  const live = await asSuperuser('select 1 from api_keys where tenant_id = $1 and revoked_at is null', [acme.id])
+  expect(live).toHaveLength(1)
+
+  const [share] = await asSuperuser<{ used: string; cap_limit: string }>(
+    `select u.used, c.cap_limit from usage_counters u
+     join customers k on (k.tenant_id, k.id) = (u.tenant_id, u.customer_id)
+     join meters m on (m.tenant_id, m.id) = (u.tenant_id, u.meter_id)
+     join subscriptions s on (s.tenant_id, s.customer_id) = (u.tenant_id, u.customer_id)
+     join tier_caps c on (c.tenant_id, c.tier_id, c.meter_id) = (u.tenant_id, s.tier_id, u.meter_id)
+     where u.tenant_id = $1 and k.external_id = 'bluebird' and m.slug = 'api_calls' and u.period = 'month'
+     order by u.starts_on desc limit 1`,
+    [acme.id],
+  )
+  expect(Number(share?.used) / Number(share?.cap_limit)).toBeGreaterThanOrEqual(0.85)
+  expect(Number(share?.used) / Number(share?.cap_limit)).toBeLessThan(0.95)
+
+  // Names and ids repeat from tenant to tenant, so that a leak shows.
+  const [same] = await asSuperuser<{ meters: number; customers: number }>(
+    `select (select count(*)::integer from meters a join meters b using (id, slug) where a.tenant_id = $1 and b.tenant_id = $2) as meters,
+       (select count(*)::integer from customers a join customers b using (id, external_id, name) where a.tenant_id = $1 and b.tenant_id = $2) as customers`,
+    [acme.id, demo.tenants[1].id],
+  )
+  expect(same).toEqual({ meters: 3, customers: 6 })
+
+  const [oldest] = await asSuperuser<{ days: number }>(
+    `select (extract(epoch from now() - min(occurred_at)) / 86400)::integer as days from usage_events where tenant_id = $1`,
+    [acme.id],
+  )
+  expect(oldest?.days).toBeGreaterThanOrEqual(87)
+
+  const supabase = createClient(requireVariable('SUPABASE_URL'), requireVariable('SUPABASE_PUBLISHABLE_KEY'), {
+    auth: { persistSession: false, autoRefreshToken: false },
+  })
+  for (const { email, password } of [...acme.logins, ...demo.operators]) {
+    const { data, error } = await supabase.auth.signInWithPassword({ email, password })
+    expect(error).toBeNull()
+    expect(data.user?.email).toBe(email)
+  }
+})
