@@ -1,0 +1,136 @@
+// Every page there is, in light, in dark and on a phone: axe finds nothing, nothing runs over the edge, the title is right.
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+import AxeBuilder from '@axe-core/playwright'
+import type { Page } from '@playwright/test'
+import { dashboard, expect, loginOf, portalOf, signIn, test } from './fixtures'
+
+type Visit = {
+  path: string | ((page: Page) => Promise<string>)
+  as?: [slug: string, role: string]
+  origin?: string
+  status?: number
+}
+
+const acme = portalOf('acme')
+
+/** Path of the first link on a list whose address begins with a prefix. */
+const firstLink = (list: string, prefix: string) => async (page: Page) => {
+  await page.goto(`${dashboard}${list}`)
+  const link = page.locator(`main a[href^="${prefix}"]:not([href$="/new"])`).first()
+  return (await link.getAttribute('href')) ?? ''
+}
+
+/** How each page of app/ is reached; a page file without a line here is red. */
+const VISITS: Record<string, Visit> = {
+  '(platform)/page.tsx': { path: '/' },
+  '(platform)/sign-in/page.tsx': { path: '/sign-in' },
+  '(platform)/sign-up/page.tsx': { path: '/sign-up' },
+  '(platform)/forgot-password/page.tsx': { path: '/forgot-password' },
+  '(platform)/reset-password/page.tsx': { path: '/reset-password' },
+  '(platform)/tenants/page.tsx': { path: '/tenants', as: ['acme', 'owner'] },
+  '(platform)/create-tenant/page.tsx': { path: '/create-tenant', as: ['acme', 'owner'] },
+  '(platform)/docs/api/page.tsx': { path: '/docs/api' },
+  '(platform)/docs/errors/page.tsx': { path: '/docs/errors' },
+  '(platform)/dev/mail/page.tsx': { path: '/dev/mail' },
+  '(platform)/dev/mail/[id]/page.tsx': { path: firstMail },
+  '[tenant]/page.tsx': { path: '/acme', as: ['acme', 'owner'] },
+  '[tenant]/customers/page.tsx': { path: '/acme/customers', as: ['acme', 'owner'] },
+  '[tenant]/customers/[id]/page.tsx': { path: firstLink('/acme/customers', '/acme/customers/'), as: ['acme', 'owner'] },
+  '[tenant]/usage/page.tsx': { path: '/acme/usage', as: ['acme', 'owner'] },
+  '[tenant]/tiers/page.tsx': { path: '/acme/tiers', as: ['acme', 'owner'] },
+  '[tenant]/tiers/new/page.tsx': { path: '/acme/tiers/new', as: ['acme', 'owner'] },
+  '[tenant]/tiers/[id]/page.tsx': { path: firstLink('/acme/tiers', '/acme/tiers/'), as: ['acme', 'owner'] },
+  '[tenant]/meters/page.tsx': { path: '/acme/meters', as: ['acme', 'owner'] },
+  '[tenant]/meters/[slug]/page.tsx': { path: '/acme/meters/api_calls', as: ['acme', 'owner'] },
+  '[tenant]/api-keys/page.tsx': { path: '/acme/api-keys', as: ['acme', 'owner'] },
+  '[tenant]/audit-logs/page.tsx': { path: '/acme/audit-logs', as: ['acme', 'compliance'] },
+  '[tenant]/connector-events/page.tsx': { path: '/acme/connector-events', as: ['acme', 'owner'] },
+  '[tenant]/analytics-events/page.tsx': { path: '/acme/analytics-events', as: ['acme', 'owner'] },
+  '[tenant]/settings/page.tsx': { path: '/acme/settings', as: ['acme', 'owner'] },
+  '[tenant]/settings/branding/page.tsx': { path: '/acme/settings/branding', as: ['acme', 'owner'] },
+  '[tenant]/settings/members/page.tsx': { path: '/acme/settings/members', as: ['acme', 'owner'] },
+  'operator/page.tsx': { path: '/operator', as: ['operators', 'super_admin'] },
+  'operator/tenants/[id]/page.tsx': {
+    path: firstLink('/operator', '/operator/tenants/'),
+    as: ['operators', 'super_admin'],
+  },
+  'portal/[tenant]/page.tsx': { path: '/', as: ['acme', 'customer'], origin: acme },
+  'portal/[tenant]/sign-in/page.tsx': { path: '/sign-in', origin: acme },
+  'portal/[tenant]/sign-up/page.tsx': { path: '/sign-up', origin: acme },
+  'portal/[tenant]/forgot-password/page.tsx': { path: '/forgot-password', origin: acme },
+  'portal/[tenant]/reset-password/page.tsx': { path: '/reset-password', origin: acme },
+  'portal/[tenant]/join/page.tsx': { path: '/join?token=unknown-token-of-a-test', origin: acme },
+  'not-found.tsx': { path: '/nothing/is/here', status: 404 },
+}
+
+async function firstMail(page: Page): Promise<string> {
+  await page.goto(`${dashboard}/forgot-password`)
+  await page.getByRole('textbox', { name: 'E-mail' }).fill(loginOf('globex', 'member').email)
+  await page.getByRole('button', { name: 'Send the link' }).click()
+  await expect(page.getByText('Look into your mail')).toBeVisible()
+  return firstLink('/dev/mail', '/dev/mail/')(page)
+}
+
+const LOOKS = [
+  { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
+  { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
+  { name: 'phone', colorScheme: 'light', viewport: { width: 390, height: 844 } },
+] as const
+
+test('every page file is visited', () => {
+  const root = join(import.meta.dirname, '..', '..', 'app')
+  const files = globSync('**/page.tsx', { cwd: root }).map((file) => file.replaceAll('\\', '/'))
+  expect(
+    Object.keys(VISITS)
+      .filter((file) => file !== 'not-found.tsx')
+      .sort(),
+  ).toEqual(files.sort())
+})
+
+/** The page has what it shows: nothing says that it is still loading, and movements have ended. */
+async function settle(page: Page): Promise<void> {
+  await expect(page.locator('h1').first()).toBeVisible()
+  await expect(page.getByRole('status').filter({ hasText: 'Loading' })).toHaveCount(0, { timeout: 20_000 })
+  await page.evaluate(() =>
+    Promise.all(
+      document
+        .getAnimations()
+        .filter((each) => each.effect?.getComputedTiming().iterations !== Number.POSITIVE_INFINITY)
+        .map((each) => each.finished.catch(() => undefined)),
+    ),
+  )
+}
+
+for (const [file, visit] of Object.entries(VISITS)) {
+  test.describe(file, () => {
+    test.use({ refusals: visit.status ? [visit.status] : [], reducedMotion: 'reduce' })
+
+    test('is accessible in light, in dark and on a phone', async ({ page }) => {
+      test.setTimeout(120_000)
+      const origin = visit.origin ?? dashboard
+      if (visit.as) await signIn(page, loginOf(...visit.as), origin)
+      const path = typeof visit.path === 'string' ? visit.path : await visit.path(page)
+      expect(path).not.toBe('')
+      for (const { name, colorScheme, viewport } of LOOKS) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        await page.setViewportSize(viewport)
+        const response = await page.goto(`${origin}${path}`)
+        expect(response?.status()).toBe(visit.status ?? 200)
+        await settle(page)
+        expect(await page.title(), name).not.toBe('')
+        await expect(page.locator('h1')).toHaveCount(1)
+        const overflow = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        )
+        expect(overflow, `${name}: runs over the edge`).toBeLessThanOrEqual(0)
+        const { violations } = await new AxeBuilder({ page }).analyze()
+        const found = violations.map(
+          ({ id, help, nodes }) =>
+            `${name}: ${id}: ${help}: ${nodes.map(({ html, target }) => `${target} ${html.slice(0, 160)}`).join(' | ')}`,
+        )
+        expect(found).toEqual([])
+      }
+    })
+  })
+}

@@ -1,0 +1,166 @@
+// A tenant's admin: switching tenants, watching usage arrive, making a meter, a tier and a key.
+import { at, callApi, dashboard, demo, expect, fillSignIn, loginOf, signIn, tenantOf, test } from './fixtures'
+
+const owner = loginOf('acme', 'owner')
+const unique = Date.now().toString(36)
+
+test('an owner signs in, chooses among the tenants that are theirs, and switches', async ({ page }) => {
+  await page.goto(dashboard)
+  await page.getByRole('link', { name: 'Sign in' }).first().click()
+  await fillSignIn(page, owner)
+  await expect(page).toHaveURL(at(dashboard, '/tenants'))
+  await expect(page.getByRole('link', { name: /^Acme / })).toHaveCount(2)
+  await expect(page.getByRole('link', { name: /Globex/ })).toHaveCount(0)
+  await page.getByRole('link', { name: /^Acme premium/i }).click()
+  await expect(page).toHaveURL(at(dashboard, '/acme'))
+
+  await page.getByRole('link', { name: 'Tiers', exact: true }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Tiers' })).toBeVisible()
+  await page.getByRole('combobox', { name: /switch tenant/ }).click()
+  await page.getByRole('option', { name: /Acme Labs/ }).click()
+  await expect(page).toHaveURL(at(dashboard, '/acme-labs/tiers'))
+  await expect(page.getByRole('combobox', { name: /^Acme Labs/ })).toBeVisible()
+})
+
+test('usage is seen the moment it is acknowledged', async ({ page }) => {
+  await signIn(page, owner)
+  await page.goto(`${dashboard}/acme/usage`)
+  const events = page.getByRole('table', { name: 'Latest events' })
+  await expect(events.getByRole('row').nth(1)).toBeVisible()
+  const { status, body } = await callApi('/api/v1/usage/track', {
+    key: tenantOf('acme').api_key,
+    body: { meter_id: 'api_calls', user_id: 'cedar', event_value: 1, properties: { journey: unique } },
+  })
+  expect([status, body.inserted]).toEqual([200, 1])
+  await expect(events.getByRole('row').filter({ hasText: unique })).toBeVisible({ timeout: 15_000 })
+})
+
+test('range and grouping of the chart are in the address, so that a link shows the same', async ({ page }) => {
+  await signIn(page, owner)
+  await page.goto(`${dashboard}/acme/usage`)
+  await page.getByRole('combobox', { name: 'Split by' }).click()
+  await page.getByRole('option', { name: 'By customer' }).click()
+  await page.getByRole('button', { name: /^Time range/ }).click()
+  await page
+    .getByRole('button', { name: 'Last 7 days' })
+    .or(page.getByRole('radio', { name: 'Last 7 days' }))
+    .or(page.getByRole('option', { name: 'Last 7 days' }))
+    .first()
+    .click()
+  await expect(page).toHaveURL(/customer/)
+  await expect(page).toHaveURL(/7d/)
+  const address = page.url()
+  await page.goto('about:blank')
+  await page.goto(address)
+  await expect(page.getByRole('combobox', { name: 'Split by' })).toContainText('By customer')
+  await expect(page.getByRole('button', { name: 'Time range: Last 7 days' })).toBeVisible()
+})
+
+test('an admin makes a meter, a tier that caps it, and a key; the key works, and at the cap the answer is no', async ({
+  page,
+}) => {
+  await signIn(page, loginOf('acme', 'admin'))
+
+  await page.goto(`${dashboard}/acme/meters`)
+  await page.getByRole('button', { name: 'Create meter' }).first().click()
+  const meter = page.getByRole('dialog', { name: 'New meter' })
+  await meter.getByRole('textbox', { name: 'Name' }).fill(`Renders ${unique}`)
+  await expect(meter.getByRole('textbox', { name: 'Slug' })).toHaveValue(`renders_${unique}`)
+  await meter.getByRole('button', { name: 'Create meter' }).click()
+  await expect(page.getByRole('row', { name: new RegExp(`Renders ${unique}`) })).toBeVisible()
+
+  await page.goto(`${dashboard}/acme/tiers/new`)
+  await page.getByRole('textbox', { name: 'Name' }).fill(`Journey ${unique}`)
+  await page.getByRole('textbox', { name: 'Price' }).fill('49.99')
+  await page.getByRole('button', { name: 'Add cap' }).click()
+  await page.getByRole('combobox', { name: 'Meter' }).click()
+  await page.getByRole('option', { name: new RegExp(`Renders ${unique}`) }).click()
+  await page.getByRole('textbox', { name: 'Limit' }).fill('3')
+  await page.getByRole('button', { name: 'Add feature' }).click()
+  await page.getByRole('textbox', { name: 'Key' }).fill('custom_domain')
+  await page.getByRole('button', { name: 'Create tier' }).click()
+  await expect(page.getByRole('row', { name: new RegExp(`Journey ${unique}`) })).toContainText('49.99')
+
+  await page.goto(`${dashboard}/acme/customers?new=true`)
+  const customer = page.getByRole('dialog', { name: 'Add customer' })
+  await customer.getByRole('textbox', { name: 'Id in your product' }).fill(`journey-${unique}`)
+  await customer.getByRole('combobox', { name: 'Tier' }).click()
+  await page.getByRole('option', { name: new RegExp(`Journey ${unique}`) }).click()
+  await customer.getByRole('button', { name: 'Add customer' }).click()
+  await expect(page.getByRole('row', { name: new RegExp(`journey-${unique}`) })).toBeVisible()
+
+  await page.goto(`${dashboard}/acme/api-keys?new=true`)
+  const form = page.getByRole('dialog', { name: 'Create API key' })
+  await form.getByRole('textbox', { name: 'Name' }).fill(`Journey ${unique}`)
+  await form.getByRole('button', { name: 'Create key' }).click()
+  const secret = page.getByRole('dialog', { name: 'Your new key' })
+  const key = /hf_live_[0-9A-Za-z]{49}/.exec(await secret.innerText())?.[0] ?? ''
+  expect(key).not.toBe('')
+
+  const event = { meter_id: `renders_${unique}`, user_id: `journey-${unique}` }
+  for (const base of [demo.urls.ingest, demo.urls.ingest, dashboard.replace('app.localhost', 'localhost')]) {
+    const { status, body } = await callApi('/api/v1/usage/track', { key, body: event, base })
+    expect([status, body]).toMatchObject([200, { inserted: 1 }])
+  }
+  const check = await callApi('/api/v1/usage/check', { key, body: { ...event, amount: 1 } })
+  expect([check.status, check.body]).toMatchObject([200, { allowed: false, code: 'USAGE_EXCEEDED' }])
+  expect([Number(check.body.limit), Number(check.body.remaining)]).toEqual([3, 0])
+  const over = await callApi('/api/v1/usage/track', { key, body: event })
+  expect([over.status, over.body.inserted, over.body.rejected.length]).toEqual([200, 0, 1])
+
+  await page.goto(`${dashboard}/acme/customers`)
+  await page
+    .getByRole('link', { name: new RegExp(`journey-${unique}`) })
+    .first()
+    .click()
+  await expect(page.getByText('Cap reached: further usage is refused')).toBeVisible()
+
+  await page.goto(`${dashboard}/acme/api-keys`)
+  const row = page.getByRole('row', { name: new RegExp(`Journey ${unique}`) })
+  await expect(row).toContainText(key.slice(-4))
+  await row.getByRole('button', { name: /^Actions for/ }).click()
+  await page.getByRole('menuitem', { name: 'Revoke' }).click()
+  await page.getByRole('button', { name: 'Revoke key' }).click()
+  await expect(page.getByText('Key revoked')).toBeVisible()
+  const dead = await callApi('/api/v1/usage/check', { key, body: { ...event, amount: 0 } })
+  expect(dead.status).toBe(401)
+})
+
+test('a member sees the daily work, and neither keys nor the record', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'member'))
+  await page.goto(`${dashboard}/acme`)
+  const navigation = page.getByRole('navigation', { name: 'Dashboard' })
+  await expect(navigation.getByRole('link', { name: 'Customers' })).toBeVisible()
+  for (const name of ['API keys', 'Audit log']) await expect(navigation.getByRole('link', { name })).toHaveCount(0)
+  await page.goto(`${dashboard}/acme/api-keys`)
+  await expect(page.getByText('Your role does not include this page')).toBeVisible()
+})
+
+test.describe(() => {
+  test.use({ refusals: [404] })
+
+  test('a tenant of others is a page that is not there, like one that never was', async ({ page }) => {
+    await signIn(page, owner)
+    for (const slug of ['globex', 'never-was']) {
+      const response = await page.goto(`${dashboard}/${slug}`)
+      expect(response?.status()).toBe(404)
+      await expect(page.getByText('Page not found')).toBeVisible()
+    }
+  })
+})
+
+test('what was asked for before signing in is shown afterwards; addresses elsewhere are not followed', async ({
+  page,
+}) => {
+  await page.goto(`${dashboard}/acme/meters`)
+  await expect(page).toHaveURL(at(dashboard, '/sign-in'))
+  await fillSignIn(page, owner)
+  await expect(page).toHaveURL(at(dashboard, '/acme/meters'))
+  await page.context().clearCookies()
+  for (const next of ['https://evil.test/', '//evil.test', '/\\evil.test', 'javascript:alert(1)']) {
+    await page.goto(`${dashboard}/sign-in?next=${encodeURIComponent(next)}`)
+    await fillSignIn(page, owner)
+    await expect(page).toHaveURL((url) => url.origin === dashboard && url.pathname !== '/sign-in')
+    await page.context().clearCookies()
+  }
+})

@@ -1,0 +1,191 @@
+// What every answer carries, and what never comes out, at the edge of the running product.
+import { createServer, request as send } from 'node:http'
+import { dashboard, demo, expect, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
+
+const { port } = new URL(dashboard)
+
+type Raw = { status: number; headers: Record<string, string | string[] | undefined>; body: string }
+
+/** A request to the server itself, with whatever Host and path; names below localhost need no resolver this way. */
+function ask(host: string, path: string, { method = 'GET', headers = {}, body = '' } = {}): Promise<Raw> {
+  return new Promise((resolve, reject) => {
+    const call = send(
+      { host: '127.0.0.1', port, path, method, headers: { host, ...headers }, setHost: false },
+      (response) => {
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk) => {
+          text += chunk
+        })
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }))
+      },
+    )
+    call.on('error', reject)
+    call.end(body)
+  })
+}
+const app = `app.localhost:${port}`
+
+test('pages carry a strict policy with a nonce of their own, and the other headers', async () => {
+  const policies = new Set<string>()
+  for (const [host, path] of [
+    [app, '/'],
+    [app, '/sign-in'],
+    [`acme.localhost:${port}`, '/sign-in'],
+  ] as const) {
+    const { status, headers, body } = await ask(host, path)
+    expect([path, status]).toEqual([path, 200])
+    const policy = String(headers['content-security-policy'])
+    policies.add(policy)
+    const nonce = /'nonce-([^']+)'/.exec(policy)?.[1]
+    expect(nonce).toBeTruthy()
+    expect(policy).toContain("frame-ancestors 'none'")
+    expect(policy).toContain("base-uri 'none'")
+    expect(/script-src [^;]*/.exec(policy)?.[0]).not.toMatch(/unsafe-inline|unsafe-eval|\*|https?:/)
+    for (const script of body.matchAll(/<script\b[^>]*>/g)) expect(script[0]).toContain(`nonce="${nonce}"`)
+    expect(headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': expect.stringMatching(/origin|no-referrer/),
+      'cross-origin-opener-policy': 'same-origin',
+      'permissions-policy': expect.stringContaining('camera=()'),
+    })
+    expect(headers['x-powered-by']).toBeUndefined()
+  }
+  expect(policies.size).toBe(3)
+})
+
+test('whatever the path or host, the answer is no 5xx and no stack', async () => {
+  const hosts = [
+    app,
+    `acme.localhost:${port}`,
+    `localhost:${port}`,
+    'portal.acme.test',
+    'evil.test',
+    'a.b.c.localhost',
+    '127.0.0.1',
+  ]
+  const paths = [
+    '/api/v1/tenants/%F0%9F%92%A5/meters',
+    '/api/v1/tenants/%00/meters',
+    '/api/v1/tenants/%20/meters',
+    '/api/v1/tenants/%E0%A4%A/meters',
+    '/api/v1/tenants/..%2F..%2Fx/meters',
+    '/api/v1/meters/%00',
+    '/api/v1/nothing',
+    '/%00',
+    '/%E0%A4%A',
+    '/%F0%9F%92%A5',
+    '/portal/acme',
+    '/portal/-',
+    '//evil.test/',
+    '/..%2f..%2fetc/passwd',
+    '/_next/image?url=%2Ficon.svg&w=64&q=75',
+    '/_next/data/x/index.json',
+    `/${'a'.repeat(4_000)}`,
+    '/sign-in?next=%00',
+    '/auth/confirm?token_hash=%00&type=recovery',
+    '/auth/confirm?token_hash=abcdefgh&type=signup&next=https://evil.test',
+    '/acme/audit-logs?cursor=%00&limit=-1',
+  ]
+  const wrong: string[] = []
+  for (const host of hosts)
+    for (const path of paths) {
+      const { status, body, headers } = await ask(host, path)
+      if (status >= 500 || /node_modules|at \w+ \(|\.ts:\d+/.test(body))
+        wrong.push(`${status} ${host}${path.slice(0, 80)}`)
+      const location = String(headers.location ?? '')
+      if (/evil\.test/.test(location) && host !== 'evil.test') wrong.push(`→ ${location} from ${host}${path}`)
+    }
+  expect(wrong).toEqual([])
+})
+
+test('headers that only we may set change nothing', async () => {
+  const { id } = tenantOf('acme')
+  const plain = await ask(app, '/api/v1/meters', { headers: { authorization: `Bearer ${tenantOf('globex').api_key}` } })
+  expect(plain.status).toBe(200)
+  for (const name of [
+    'x-internal-tenant-path',
+    'x-tenant',
+    'x-middleware-rewrite',
+    'x-middleware-subrequest',
+    'x-nonce',
+    'next-resume',
+  ]) {
+    const answer = await ask(app, '/api/v1/meters', {
+      headers: {
+        authorization: `Bearer ${tenantOf('globex').api_key}`,
+        [name]: name === 'x-middleware-subrequest' ? 'middleware:middleware:middleware:middleware:middleware' : id,
+      },
+    })
+    expect([name, answer.status, answer.body]).toEqual([name, 200, plain.body])
+  }
+})
+
+test('the image optimiser answers nobody', async () => {
+  for (const host of [app, `acme.localhost:${port}`])
+    expect((await ask(host, '/_next/image?url=%2Fa.png&w=64&q=75')).status).toBe(404)
+})
+
+test('a portal host serves neither dashboard nor console', async () => {
+  for (const path of ['/acme', '/acme/meters', '/operator', '/tenants', '/portal/globex'])
+    expect([path, (await ask(`acme.localhost:${port}`, path)).status]).toEqual([path, 404])
+})
+
+test('the session cookie is out of reach of scripts and of sibling hosts', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  const cookies = await page.context().cookies()
+  const session = cookies.filter(({ name }) => name.includes('hf-session'))
+  expect(session.length).toBeGreaterThan(0)
+  for (const { httpOnly, sameSite, domain, path } of session)
+    expect({ httpOnly, sameSite, domain, path }).toEqual({
+      httpOnly: true,
+      sameSite: 'Lax',
+      domain: 'app.localhost',
+      path: '/',
+    })
+  await page.goto(`${dashboard}/tenants`)
+  expect(await page.evaluate(() => document.cookie)).not.toContain('hf-session')
+})
+
+test('a page of a sibling tenant, or of a stranger, cannot act in a session', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  const stranger = createServer((_request, response) =>
+    response.setHeader('content-type', 'text/html').end('<p>hello</p>'),
+  )
+  await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve))
+  const address = stranger.address()
+  if (!address || typeof address === 'string') throw new Error('no address')
+  for (const origin of [portalOf('globex'), `http://127.0.0.1:${address.port}`]) {
+    await page.goto(origin)
+    // A form needs no CORS; it is the way cross-site requests carry cookies.
+    const answered = page.waitForResponse(
+      (response) => response.url().includes('/suspend') || response.url().includes('/meters'),
+    )
+    await page
+      .evaluate((url) => {
+        const form = document.createElement('form')
+        form.method = 'post'
+        form.enctype = 'text/plain'
+        form.action = url
+        document.body.append(form)
+        form.submit()
+      }, `${dashboard}/api/v1/tenants/acme/meters`)
+      .catch(() => undefined)
+    const response = await Promise.race([
+      answered,
+      new Promise<null>((resolve) => setTimeout(() => resolve(null), 3_000)),
+    ])
+    // Either the browser's policy stops the form, or the server refuses it.
+    if (response) expect([401, 403]).toContain(response.status())
+  }
+  await new Promise((resolve) => stranger.close(resolve))
+})
+test.use({ refusals: [401, 403, 404] })
+
+test('probes answer, on every host', async () => {
+  for (const host of [app, `acme.localhost:${port}`, 'unknown.test']) {
+    expect((await ask(host, '/healthz')).status).toBe(200)
+    expect((await ask(host, '/readyz')).status).toBe(200)
+  }
+  expect((await fetch(`${demo.urls.ingest}/healthz`)).status).toBe(200)
+})

@@ -1,0 +1,120 @@
+// The main job without a mouse.
+import type { Page } from '@playwright/test'
+import { at, dashboard, expect, loginOf, signIn, test } from './fixtures'
+
+const unique = Date.now().toString(36)
+
+/** Presses Tab until the focus is on what has this role and name. */
+async function tabTo(
+  page: Page,
+  role: 'link' | 'button' | 'textbox' | 'combobox' | 'radio' | 'checkbox',
+  name: string | RegExp,
+  limit = 60,
+): Promise<void> {
+  const target = page.getByRole(role, { name, ...(typeof name === 'string' ? { exact: true } : {}) }).first()
+  for (let presses = 0; presses < limit; presses += 1) {
+    if (await target.evaluate((element) => element === document.activeElement).catch(() => false)) return
+    await page.keyboard.press('Tab')
+  }
+  throw new Error(`Tab does not lead to the ${role} ${name}.`)
+}
+
+/** Whether what has the focus can be seen to have it. */
+async function expectVisibleFocus(page: Page): Promise<void> {
+  const seen = await page.evaluate(() => {
+    const element = document.activeElement
+    if (!element || element === document.body) return false
+    const box = element.getBoundingClientRect()
+    const styles = [
+      element,
+      element.parentElement,
+      element.nextElementSibling,
+      element.closest('label, [data-slot], .group'),
+    ]
+      .filter((each) => each instanceof Element)
+      .map((each) => getComputedStyle(each))
+    const marked = styles.some(
+      (style) => (style.outlineStyle !== 'none' && style.outlineWidth !== '0px') || style.boxShadow !== 'none',
+    )
+    return box.width > 0 && box.height > 0 && marked
+  })
+  expect(seen).toBe(true)
+}
+
+test('sign in, skip to the content, make a meter, and sign out', async ({ page }) => {
+  await page.goto(`${dashboard}/sign-in`)
+  await tabTo(page, 'textbox', 'E-mail')
+  await expectVisibleFocus(page)
+  await page.keyboard.type(loginOf('acme', 'admin').email)
+  await tabTo(page, 'textbox', 'Password')
+  await page.keyboard.type(loginOf('acme', 'admin').password)
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL((url) => url.pathname === '/acme' || url.pathname === '/tenants')
+
+  await page.goto(`${dashboard}/acme/meters`)
+  await expect(page.getByRole('row').nth(1)).toBeVisible()
+  await page.keyboard.press('Tab')
+  await expect(page.getByRole('link', { name: 'Skip to content' })).toBeFocused()
+  await expectVisibleFocus(page)
+  await page.keyboard.press('Enter')
+  await tabTo(page, 'button', 'Create meter', 10)
+  await page.keyboard.press('Enter')
+  const dialog = page.getByRole('dialog', { name: 'New meter' })
+  await expect(dialog).toBeVisible()
+  await expect.poll(() => dialog.evaluate((element) => element.contains(document.activeElement))).toBe(true)
+  await tabTo(page, 'textbox', 'Name')
+  await page.keyboard.type(`Typed ${unique}`)
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('row', { name: new RegExp(`Typed ${unique}`) })).toBeVisible()
+
+  await tabTo(page, 'button', /^Account of/, 200)
+  await expectVisibleFocus(page)
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('menu')).toBeVisible()
+  await page.keyboard.press('End')
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(at(dashboard, '/sign-in'))
+})
+
+test('a dialog keeps the focus and gives it back', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  await page.goto(`${dashboard}/acme/api-keys`)
+  const opener = page.getByRole('button', { name: 'Create key' }).first()
+  await opener.focus()
+  await page.keyboard.press('Enter')
+  const dialog = page.getByRole('dialog', { name: 'Create API key' })
+  await expect(dialog).toBeVisible()
+  for (let presses = 0; presses < 25; presses += 1) {
+    await page.keyboard.press('Tab')
+    expect(
+      await page.evaluate(
+        () => document.activeElement?.closest('[role=dialog]') !== null || document.activeElement === document.body,
+      ),
+    ).toBe(true)
+  }
+  await page.keyboard.press('Escape')
+  await expect(dialog).toHaveCount(0)
+  await expect(opener).toBeFocused()
+})
+
+test('the command palette leads everywhere', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  await page.goto(`${dashboard}/acme`)
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('audit')
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(at(dashboard, '/acme/audit-logs'))
+})
+
+test('the page that comes says so to a screen reader: title and heading change', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  await page.goto(`${dashboard}/acme`)
+  const titles = new Set([await page.title()])
+  for (const name of ['Customers', 'Usage', 'Tiers', 'Meters', 'API keys', 'Audit log', 'Settings']) {
+    await page.getByRole('navigation', { name: 'Dashboard' }).getByRole('link', { name, exact: true }).click()
+    await expect(page.getByRole('heading', { level: 1, name: new RegExp(name, 'i') })).toBeVisible()
+    titles.add(await page.title())
+  }
+  expect(titles.size).toBe(8)
+})

@@ -1,0 +1,81 @@
+// The operator: every tenant in a list; suspending one stops portal, sessions and keys at once, activating brings them back.
+import { callApi, dashboard, expect, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
+
+test.describe(() => {
+  test.use({ refusals: [423] })
+
+  // Whatever happened above, the other journeys find globex open.
+  test.afterEach(async ({ page }) => {
+    await signIn(page, loginOf('operators', 'super_admin'))
+    await page.goto(`${dashboard}/operator`)
+    await page.evaluate((id) => fetch(`/api/v1/tenants/${id}/activate`, { method: 'POST' }), tenantOf('globex').id)
+  })
+
+  test('suspend and activate', async ({ page, browser }) => {
+    await signIn(page, loginOf('operators', 'super_admin'))
+    await page.goto(`${dashboard}/operator`)
+    for (const name of ['Acme', 'Globex', 'Initech'])
+      await expect(page.getByRole('row', { name: new RegExp(`^${name}\\b`) }).first()).toBeVisible()
+
+    const globex = tenantOf('globex')
+    const answers = async () => {
+      const key = await callApi('/api/v1/usage/check', {
+        key: globex.api_key,
+        body: { meter_id: 'api_calls', user_id: 'bluebird', amount: 0 },
+      })
+      const context = await browser.newContext()
+      const own = await context.newPage()
+      await signIn(own, loginOf('globex', 'owner'))
+      await own.goto(`${dashboard}/tenants`)
+      const session = await own.evaluate(async () => (await fetch('/api/v1/tenants/globex/meters')).status)
+      await own.goto(portalOf('globex'))
+      const closed = await own.getByText('This portal is not available').isVisible()
+      await context.close()
+      return { key: key.status, session, closed }
+    }
+    expect(await answers()).toEqual({ key: 200, session: 200, closed: false })
+
+    await page.getByRole('searchbox').fill('globex')
+    await page
+      .getByRole('link', { name: /Globex/ })
+      .first()
+      .click()
+    await page.getByRole('button', { name: 'Suspend' }).first().click()
+    const dialog = page
+      .getByRole('dialog', { name: 'Suspend Globex' })
+      .or(page.getByRole('alertdialog', { name: 'Suspend Globex' }))
+    await dialog.getByRole('textbox', { name: 'Reason' }).fill('A journey of the tests')
+    await dialog.getByRole('button', { name: 'Suspend' }).click()
+    await expect(page.getByText('Reason: A journey of the tests')).toBeVisible()
+    expect(await answers()).toEqual({ key: 423, session: 423, closed: true })
+
+    await page.getByRole('button', { name: 'Activate' }).first().click()
+    const back = page
+      .getByRole('dialog', { name: 'Activate Globex' })
+      .or(page.getByRole('alertdialog', { name: 'Activate Globex' }))
+    await back.getByRole('button', { name: 'Activate' }).click()
+    await expect(page.getByText('Reason: A journey of the tests')).toHaveCount(0)
+    expect(await answers()).toEqual({ key: 200, session: 200, closed: false })
+  })
+})
+
+test('support sees the same and is offered no act', async ({ page }) => {
+  await signIn(page, loginOf('operators', 'support'))
+  await page.goto(`${dashboard}/operator`)
+  await page
+    .getByRole('link', { name: /Globex/ })
+    .first()
+    .click()
+  await expect(page.getByText('Support sees everything here and changes nothing.')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Suspend' })).toHaveCount(0)
+})
+
+test.describe(() => {
+  test.use({ refusals: [404] })
+
+  test('the console is not there for anybody else', async ({ page }) => {
+    await signIn(page, loginOf('acme', 'owner'))
+    const response = await page.goto(`${dashboard}/operator`)
+    expect(response?.status()).toBe(404)
+  })
+})

@@ -1,0 +1,127 @@
+// A customer of a tenant: the branded portal, the tier, usage against caps, the way up; and nobody else's.
+import { at, callApi, customDomain, expect, fillSignIn, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
+
+const bluebird =
+  tenantOf('acme').logins.find(({ email }) => email.startsWith('bluebird@')) ?? loginOf('acme', 'customer')
+
+test('a customer opens the portal, signs in there and sees tier, usage, features and an upgrade prompt', async ({
+  page,
+}) => {
+  await page.goto(portalOf('acme'))
+  await expect(page).toHaveURL(at(portalOf('acme'), '/sign-in'))
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Sign in to Acme')
+  await expect(page).toHaveTitle(/Acme/)
+
+  await fillSignIn(page, bluebird)
+  await expect(page).toHaveURL(`${portalOf('acme')}/`)
+  await expect(page.getByRole('heading', { level: 1, name: 'Your usage' })).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Growth' })).toBeVisible()
+  await expect(page.getByRole('meter', { name: 'API calls' })).toHaveAttribute('aria-valuetext', /85/)
+  await expect(page.getByText('Bluebird Coffee')).toBeVisible()
+  await expect(page.getByText('Email support')).toBeVisible()
+  await expect(page.getByRole('region', { name: /% of API calls is used/ })).toContainText('Scale')
+  await expect(page.getByRole('link', { name: 'Ask Acme for an upgrade' })).toHaveAttribute(
+    'href',
+    'mailto:support@acme.test',
+  )
+})
+
+test('the brand is the tenant’s: its name and its colour, on the same code', async ({ page }) => {
+  const colourOf = async (slug: string) => {
+    await page.goto(`${portalOf(slug)}/sign-in`)
+    await expect(page.getByRole('heading', { level: 1 })).toContainText(tenantOf(slug).name)
+    return page.getByRole('button', { name: 'Sign in' }).evaluate((button) => getComputedStyle(button).backgroundColor)
+  }
+  const acme = await colourOf('acme')
+  const globex = await colourOf('globex')
+  expect(acme).not.toBe(globex)
+})
+
+test('the custom domain is the same portal', async ({ page }) => {
+  await page.goto(customDomain)
+  await expect(page).toHaveURL(at(customDomain, '/sign-in'))
+  await fillSignIn(page, bluebird)
+  await expect(page.getByText('Bluebird Coffee')).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Growth' })).toBeVisible()
+})
+
+test('the customer of the same name in another tenant sees another world', async ({ page }) => {
+  await signIn(page, loginOf('globex', 'customer'), portalOf('globex'))
+  await page.goto(portalOf('globex'))
+  await expect(page.getByText('Bluebird Coffee')).toBeVisible()
+  await expect(page.getByRole('region', { name: /85% of API calls/ })).toHaveCount(0)
+})
+
+test('a session of one portal is none on a sibling', async ({ page }) => {
+  await signIn(page, bluebird, portalOf('acme'))
+  await page.goto(portalOf('globex'))
+  await expect(page).toHaveURL(at(portalOf('globex'), '/sign-in'))
+  await page.goto(portalOf('acme'))
+  await expect(page.getByText('Bluebird Coffee')).toBeVisible()
+})
+
+test('somebody who is no customer here is told so, kindly and without data', async ({ page }) => {
+  await page.goto(`${portalOf('globex')}/sign-in`)
+  await fillSignIn(page, bluebird)
+  await expect(page.getByText('This account is not a customer of Globex')).toBeVisible()
+  await expect(page.getByText('Bluebird Coffee')).toHaveCount(0)
+})
+
+test.describe(() => {
+  test.use({ refusals: [401] })
+
+  test('a wrong password and an unknown address get the same words', async ({ page }) => {
+    const answers: string[] = []
+    for (const email of ['bluebird@acme-customers.test', 'nobody-at-all@acme-customers.test']) {
+      await page.goto(`${portalOf('acme')}/sign-in`)
+      await fillSignIn(page, { email, password: 'wrong-password' })
+      const words = await page.getByRole('alert').filter({ hasText: /\w/ }).first().innerText()
+      answers.push(words.replace(/Request \S+/, 'Request'))
+    }
+    expect(answers[0]).toBe(answers[1])
+  })
+})
+
+test('usage that arrives is on the portal without a reload', async ({ page }) => {
+  await signIn(page, loginOf('globex', 'customer'), portalOf('globex'))
+  await page.goto(portalOf('globex'))
+  const mails = page.getByRole('listitem').filter({ hasText: 'E-mails sent' })
+  const before = await mails.innerText()
+  const { status } = await callApi('/api/v1/usage/track', {
+    key: tenantOf('globex').api_key,
+    body: { meter_id: 'emails_sent', user_id: 'bluebird' },
+  })
+  expect(status).toBe(200)
+  await expect(mails).not.toHaveText(before, { timeout: 15_000 })
+})
+
+test('signing out ends the session on this host', async ({ page }) => {
+  await page.goto(`${portalOf('acme')}/sign-in`)
+  const cedar = tenantOf('acme').logins.find(({ email }) => email.startsWith('cedar@')) ?? bluebird
+  await fillSignIn(page, cedar)
+  await page.getByRole('button', { name: /^Account of/ }).click()
+  await page.getByRole('menuitem', { name: 'Sign out' }).click()
+  await expect(page).toHaveURL(at(portalOf('acme'), '/sign-in'))
+  await page.goto(portalOf('acme'))
+  await expect(page).toHaveURL(at(portalOf('acme'), '/sign-in'))
+})
+
+test('a suspended tenant’s portal says that it is closed, and shows nothing', async ({ page }) => {
+  await page.goto(portalOf('initech'))
+  await expect(page.getByRole('heading', { name: 'This portal is not available' })).toBeVisible()
+})
+
+test.describe(() => {
+  test.use({ refusals: [404] })
+
+  test('a host that is nobody’s is a page that is not there, never a default tenant', async ({ page }) => {
+    const nobody = dashboardLike('nobody-has-this')
+    const response = await page.goto(nobody)
+    expect(response?.status()).toBe(404)
+    await expect(page.getByText('Page not found')).toBeVisible()
+  })
+})
+
+function dashboardLike(slug: string): string {
+  return portalOf('acme').replace('//acme.', `//${slug}.`)
+}
