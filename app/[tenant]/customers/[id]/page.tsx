@@ -1,4 +1,5 @@
 import type { Metadata } from 'next'
+import { PortalAccessCard } from '@/features/customer-logins/components/portal-access-card'
 import { CustomerScreen } from '@/features/customers/components/customer-screen'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
 import { UsageEvents } from '@/features/usage-tracking/components/usage-events'
@@ -18,7 +19,12 @@ export default async function CustomerPage({ params }: { params: Promise<{ tenan
       id={id}
       base={`/${tenant.slug}/customers`}
       canWrite={permissions.includes('customers:write')}
-      chart={<UsageExplorer customer={id} />}
+      chart={
+        <>
+          <UsageExplorer customer={id} />
+          <PortalAccessCard customerId={id} canWrite={permissions.includes('customers:write')} />
+        </>
+      }
       events={<UsageEvents customer={id} refreshMs={5_000} />}
       {...(permissions.includes('audit-logs:read') ? { auditHref: `/${tenant.slug}/audit-logs` } : {})}
     />
