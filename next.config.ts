@@ -13,7 +13,7 @@ const nextConfig: NextConfig = {
   images: { unoptimized: true },
   // `next dev` blocks other origins; tenants live on subdomains of localhost and on custom domains such as portal.acme.test.
   allowedDevOrigins: ['**.localhost', '**.test'],
-  serverExternalPackages: ['pg', 'pg-boss', 'pino', 'kysely', 'prom-client', 'nodemailer', 'posthog-node'],
+  serverExternalPackages: ['pg', 'pino', 'kysely', 'nodemailer', 'posthog-node'],
 }
 
 export default nextConfig
