@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { env } from '@/libs/env'
 import { newId } from '@/libs/ids'
 
@@ -5,7 +6,6 @@ import { newId } from '@/libs/ids'
 export type RequestFacts = { requestId: string; ip: string | null; userAgent: string | null }
 
 const REQUEST_ID = /^[\w.-]{8,64}$/
-const ADDRESS = /^[0-9a-f:.]{2,45}$/i
 
 /**
  * Address of the caller: with TRUSTED_PROXY_HOPS = n the n-th address from the right of X-Forwarded-For; without proxies
@@ -19,7 +19,7 @@ export function readIp(headers: Headers): string | null {
       .map((part) => part.trim()) ?? []
   const hops = Math.max(1, env().TRUSTED_PROXY_HOPS)
   const address = chain.at(-hops)?.replace(/^::ffff:(?=\d+\.)/i, '') ?? ''
-  return ADDRESS.test(address) ? address : null
+  return isIP(address) > 0 && !address.includes('%') ? address : null
 }
 
 /** Reads the facts of a request; a usable X-Request-Id is kept, else one is made. */

@@ -68,17 +68,17 @@ export async function chooseTenant(sources: readonly TenantSource[]): Promise<Te
       'Name a tenant: by its host name, X-Tenant-ID, /api/v1/tenants/{id}/… or an API key.',
     )
   }
-  let chosen: TenantRouting | null | undefined
+  let chosen: { identity: string; routing: TenantRouting | null } | undefined
   for (const { name } of sources) {
     const found = find(name)
     const routing = found instanceof Promise ? await found : found
-    if (chosen === undefined) chosen = routing
-    else if (chosen?.id !== routing?.id || !routing)
+    // What is not there agrees with itself alone, so that a name answers alike whether it is foreign or nobody's.
+    const identity = routing?.id ?? JSON.stringify(name)
+    chosen ??= { identity, routing }
+    if (chosen.identity !== identity) {
       throw new AppError('tenant_mismatch', 'The request names different tenants; send one.')
+    }
   }
-  if (!chosen) {
-    if (sources.length > 1) throw new AppError('tenant_mismatch', 'The request names different tenants; send one.')
-    throw notFound()
-  }
-  return chosen
+  if (!chosen?.routing) throw notFound()
+  return chosen.routing
 }

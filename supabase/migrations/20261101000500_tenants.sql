@@ -11,7 +11,7 @@ insert into public.reserved_slugs (slug) select unnest(array[
   'www', 'app', 'api', 'admin', 'operator', 'operators', 'auth', 'login', 'signin', 'sign-in', 'signup', 'sign-up', 'logout', 'account',
   'accounts', 'portal', 'dashboard', 'console', 'docs', 'help', 'support', 'status', 'blog', 'mail', 'smtp', 'imap', 'ftp', 'cdn', 'static',
   'assets', 'img', 'images', 'media', 'files', 'download', 'downloads', 'billing', 'pay', 'payments', 'security', 'legal', 'privacy', 'terms',
-  'about', 'contact', 'jobs', 'careers', 'dev', 'test', 'staging', 'stage', 'prod', 'production', 'demo', 'sandbox', 'internal', 'root',
+  'about', 'contact', 'jobs', 'careers', 'dev', 'staging', 'stage', 'prod', 'production', 'demo', 'sandbox', 'internal', 'root',
   'system', 'holdfast', 'ingest', 'events', 'usage', 'webhook', 'webhooks', 'hooks', 'current', 'create', 'stats', 'new', 'me', 'tenants',
   'tenant', 'plans', 'healthz', 'readyz', 'metrics', 'null', 'undefined', 'localhost', 'ns1', 'ns2', 'mx', 'autodiscover', 'autoconfig',
   'wpad', 'isatap', 'postmaster', 'hostmaster', 'webmaster', 'abuse', 'noreply', 'no-reply', 'oauth', 'sso', 'id', 'verify', 'invitations',
