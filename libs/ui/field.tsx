@@ -57,7 +57,7 @@ export function Field({ label, hint, error, required, optional, hideLabel, aside
         <div className={cx('flex items-baseline justify-between gap-3', hideLabel && 'sr-only')}>
           <label id={value.labelId} htmlFor={id} className="font-medium text-ink text-sm">
             {label}
-            {optional ? <span className="ml-1.5 font-normal text-faint text-xs">{t('ui.field.optional')}</span> : null}
+            {optional ? <span className="ml-1.5 font-normal text-faint text-xs"> {t('ui.field.optional')}</span> : null}
           </label>
           {aside ? <span className="text-xs">{aside}</span> : null}
         </div>
