@@ -1,8 +1,10 @@
 'use client'
 
-import { CircleCheck, ListChecks, PartyPopper, X } from 'lucide-react'
+import { ListChecks, X } from 'lucide-react'
+import { useRouter } from 'next/navigation'
 import { useEffect, useRef, useState } from 'react'
 import type { z } from 'zod'
+import { FinishedSteps } from '@/features/onboarding/components/finished-steps'
 import { StepBody } from '@/features/onboarding/components/step-body'
 import { StepMark } from '@/features/onboarding/components/step-mark'
 import type { onboardingStatus, StepKey } from '@/features/onboarding/schema'
@@ -12,6 +14,7 @@ import { Card } from '@/libs/ui/card'
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
 import { ProgressBar } from '@/libs/ui/progress'
+import { SecretDialog } from '@/libs/ui/secret-dialog'
 import { Time } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
@@ -19,23 +22,51 @@ import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 type OnboardingStatus = z.infer<typeof onboardingStatus>
 type Step = OnboardingStatus['steps'][number]
 
+const WAITING_MS = 2_000
+const CALM_MS = 10_000
+
 /**
  * The first steps of a tenant: ticked by what really happens, without a reload. Can be put aside, one by one or all, and
  * taken up again. `onTick` is told when a step was ticked while one looked.
  */
-export function FirstSteps({
-  trackUrl,
-  canWrite,
-  canMakeKeys,
-  onTick,
-}: {
+export function FirstSteps(props: {
   trackUrl: string
   canWrite: boolean
   canMakeKeys: boolean
   onTick?: (step: StepKey) => void
 }) {
-  const [watching, setWatching] = useState(true)
-  const state = useApi<OnboardingStatus>('/onboarding-status', watching ? { refreshMs: 2_000 } : {})
+  // Above the steps: the one that made the key is ticked, and gone, while the key is still shown.
+  const [secret, setSecret] = useState<string | null>(null)
+  return (
+    <>
+      <Steps {...props} onKey={setSecret} />
+      <SecretDialog
+        secret={secret}
+        title={t('onboarding.key_title')}
+        description={t('onboarding.key_description')}
+        label={t('onboarding.key_label')}
+        onDone={() => setSecret(null)}
+      />
+    </>
+  )
+}
+
+function Steps({
+  trackUrl,
+  canWrite,
+  canMakeKeys,
+  onTick,
+  onKey,
+}: {
+  trackUrl: string
+  canWrite: boolean
+  canMakeKeys: boolean
+  onTick?: (step: StepKey) => void
+  onKey: (key: string) => void
+}) {
+  const [refreshMs, setRefreshMs] = useState(WAITING_MS)
+  const state = useApi<OnboardingStatus>('/onboarding-status', refreshMs > 0 ? { refreshMs } : {})
+  const router = useRouter()
   const api = useApiFetch()
   const [opened, setOpened] = useState<StepKey | null>(null)
   const [finished, setFinished] = useState(false)
@@ -44,6 +75,7 @@ export function FirstSteps({
 
   // What was done before is the measure: only what is ticked from now on is news.
   const known = useRef<Set<StepKey> | null>(null)
+  const wasPending = useRef(false)
   useEffect(() => {
     if (!status) return
     const done = new Set(status.steps.filter((step) => step.done).map((step) => step.key))
@@ -58,9 +90,13 @@ export function FirstSteps({
         if (status.completed >= status.total) setFinished(true)
       }
     }
-    // Once all is done there is nothing to wait for.
-    setWatching(status.completed < status.total && !status.dismissed)
-  }, [status, onTick])
+    // The page around says that the tenant is not open yet.
+    if (wasPending.current && status.activated) router.refresh()
+    wasPending.current = !status.activated
+    // The first event is waited for; everything else is done by hand; once all is done there is nothing to wait for.
+    const waiting = !done.has('send_first_event')
+    setRefreshMs(status.completed >= status.total || status.dismissed ? 0 : waiting ? WAITING_MS : CALM_MS)
+  }, [status, onTick, router])
 
   const change = useMutation(
     (body: { dismissed?: boolean; skipped_steps?: StepKey[] }, options) =>
@@ -72,7 +108,7 @@ export function FirstSteps({
   )
 
   if (!status) return null
-  if (finished) return <Finished onDone={() => setFinished(false)} />
+  if (finished) return <FinishedSteps onDone={() => setFinished(false)} />
   if (complete) return null
   if (status.dismissed) {
     return (
@@ -147,13 +183,7 @@ export function FirstSteps({
                 : undefined
             }
           >
-            <StepBody
-              step={step.key}
-              href={step.href}
-              trackUrl={trackUrl}
-              canMakeKeys={canMakeKeys}
-              onChanged={state.reload}
-            />
+            <StepBody step={step.key} href={step.href} trackUrl={trackUrl} canMakeKeys={canMakeKeys} onKey={onKey} />
           </StepRow>
         ))}
       </ol>
@@ -203,23 +233,5 @@ function StepRow({
       </div>
       {open ? <div className="pb-5 sm:pl-8">{children}</div> : null}
     </li>
-  )
-}
-
-function Finished({ onDone }: { onDone: () => void }) {
-  return (
-    <div
-      role="status"
-      className="flex flex-wrap items-center gap-3 rounded-lg border border-success/35 bg-success-soft px-4 py-3 text-sm text-success-text"
-    >
-      <PartyPopper aria-hidden="true" className="size-4.5" />
-      <span className="flex-1">
-        <span className="block font-semibold">{t('onboarding.finished_title')}</span>
-        {t('onboarding.finished')}
-      </span>
-      <Button size="sm" icon={<CircleCheck />} onClick={onDone}>
-        {t('ui.done')}
-      </Button>
-    </div>
   )
 }

@@ -1,14 +1,12 @@
 'use client'
 
 import { Plus } from 'lucide-react'
-import { useState } from 'react'
 import type { StepKey } from '@/features/onboarding/schema'
 import type { Page } from '@/libs/ui/api-client'
 import { Button, LinkButton } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { t } from '@/libs/ui/messages'
-import { SecretDialog } from '@/libs/ui/secret-dialog'
 import { Spinner } from '@/libs/ui/spinner'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useApiPath, useMutation } from '@/libs/ui/use-api'
@@ -22,13 +20,13 @@ export function StepBody({
   href,
   trackUrl,
   canMakeKeys,
-  onChanged,
+  onKey,
 }: {
   step: StepKey
   href: string
   trackUrl: string
   canMakeKeys: boolean
-  onChanged: () => void
+  onKey: (key: string) => void
 }) {
   if (step === 'send_first_event') return <SendEvent trackUrl={trackUrl} />
   return (
@@ -36,7 +34,7 @@ export function StepBody({
       <p className="max-w-prose text-mute text-sm">{t(`onboarding.step.${step}.text`)}</p>
       {step === 'create_api_key' ? (
         canMakeKeys ? (
-          <MakeKey onChanged={onChanged} />
+          <MakeKey onKey={onKey} />
         ) : (
           <p className="text-faint text-sm">{t('onboarding.ask_admin')}</p>
         )
@@ -55,10 +53,9 @@ function stepHref(step: StepKey, href: string): string {
   return step === 'create_meter' || step === 'add_customer' ? `${href}?new=true` : href
 }
 
-function MakeKey({ onChanged }: { onChanged: () => void }) {
+function MakeKey({ onKey }: { onKey: (key: string) => void }) {
   const api = useApiFetch()
   const tenant = useApiPath()('')
-  const [secret, setSecret] = useState<string | null>(null)
   const make = useMutation(
     (_: null, options) =>
       api<{ key: string }>('/api-keys', {
@@ -69,26 +66,15 @@ function MakeKey({ onChanged }: { onChanged: () => void }) {
     {
       onSuccess: ({ key }) => {
         madeKeys.set(tenant, key)
-        setSecret(key)
+        onKey(key)
       },
       onError: (problem) => toast.problem(problem),
     },
   )
   return (
-    <>
-      <Button variant="primary" icon={<Plus />} loading={make.pending} onClick={() => void make.run(null)}>
-        {t('onboarding.step.create_api_key.action')}
-      </Button>
-      <SecretDialog
-        secret={secret}
-        title={t('onboarding.key_title')}
-        description={t('onboarding.key_description')}
-        onDone={() => {
-          setSecret(null)
-          onChanged()
-        }}
-      />
-    </>
+    <Button variant="primary" icon={<Plus />} loading={make.pending} onClick={() => void make.run(null)}>
+      {t('onboarding.step.create_api_key.action')}
+    </Button>
   )
 }
 

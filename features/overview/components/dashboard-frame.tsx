@@ -1,7 +1,7 @@
 'use client'
 
 import { BookOpen, Building2, Plus, ShieldUser } from 'lucide-react'
-import { type ReactNode, useMemo } from 'react'
+import { type ReactNode, useEffect, useMemo, useState } from 'react'
 import { dashboardCommands, dashboardSections } from '@/features/overview/components/dashboard-navigation'
 import type { MemberRole, Permission } from '@/libs/auth/permissions'
 import { apiFetch } from '@/libs/ui/api-client'
@@ -36,10 +36,15 @@ export function DashboardFrame({
   children: ReactNode
 }) {
   const me = useApi<Me>('/me')
+  const [unfinished, setUnfinished] = useState(true)
   const steps = useApi<OnboardingStatus>(
     permissions.includes('onboarding:read') ? `/tenants/${tenant.slug}/onboarding-status` : null,
-    { refreshMs: 10_000 },
+    unfinished ? { refreshMs: 5_000 } : {},
   )
+  const progress = steps.data
+  useEffect(() => {
+    if (progress) setUnfinished(progress.completed < progress.total && !progress.dismissed)
+  }, [progress])
   const sections = useMemo(() => dashboardSections(tenant.slug, role, permissions), [tenant.slug, role, permissions])
   const commands = useMemo(
     () => dashboardCommands(tenant.slug, tenant.id, role, permissions),
@@ -63,8 +68,6 @@ export function DashboardFrame({
     }),
   )
   const tenants = others.some((other) => other.slug === tenant.slug) ? others : [current, ...others]
-  const status = steps.data
-  const showSteps = status && !status.dismissed && status.completed < status.total
 
   async function signOut() {
     try {
@@ -94,8 +97,8 @@ export function DashboardFrame({
           <span className="max-sm:sr-only">{t('overview.nav.docs')}</span>
         </LinkButton>
       }
-      {...(showSteps
-        ? { firstSteps: { done: status.completed, total: status.total, href: `/${tenant.slug}#first-steps` } }
+      {...(progress && unfinished
+        ? { firstSteps: { done: progress.completed, total: progress.total, href: `/${tenant.slug}#first-steps` } }
         : {})}
     >
       {banner}

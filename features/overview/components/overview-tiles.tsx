@@ -27,7 +27,7 @@ export function OverviewTiles({ today, nearCount }: { today: string; nearCount: 
   const month = today.slice(0, 7)
   const daily = useApi<Daily>(`/usage/daily${toQuery({ from: before.first })}`, { refreshMs: REFRESH_MS })
   const active = useApi<ByCustomer>(`/usage${toQuery({ time_range: '30d', group_by: 'customer', limit: MOST_ROWS })}`, {
-    refreshMs: 12 * REFRESH_MS,
+    refreshMs: 3 * REFRESH_MS,
   })
   const rows = daily.data?.data ?? []
   const events = (wanted: (day: string) => boolean) =>
