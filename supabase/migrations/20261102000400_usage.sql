@@ -163,6 +163,7 @@ create function app.record_usage(
   p_probe boolean, p_repeats boolean, p_strict boolean, p_report boolean
 ) returns jsonb
   language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
+  set enable_hashjoin = off set enable_mergejoin = off
   as $$
     declare
       v_none constant uuid := '00000000-0000-0000-0000-000000000000';
@@ -188,11 +189,10 @@ create function app.record_usage(
       v_asked smallint[];
       v_codes smallint[];
       v_over boolean;
+      v_probe boolean := p_probe;
       v_known uuid[];
-      v_cap_tiers uuid[];
-      v_cap_meters uuid[];
-      v_cap_limits numeric[];
-      v_cap_periods public.usage_period[];
+      v_wanted integer[];
+      v_capped boolean;
       v_pair_users integer[];
       v_pair_meters integer[];
       v_pair_starts date[];
@@ -248,11 +248,12 @@ create function app.record_usage(
             where x.tenant_id = p_tenant and x.customer_id = c.id and x.canceled_at is null limit 1
           ) s on true;
         exit when attempt = 2 or 5 <> all (v_customer_codes) or not coalesce(v_settings.creates_customers, true);
+        select array_agg(distinct e.u) into v_wanted from unnest(p_user, p_meter) e (u, m)
+          where v_customer_codes[e.u] = 5 and v_meter_codes[e.m] = 0;
+        exit when v_wanted is null;
         insert into public.customers (tenant_id, id, external_id)
-          select p_tenant, app.uuid_v7(), r.ref from unnest(p_users) with ordinality r (ref, ord)
-          where v_customer_codes[r.ord] = 5
-            and r.ord in (select e.u from unnest(p_user, p_meter) e (u, m) where v_meter_codes[e.m] = 0)
-          order by r.ref
+          select p_tenant, app.uuid_v7(), p_users[w.u] from unnest(v_wanted) w (u)
+          order by 3
           on conflict (tenant_id, external_id) do nothing;
       end loop;
 
@@ -276,19 +277,20 @@ create function app.record_usage(
             when e.t > v_now + make_interval(secs => coalesce(v_settings.accepts_early_seconds, 300)) then 8 else 0 end)
           into v_days, v_asked from unnest(p_meter, p_user, p_values, p_times) e (m, u, v, t);
       end if;
-      select array_agg(c.tier_id), array_agg(c.meter_id), array_agg(c.cap_limit), array_agg(c.period)
-        into v_cap_tiers, v_cap_meters, v_cap_limits, v_cap_periods
-        from public.tier_caps c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and c.behaviour = 'reject';
+      v_capped := exists (
+        select 1 from public.tier_caps c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and c.behaviour = 'reject');
 
       for attempt in 1 .. 10 loop
         begin
           v_codes := v_asked;
           v_refused := null;
 
-          -- What is here already: the same is a duplicate, anything else a conflict.
-          if p_probe then
-            select array_agg(e.id) into v_known from public.usage_events e 
-              where e.tenant_id = p_tenant and e.id = any (p_keys) and e.received_month <= v_month;
+          -- What is here already: the same is a duplicate, anything else a conflict. Months gone by are always looked through; in
+          -- this one the primary key would tell, so it is looked at first only when repetitions are to be expected.
+          if p_event_ids is not null or v_probe then
+            select array_agg(e.id) into v_known from public.usage_events e
+              where e.tenant_id = p_tenant and e.id = any (p_keys)
+                and e.received_month <= case when v_probe then v_month else v_month - 1 end;
             if v_known is not null then
               select array_agg(case
                   when e.id is null or k.code not in (0, 7, 8) then k.code
@@ -318,17 +320,24 @@ create function app.record_usage(
           end if;
 
           -- Hard caps: hold the counters, in one order for everybody, then let in what fits, first come first served.
-          if v_cap_tiers is not null then
+          if v_capped then
             select array_agg(q.u), array_agg(q.m), array_agg(q.starts_on), array_agg(q.period), array_agg(q.cap_limit), array_agg(q.total)
               into v_pair_users, v_pair_meters, v_pair_starts, v_pair_periods, v_pair_limits, v_pair_totals
               from (
-                select e.u, e.m, app.period_start(e.day, c.period, v_anchors[e.u]) as starts_on, c.period, c.cap_limit, sum(e.amount) as total
-                from unnest(p_user, p_meter, v_amounts, v_days, v_codes) e (u, m, amount, day, code)
-                join unnest(v_cap_tiers, v_cap_meters, v_cap_limits, v_cap_periods) c (tier, meter, cap_limit, period)
-                  on c.tier = v_tiers[e.u] and c.meter = v_meter_ids[e.m]
-                where e.code = 0
+                select e.u, e.m, case when c.period = 'day' then e.day else app.period_start(e.day, c.period, v_anchors[e.u]) end as starts_on,
+                  c.period, c.cap_limit, sum(e.total) as total
+                from (
+                  select e.u, e.m, e.day, sum(e.amount) as total from unnest(p_user, p_meter, v_amounts, v_days, v_codes) e (u, m, amount, day, code)
+                  where e.code = 0
+                  group by 1, 2, 3
+                ) e
+                cross join lateral (
+                  select x.cap_limit, x.period from public.tier_caps x
+                  where x.tenant_id = p_tenant and x.tier_id = v_tiers[e.u] and x.meter_id = v_meter_ids[e.m] and x.behaviour = 'reject'
+                  limit 1
+                ) c
                 group by 1, 2, 3, 4, 5
-                order by c.period, v_meter_ids[e.m], 3, v_customer_ids[e.u]
+                order by 4, v_meter_ids[e.m], 3, v_customer_ids[e.u]
               ) q;
           end if;
           if v_pair_users is not null then
@@ -389,10 +398,11 @@ create function app.record_usage(
               e (key, m, u, v, t, event_id, source, properties, code)
             where e.code = 0
             order by e.key;
+          -- Counters, in one order for everybody. An upsert needs no plan that could turn bad as the table grows.
           with days as materialized (
             select e.u, e.m, e.day, case v_anchors[e.u]
                 when 1 then e.day - date_part('day', e.day)::integer + 1
-                else app.period_start(e.day, 'month', v_anchors[e.u]) end as starts_on, sum(e.amount) as used, count(*) as events
+                else app.period_start(e.day, 'month', v_anchors[e.u]) end as month, sum(e.amount) as used, count(*) as events
             from unnest(p_user, p_meter, v_days, v_amounts, v_codes) e (u, m, day, amount, code)
             where e.code = 0
             group by 1, 2, 3
@@ -401,7 +411,7 @@ create function app.record_usage(
             insert into public.usage_counters (tenant_id, period, meter_id, starts_on, customer_id, used, events)
               select p_tenant, 'day'::public.usage_period, v_meter_ids[d.m], d.day, v_customer_ids[d.u], d.used, d.events from days d
               union all
-              select p_tenant, 'month'::public.usage_period, v_meter_ids[d.m], d.starts_on, v_customer_ids[d.u], sum(d.used), sum(d.events) from days d group by 2, 3, 4, 5
+              select p_tenant, 'month'::public.usage_period, v_meter_ids[d.m], d.month, v_customer_ids[d.u], sum(d.used), sum(d.events) from days d group by 3, 4, 5
               order by 2, 3, 4, 5
               on conflict (tenant_id, period, meter_id, starts_on, customer_id) do update
                 set used = usage_counters.used + excluded.used, events = usage_counters.events + excluded.events
@@ -412,10 +422,11 @@ create function app.record_usage(
               set used = usage_totals.used + excluded.used, events = usage_totals.events + excluded.events;
           exit;
         exception when unique_violation then
-          -- Another writer committed one of these events in the meantime; the next round finds it.
+          -- One of these events is here already: look first in the next round.
           if attempt = 10 then
             raise;
           end if;
+          v_probe := true;
         end;
       end loop;
 
@@ -456,8 +467,8 @@ create function app.record_usage(
 comment on function app.record_usage(uuid, text, text[], text[], integer[], integer[], numeric[], uuid[], text[], text[], timestamptz[], jsonb[],
     boolean, boolean, boolean, boolean) is
   'Takes in up to a thousand events of the current tenant: each is counted once, or answered with why not, and caps hold exactly. '
-  'Meters and users are lists without repetition, p_meter and p_user the position of each event''s own in them, from 1. p_probe looks for '
-  'events that are here already (needed when they have ids of their own, or the batch is tried again), p_repeats for repetitions within. '
+  'Meters and users are lists without repetition, p_meter and p_user the position of each event''s own in them, from 1. p_probe looks '
+  'first whether events are here already (worth its cost when repetitions are to be expected), p_repeats for repetitions within. '
   'Returns {codes: null when all are new, else per event 0 inserted, 1 duplicate, 2 conflict, 3 unknown meter, 4 archived meter, '
   '5 unknown customer, 6 archived customer, 7 too late, 8 too early, 9 negative, 10 over a hard cap; refused: [position, limit, used, period, '
   'reset epoch] of the latter; usage: [user, meter, used, limit, behaviour, period, reset epoch] when asked}. '

@@ -13,7 +13,7 @@ export type BatchIndex = {
 
 export type UsageBatch = {
   index: BatchIndex
-  hasIds: boolean
+  /** `probe`: look first whether events are here already, because repetitions are to be expected. */
   arguments: (probe: boolean, strict: boolean, report: boolean) => BatchArguments
 }
 
@@ -68,7 +68,6 @@ export function layOutBatch(events: readonly UsageEvent[], timeZone: string): Us
   const repeats = hasIds && new Set(keys).size < keys.length
   return {
     index,
-    hasIds,
-    arguments: (probe, strict, report) => [...columns, probe || hasIds, repeats, strict, report],
+    arguments: (probe, strict, report) => [...columns, probe, repeats, strict, report],
   }
 }
