@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { createKey, forgetApiKeys, hashKey } from '@/libs/auth/api-key'
 import { registryDb } from '@/libs/db/tenant-db'
@@ -59,6 +60,10 @@ export async function createApiKey(input: ApiKeyInput): Promise<ApiKeyRow & { ke
     })
     .returning(COLUMNS)
     .executeTakeFirstOrThrow()
+  await TenantAnalytics.trackEvent(actor.id, 'api_key_created', {
+    mode: input.mode,
+    permissions: input.permissions.length,
+  })
   return { ...row, key }
 }
 

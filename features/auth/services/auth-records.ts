@@ -1,3 +1,4 @@
+import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { findAccess } from '@/libs/api-utils/find-access'
 import type { RequestFacts } from '@/libs/api-utils/request-facts'
 import { AuditLogger } from '@/libs/audit/audit-logger'
@@ -13,7 +14,10 @@ type AuthUser = { id: string; email: string }
 const MOST_TENANTS = 5
 
 const WRITERS = {
-  signed_in: AuditLogger.logSignIn,
+  signed_in: async (userId: string, metadata: Record<string, unknown>) => {
+    await AuditLogger.logSignIn(userId, metadata)
+    return TenantAnalytics.trackEvent(userId, 'signed_in', metadata)
+  },
   signed_out: AuditLogger.logSignOut,
   password_changed: (userId: string, metadata: Record<string, unknown>) =>
     AuditLogger.log({ action: 'user.password_changed', target_type: 'user', target_id: userId, metadata }),
@@ -22,8 +26,8 @@ const WRITERS = {
 export type AuthAct = keyof typeof WRITERS
 
 /**
- * Notes an act of a signed-in user in the audit log of whom it concerns: on a portal that tenant, if the user is somebody
- * there; elsewhere each tenant the user is a member of, at most five. Never fails the act.
+ * Notes an act of a signed-in user in the audit log, and a sign-in in the analytics, of whom it concerns: on a portal that
+ * tenant, if the user is somebody there; elsewhere each tenant the user is a member of, at most five. Never fails the act.
  */
 export async function recordAuthAct(
   act: AuthAct,

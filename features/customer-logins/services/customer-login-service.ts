@@ -1,13 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { serverPool } from '@/libs/db/pools'
 import { registryDb, tenantDb } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
+import { log } from '@/libs/log'
 import { queueMail } from '@/libs/mail/queue-mail'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
-import type { Actor } from '@/libs/tenancy/tenant-context'
+import { type Actor, runInTenant } from '@/libs/tenancy/tenant-context'
 import type { CustomerLoginInput, CustomerLoginListQuery } from '../schema'
 
 const COLUMNS = ['id', 'customer_id', 'email', 'created_at', 'expires_at', 'accepted_at'] as const
@@ -117,5 +119,8 @@ export async function acceptCustomerLogin(
   )
   const customerId = rows[0]?.customer_id
   if (!customerId) throw notFound()
+  await runInTenant(tenant, { ...actor, kind: 'customer', customer_id: customerId }, () =>
+    TenantAnalytics.trackSignUp(user.id, 'invitation'),
+  ).catch((error: unknown) => log.warn({ error: String(error) }, 'accepted invitation not counted'))
   return { customer_id: customerId }
 }

@@ -1,3 +1,4 @@
+import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { ROLE_PERMISSIONS } from '@/libs/auth/permissions'
 import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
@@ -60,6 +61,7 @@ export async function createOwnTenant(
       await tenantQuery('update tenants set billing_email = $1 where id = (select app.tenant_id())', [
         input.billing_email,
       ])
+    if (!repeated) await TenantAnalytics.trackEvent(user.id, 'tenant_created', { plan })
     return { tenant: await getTenant(), repeated }
   })
 }
