@@ -98,7 +98,9 @@ function trackSnippets(url: string): readonly [Snippet, ...Snippet[]] {
   const server = [
     "import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'",
     '',
-    "await TenantAnalytics.trackEvent(user.id, 'report_opened', { report: 'usage' })",
+    "await TenantAnalytics.trackEvent(user.id, 'report_opened', {",
+    "  report: 'usage',",
+    '})',
   ].join('\n')
   const body = { event: 'report_opened', distinct_id: 'user-17', properties: { report: 'usage' } }
   return [

@@ -93,11 +93,13 @@ const snippets: readonly [Snippet] = [
     label: 'TypeScript',
     language: 'typescript',
     code: [
-      "import { ConnectorEventsService } from '@/libs/connectors/connector-events'",
+      'import { ConnectorEventsService }',
+      "  from '@/libs/connectors/connector-events'",
       '',
-      "await ConnectorEventsService.logSlackMessage('#sales', 'A new customer', user.id)",
-      "await ConnectorEventsService.logWebhook('https://example.com/hooks/orders', 'order.created', { order: 17 })",
-      "await ConnectorEventsService.logEmail('ann@example.com', 'Your invoice', user.id)",
+      'const { logSlackMessage, logWebhook, logEmail } = ConnectorEventsService',
+      "await logSlackMessage('#sales', 'A new customer', user.id)",
+      "await logWebhook('https://example.com/hooks', 'order.created')",
+      "await logEmail('ann@example.com', 'Your invoice', user.id)",
     ].join('\n'),
   },
 ]
