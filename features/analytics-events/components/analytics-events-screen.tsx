@@ -32,7 +32,7 @@ const columns: ReadonlyArray<Column<AnalyticsEvent>> = [
   {
     key: 'event',
     header: t('analytics-events.column.event'),
-    cell: (event) => <span className="block max-w-60 truncate">{event.event}</span>,
+    cell: (event) => <span className="inline-block max-w-60 truncate align-bottom">{event.event}</span>,
     width: 'w-56',
   },
   {
@@ -55,7 +55,7 @@ const columns: ReadonlyArray<Column<AnalyticsEvent>> = [
     cell: (event) => {
       const Icon = event.source === 'server' ? Server : Globe
       return (
-        <span className="flex items-center gap-2 max-sm:justify-end">
+        <span className="inline-flex items-center gap-2 align-bottom">
           <Icon aria-hidden="true" className="size-4 shrink-0 text-faint" />
           {t(`analytics-events.source.${event.source}`)}
         </span>
