@@ -55,7 +55,7 @@ const columns: ReadonlyArray<Column<AnalyticsEvent>> = [
     cell: (event) => {
       const Icon = event.source === 'server' ? Server : Globe
       return (
-        <span className="inline-flex items-center gap-2 align-bottom">
+        <span className="inline-flex items-center whitespace-nowrap gap-2 align-bottom">
           <Icon aria-hidden="true" className="size-4 shrink-0 text-faint" />
           {t(`analytics-events.source.${event.source}`)}
         </span>

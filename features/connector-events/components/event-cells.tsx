@@ -23,7 +23,7 @@ export function describeEvent(action: string): string {
 export function ConnectorName({ connector }: { connector: ConnectorEvent['connector'] }) {
   const Icon = icons[connector]
   return (
-    <span className="inline-flex items-center gap-2 align-bottom">
+    <span className="inline-flex items-center whitespace-nowrap gap-2 align-bottom">
       <Icon aria-hidden="true" className="size-4 shrink-0 text-faint" />
       {t(`connector-events.connector.${connector}`)}
     </span>
@@ -46,7 +46,7 @@ export function EventStatus({ status }: { status: ConnectorEvent['status'] }) {
       </Badge>
     )
   return (
-    <span className="inline-flex items-center gap-1.5 align-bottom text-mute">
+    <span className="inline-flex items-center whitespace-nowrap gap-1.5 align-bottom text-mute">
       {status === 'sent' ? (
         <Check aria-hidden="true" className="size-3.5 text-success-text" />
       ) : (
