@@ -1,6 +1,7 @@
 import type { Metadata } from 'next'
 import type { ReactNode } from 'react'
 import { DashboardFrame } from '@/features/overview/components/dashboard-frame'
+import { SuspendedTenant } from '@/features/overview/components/suspended-tenant'
 import { TenantBanner } from '@/features/overview/components/tenant-banner'
 import { requirePageTenant } from '@/libs/auth/page-access'
 import { t } from '@/libs/ui/messages'
@@ -24,7 +25,7 @@ export default async function TenantLayout({ params, children }: Props) {
       user={user}
       banner={<TenantBanner tenant={tenant} role={role} />}
     >
-      {children}
+      {status === 'suspended' ? <SuspendedTenant name={name} /> : children}
     </DashboardFrame>
   )
 }

@@ -10,6 +10,9 @@ export default async function UsagePage({ params }: { params: Promise<{ tenant: 
   const { tenant, permissions, role } = await requirePageTenant((await params).tenant)
   if (!permissions.includes('usage:read')) return <NotAllowed title={t('usage.title')} role={role} />
   return (
-    <UsageScreen {...(permissions.includes('customers:read') ? { customersHref: `/${tenant.slug}/customers` } : {})} />
+    <UsageScreen
+      listsMeters={permissions.includes('meters:read')}
+      {...(permissions.includes('customers:read') ? { customersHref: `/${tenant.slug}/customers` } : {})}
+    />
   )
 }

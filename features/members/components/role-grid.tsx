@@ -17,7 +17,7 @@ export function RoleGrid() {
       aria-label={t('settings.members.roles')}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
       tabIndex={0}
-      className="scrollbar-thin overflow-x-auto focus-visible:-outline-offset-2"
+      className="scrollbar-thin relative overflow-x-auto focus-visible:-outline-offset-2"
     >
       <table className="w-full min-w-lg text-sm">
         <caption className="sr-only">{t('settings.members.roles')}</caption>

@@ -1,6 +1,7 @@
 'use client'
 
 import { BookOpen, Building2, Plus, ShieldUser } from 'lucide-react'
+import { useRouter } from 'next/navigation'
 import { type ReactNode, useEffect, useMemo, useState } from 'react'
 import { dashboardCommands, dashboardSections } from '@/features/overview/components/dashboard-navigation'
 import type { MemberRole, Permission } from '@/libs/auth/permissions'
@@ -35,10 +36,19 @@ export function DashboardFrame({
   banner: ReactNode
   children: ReactNode
 }) {
-  const me = useApi<Me>('/me')
+  const router = useRouter()
+  const me = useApi<Me>('/me', { refreshMs: 30_000 })
+  // Suspended, opened or taken out of while one looks: the page is made anew for what holds now.
+  const present = me.data?.tenants.find((other) => other.slug === tenant.slug)
+  const changed = present !== undefined && (present.status !== tenant.status || present.role !== role)
+  useEffect(() => {
+    if (changed) router.refresh()
+  }, [changed, router])
   const [unfinished, setUnfinished] = useState(true)
   const steps = useApi<OnboardingStatus>(
-    permissions.includes('onboarding:read') ? `/tenants/${tenant.slug}/onboarding-status` : null,
+    permissions.includes('onboarding:read') && tenant.status !== 'suspended'
+      ? `/tenants/${tenant.slug}/onboarding-status`
+      : null,
     unfinished ? { refreshMs: 5_000 } : {},
   )
   const progress = steps.data

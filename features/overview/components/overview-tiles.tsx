@@ -43,7 +43,9 @@ export function OverviewTiles({ today, nearCount }: { today: string; nearCount: 
       <StatTile
         label={t('overview.tile.today')}
         value={daily.data ? formatCompact(events((day) => day === today)) : failed}
-        hint={t('overview.tile.yesterday', { count: formatNumber(events((day) => day === yesterday)) })}
+        hint={
+          daily.data ? t('overview.tile.yesterday', { count: formatNumber(events((day) => day === yesterday)) }) : null
+        }
         loading={daily.loading}
       />
       <StatTile
@@ -51,7 +53,7 @@ export function OverviewTiles({ today, nearCount }: { today: string; nearCount: 
         value={daily.data ? formatCompact(thisMonth) : failed}
         change={changeOf(thisMonth, lastMonth)}
         since={t('overview.tile.month_since')}
-        hint={t('overview.tile.month_first')}
+        hint={daily.data ? t('overview.tile.month_first') : null}
         loading={daily.loading}
       />
       <StatTile

@@ -4,7 +4,7 @@ import { Banner } from '@/libs/ui/banner'
 import { TextLink } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 
-/** Says what a tenant that is not active cannot do, and the way out; nothing for an active one. */
+/** Says what a tenant that is not active cannot do, and the way out; nothing for an active one, nor for a suspended one, whose pages are closed. */
 export function TenantBanner({ tenant, role }: { tenant: TenantRouting; role: MemberRole }) {
   const manages = role === 'owner' || role === 'admin'
   switch (tenant.status) {
@@ -25,13 +25,8 @@ export function TenantBanner({ tenant, role }: { tenant: TenantRouting; role: Me
       )
     case 'past_due':
     case 'read_only':
-    case 'suspended':
       return (
-        <Banner
-          tone={tenant.status === 'suspended' ? 'danger' : 'warning'}
-          title={t(`overview.banner.${tenant.status}_title`)}
-          className="mb-6"
-        >
+        <Banner tone="warning" title={t(`overview.banner.${tenant.status}_title`)} className="mb-6">
           {t(`overview.banner.${tenant.status}`)}
         </Banner>
       )

@@ -33,10 +33,13 @@ const ALL = 'all'
 export function UsageExplorer({
   meter: fixedMeter,
   customer,
+  listsMeters = true,
   refreshMs,
 }: {
   meter?: string
   customer?: string
+  /** False for those who may see usage but not the list of meters: they choose among those with usage. */
+  listsMeters?: boolean
   /** Asks again after so many milliseconds, while the page is visible. */
   refreshMs?: number
 }) {
@@ -45,7 +48,7 @@ export function UsageExplorer({
   const zone = useTimeZone()
   const now = useNow()
   const [chosen, setChosen] = useQueryState('meter', parseAsString)
-  const meters = useApi<Page<MeterChoice>>(fixedMeter ? null : '/meters?limit=200')
+  const meters = useApi<Page<MeterChoice>>(fixedMeter || !listsMeters ? null : '/meters?limit=200')
   const meter = fixedMeter ?? chosen
   const group = readGrouping(chart.group, meter, customer)
 
@@ -70,7 +73,6 @@ export function UsageExplorer({
   const options: SeriesOptions = { meter, group, interval: report ? chartInterval(report.from, report.to) : 'day' }
   const about = report?.meters.find((each) => each.slug === meter)
   const trend = meter ? trends.data?.data.find((each) => each.meter.slug === meter) : undefined
-  // Whoever may not list meters still chooses among those of the report.
   const choices = meters.data?.data ?? report?.meters ?? []
   const partial = range.preset !== 'custom' || (range.to !== null && now > 0 && range.to >= dayIn(zone, now))
 

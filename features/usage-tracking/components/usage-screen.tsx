@@ -6,12 +6,12 @@ import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 
 /** All usage of the tenant: over time, by meter or customer, and the events themselves. */
-export function UsageScreen({ customersHref }: { customersHref?: string }) {
+export function UsageScreen({ customersHref, listsMeters }: { customersHref?: string; listsMeters: boolean }) {
   return (
     <>
       <PageHeader title={t('usage.title')} description={t('usage.description')} />
       <div className="flex flex-col gap-8">
-        <UsageExplorer refreshMs={5_000} />
+        <UsageExplorer refreshMs={5_000} listsMeters={listsMeters} />
         <section className="min-w-0">
           <h2 className="mb-3 font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
           <UsageEvents refreshMs={5_000} limit={20} {...(customersHref ? { customersHref } : {})} />
