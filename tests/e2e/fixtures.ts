@@ -116,15 +116,16 @@ const EXPECTED =
 
 /**
  * Every page of a journey is watched: an error on the console, an exception, or an answer that refuses fails the test, but for
- * the statuses it asks for on purpose with `test.use({ refusals: [404] })`.
+ * what it asks for on purpose with `test.use({ refusals: [404], blocked: /form-action/ })`.
  */
-export const test = base.extend<{ refusals: number[]; watched: undefined }>({
+export const test = base.extend<{ refusals: number[]; blocked: RegExp | null; watched: undefined }>({
   refusals: [[], { option: true }],
+  blocked: [null, { option: true }],
   watched: [
-    async ({ context, refusals }, use) => {
+    async ({ context, refusals, blocked }, use) => {
       const noise: string[] = []
       context.on('console', (message) => {
-        if (message.type() === 'error' && !EXPECTED.test(message.text()))
+        if (message.type() === 'error' && !EXPECTED.test(message.text()) && !blocked?.test(message.text()))
           noise.push(`${message.page()?.url()}: ${message.text()}`)
       })
       context.on('weberror', (error) => noise.push(`${error.page()?.url()}: ${error.error().message}`))

@@ -12,6 +12,7 @@ test.describe(() => {
   })
 
   test('suspend and activate', async ({ page, browser }) => {
+    test.setTimeout(120_000)
     await signIn(page, loginOf('operators', 'super_admin'))
     await page.goto(`${dashboard}/operator`)
     for (const name of ['Acme', 'Globex', 'Initech'])
@@ -36,10 +37,10 @@ test.describe(() => {
     expect(await answers()).toEqual({ key: 200, session: 200, closed: false })
 
     await page.getByRole('searchbox').fill('globex')
-    await page
-      .getByRole('link', { name: /Globex/ })
-      .first()
-      .click()
+    await expect(page).toHaveURL(/globex/)
+    await expect(page.getByRole('row', { name: /Acme/ })).toHaveCount(0)
+    await page.getByRole('link', { name: /Globex/ }).click()
+    await expect(page.getByRole('heading', { level: 1, name: 'Globex' })).toBeVisible()
     await page.getByRole('button', { name: 'Suspend' }).first().click()
     const dialog = page
       .getByRole('dialog', { name: 'Suspend Globex' })
