@@ -1,7 +1,7 @@
 import { type NextRequest, NextResponse } from 'next/server'
 import { env } from '@/libs/env'
 import { refreshSession } from '@/libs/supabase/refresh-session'
-import { isInternalHeader, PATH_TENANT_HEADER } from '@/libs/tenancy/host'
+import { ASKED_PATH_HEADER, isInternalHeader, PATH_TENANT_HEADER } from '@/libs/tenancy/host'
 import { routeRequest } from '@/libs/tenancy/route-request'
 import { contentSecurityPolicy, SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
 
@@ -25,6 +25,7 @@ export async function middleware(request: NextRequest): Promise<Response> {
   const publicNames = ['x-tenant-id', 'x-tenant-slug', TENANT_HEADER_NAME]
   for (const name of [...headers.keys()]) if (isInternalHeader(name, publicNames)) headers.delete(name)
   if (route.action === 'rewrite' && route.tenant) headers.set(PATH_TENANT_HEADER, route.tenant)
+  if (route.page) headers.set(ASKED_PATH_HEADER, `${pathname}${search}`.slice(0, 2_000))
 
   // The answers of sign-in and sign-out set the session themselves; renewing it beside them would undo that.
   const session = pathname.startsWith('/api/auth/') ? null : await refreshSession(request)

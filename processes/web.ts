@@ -1,9 +1,11 @@
 // The web server of production: Next behind one rule of ours. `next start` would believe every X-Forwarded-* header; here
 // they count only when TRUSTED_PROXY_HOPS says that a proxy of the operator's sets them. Without one Next notes the
-// address of the connection itself.
-import { createServer, type IncomingMessage } from 'node:http'
+// address of the connection itself. Paths that cannot be read are refused before Next stumbles over them.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import next from 'next'
 import { env } from '@/libs/env'
+import { isDecodable } from '@/libs/tenancy/route-request'
+import { SECURITY_HEADERS } from '@/libs/tenancy/security-headers'
 
 const FORWARDED = [
   'x-forwarded-for',
@@ -19,6 +21,27 @@ function dropUntrusted(request: IncomingMessage): void {
   for (const name of FORWARDED) delete request.headers[name]
 }
 
+/** A path no route can have, which Next would answer with a 500 or a redirect of its own. */
+function isUnreadable(url = '/'): boolean {
+  return url.startsWith('//') || !isDecodable(url.split('?', 1)[0] ?? '')
+}
+
+function refuse(response: ServerResponse): void {
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: 'Bad request',
+    status: 400,
+    detail: 'The path cannot be read.',
+    code: 'bad_request',
+  })
+  response.writeHead(400, {
+    'content-type': 'application/problem+json',
+    'cache-control': 'private, no-store',
+    ...SECURITY_HEADERS,
+  })
+  response.end(body)
+}
+
 async function main(): Promise<void> {
   const { PORT, TRUSTED_PROXY_HOPS } = env()
   const hostname = process.env.HOST || '127.0.0.1'
@@ -31,7 +54,8 @@ async function main(): Promise<void> {
     { requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 },
     (request, response) => {
       if (TRUSTED_PROXY_HOPS === 0) dropUntrusted(request)
-      void handle(request, response)
+      if (isUnreadable(request.url)) refuse(response)
+      else void handle(request, response)
     },
   )
   const stop = () => {

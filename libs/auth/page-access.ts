@@ -7,6 +7,7 @@ import { readIp } from '@/libs/api-utils/request-facts'
 import { serverPool } from '@/libs/db/pools'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
+import { ASKED_PATH_HEADER } from '@/libs/tenancy/host'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { verifyAccessToken } from './access-token'
 import type { MemberRole, Permission } from './permissions'
@@ -22,11 +23,12 @@ export const getPageUser = cache(async (): Promise<PageUser | null> => {
   return user && { id: user.id, email: user.email }
 })
 
-/** The signed-in user; a visitor is sent to sign in and comes back to `next` afterwards. */
-export async function requirePageUser(next = '/'): Promise<PageUser> {
+/** The signed-in user; a visitor is sent to sign in and comes back to the page that was asked for. */
+export async function requirePageUser(): Promise<PageUser> {
   const user = await getPageUser()
-  if (!user) redirect(`/sign-in?next=${encodeURIComponent(next)}`)
-  return user
+  if (user) return user
+  const asked = (await headers()).get(ASKED_PATH_HEADER) ?? '/'
+  redirect(asked === '/' ? '/sign-in' : `/sign-in?next=${encodeURIComponent(asked)}`)
 }
 
 /**
@@ -37,7 +39,7 @@ export const requirePageTenant = cache(
   async (
     slug: string,
   ): Promise<{ tenant: TenantRouting; user: PageUser; role: MemberRole; permissions: readonly Permission[] }> => {
-    const user = await requirePageUser(`/${slug}`)
+    const user = await requirePageUser()
     const tenant = /^[a-z0-9-]{1,63}$/.test(slug) ? await findTenantRouting({ slug }) : null
     if (!tenant) notFound()
     try {
@@ -63,7 +65,7 @@ async function pageFacts() {
 
 /** The operator who asks for a page of the operator console; everybody else sees "not found". */
 export const requirePageOperator = cache(async (): Promise<{ user: PageUser; role: 'super_admin' | 'support' }> => {
-  const user = await requirePageUser('/operator')
+  const user = await requirePageUser()
   const { rows } = await serverPool().query<{ operator_role: 'super_admin' | 'support' | null }>(
     'select operator_role from app.find_access($1, $2)',
     ['00000000-0000-0000-0000-000000000000', user.id],
@@ -92,7 +94,7 @@ export async function requirePortalCustomer(
   segment: string,
 ): Promise<{ tenant: TenantRouting; branding: Branding; user: PageUser; customer_id: string }> {
   const { tenant, branding } = await findPortal(segment)
-  const user = await requirePageUser('/')
+  const user = await requirePageUser()
   const { rows } = await serverPool().query<{ customer_id: string | null }>(
     'select customer_id from app.find_access($1, $2)',
     [tenant.id, user.id],

@@ -76,6 +76,9 @@ export function readTenantSegment(segment: string): string {
 /** The header in which the middleware hands the tenant of the path to the wrapper. Dropped from what comes in. */
 export const PATH_TENANT_HEADER = 'x-internal-tenant-path'
 
+/** The header in which the middleware tells a page the path and query that were asked for, before any rewrite. */
+export const ASKED_PATH_HEADER = 'x-internal-path'
+
 /** Whether an incoming header is one of ours and must not come from outside. */
 export function isInternalHeader(name: string, publicNames: readonly string[]): boolean {
   const lower = name.toLowerCase()

@@ -28,6 +28,7 @@ export function routeRequest(
 ): Route {
   const { pathname } = request
   if (EVERYWHERE.test(pathname)) return { action: 'pass', page: false }
+  if (!isDecodable(pathname)) return { action: 'not_found' }
   const host = readHost(request.host, rootDomain, subdomains)
   const api = pathname.startsWith('/api/')
   if (host.kind === 'unknown')
@@ -46,4 +47,13 @@ export function routeRequest(
   }
   if (pathname === '/auth/confirm') return { action: 'pass', page: true }
   return { action: 'rewrite', page: true, pathname: `/portal/${segment}${pathname === '/' ? '' : pathname}` }
+}
+
+/** Whether a path can be read at all; `%E0%A4%A` cannot. */
+export function isDecodable(pathname: string): boolean {
+  try {
+    return !decodeURIComponent(pathname).includes('\0')
+  } catch {
+    return false
+  }
 }

@@ -9,7 +9,7 @@ import { AuthShell } from '@/libs/ui/shell/public-shell'
 export const metadata: Metadata = { title: t('tenants.create.title') }
 
 export default async function CreateTenantPage() {
-  const user = await requirePageUser('/create-tenant')
+  const user = await requirePageUser()
   return (
     <AuthShell
       wide

@@ -8,7 +8,7 @@ import { AuthShell } from '@/libs/ui/shell/public-shell'
 export const metadata: Metadata = { title: t('tenants.choose.title') }
 
 export default async function TenantsPage() {
-  const user = await requirePageUser('/tenants')
+  const user = await requirePageUser()
   return (
     <AuthShell
       wide
