@@ -24,13 +24,6 @@ create unique index customers_external_id_key on public.customers (tenant_id, ex
 comment on index public.customers_external_id_key is 'Every usage event is led to its customer through here.';
 create index customers_created_idx on public.customers (tenant_id, created_at, id);
 
--- functions -----------------------------------------------------------------------------------------
-
-create function app.can_any(permissions text[]) returns boolean
-  language plpgsql stable parallel safe set search_path = ''
-  as $$ begin return coalesce((nullif(current_setting('app.actor', true), '')::jsonb -> 'permissions') ?| permissions, false); end $$;
-comment on function app.can_any(text[]) is 'Whether the actor of this transaction holds one of several permissions.';
-
 -- triggers ------------------------------------------------------------------------------------------
 
 create trigger customers_audit after insert or update or delete on public.customers for each row execute function app.audit_row('customer');
@@ -54,4 +47,3 @@ create policy customers_update on public.customers for update to app_tenant
   using ((select app.can('customers:write'))) with check ((select app.can('customers:write')));
 
 revoke all on all functions in schema app from public;
-grant execute on function app.can_any(text[]) to app_tenant;
