@@ -5,11 +5,10 @@ import { parseAsBoolean, useQueryState } from 'nuqs'
 import { useState } from 'react'
 import type { z } from 'zod'
 import { CreateKeyDialog, type NewApiKey } from '@/features/api-keys/components/create-key-dialog'
-import { type KeyState, keyState } from '@/features/api-keys/components/key-permissions'
+import { KeyPermissions, KeyStatePill } from '@/features/api-keys/components/key-cells'
+import { keyState } from '@/features/api-keys/components/key-permissions'
 import type { apiKey } from '@/features/api-keys/schema'
-import { KEY_PERMISSIONS, type Permission } from '@/libs/auth/permissions'
 import type { Page } from '@/libs/ui/api-client'
-import { Badge, StatusPill, type Tone } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
@@ -21,7 +20,6 @@ import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
-import { Popover } from '@/libs/ui/popover'
 import { SecretDialog } from '@/libs/ui/secret-dialog'
 import { Segmented } from '@/libs/ui/segmented'
 import { useShortcut } from '@/libs/ui/shortcuts'
@@ -208,45 +206,4 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
 function trackSnippets(url: string, meter: string, key?: string) {
   const body = { meter_id: meter, user_id: 'customer-1', event_value: 1 }
   return httpSnippets({ method: 'POST', url, body, ...(key ? { key } : {}) })
-}
-
-const stateTones: Record<KeyState, Tone> = {
-  active: 'success',
-  expiring: 'warning',
-  expired: 'neutral',
-  revoked: 'danger',
-}
-
-function KeyStatePill({ state }: { state: KeyState }) {
-  if (state === 'expiring') return <Badge tone={stateTones.expiring}>{t('api-keys.state.expiring')}</Badge>
-  return <StatusPill status={state} />
-}
-
-function KeyPermissions({ name, permissions }: { name: string; permissions: readonly string[] }) {
-  const first = permissions[0]
-  if (permissions.length === 1 && first) return <PermissionName permission={first} />
-  const all = KEY_PERMISSIONS.every((permission) => permissions.includes(permission))
-  return (
-    <Popover
-      label={t('api-keys.details', { name })}
-      className="w-64"
-      trigger={
-        <Button variant="ghost" size="sm" className="-ml-2.5">
-          {all ? t('api-keys.all_permissions') : t('api-keys.permission_count', { count: permissions.length })}
-        </Button>
-      }
-    >
-      <ul className="flex flex-wrap gap-1.5">
-        {permissions.map((permission) => (
-          <li key={permission}>
-            <PermissionName permission={permission} />
-          </li>
-        ))}
-      </ul>
-    </Popover>
-  )
-}
-
-function PermissionName({ permission }: { permission: Permission | (string & {}) }) {
-  return <code className="rounded-sm bg-hover px-1.5 py-0.5 font-mono text-mute text-xs">{permission}</code>
 }
