@@ -1,10 +1,5 @@
 -- Tiers: what a tenant sells to its customers; and which customer has which.
 
--- types ---------------------------------------------------------------------------------------------
-
-create type public.usage_period as enum ('day', 'month');
-comment on type public.usage_period is 'How long a counter runs: a day or a month of the calendar in the tenant''s time zone.';
-
 -- tables --------------------------------------------------------------------------------------------
 
 create table public.tiers (
@@ -35,12 +30,14 @@ create table public.tier_caps (
   meter_id uuid not null,
   cap_limit numeric not null check (cap_limit >= 0 and cap_limit < 1e30),
   behaviour text not null default 'reject' check (behaviour in ('reject', 'overflow')),
-  period public.usage_period not null default 'month',
+  period text not null default 'month' check (period in ('day', 'month')),
   primary key (tenant_id, id),
   foreign key (tenant_id, tier_id) references public.tiers (tenant_id, id),
   foreign key (tenant_id, meter_id) references public.meters (tenant_id, id)
 );
 comment on table public.tier_caps is '@tenant How much of a meter a tier allows in a period.';
+comment on column public.tier_caps.period is
+  'How long a counter runs: a day or a month of the calendar in the tenant''s time zone. Text, because row security keeps an enum out of index conditions.';
 comment on column public.tier_caps.behaviour is 'Past the limit: reject refuses the event (hard), overflow counts it as overage (soft).';
 
 create table public.tier_features (

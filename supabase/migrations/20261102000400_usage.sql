@@ -38,7 +38,7 @@ comment on column public.usage_events.received_month is 'First day of the month 
 
 create table public.usage_counters (
   tenant_id uuid not null default app.tenant_id(),
-  period public.usage_period not null,
+  period text not null check (period in ('day', 'month')),
   meter_id uuid not null,
   starts_on date not null,
   customer_id uuid not null,
@@ -48,6 +48,7 @@ create table public.usage_counters (
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.2);
 comment on table public.usage_counters is
   '@tenant Running totals: one row per customer, meter and day, and one per period of the customer. Always equal to the sum of the events.';
+comment on column public.usage_counters.period is 'day or month. Text, because row security keeps an enum (its equality is not leakproof) out of index conditions.';
 comment on column public.usage_counters.starts_on is 'First day of the period in the tenant''s time zone; months begin on the anchor day of the subscription.';
 comment on column public.usage_counters.used is 'Sum of values, or number of events for a meter that counts them.';
 
@@ -87,7 +88,7 @@ create function app.days_in_month(p_day date) returns integer
   as $$ begin return date_part('day', date_trunc('month', p_day::timestamp) + interval '1 month - 1 day')::integer; end $$;
 comment on function app.days_in_month(date) is 'Length of the month a day is in.';
 
-create function app.period_start(p_day date, p_period public.usage_period, p_anchor integer) returns date
+create function app.period_start(p_day date, p_period text, p_anchor integer) returns date
   language plpgsql immutable parallel safe set search_path = ''
   as $$
     declare
@@ -108,10 +109,10 @@ create function app.period_start(p_day date, p_period public.usage_period, p_anc
       return p_day - v_day - greatest(app.days_in_month(p_day - v_day) - p_anchor, 0);
     end
   $$;
-comment on function app.period_start(date, public.usage_period, integer) is
+comment on function app.period_start(date, text, integer) is
   'First day of the period a day falls in. Months begin on the anchor day, or on the last day of a month that is shorter.';
 
-create function app.period_end(p_start date, p_period public.usage_period, p_anchor integer) returns date
+create function app.period_end(p_start date, p_period text, p_anchor integer) returns date
   language plpgsql immutable parallel safe set search_path = ''
   as $$
     declare v_next date;
@@ -123,7 +124,7 @@ create function app.period_end(p_start date, p_period public.usage_period, p_anc
       return v_next + least(p_anchor, app.days_in_month(v_next)) - 1;
     end
   $$;
-comment on function app.period_end(date, public.usage_period, integer) is 'First day after the period that begins on a day: when it resets.';
+comment on function app.period_end(date, text, integer) is 'First day after the period that begins on a day: when it resets.';
 
 create function app.make_usage_partitions(p_months integer) returns integer
   language plpgsql volatile security definer set search_path = ''
@@ -196,7 +197,7 @@ create function app.record_usage(
       v_pair_users integer[];
       v_pair_meters integer[];
       v_pair_starts date[];
-      v_pair_periods public.usage_period[];
+      v_pair_periods text[];
       v_pair_limits numeric[];
       v_pair_totals numeric[];
       v_used numeric[];
@@ -409,9 +410,9 @@ create function app.record_usage(
           ),
           counters as (
             insert into public.usage_counters (tenant_id, period, meter_id, starts_on, customer_id, used, events)
-              select p_tenant, 'day'::public.usage_period, v_meter_ids[d.m], d.day, v_customer_ids[d.u], d.used, d.events from days d
+              select p_tenant, 'day', v_meter_ids[d.m], d.day, v_customer_ids[d.u], d.used, d.events from days d
               union all
-              select p_tenant, 'month'::public.usage_period, v_meter_ids[d.m], d.month, v_customer_ids[d.u], sum(d.used), sum(d.events) from days d group by 3, 4, 5
+              select p_tenant, 'month', v_meter_ids[d.m], d.month, v_customer_ids[d.u], sum(d.used), sum(d.events) from days d group by 3, 4, 5
               order by 2, 3, 4, 5
               on conflict (tenant_id, period, meter_id, starts_on, customer_id) do update
                 set used = usage_counters.used + excluded.used, events = usage_counters.events + excluded.events
@@ -648,7 +649,7 @@ comment on function app.check_usage(uuid, bigint, jsonb, text, text[], text[], n
 
 create function app.customer_usage(p_tenant uuid, p_customer uuid, p_time_zone text)
   returns table (
-    meter_id uuid, meter text, name text, unit text, cap_limit numeric, behaviour text, period public.usage_period, used numeric,
+    meter_id uuid, meter text, name text, unit text, cap_limit numeric, behaviour text, period text, used numeric,
     starts_on date, resets_at timestamptz
   )
   language sql stable set search_path = ''
@@ -763,8 +764,8 @@ create policy usage_rejections_delete on public.usage_rejections for delete to a
 select app.make_usage_partitions(3);
 
 revoke all on all functions in schema app from public;
-grant execute on function app.days_in_month(date), app.period_start(date, public.usage_period, integer),
-  app.period_end(date, public.usage_period, integer) to app_tenant;
+grant execute on function app.days_in_month(date), app.period_start(date, text, integer),
+  app.period_end(date, text, integer) to app_tenant;
 grant execute on function app.make_usage_partitions(integer) to app_tenant, app_platform;
 grant execute on function app.record_usage(uuid, text, text[], text[], integer[], integer[], numeric[], uuid[], text[], text[], timestamptz[],
   jsonb[], boolean, boolean, boolean, boolean) to app_tenant;
