@@ -17,6 +17,7 @@ import { newId } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { readTenantPath } from '@/libs/tenancy/host'
 import { readIncoming, toRequest } from './ingest/incoming-request'
+import { installSmallResponse } from './ingest/small-response'
 
 const SHUTDOWN_MS = 15_000
 const routes = new Map<string, RouteHandler>([
@@ -27,6 +28,7 @@ const routes = new Map<string, RouteHandler>([
 let active = 0
 let stopping = false
 
+installSmallResponse()
 await checkAtBoot()
 const { INGEST_PORT, TRUSTED_PROXY_HOPS } = env()
 // A line for every one of ten thousand requests a second is noise; what fails is logged. LOG_LEVEL=info asks for all.

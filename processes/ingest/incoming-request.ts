@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { PATH_TENANT_HEADER } from '@/libs/tenancy/host'
 
@@ -41,11 +42,17 @@ export function toRequest(
   trustedProxyHops: number,
 ): Request {
   const { headers, method = 'GET' } = incoming
+  let requestId: string | undefined
   const read = (name: string): string | null => {
     if (name === PATH_TENANT_HEADER) return path.tenant
     if (name === 'x-forwarded-for' && trustedProxyHops === 0) return incoming.socket.remoteAddress ?? null
     const value = headers[name] ?? headers[name.toLowerCase()]
-    return value === undefined ? null : typeof value === 'string' ? value : value.join(', ')
+    if (value === undefined) {
+      if (name !== 'x-request-id') return null
+      requestId ??= randomUUID()
+      return requestId
+    }
+    return typeof value === 'string' ? value : value.join(', ')
   }
   let unread = body.length > 0
   const reader = {
