@@ -3,12 +3,14 @@ import type { ComponentProps, ReactNode } from 'react'
 import { cx } from '@/libs/ui/cx'
 import { Spinner } from '@/libs/ui/spinner'
 
-export type ButtonVariant = 'primary' | 'secondary' | 'ghost' | 'danger' | 'danger-quiet' | 'link'
+/** `selected` is a filter that is set. */
+export type ButtonVariant = 'primary' | 'secondary' | 'selected' | 'ghost' | 'danger' | 'danger-quiet' | 'link'
 export type ButtonSize = 'sm' | 'md' | 'lg'
 
 const variants: Record<ButtonVariant, string> = {
   primary: 'bg-accent text-accent-ink shadow-card hover:not-disabled:bg-accent-hover',
   secondary: 'border border-line-strong bg-surface text-ink shadow-card hover:not-disabled:bg-hover',
+  selected: 'border border-accent bg-accent-soft text-ink shadow-card hover:not-disabled:bg-hover',
   ghost: 'text-mute hover:not-disabled:bg-hover hover:not-disabled:text-ink data-popup-open:bg-hover',
   danger: 'bg-danger text-danger-ink shadow-card hover:not-disabled:bg-danger-hover',
   'danger-quiet': 'border border-line-strong bg-surface text-danger-text shadow-card hover:not-disabled:bg-danger-soft',

@@ -117,7 +117,7 @@ function FacetFilter({
       onOpenChange={setOpen}
       className="w-56 p-1.5"
       trigger={
-        <Button icon={<ListFilter />} className={chosen.length ? 'border-accent bg-accent-soft' : ''}>
+        <Button icon={<ListFilter />} variant={chosen.length ? 'selected' : 'secondary'}>
           {facet.label}
           {names.length ? (
             <span className="max-w-36 truncate border-line-strong border-l pl-2 font-normal text-accent-text">

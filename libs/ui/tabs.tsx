@@ -9,7 +9,7 @@ import { cx } from '@/libs/ui/cx'
 export type Tab<Value extends string = string> = { value: Value; label: ReactNode; count?: number; content: ReactNode }
 
 const tabClass =
-  'relative -mb-px inline-flex h-9 items-center gap-1.5 whitespace-nowrap border-b-2 border-transparent px-1 text-mute text-sm ' +
+  'relative -mb-px inline-flex h-9 items-center gap-1.5 whitespace-nowrap border-b-2 px-1 text-sm ' +
   'hover:text-ink focus-visible:-outline-offset-2'
 
 /**
@@ -42,7 +42,10 @@ export function Tabs<Value extends string>({
           <Base.Tab
             key={tab.value}
             value={tab.value}
-            className={cx(tabClass, 'data-active:border-accent data-active:font-medium data-active:text-ink')}
+            className={cx(
+              tabClass,
+              'border-transparent text-mute data-active:border-accent data-active:font-medium data-active:text-ink',
+            )}
           >
             {tab.label}
             {tab.count === undefined ? null : <span className="tabular text-faint text-xs">{tab.count}</span>}
@@ -82,7 +85,7 @@ export function TabNav({
               <Link
                 href={item.href}
                 aria-current={active ? 'page' : undefined}
-                className={cx(tabClass, active && 'border-accent font-medium text-ink')}
+                className={cx(tabClass, active ? 'border-accent font-medium text-ink' : 'border-transparent text-mute')}
               >
                 {item.label}
               </Link>

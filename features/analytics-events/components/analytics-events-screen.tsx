@@ -131,7 +131,7 @@ export function AnalyticsEventsScreen({ eventsUrl }: { eventsUrl: string }) {
       <PageHeader title={t('analytics-events.title')} description={t('analytics-events.description')} />
       <FilterBar list={list} search={t('analytics-events.search')} facets={facets}>
         {person ? (
-          <Button className="border-accent bg-accent-soft" onClick={() => list.setFacet('distinct_id', [])}>
+          <Button variant="selected" onClick={() => list.setFacet('distinct_id', [])}>
             {t('analytics-events.filter.person')} <code className="max-w-28 truncate font-mono text-xs">{person}</code>
             <X />
             <span className="sr-only">{t('analytics-events.filter.remove')}</span>

@@ -179,7 +179,7 @@ function Chip({ list, name, label }: { list: ListState; name: 'action' | 'user_i
   const value = list.facets[name]?.[0]
   if (!value) return null
   return (
-    <Button className="border-accent bg-accent-soft" onClick={() => list.setFacet(name, [])}>
+    <Button variant="selected" onClick={() => list.setFacet(name, [])}>
       {label} <code className="max-w-28 truncate font-mono text-xs">{value}</code>
       <X />
       <span className="sr-only">{t('connector-events.filter.remove')}</span>
