@@ -2,7 +2,7 @@
 
 import { Dialog as Base } from '@base-ui/react/dialog'
 import { X } from 'lucide-react'
-import type { ReactNode, RefObject } from 'react'
+import { type ReactNode, type RefObject, useRef } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
@@ -51,6 +51,10 @@ export function Dialog({
   initialFocus,
   children,
 }: DialogProps) {
+  const body = useRef<HTMLDivElement>(null)
+  // The close button comes first in the document; people came for the first field.
+  const firstField = () =>
+    body.current?.querySelector<HTMLElement>('input:not([type=hidden]), textarea, select') ?? true
   return (
     <Base.Root
       open={open}
@@ -62,7 +66,7 @@ export function Dialog({
     >
       <Base.Portal>
         <Base.Backdrop className={backdropClass} />
-        <Base.Popup initialFocus={initialFocus} className={cx(dialogBoxClass, widths[size])}>
+        <Base.Popup initialFocus={initialFocus ?? firstField} className={cx(dialogBoxClass, widths[size])}>
           <header className="flex items-start gap-4 px-5 pt-4.5 pb-3 sm:px-6">
             <div className="min-w-0 flex-1">
               <Base.Title className="font-semibold text-lg tracking-tight">{title}</Base.Title>
@@ -79,7 +83,9 @@ export function Dialog({
             ) : null}
           </header>
           {children ? (
-            <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto px-5 pt-1 pb-5 sm:px-6">{children}</div>
+            <div ref={body} className="scrollbar-thin min-h-0 flex-1 overflow-y-auto px-5 pt-1 pb-5 sm:px-6">
+              {children}
+            </div>
           ) : null}
           {footer ? (
             <footer className="flex flex-col-reverse gap-2 rounded-b-xl border-t bg-sunken px-5 py-3.5 sm:flex-row sm:justify-end sm:px-6">
