@@ -27,8 +27,6 @@ export type TenantStatus = "active" | "deleted" | "past_due" | "pending" | "read
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
-export type UsagePeriod = "day" | "month";
-
 export interface AnalyticsEvents {
   created_at: Generated<Timestamp>;
   /**
@@ -235,6 +233,17 @@ export interface Meters {
   updated_at: Generated<Timestamp>;
 }
 
+export interface OnboardingProgress {
+  /**
+   * Since when the list is out of sight; null while it is shown.
+   */
+  dismissed_at: Timestamp | null;
+  skipped_steps: Generated<string[]>;
+  started_at: Generated<Timestamp>;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
 export interface Operators {
   created_at: Generated<Timestamp>;
   email: string;
@@ -346,7 +355,10 @@ export interface TierCaps {
   cap_limit: Numeric;
   id: string;
   meter_id: string;
-  period: Generated<UsagePeriod>;
+  /**
+   * How long a counter runs: a day or a month of the calendar in the tenant's time zone. Text, because row security keeps an enum out of index conditions.
+   */
+  period: Generated<string>;
   tenant_id: Generated<string>;
   tier_id: string;
 }
@@ -390,7 +402,10 @@ export interface UsageCounters {
   customer_id: string;
   events: number;
   meter_id: string;
-  period: UsagePeriod;
+  /**
+   * day or month. Text, because row security keeps an enum (its equality is not leakproof) out of index conditions.
+   */
+  period: string;
   /**
    * First day of the period in the tenant's time zone; months begin on the anchor day of the subscription.
    */
@@ -474,6 +489,7 @@ export interface DB {
   idempotency_keys: IdempotencyKeys;
   memberships: Memberships;
   meters: Meters;
+  onboarding_progress: OnboardingProgress;
   operators: Operators;
   outbox: Outbox;
   placements: Placements;
