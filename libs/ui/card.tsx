@@ -57,7 +57,7 @@ export function KeyValueList({
   className?: string
 }) {
   return (
-    <dl className={cx('grid gap-x-8', columns === 2 && 'sm:grid-cols-2', className)}>
+    <dl className={cx('grid grid-cols-1 gap-x-8', columns === 2 && 'sm:grid-cols-2', className)}>
       {items.map((item, index) => (
         <div
           // biome-ignore lint/suspicious/noArrayIndexKey: the list is fixed, the place is the identity

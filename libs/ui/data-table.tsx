@@ -189,7 +189,7 @@ function TableBody<Row>(props: DataTableProps<Row> & { rows: readonly Row[] }) {
             // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
             tabIndex={0}
             aria-label={props.label}
-            className="scrollbar-thin overflow-x-auto focus-visible:-outline-offset-2"
+            className="scrollbar-thin relative overflow-x-auto focus-visible:-outline-offset-2"
           >
             <table className="w-full border-separate border-spacing-0 text-sm">
               <caption className="sr-only">{props.label}</caption>

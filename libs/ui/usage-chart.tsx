@@ -254,7 +254,7 @@ function BucketTable({
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
       tabIndex={0}
       style={{ height }}
-      className="scrollbar-thin overflow-auto rounded-sm"
+      className="scrollbar-thin relative overflow-auto rounded-sm"
     >
       <table className="w-full text-sm">
         <caption className="sr-only">{title}</caption>
