@@ -31,6 +31,7 @@ const VISITS: Record<string, Visit> = {
   '(platform)/tenants/page.tsx': { path: '/tenants', as: ['acme', 'owner'] },
   '(platform)/create-tenant/page.tsx': { path: '/create-tenant', as: ['acme', 'owner'] },
   '(platform)/docs/api/page.tsx': { path: '/docs/api' },
+  '(platform)/docs/api/[group]/page.tsx': { path: '/docs/api/usage' },
   '(platform)/docs/errors/page.tsx': { path: '/docs/errors' },
   '(platform)/dev/mail/page.tsx': { path: '/dev/mail' },
   '(platform)/dev/mail/[id]/page.tsx': { path: firstMail },

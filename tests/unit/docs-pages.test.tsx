@@ -1,5 +1,6 @@
 import { renderToStaticMarkup } from 'react-dom/server'
 import { describe, expect, test } from 'vitest'
+import { GroupReference } from '@/app/(platform)/docs/api/group-reference'
 import {
   describeLimits,
   describeType,
@@ -10,6 +11,7 @@ import {
   type Schema,
 } from '@/app/(platform)/docs/api/openapi-document'
 import { OperationSection } from '@/app/(platform)/docs/api/operation-section'
+import { ReferenceIntroduction } from '@/app/(platform)/docs/api/reference-introduction'
 import { SchemaFields } from '@/app/(platform)/docs/api/schema-fields'
 import ErrorsPage from '@/app/(platform)/docs/errors/page'
 import { GET as getOpenApi } from '@/app/api/openapi.json/route'
@@ -18,10 +20,20 @@ import docs from '@/messages/en/docs.json'
 
 const request = new Request('http://app.localhost:3000/api/openapi.json')
 const document = readDocument(await (await getOpenApi(request)).json())
-const operations = listOperations(document).flatMap((group) => group.operations)
+const groups = listOperations(document)
+const operations = groups.flatMap((group) => group.operations)
+const introduction = renderToStaticMarkup(<ReferenceIntroduction document={document} groups={groups} />)
 
 function idsOf(markup: string): string[] {
   return [...markup.matchAll(/ id="([^"]+)"/g)].map(([, id = '']) => id)
+}
+
+function hrefsOf(markup: string): string[] {
+  return [...markup.matchAll(/ href="([^"]+)"/g)].map(([, href = '']) => href)
+}
+
+function repeatedOf(list: string[]): string[] {
+  return list.filter((one, index) => list.indexOf(one) !== index)
 }
 
 describe('the API reference', () => {
@@ -31,9 +43,33 @@ describe('the API reference', () => {
     ).length
     expect(count).toBeGreaterThan(3)
     expect(operations).toHaveLength(count)
-    const anchors = [...operations.map(({ id }) => id), ...listOperations(document).map(({ id }) => id)]
-    expect(anchors.filter((id, index) => anchors.indexOf(id) !== index)).toEqual([])
+    const anchors = [...operations.map(({ id }) => id), ...groups.map(({ id }) => id)]
+    expect(repeatedOf(anchors)).toEqual([])
+    expect(idsOf(introduction)).toEqual(expect.arrayContaining(anchors))
+    expect(repeatedOf(idsOf(introduction))).toEqual([])
   })
+
+  test('the index leads to each operation on the page of its group', () => {
+    const expected = groups.flatMap((group) => group.operations.map(({ id }) => `/docs/api/${group.id}#${id}`))
+    expect(hrefsOf(introduction).filter((href) => /^\/docs\/api\/.+#/.test(href))).toEqual(expected)
+  })
+
+  test.each(groups.map((group, index) => [group.tag, group, index] as const))(
+    'the page of %s has every operation of it and the ways on',
+    (_, group, index) => {
+      const markup = renderToStaticMarkup(<GroupReference document={document} groups={groups} group={group} />)
+      const anchors = group.operations.map(({ id }) => id)
+      expect(idsOf(markup).filter((id) => operations.some((one) => one.id === id))).toEqual(anchors)
+      expect(repeatedOf(idsOf(markup))).toEqual([])
+      const hrefs = hrefsOf(markup)
+      expect(hrefs).toEqual(expect.arrayContaining(anchors.map((id) => `#${id}`)))
+      expect(hrefs).toEqual(expect.arrayContaining(groups.map(({ id }) => `/docs/api/${id}`)))
+      const neighbours = [groups[index - 1], groups[index + 1]].flatMap((one) => (one ? [`/docs/api/${one.id}`] : []))
+      const beside = [...markup.matchAll(/<a [^>]*rel="(?:prev|next)"[^>]*>/g)].flatMap(([link]) => hrefsOf(link))
+      expect(beside).toEqual(neighbours)
+      expect(markup.match(/<[a-z]/g)?.length).toBeLessThan(2_000)
+    },
+  )
 
   test.each(operations.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
     'shows %s with its path, its answer and a call to copy',

@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react'
+import { Fragment, type ReactNode } from 'react'
 import { Badge, type Tone } from '@/libs/ui/badge'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { httpSnippets } from '@/libs/ui/http-snippets'
@@ -37,11 +37,11 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
   const heading = `${id}-title`
   return (
     <article aria-labelledby={heading} id={id} className="scroll-mt-20 border-t py-8 first:border-t-0">
-      <h3 id={heading} className="font-semibold text-lg tracking-tight">
+      <h2 id={heading} className="font-semibold text-lg tracking-tight">
         <a href={`#${id}`} className="rounded-sm hover:underline">
           {summary}
         </a>
-      </h3>
+      </h2>
       <p className="mt-2 flex flex-wrap items-center gap-2">
         <MethodBadge method={method} />
         <code className="break-all font-mono text-sm">{path}</code>
@@ -88,12 +88,12 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
         <div className="min-w-0">
           <CodeSnippet label={`${method.toUpperCase()} ${path}`} snippets={snippetsOf(document, operation)} />
           <Part title={t('docs.api.failures')}>
-            <dl className="mt-2 grid grid-cols-[auto_1fr] gap-x-3 gap-y-1 text-sm">
+            <dl className="mt-2 grid grid-cols-[auto_1fr] gap-x-3 gap-y-1 text-mute text-sm">
               {failures.map((failure) => (
-                <div key={failure.status} className="contents">
-                  <dt className="font-mono text-mute">{failure.status}</dt>
-                  <dd className="text-mute">{failure.description.replaceAll('`', '')}</dd>
-                </div>
+                <Fragment key={failure.status}>
+                  <dt className="font-mono">{failure.status}</dt>
+                  <dd>{failure.description.replaceAll('`', '')}</dd>
+                </Fragment>
               ))}
             </dl>
           </Part>
@@ -106,7 +106,7 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
 function Part({ title, children }: { title: string; children: ReactNode }) {
   return (
     <div className="mt-5 first:mt-0">
-      <h4 className="font-medium text-sm">{title}</h4>
+      <h3 className="font-medium text-sm">{title}</h3>
       {children}
     </div>
   )

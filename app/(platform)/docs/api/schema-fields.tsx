@@ -1,3 +1,4 @@
+import { Fragment } from 'react'
 import { t } from '@/libs/ui/messages'
 import {
   describeLimits,
@@ -25,14 +26,14 @@ export function SchemaFields({ document, schema, marksRequired, depth = 0 }: Fie
   const shown = schemas.length > 0 ? schemas : [schema]
   return shown.map((one, index) => (
     // biome-ignore lint/suspicious/noArrayIndexKey: alternatives have no name; their place is their identity
-    <div key={index}>
+    <Fragment key={index}>
       {shown.length > 1 ? (
         <p className="mt-3 font-medium text-mute text-sm">
           {t('docs.api.alternative', { number: index + 1, count: shown.length })}
         </p>
       ) : null}
       <Alternative document={document} schema={one} marksRequired={marksRequired} depth={depth} />
-    </div>
+    </Fragment>
   ))
 }
 
@@ -82,8 +83,9 @@ export function Field({
     <li className="px-4 py-2.5 text-sm">
       <p className="flex flex-wrap items-baseline gap-x-2.5 gap-y-0.5">
         <code className="break-all font-medium font-mono text-ink">{name}</code>
-        <span className="break-words font-mono text-mute text-xs">{describeType(document, schema)}</span>
-        {limits ? <span className="text-faint text-xs">{limits}</span> : null}
+        <span className="break-words font-mono text-mute text-xs">
+          {[describeType(document, schema), limits].filter(Boolean).join(' · ')}
+        </span>
         {required ? <span className="font-medium text-accent-text text-xs">{t('docs.api.required')}</span> : null}
       </p>
       {description ? <p className="mt-1 text-mute">{withCode(description)}</p> : null}
