@@ -1,6 +1,8 @@
 /** An exact amount in JSON: a number where a double says it exactly, else its decimal text. */
 export type Quantity = number | string
 
+/** Whole numbers whose sums and differences a double holds exactly. */
+const SMALL = /^-?\d{1,15}$/
 const PLAIN = /^(-?)(\d+)(?:\.(\d+))?$/
 
 function parts(text: string): { units: bigint; scale: number } {
@@ -19,6 +21,7 @@ function toText(units: bigint, scale: number): string {
 
 /** `left - right` of two decimal texts, exactly. */
 export function subtractDecimals(left: string, right: string): string {
+  if (SMALL.test(left) && SMALL.test(right)) return String(Number(left) - Number(right))
   const a = parts(left)
   const b = parts(right)
   const scale = Math.max(a.scale, b.scale)

@@ -1,5 +1,6 @@
-import { hash, randomUUID } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { AppError } from '@/libs/errors'
+import { newId } from '@/libs/ids'
 
 /** Most events of one request. */
 export const MAX_EVENTS = 1_000
@@ -72,49 +73,54 @@ function listOf(body: unknown): readonly unknown[] {
 }
 
 function parseEvent(input: unknown, index: number): UsageEvent | Rejection {
-  const refuse = (code: string, detail: string): Rejection => ({ index, code, detail })
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    return refuse('invalid_event', 'An event must be an object.')
+    return refuse(index, 'invalid_event', 'An event must be an object.')
   }
   const event = input as Record<string, unknown>
   for (const name in event)
-    if (!FIELDS.has(name)) return refuse('unknown_field', `${clip(name)} is not a field of an event.`)
+    if (!FIELDS.has(name)) return refuse(index, 'unknown_field', `${clip(name)} is not a field of an event.`)
 
   const { meter_id: meter } = event
   if (typeof meter !== 'string' || !METER.test(meter)) {
-    return refuse('invalid_meter_id', 'meter_id must be the id or slug of a meter.')
+    return refuse(index, 'invalid_meter_id', 'meter_id must be the id or slug of a meter.')
   }
   const user = readName(event.user_id)
   if (user === null || user === UNREADABLE) {
-    return refuse('invalid_user_id', 'user_id must be 1 to 255 characters without control characters.')
+    return refuse(index, 'invalid_user_id', 'user_id must be 1 to 255 characters without control characters.')
   }
   const value = readValue(event.event_value)
   if (value === null) {
     return refuse(
+      index,
       'invalid_value',
       'event_value must be a number or decimal text of at most 30 digits before and 20 after the point.',
     )
   }
   const eventId = readName(event.event_id)
   if (eventId === UNREADABLE) {
-    return refuse('invalid_event_id', 'event_id must be 1 to 255 characters without control characters.')
+    return refuse(index, 'invalid_event_id', 'event_id must be 1 to 255 characters without control characters.')
   }
   const source = readName(event.source)
   if (source === UNREADABLE || (source !== null && typeof event.source !== 'string')) {
-    return refuse('invalid_source', 'source must be 1 to 255 characters without control characters.')
+    return refuse(index, 'invalid_source', 'source must be 1 to 255 characters without control characters.')
   }
   const time = readTime(event.timestamp)
   if (time === UNREADABLE) {
-    return refuse('invalid_timestamp', 'timestamp must be RFC 3339 with a zone, or seconds or milliseconds since 1970.')
+    return refuse(
+      index,
+      'invalid_timestamp',
+      'timestamp must be RFC 3339 with a zone, or seconds or milliseconds since 1970.',
+    )
   }
   const properties = readProperties(event.properties)
-  if (properties !== null && typeof properties === 'object') return refuse('invalid_properties', properties.wrong)
+  if (properties !== null && typeof properties === 'object')
+    return refuse(index, 'invalid_properties', properties.wrong)
   return {
     index,
     meter: meter.toLowerCase(),
     user,
     value,
-    key: eventId === null ? newKey() : eventKey(source, eventId),
+    key: eventId === null ? newId() : eventKey(source, eventId),
     event_id: eventId,
     source,
     time,
@@ -122,17 +128,15 @@ function parseEvent(input: unknown, index: number): UsageEvent | Rejection {
   }
 }
 
+function refuse(index: number, code: string, detail: string): Rejection {
+  return { index, code, detail }
+}
+
 /** Key of an event that has an id of its own: 122 bits of SHA-256 as a UUID version 8. */
 export function eventKey(source: string | null, eventId: string): string {
   const hex = hash('sha256', `${source ?? ''}\n${eventId}`, 'hex')
   const variant = '89ab'[Number.parseInt(hex.charAt(16), 16) & 3]
   return `${hex.slice(0, 12)}8${hex.slice(13, 16)}${variant}${hex.slice(17, 32)}`
-}
-
-/** Key of an event without an id: a UUID version 7, from the pool of random bytes that a thousand keys at a time need. */
-function newKey(): string {
-  const time = Date.now().toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
 }
 
 /** A name as text: whole numbers are taken as well, nothing is null. */

@@ -1,9 +1,9 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
-import { currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
+import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import { type Period, type Standing, standing } from './usage-answer'
-import { routeTenant, runStatement, usageActor } from './usage-statement'
+import { callerKey, routeTenant, runStatement, usageActor } from './usage-statement'
 
 const CHECK = 'select app.check_usage($1, $2, $3, $4, $5, $6, $7) as value'
 const READ = 'select app.read_usage($1, $2, $3, $4, $5) as value'
@@ -46,7 +46,7 @@ type Answer = [
   meter: string | null,
   nextTiers: (Omit<NextTier, 'limit'> & { limit: string | null })[] | null,
 ]
-type Work = { tenantId: string; actor: string; question: UsageQuestion }
+type Work = { tenantId: string; actor: Actor; question: UsageQuestion }
 
 const reader = createGroupCommit<Work, Answer>({
   run: (_key, works) => runOutsideTenant(() => readBatch(works)),
@@ -66,8 +66,7 @@ export async function checkUsage(question: UsageQuestion): Promise<CheckResult> 
     if (!answer) throw new Error('app.read_usage answers every question.')
     return toResult(answer)
   }
-  const asked = usageActor(actor)
-  return toResult(await reader.submit(`${tenantId} ${asked}`, { tenantId, actor: asked, question }, 1))
+  return toResult(await reader.submit(callerKey(tenantId, actor), { tenantId, actor, question }, 1))
 }
 
 function columnsOf(questions: readonly UsageQuestion[]): unknown[] {
@@ -78,10 +77,11 @@ async function readBatch(works: readonly Work[]): Promise<Answer[]> {
   const [first] = works
   if (!first) return []
   const columns = columnsOf(works.map(({ question }) => question))
+  const actor = usageActor(first.actor)
   return runStatement<Answer[]>(CHECK, first.tenantId, ({ epoch, time_zone }) => [
     first.tenantId,
     epoch,
-    first.actor,
+    actor,
     time_zone,
     ...columns,
   ])

@@ -4,11 +4,11 @@ import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { log } from '@/libs/log'
-import { currentContext, jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
+import { type Actor, currentContext, jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import type { UsageEvent } from './event-parser'
 import { answerRequest, type RecordedUsage, type TrackResult } from './usage-answer'
 import { layOutBatch, type UsageBatch } from './usage-batch'
-import { routeTenant, runStatement, usageActor } from './usage-statement'
+import { callerKey, routeTenant, runStatement, usageActor } from './usage-statement'
 
 /** Requests up to this many events are told where their customers stand afterwards. */
 const REPORTED_EVENTS = 20
@@ -33,7 +33,7 @@ export type WriteResult = TrackResult & { replayed?: true }
 
 type Work = {
   tenantId: string
-  actor: string
+  actor: Actor
   events: readonly UsageEvent[]
   options: WriteOptions
 }
@@ -58,10 +58,10 @@ export async function writeEvents(events: readonly UsageEvent[], options: WriteO
   const { tenantId, actor, client } = currentContext()
   if (!actor.permissions.includes('usage:write')) throw new AppError('forbidden', 'You may not write usage.')
   if (client) return writeInTransaction(events, options)
-  const work = { tenantId, actor: usageActor(actor), events, options }
+  const work = { tenantId, actor, events, options }
   // What must succeed or fail by itself shares no transaction.
   if (options.strict || options.once) alone += 1
-  const key = options.strict || options.once ? `alone ${alone}` : `${tenantId} ${work.actor}`
+  const key = options.strict || options.once ? `alone ${alone}` : callerKey(tenantId, actor)
   return writer.submit(key, work, events.length)
 }
 
@@ -99,13 +99,14 @@ async function writeBatch(works: readonly Work[]): Promise<WriteResult[]> {
   const events = works.length === 1 ? first.events : works.flatMap((work) => work.events)
   const { strict = false, once } = first.options
   const report = works.some((work) => work.events.length <= REPORTED_EVENTS)
+  const actor = usageActor(first.actor)
   let batch: UsageBatch | undefined
   const recorded = await runStatement<RecordedUsage>(once ? INGEST_ONCE : INGEST, first.tenantId, (routing, again) => {
     batch = layOutBatch(events, routing.time_zone)
     const common = [
       first.tenantId,
       routing.epoch,
-      first.actor,
+      actor,
       ...batch.arguments(again || repeaters.has(first.tenantId), strict, report),
     ]
     return once ? [once.key, once.requestHash, ...common] : common
