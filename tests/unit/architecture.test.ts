@@ -283,7 +283,8 @@ describe('messages', () => {
     const numbers = new Proxy({}, { get: () => 3, has: () => true }) as Record<string, number>
     for (const [key, text] of texts) {
       expect(text.trim(), key).not.toBe('')
-      expect(formatMessage(text, numbers), key).not.toMatch(/[{}]|lorem|TODO|undefined/i)
+      // Code within a sentence stands in backticks, and may hold what it likes.
+      expect(formatMessage(text, numbers).replaceAll(/`[^`]*`/g, ''), key).not.toMatch(/[{}]|lorem|TODO|undefined/i)
     }
   })
 })
