@@ -36,7 +36,11 @@ export function OperationSection({ document, operation }: { document: OpenApiDoc
   const { id, method, path, summary, description, parameters, body, success, failures } = operation
   const heading = `${id}-title`
   return (
-    <article aria-labelledby={heading} id={id} className="scroll-mt-20 border-t py-8 first-of-type:border-t-0 first-of-type:pt-6">
+    <article
+      aria-labelledby={heading}
+      id={id}
+      className="scroll-mt-20 border-t py-8 first-of-type:border-t-0 first-of-type:pt-6"
+    >
       <h2 id={heading} className="font-semibold text-lg tracking-tight">
         <a href={`#${id}`} className="rounded-sm hover:underline">
           {summary}
