@@ -1,14 +1,13 @@
+import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
 import {
   checkBody,
-  checkResult,
   dailyQuery,
   dailyReport,
   eventListQuery,
+  quantity,
   rejectionListQuery,
-  trackBody,
   trackQuery,
-  trackResult,
   trendsQuery,
   trendsReport,
   usageEvent,
@@ -20,6 +19,98 @@ import {
 } from './schema'
 
 const tag = 'Usage'
+
+const usagePeriod = z.enum(['day', 'month'])
+
+/** Fields of where a customer stands with a meter. */
+const standing = {
+  limit: quantity.nullable(),
+  used: quantity,
+  remaining: quantity.nullable().meta({ description: 'What is left, never negative; null without a cap' }),
+  overage: quantity.meta({ description: 'What was used beyond the cap' }),
+  period: usagePeriod,
+  reset_at: z.iso.datetime(),
+}
+
+// What comes in is read by services/event-parser.ts, event by event; this is its description.
+const usageEventInput = z
+  .object({
+    meter_id: z.string().meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
+    user_id: z.string().max(255).meta({
+      description: "The tenant's own name for the customer; made a customer at first sight",
+      example: 'customer-42',
+    }),
+    event_value: quantity
+      .optional()
+      .meta({ description: 'Decimal of at most 30 + 20 digits; 1 when left out', example: 1 }),
+    properties: z
+      .record(z.string().max(128), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .optional()
+      .meta({ example: { endpoint: '/api/v1/data', method: 'GET' } }),
+    event_id: z.string().max(255).optional().meta({ description: 'Makes the event safe to send again' }),
+    source: z.string().max(255).optional().meta({ description: 'Where event_id is unique; none when left out' }),
+    timestamp: z
+      .union([z.string(), z.number()])
+      .optional()
+      .meta({ description: 'RFC 3339, or seconds or milliseconds since 1970; the moment of reception when left out' }),
+  })
+  .meta({ id: 'UsageEventInput' })
+
+const trackBody = z.union([
+  usageEventInput,
+  z.array(usageEventInput).min(1).max(1_000),
+  z.object({ events: z.array(usageEventInput).min(1).max(1_000) }),
+])
+
+const trackResult = z
+  .object({
+    inserted: z.number().int().meta({ description: 'Events counted now, durably' }),
+    duplicates: z.number().int().meta({ description: 'Events that were counted before with the same content' }),
+    rejected: z.array(
+      z
+        .object({ index: z.number().int(), code: z.string(), detail: z.string() })
+        .extend(z.object(standing).partial().shape),
+    ),
+    usage: z
+      .array(z.object({ meter: z.string(), user_id: z.string(), ...standing }))
+      .optional()
+      .meta({ description: 'Where the customers stand now; for requests of at most 20 events' }),
+  })
+  .meta({ id: 'TrackResult' })
+
+const checkResult = z
+  .object({
+    allowed: z.boolean(),
+    code: z.enum([
+      'VALID',
+      'NOT_FOUND',
+      'FORBIDDEN',
+      'INSUFFICIENT_PERMISSIONS',
+      'USAGE_EXCEEDED',
+      'RATE_LIMITED',
+      'DISABLED',
+      'EXPIRED',
+    ]),
+    ...standing,
+    upgrade: z
+      .object({
+        reason: z.string(),
+        meter: z.string(),
+        next_tiers: z.array(
+          z.object({
+            id: z.uuid(),
+            slug: z.string(),
+            name: z.string(),
+            price_minor: z.number().int(),
+            currency: z.string(),
+            billing_interval: z.string(),
+            limit: quantity.nullable(),
+          }),
+        ),
+      })
+      .optional(),
+  })
+  .meta({ id: 'UsageCheckResult' })
 
 export const paths = {
   '/api/v1/usage/track': {

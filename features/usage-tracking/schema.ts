@@ -6,67 +6,9 @@ export const quantity = z
   .union([z.number(), z.string()])
   .meta({ id: 'Quantity', description: 'A number, or exact decimal text where a double would lie', example: 42 })
 
-const usagePeriod = z.enum(['day', 'month'])
-
-/** Fields of where a customer stands with a meter. */
-const standing = {
-  limit: quantity.nullable(),
-  used: quantity,
-  remaining: quantity.nullable().meta({ description: 'What is left, never negative; null without a cap' }),
-  overage: quantity.meta({ description: 'What was used beyond the cap' }),
-  period: usagePeriod,
-  reset_at: z.iso.datetime(),
-}
-
-// What comes in is read by services/event-parser.ts, event by event; this is its description.
-export const usageEventInput = z
-  .object({
-    meter_id: z.string().meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
-    user_id: z.string().max(255).meta({
-      description: "The tenant's own name for the customer; made a customer at first sight",
-      example: 'customer-42',
-    }),
-    event_value: quantity
-      .optional()
-      .meta({ description: 'Decimal of at most 30 + 20 digits; 1 when left out', example: 1 }),
-    properties: z
-      .record(z.string().max(128), z.union([z.string(), z.number(), z.boolean(), z.null()]))
-      .optional()
-      .meta({ example: { endpoint: '/api/v1/data', method: 'GET' } }),
-    event_id: z.string().max(255).optional().meta({ description: 'Makes the event safe to send again' }),
-    source: z.string().max(255).optional().meta({ description: 'Where event_id is unique; none when left out' }),
-    timestamp: z
-      .union([z.string(), z.number()])
-      .optional()
-      .meta({ description: 'RFC 3339, or seconds or milliseconds since 1970; the moment of reception when left out' }),
-  })
-  .meta({ id: 'UsageEventInput' })
-
-export const trackBody = z.union([
-  usageEventInput,
-  z.array(usageEventInput).min(1).max(1_000),
-  z.object({ events: z.array(usageEventInput).min(1).max(1_000) }),
-])
-
 export const trackQuery = z.strictObject({
   strict: z.enum(['true', 'false']).optional().meta({ description: 'true: all or nothing, 422 when one is refused' }),
 })
-
-export const trackResult = z
-  .object({
-    inserted: z.number().int().meta({ description: 'Events counted now, durably' }),
-    duplicates: z.number().int().meta({ description: 'Events that were counted before with the same content' }),
-    rejected: z.array(
-      z
-        .object({ index: z.number().int(), code: z.string(), detail: z.string() })
-        .extend(z.object(standing).partial().shape),
-    ),
-    usage: z
-      .array(z.object({ meter: z.string(), user_id: z.string(), ...standing }))
-      .optional()
-      .meta({ description: 'Where the customers stand now; for requests of at most 20 events' }),
-  })
-  .meta({ id: 'TrackResult' })
 
 export const checkBody = z
   .strictObject({
@@ -84,40 +26,6 @@ export const checkBody = z
       .meta({ description: 'How much is asked for; 0 is a look', example: 1 }),
   })
   .meta({ id: 'UsageCheckInput' })
-
-export const checkResult = z
-  .object({
-    allowed: z.boolean(),
-    code: z.enum([
-      'VALID',
-      'NOT_FOUND',
-      'FORBIDDEN',
-      'INSUFFICIENT_PERMISSIONS',
-      'USAGE_EXCEEDED',
-      'RATE_LIMITED',
-      'DISABLED',
-      'EXPIRED',
-    ]),
-    ...standing,
-    upgrade: z
-      .object({
-        reason: z.string(),
-        meter: z.string(),
-        next_tiers: z.array(
-          z.object({
-            id: z.uuid(),
-            slug: z.string(),
-            name: z.string(),
-            price_minor: z.number().int(),
-            currency: z.string(),
-            billing_interval: z.string(),
-            limit: quantity.nullable(),
-          }),
-        ),
-      })
-      .optional(),
-  })
-  .meta({ id: 'UsageCheckResult' })
 
 const moment = z
   .string()

