@@ -286,7 +286,7 @@ describe('mail', () => {
     startWorker()
     await invite(acme, 'now@example.test')
     await expect.poll(() => smtp.received.length, soon).toBe(1)
-    expect(await waiting()).toEqual([expect.objectContaining({ attempts: 0 })])
+    await expect.poll(waiting, soon).toEqual([expect.objectContaining({ attempts: 0 })])
     await setStatus(globex, 'active')
     await expect.poll(() => smtp.received.length, { timeout: 35_000, interval: 100 }).toBe(2)
   }, 40_000)
@@ -346,7 +346,7 @@ describe('several workers, and workers that die', () => {
     const [code] = (await once(child, 'exit')) as [number]
     expect(code).toBe(0)
     expect(smtp.received.map(({ recipients }) => recipients[0])).toEqual(['term@example.test'])
-    expect(await waiting()).toEqual([expect.objectContaining({ attempts: 0 })])
+    await expect.poll(waiting, soon).toEqual([expect.objectContaining({ attempts: 0 })])
   })
 
   test('SIGKILL in the middle: the message comes free with its lease and is sent under the same id', async () => {
