@@ -119,7 +119,7 @@ async function createBenchTenant(superuser: pg.Client, slug: string, customers: 
     [id, tier],
   )
   await superuser.query(
-    "insert into tier_caps (tenant_id, id, tier_id, meter_id, cap_limit, behaviour) values ($1, $2, $3, $4, 1e15, 'overflow')",
+    "insert into tier_caps (tenant_id, id, tier_id, meter_id, cap_limit, behaviour) values ($1, $2, $3, $4, 1e12, 'overflow')",
     [id, newId(), tier, meters[0]],
   )
   await superuser.query(
