@@ -79,6 +79,37 @@ test('a failure is not kept: the same key may try again, and nothing of the fail
   expect(await named('retried')).toBe(1)
 })
 
+test('nor is a refusal that is answered without an error', async () => {
+  let calls = 0
+  const later = withTenantAuth(
+    async () => {
+      calls += 1
+      return calls === 1 ? new Response('{}', { status: 409 }) : ApiResponse.created({ calls })
+    },
+    { permission: 'customers:write' },
+  )
+  const send = () =>
+    call(later, 'POST', PATH, { as: acme.api_key, body: {}, headers: { 'idempotency-key': 'key-later' } })
+  expect([(await send()).status, (await send()).status, (await send()).status]).toEqual([409, 201, 201])
+  expect(calls).toBe(2)
+})
+
+test('an answer too long to be kept does not make its effect happen twice', async () => {
+  const long = withTenantAuth(
+    async () => {
+      const id = newId()
+      await tenantQuery("insert into customers (id, external_id, name) values ($1, $2, 'long')", [id, id])
+      return ApiResponse.created({ id, text: 'x'.repeat(300_000) })
+    },
+    { permission: 'customers:write' },
+  )
+  const send = () =>
+    call(long, 'POST', PATH, { as: acme.api_key, body: {}, headers: { 'idempotency-key': 'key-long' } })
+  expect((await send()).status).toBe(201)
+  expect((await send()).status).toBeLessThan(500)
+  expect(await named('long')).toBe(1)
+})
+
 test('keys are one’s own: of another actor or tenant they mean nothing', async () => {
   const other = await createApiKey(acme, ['customers:write', 'customers:read'])
   const answers = [

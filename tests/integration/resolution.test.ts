@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { GET as explain } from '@/app/api/v1/tenant/explain/route'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
-import { isListening } from '@/libs/db/notifications'
+import { isListening, onNotification } from '@/libs/db/notifications'
 import { serverPool } from '@/libs/db/pools'
 import { forgetEnv } from '@/libs/env'
 import { newId } from '@/libs/ids'
@@ -291,12 +291,29 @@ describe('the cache', () => {
 
   test('an answer that was on its way while the tenant changed is not kept', async () => {
     const tenant = await createTenant('racing')
+    const pool = serverPool()
+    const original = pool.query.bind(pool)
+    const gate = Promise.withResolvers<void>()
+    const read = Promise.withResolvers<void>()
+    pool.query = (async (...args: Parameters<typeof original>) => {
+      const answer = await (original(...args) as unknown as Promise<unknown>)
+      read.resolve()
+      await gate.promise
+      return answer
+    }) as unknown as typeof pool.query
+    const heard = Promise.withResolvers<void>()
+    const stop = onNotification('registry', (message) => {
+      if (message?.tenant_id === tenant.id) heard.resolve()
+    })
     const flying = findTenantRouting({ slug: 'racing' })
+    await read.promise
     await asSuperuser("update tenants set name = 'Renamed' where id = $1", [tenant.id])
-    await flying
-    await expect
-      .poll(async () => (await findTenantRouting({ slug: 'racing' }))?.name, { timeout: 1_000, interval: 10 })
-      .toBe('Renamed')
+    await heard.promise
+    gate.resolve()
+    expect((await flying)?.name).toBe('A Company')
+    pool.query = original as typeof pool.query
+    stop()
+    expect((await findTenantRouting({ slug: 'racing' }))?.name).toBe('Renamed')
   })
 
   test('a new tenant is found although its name was asked for, in vain, a moment before', async () => {
