@@ -78,7 +78,7 @@ export function createOpenApi(paths: ZodOpenApiPathsObject, version: string, ser
       title: 'Holdfast API',
       version,
       description:
-        'Every path works in two forms: `/api/v1/<rest>` for the tenant named by host, header, API key or token, and `/api/v1/tenants/{id|slug|current}/<rest>` addressed to that tenant. Lists are `{data, next_cursor}`, errors RFC 9457 problem documents, and every write takes an `Idempotency-Key`.',
+        'Every path works in two forms: `/api/v1/<rest>` for the tenant named by host, header, API key or token, and `/api/v1/tenants/{id|slug|current}/<rest>` addressed to that tenant. Lists are `{data, next_cursor}`, errors RFC 9457 problem documents, and the writes of a tenant take an `Idempotency-Key`.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: server }],
