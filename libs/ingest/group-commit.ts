@@ -13,8 +13,8 @@ export type Waiting<Item, Result> = {
 type Queue<Item, Result> = { waiting: Waiting<Item, Result>[]; size: number; running: number }
 
 export type GroupCommitOptions<Item, Result> = {
-  /** Does a batch of one queue: one result for each item, in order. A throw fails the whole batch. */
-  run: (key: string, items: readonly Item[]) => Promise<readonly Result[]>
+  /** Does a batch of one queue: one result, or the error, of each item in order. A throw fails the whole batch. */
+  run: (key: string, items: readonly Item[]) => Promise<readonly (Result | Error)[]>
   /** Batches under way at a time. */
   writers: number
   /** How much must wait under a key for a second batch of it beside one that is under way; less waits for that to end. */
@@ -97,6 +97,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       for (const [index, waiting] of batch.entries()) {
         const result = results[index]
         if (result === undefined) waiting.reject(new Error('A batch answered fewer items than it was given.'))
+        else if (result instanceof Error) waiting.reject(result)
         else waiting.resolve(result)
       }
     } catch (error) {

@@ -180,6 +180,19 @@ describe('counters', () => {
   })
 })
 
+test('a month without a partition gets one at its first event', async () => {
+  const tenant = await arrange()
+  const partition = `usage_events_${new Date().toISOString().slice(0, 7).replace('-', '')}`
+  await asSuperuser(`drop table ${partition}`)
+  expect(await track(tenant, [{ meter_id: 'summed', user_id: 'a', event_value: '1' }])).toMatchObject({ inserted: 1 })
+  const [closed] = await asSuperuser<{ forced: boolean; open: boolean }>(
+    `select relforcerowsecurity and relrowsecurity as forced, has_table_privilege('app_server', oid, 'select') as open
+     from pg_class where relname = $1`,
+    [partition],
+  )
+  expect(closed).toEqual({ forced: true, open: false })
+})
+
 describe('periods', () => {
   let rows: { day: string; anchor: number; starts: string; ends: string }[]
   beforeAll(async () => {

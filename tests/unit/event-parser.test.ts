@@ -59,6 +59,17 @@ describe('parseEvents', () => {
   })
 })
 
+test.each([
+  [{ a: 'x\u0000' }, 'refused'],
+  [{ a: 'x\ud800' }, 'refused'],
+  [{ 'n\u0000': 1 }, 'refused'],
+  [{ a: 'x\\u0000' }, 'taken'],
+  [{ a: '\\' }, 'taken'],
+  [{ a: '😀' }, 'taken'],
+])('properties %j are %s: Postgres could not keep NUL or half a character', (properties, expected) => {
+  expect(parseEvents({ ...good, properties }).events.length === 1 ? 'taken' : 'refused').toBe(expected)
+})
+
 describe('keys', () => {
   test('are the same for the same source and id, and no others', () => {
     fc.assert(

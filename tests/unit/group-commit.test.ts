@@ -85,6 +85,15 @@ describe('group commit', () => {
     expect(await commit.submit('good', 3, 1)).toBe(3)
   })
 
+  test('an item may fail alone', async () => {
+    const commit = createGroupCommit<number, number>({
+      ...limits,
+      run: async (_key, items) => items.map((n) => (n === 2 ? new Error('no') : n)),
+    })
+    const results = await Promise.allSettled([1, 2, 3].map((n) => commit.submit('a', n, 1)))
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  })
+
   test('a full queue turns away with Retry-After, and takes again once there is room', async () => {
     const commit = createGroupCommit<number, number>({ ...limits, maxQueued: 5, run: async (_key, items) => items })
     const taken = [commit.submit('a', 1, 5)]

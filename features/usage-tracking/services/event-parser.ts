@@ -35,6 +35,8 @@ const DECIMAL = /^[+-]?\d{1,30}(?:\.\d{1,20})?$/
 const RFC3339 =
   /^(2[01]\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-4]):[0-5]\d)$/
 const EPOCH = /^\d{9,13}(?:\.\d{1,6})?$/
+/** In JSON text: NUL, or a surrogate without its other half. */
+const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
 const FIELDS = new Set(['meter_id', 'user_id', 'event_value', 'properties', 'event_id', 'source', 'timestamp'])
 const MAX_PROPERTIES = 64
 const MAX_PROPERTIES_LENGTH = 8_192
@@ -190,6 +192,8 @@ function readProperties(input: unknown): string | null | { wrong: string } {
   if (count === 0) return null
   if (count > MAX_PROPERTIES) return { wrong: `At most ${MAX_PROPERTIES} properties are allowed.` }
   const text = JSON.stringify(properties)
+  if (text.includes('\\u') && UNSTORABLE.test(text))
+    return { wrong: 'properties must not hold NUL or half a character.' }
   if (text.length > MAX_PROPERTIES_LENGTH)
     return { wrong: `properties may be at most ${MAX_PROPERTIES_LENGTH} characters.` }
   return text

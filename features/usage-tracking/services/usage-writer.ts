@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import pg from 'pg'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
@@ -39,7 +40,7 @@ type Work = {
 }
 
 const writer = createGroupCommit<Work, WriteResult>({
-  run: (_key, works) => runOutsideTenant(() => writeBatch(works)),
+  run: (_key, works) => runOutsideTenant(() => writeTogether(works)),
   writers: WRITERS,
   worthJoining: WORTH_JOINING,
   maxBatch: MAX_BATCH,
@@ -91,6 +92,26 @@ async function writeInTransaction(
   })
   if (!row) throw new Error('app.record_usage gives one row.')
   return answerRequest(events, 0, row.value, batch.index, report)
+}
+
+/** What Postgres cannot take in of one request does not fail those that happened to share its batch. */
+async function writeTogether(works: readonly Work[]): Promise<(WriteResult | Error)[]> {
+  try {
+    return await writeBatch(works)
+  } catch (error) {
+    if (works.length === 1 || !isFaultOfContent(error)) throw error
+    const results: (WriteResult | Error)[] = []
+    for (const work of works) {
+      const [result] = await writeBatch([work]).catch((fault: Error) => [fault])
+      results.push(result ?? new Error('A request that was written has an answer.'))
+    }
+    return results
+  }
+}
+
+/** Data exceptions, violated constraints and exceeded limits: classes 22, 23 and 54 of SQLSTATE. */
+function isFaultOfContent(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /^(?:22|23|54)/.test(error.code ?? '')
 }
 
 async function writeBatch(works: readonly Work[]): Promise<WriteResult[]> {
