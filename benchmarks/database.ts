@@ -4,7 +4,7 @@ import type { BenchWorld } from './world'
 
 const ACTOR = JSON.stringify({ id: 'bench', kind: 'api_key', permissions: ['usage:read', 'customers:read'] })
 const ROUNDS = 9
-const READS = 1_000
+const READS = 500
 
 const QUERIES = [
   {
@@ -21,6 +21,11 @@ const QUERIES = [
   {
     what: 'the last 50 events',
     text: 'select id, value, occurred_at from usage_events where tenant_id = $1 order by received_at desc limit 50',
+    values: (world: BenchWorld) => [world.tenant.id],
+  },
+  {
+    what: 'the last 1,000 events',
+    text: 'select id, value, occurred_at from usage_events where tenant_id = $1 order by received_at desc limit 1000',
     values: (world: BenchWorld) => [world.tenant.id],
   },
 ]
