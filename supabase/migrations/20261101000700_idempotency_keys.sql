@@ -26,4 +26,5 @@ create policy idempotency_keys_select on public.idempotency_keys for select to a
 create policy idempotency_keys_insert on public.idempotency_keys for insert to app_tenant with check (actor_id = (select app.actor_id()));
 create policy idempotency_keys_update on public.idempotency_keys for update to app_tenant
   using (actor_id = (select app.actor_id())) with check (actor_id = (select app.actor_id()));
-create policy idempotency_keys_delete on public.idempotency_keys for delete to app_tenant using ((select app.can('outbox:write')));
+create policy idempotency_keys_delete on public.idempotency_keys for delete to app_tenant
+  using (actor_id = (select app.actor_id()) or (select app.can('outbox:write')));
