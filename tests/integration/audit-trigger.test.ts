@@ -62,7 +62,7 @@ describe('verbs', () => {
       'meter.restored',
     ])
     expect(rows[0]).toMatchObject({ target_type: 'meter', outcome: 'success', before: null, after: { name: 'Calls' } })
-    expect(rows[1]).toMatchObject({ before: { name: 'Calls' }, after: { name: 'Requests' } })
+    expect([rows[1]?.before, rows[1]?.after]).toEqual([{ name: 'Calls' }, { name: 'Requests' }])
     expect(Object.keys(rows[2]?.after ?? {})).toEqual(['archived_at'])
   })
 
