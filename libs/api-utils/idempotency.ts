@@ -25,7 +25,8 @@ async function hashRequest(request: Request): Promise<Buffer> {
 /**
  * Runs `work` once for an actor and Idempotency-Key, in the transaction of the current context: a repeat gets the first
  * answer (marked `idempotent-replayed`), also when it arrives while the first is still running. An answer that was an
- * error is not kept, so that the caller can try again. @throws AppError idempotency_mismatch for another request.
+ * error is not kept, so that the caller can try again. @throws AppError idempotency_mismatch for another request,
+ * conflict when the answer was too long to be kept.
  */
 export async function runOnce(request: Request, key: string, work: () => Promise<Response>): Promise<Response> {
   const hash = await hashRequest(request)
@@ -45,6 +46,8 @@ export async function runOnce(request: Request, key: string, work: () => Promise
       })
     if (!stored.request_hash.equals(hash))
       throw new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.')
+    if (stored.body === null)
+      throw new AppError('conflict', 'This request was carried out before; its answer was too long to be kept.')
     return new Response(stored.status === 204 ? null : stored.body, {
       status: stored.status,
       headers: { 'content-type': 'application/json', 'idempotent-replayed': 'true' },
@@ -52,7 +55,7 @@ export async function runOnce(request: Request, key: string, work: () => Promise
   }
   const response = await work()
   const body = response.body ? await response.clone().text() : ''
-  if (response.status >= 400 || body.length > LONGEST_BODY) {
+  if (response.status >= 400) {
     await tenantQuery(
       'delete from idempotency_keys where tenant_id = (select app.tenant_id()) and actor_id = $1 and key = $2',
       [actorId, key],
@@ -61,7 +64,7 @@ export async function runOnce(request: Request, key: string, work: () => Promise
   }
   await tenantQuery(
     'update idempotency_keys set status = $3, body = $4 where tenant_id = (select app.tenant_id()) and actor_id = $1 and key = $2',
-    [actorId, key, response.status, body],
+    [actorId, key, response.status, body.length > LONGEST_BODY ? null : body],
   )
   return response
 }
