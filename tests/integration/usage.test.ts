@@ -400,7 +400,7 @@ describe('what is refused', () => {
     expect(answer.body.data.map(({ code, event: kept }: { code: string; event: object }) => [code, kept])).toEqual(
       expect.arrayContaining([
         ['invalid_value', event(user, { event_value: 'many' })],
-        ['unknown_meter', event(user, { meter_id: 'nothing' })],
+        ['unknown_meter', event(user, { meter_id: 'nothing', event_value: '1' })],
       ]),
     )
     expect(answer.body.next_cursor).toEqual(expect.any(String))

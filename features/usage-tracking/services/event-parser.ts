@@ -26,7 +26,12 @@ export type UsageEvent = {
 /** An event that is refused, by its position in the request. */
 export type Rejection = { index: number; code: string; detail: string }
 
-export type ParsedEvents = { events: UsageEvent[]; rejected: Rejection[]; raw: readonly unknown[] }
+export type ParsedEvents = {
+  events: UsageEvent[]
+  rejected: Rejection[]
+  /** What was refused here, by its position. The rest of what was sent is let go of: a queue of it is work for the garbage collector. */
+  refused: Map<number, unknown>
+}
 
 const UNREADABLE = Symbol('unreadable')
 const TEXT = /^[^\p{Cc}]{1,255}$/u
@@ -55,12 +60,15 @@ export function parseEvents(body: unknown): ParsedEvents {
   }
   const events: UsageEvent[] = []
   const rejected: Rejection[] = []
+  const refused = new Map<number, unknown>()
   for (let index = 0; index < raw.length; index += 1) {
     const parsed = parseEvent(raw[index], index)
-    if ('code' in parsed) rejected.push(parsed)
-    else events.push(parsed)
+    if ('code' in parsed) {
+      rejected.push(parsed)
+      refused.set(index, raw[index])
+    } else events.push(parsed)
   }
-  return { events, rejected, raw }
+  return { events, rejected, refused }
 }
 
 function listOf(body: unknown): readonly unknown[] {
@@ -132,6 +140,19 @@ function parseEvent(input: unknown, index: number): UsageEvent | Rejection {
 
 function refuse(index: number, code: string, detail: string): Rejection {
   return { index, code, detail }
+}
+
+/** An event as its sender would recognise it. */
+export function describeEvent({ meter, user, value, event_id, source, time, properties }: UsageEvent): unknown {
+  return {
+    meter_id: meter,
+    user_id: user,
+    event_value: value,
+    ...(event_id === null ? {} : { event_id }),
+    ...(source === null ? {} : { source }),
+    ...(time === null ? {} : { timestamp: time }),
+    ...(properties === null ? {} : { properties: JSON.parse(properties) as unknown }),
+  }
 }
 
 /** Key of an event that has an id of its own: 122 bits of SHA-256 as a UUID version 8. */

@@ -1,6 +1,6 @@
 import { AppError } from '@/libs/errors'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { parseEvents } from './event-parser'
+import { type ParsedEvents, parseEvents } from './event-parser'
 import type { TrackResult } from './usage-answer'
 import { type CheckResult, checkUsage } from './usage-check-service'
 import { keepRejections } from './usage-rejection-service'
@@ -28,24 +28,28 @@ async function trackUsage(
   input: TrackedEvent | readonly TrackedEvent[] | unknown,
   options: WriteOptions = {},
 ): Promise<TrackResult> {
-  const { events, rejected, raw } = parseEvents(input)
+  return trackParsed(parseEvents(input), options)
+}
+
+async function trackParsed(parsed: ParsedEvents, options: WriteOptions): Promise<TrackResult> {
+  const { events, rejected } = parsed
   if (options.strict && rejected.length > 0) {
-    await keepRejections(rejected, raw)
+    await keepRejections(rejected, parsed)
     throw refuseStrictly(rejected)
   }
   if (events.length === 0) {
-    await keepRejections(rejected, raw)
+    await keepRejections(rejected, parsed)
     return { inserted: 0, duplicates: 0, rejected }
   }
   const result = await writeEvents(events, options).catch(async (error: unknown) => {
     // Within a transaction nothing can be kept: it ends with this error.
     if (error instanceof AppError && error.details.extra?.rejected && !currentContext().client) {
-      await keepRejections(error.details.extra.rejected as TrackResult['rejected'], raw)
+      await keepRejections(error.details.extra.rejected as TrackResult['rejected'], parsed)
     }
     throw error
   })
   if (rejected.length > 0) result.rejected = [...rejected, ...result.rejected].sort((a, b) => a.index - b.index)
-  if (!result.replayed) await keepRejections(result.rejected, raw)
+  if (!result.replayed) await keepRejections(result.rejected, parsed)
   return result
 }
 

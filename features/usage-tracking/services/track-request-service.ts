@@ -13,12 +13,14 @@ import type { CheckResult } from './usage-check-service'
 export async function trackRequest(request: Request): Promise<TrackResult & { replayed?: true }> {
   const strict = request.url.includes('?') && isStrict(request.url)
   const key = readIdempotencyKey(request)
-  const text = await readBody(request)
-  const requestHash = () => createHash('sha256').update(`track ${strict}\n`).update(text).digest()
-  return TenantUsageTrackingService.trackUsage(parseJson(text), {
-    strict,
-    ...(key === null ? {} : { once: { key, requestHash: requestHash() } }),
-  })
+  return trackText(await readBody(request), strict, key)
+}
+
+/** Apart, so that the text of a body is let go of as soon as it is parsed. */
+function trackText(text: string, strict: boolean, key: string | null): Promise<TrackResult> {
+  if (key === null) return TenantUsageTrackingService.trackUsage(parseJson(text), { strict })
+  const requestHash = createHash('sha256').update(`track ${strict}\n`).update(text).digest()
+  return TenantUsageTrackingService.trackUsage(parseJson(text), { strict, once: { key, requestHash } })
 }
 
 function isStrict(url: string): boolean {

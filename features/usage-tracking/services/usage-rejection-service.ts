@@ -5,6 +5,7 @@ import { isUuid } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { RejectionListQuery } from '../schema'
+import { describeEvent, type ParsedEvents } from './event-parser'
 import { runStatement, usageActor } from './usage-statement'
 
 const LONGEST_EVENT = 2_000
@@ -25,15 +26,19 @@ export type RejectionRow = {
  */
 export async function keepRejections(
   rejected: readonly { index: number; code: string; detail: string }[],
-  raw: readonly unknown[],
+  { events, refused }: Pick<ParsedEvents, 'events' | 'refused'>,
 ): Promise<void> {
   if (rejected.length === 0) return
   const { tenantId, actor, client } = currentContext()
+  const described = (index: number): unknown => {
+    const event = refused.has(index) ? undefined : events.find((one) => one.index === index)
+    return event ? describeEvent(event) : refused.get(index)
+  }
   const rows = JSON.stringify(
     rejected.slice(0, KEPT_PER_REQUEST).map(({ index, code, detail }) => ({
       code,
       detail,
-      event: shorten(raw[index]),
+      event: shorten(described(index)),
       request_id: actor.request_id ?? null,
     })),
   )
