@@ -35,5 +35,5 @@ export function decodeCursor(cursor: string, length: number): string[] {
 export function cutPage<Row>(rows: Row[], limit: number, toCursor: (row: Row) => readonly string[]): Page<Row> {
   const data = rows.slice(0, limit)
   const last = data.at(-1)
-  return { data, next_cursor: rows.length > limit && last ? encodeCursor(toCursor(last)) : null }
+  return { data, next_cursor: rows.length > limit && last !== undefined ? encodeCursor(toCursor(last)) : null }
 }

@@ -263,8 +263,10 @@ describe('list', () => {
     expect((await list(`?from=${tomorrow}`, mine)).data).toEqual([])
     const all = await list('?action=membership.created', mine)
     const at = all.data[0]?.created_at ?? ''
-    expect((await list(`?to=${at}&action=membership.created`, mine)).data).toHaveLength(3)
-    expect((await list(`?from=${at}&action=membership.created`, mine)).data).toHaveLength(1)
+    // Two of them may be of the same millisecond, which is as exact as a moment is shown.
+    const before = all.data.filter((row: { created_at: string }) => row.created_at < at).length
+    expect((await list(`?to=${at}&action=membership.created`, mine)).data).toHaveLength(before)
+    expect((await list(`?from=${at}&action=membership.created`, mine)).data).toHaveLength(4 - before)
   })
 
   test('pages hold every row once, also while rows are added', async () => {

@@ -167,7 +167,7 @@ describe('style', () => {
     ])
     expect(ignored).toEqual([])
     const { linter, overrides } = JSON.parse(readFileSync(inRepository('biome.json'), 'utf8'))
-    expect(linter).toEqual({ enabled: true, rules: { recommended: true } })
+    expect(linter).toEqual({ enabled: true, rules: { preset: 'recommended' } })
     expect(overrides).toBeUndefined()
   })
 
