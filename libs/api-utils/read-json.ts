@@ -6,6 +6,7 @@ import { AppError, type InputError } from '@/libs/errors'
 const gunzip = promisify(gunzipCallback)
 const MIB = 1_048_576
 const MAX_DEPTH = 32
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
 /**
  * The body of a request as text: size is checked before parsing, gzip is unpacked up to the same size.
@@ -23,7 +24,7 @@ export async function readBody(request: Request, maxBytes = MIB): Promise<string
   let bytes = await readBytes(request, maxBytes)
   if (encoding === 'gzip') bytes = await unpack(bytes, maxBytes)
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+    return UTF8.decode(bytes)
   } catch {
     throw new AppError('bad_request', 'The body is not valid UTF-8.')
   }

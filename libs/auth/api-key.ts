@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
 import { isListening, onNotification } from '@/libs/db/notifications'
@@ -50,7 +50,7 @@ export function isKey(text: string): boolean {
 
 /** SHA-256 of a key, the form in which it is stored and looked up. */
 export function hashKey(key: string): Buffer {
-  return createHash('sha256').update(key).digest()
+  return hash('sha256', key, 'buffer')
 }
 
 const cache = new LRUCache<string, { key: ApiKey | null }>({ max: 50_000 })

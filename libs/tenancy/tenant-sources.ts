@@ -21,6 +21,11 @@ function byIdOrSlug(value: string): TenantName {
   return isUuid(value) ? { id: value.toLowerCase() } : { slug: value.toLowerCase() }
 }
 
+function addSource(sources: TenantSource[], source: SourceKind, value: string | null): void {
+  const text = value?.trim()
+  if (text && text !== 'current') sources.push({ source, value: text, name: byIdOrSlug(text) })
+}
+
 /**
  * Every place of a request that names a tenant, in order of precedence: host, header, path, query, JWT, API key.
  * @throws AppError not_found for a host that can be nobody's.
@@ -28,21 +33,17 @@ function byIdOrSlug(value: string): TenantName {
 export function readTenantSources(request: Request, caller: Caller | null): TenantSource[] {
   const { ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED, TENANT_PARAMETER_ROUTING } = env()
   const sources: TenantSource[] = []
-  const add = (source: SourceKind, value: string | null | undefined, name: (value: string) => TenantName): void => {
-    const text = value?.trim()
-    if (text && text !== 'current') sources.push({ source, value: text, name: name(text) })
-  }
   const header = request.headers.get('host')
   const host = header === null ? { kind: 'root' as const } : readHost(header, ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED)
   if (host.kind === 'unknown') throw notFound()
   if (host.kind === 'tenant') sources.push({ source: 'host', value: host.slug, name: { slug: host.slug } })
   if (host.kind === 'custom') sources.push({ source: 'host', value: host.hostname, name: { hostname: host.hostname } })
-  for (const name of tenantHeaders()) add('header', request.headers.get(name), byIdOrSlug)
-  add('path', request.headers.get(PATH_TENANT_HEADER), byIdOrSlug)
+  for (const name of tenantHeaders()) addSource(sources, 'header', request.headers.get(name))
+  addSource(sources, 'path', request.headers.get(PATH_TENANT_HEADER))
   if (TENANT_PARAMETER_ROUTING && request.url.includes('tenant=')) {
-    add('query', new URL(request.url).searchParams.get('tenant'), byIdOrSlug)
+    addSource(sources, 'query', new URL(request.url).searchParams.get('tenant'))
   }
-  if (caller?.kind === 'user') add('jwt', caller.tenant, byIdOrSlug)
+  if (caller?.kind === 'user') addSource(sources, 'jwt', caller.tenant)
   if (caller?.kind === 'api_key')
     sources.push({ source: 'api_key', value: caller.key.tenant_id, name: { id: caller.key.tenant_id } })
   return sources

@@ -268,7 +268,7 @@ describe('functions', () => {
       'select array_agg(id) as ids from (select app.uuid_v7() as id, pg_sleep(0.002) from generate_series(1, 40)) s',
     )
     const fromSql = row?.ids ?? []
-    const fromCode = Array.from({ length: 40 }, (_, index) => newId(1_700_000_000_000 + index))
+    const fromCode = Array.from({ length: 40 }, () => newId())
     for (const ids of [fromSql, fromCode]) {
       expect([...ids].sort()).toEqual(ids)
       for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
