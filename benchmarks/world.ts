@@ -140,7 +140,9 @@ export async function startService(
   probe = '/healthz',
 ): Promise<Service> {
   const port = await findFreePort()
-  const child = spawn(process.execPath, ['--import', 'tsx', inRepository(file)], {
+  // As the stack starts it.
+  const flags = file.endsWith('/ingest.ts') ? ['--max-semi-space-size=64'] : []
+  const child = spawn(process.execPath, [...flags, '--import', 'tsx', inRepository(file)], {
     cwd: inRepository(),
     env: { ...environment, [portName]: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
