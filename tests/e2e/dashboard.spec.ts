@@ -149,18 +149,23 @@ test.describe(() => {
   })
 })
 
-test('what was asked for before signing in is shown afterwards; addresses elsewhere are not followed', async ({
-  page,
-}) => {
-  await page.goto(`${dashboard}/acme/meters`)
-  await expect(page).toHaveURL(at(dashboard, '/sign-in'))
-  await fillSignIn(page, owner)
-  await expect(page).toHaveURL(at(dashboard, '/acme/meters'))
-  await page.context().clearCookies()
-  for (const next of ['https://evil.test/', '//evil.test', '/\\evil.test', 'javascript:alert(1)']) {
-    await page.goto(`${dashboard}/sign-in?next=${encodeURIComponent(next)}`)
+test.describe('a session that ends while its page is open', () => {
+  // The page that is left behind asks once more, and is refused.
+  test.use({ refusals: [401] })
+
+  test('what was asked for before signing in is shown afterwards; addresses elsewhere are not followed', async ({
+    page,
+  }) => {
+    await page.goto(`${dashboard}/acme/meters`)
+    await expect(page).toHaveURL(at(dashboard, '/sign-in'))
     await fillSignIn(page, owner)
-    await expect(page).toHaveURL((url) => url.origin === dashboard && url.pathname !== '/sign-in')
+    await expect(page).toHaveURL(at(dashboard, '/acme/meters'))
     await page.context().clearCookies()
-  }
+    for (const next of ['https://evil.test/', '//evil.test', '/\\evil.test', 'javascript:alert(1)']) {
+      await page.goto(`${dashboard}/sign-in?next=${encodeURIComponent(next)}`)
+      await fillSignIn(page, owner)
+      await expect(page).toHaveURL((url) => url.origin === dashboard && url.pathname !== '/sign-in')
+      await page.context().clearCookies()
+    }
+  })
 })
