@@ -95,6 +95,50 @@ export interface AuditLogs {
   tenant_id: Generated<string>;
 }
 
+export interface BalanceEntries {
+  amount: Numeric;
+  /**
+   * Balance after it.
+   */
+  balance: Numeric;
+  customer_id: string;
+  grant_id: string | null;
+  id: string;
+  kind: string;
+  meter_id: string;
+  occurred_at: Timestamp;
+  tenant_id: Generated<string>;
+}
+
+export interface Balances {
+  allowance: Numeric;
+  allowance_left: Numeric;
+  /**
+   * Moment up to which grants were issued, expired and reset.
+   */
+  as_of: Timestamp;
+  /**
+   * Overage of the period before that counts as used in this one.
+   */
+  carried: Generated<Numeric>;
+  customer_id: string;
+  /**
+   * Everything available in this period so far: allowance, rollover and grants, less what expired unused.
+   */
+  granted: Numeric;
+  meter_id: string;
+  overage: Generated<Numeric>;
+  /**
+   * First day of the present period.
+   */
+  starts_on: Timestamp;
+  tenant_id: Generated<string>;
+  /**
+   * Used in this period, carried overage included.
+   */
+  used: Generated<Numeric>;
+}
+
 export interface Brandings {
   accent_color: Generated<string>;
   display_name: string | null;
@@ -186,6 +230,64 @@ export interface Domains {
   verified_at: Timestamp | null;
 }
 
+export interface Entitlements {
+  behaviour: Generated<string>;
+  canceled_at: Timestamp | null;
+  /**
+   * Metered: allowance of each period, in place of the tier's; null is 0, so that only grants count.
+   */
+  cap_limit: Numeric | null;
+  config: Json | null;
+  created_at: Generated<Timestamp>;
+  customer_id: string;
+  /**
+   * Name of the feature; for a metered one usually the slug of its meter.
+   */
+  feature_key: string;
+  id: string;
+  kind: string;
+  meter_id: string | null;
+  period: Generated<string>;
+  preserve_overage: Generated<boolean>;
+  rollover_max: Generated<Numeric>;
+  rollover_min: Generated<Numeric>;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface Grants {
+  amount: Numeric;
+  /**
+   * When it expired or was voided; nothing is left from then on.
+   */
+  closed_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  customer_id: string;
+  effective_at: Timestamp;
+  expires_at: Timestamp | null;
+  id: string;
+  /**
+   * When it was last issued; null before it took effect.
+   */
+  issued_at: Timestamp | null;
+  /**
+   * How often it was issued: its effective time and recurrence say when the next one is due.
+   */
+  issues: Generated<number>;
+  metadata: Json | null;
+  meter_id: string;
+  priority: Generated<number>;
+  recurrence: string | null;
+  /**
+   * What is left as of the balance's as_of.
+   */
+  remaining: Generated<Numeric>;
+  rollover_max: Numeric;
+  rollover_min: Generated<Numeric>;
+  tenant_id: Generated<string>;
+  voided_at: Timestamp | null;
+}
+
 export interface IdempotencyKeys {
   actor_id: string;
   body: string | null;
@@ -212,7 +314,7 @@ export interface Memberships {
 
 export interface Meters {
   /**
-   * SUM adds the values of events, COUNT the events themselves. Never changes: counters depend on it.
+   * SUM adds values, COUNT events; UNIQUE_COUNT counts different values of value_property; MIN, MAX, AVG and LATEST are of values; WEIGHTED_SUM takes values as changes of a level and averages the level over the period. Never changes: counters depend on it.
    */
   aggregation: Generated<string>;
   /**
@@ -222,6 +324,18 @@ export interface Meters {
   archived_at: Timestamp | null;
   created_at: Generated<Timestamp>;
   description: Generated<string>;
+  /**
+   * Name other meters' clients send events by; null is the slug. Several meters may count one type.
+   */
+  event_type: string | null;
+  /**
+   * Which events count: {"and": [...]}, {"or": [...]} or {"property", "operator": eq|ne|gt|gte|lt|lte|in|like, "value"}; null counts all. Never changes.
+   */
+  filter: Json | null;
+  /**
+   * Properties usage is also kept by, so that it can be shown by them. Never changes.
+   */
+  group_by: Generated<string[]>;
   id: string;
   name: string;
   /**
@@ -231,6 +345,10 @@ export interface Meters {
   tenant_id: Generated<string>;
   unit: Generated<string>;
   updated_at: Generated<Timestamp>;
+  /**
+   * Property the value is taken from instead of event_value. Never changes.
+   */
+  value_property: string | null;
 }
 
 export interface OnboardingProgress {
@@ -296,6 +414,19 @@ export interface Plans {
   rank: number;
 }
 
+export interface Reservations {
+  amount: Numeric;
+  closed_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  customer_id: string;
+  expires_at: Timestamp;
+  id: string;
+  meter_id: string;
+  settled: Numeric | null;
+  status: Generated<string>;
+  tenant_id: Generated<string>;
+}
+
 export interface ReservedSlugs {
   slug: string;
 }
@@ -311,6 +442,10 @@ export interface Subscriptions {
   started_at: Generated<Timestamp>;
   tenant_id: Generated<string>;
   tier_id: string;
+  /**
+   * Version it was made with or moved to.
+   */
+  tier_version: Generated<number>;
 }
 
 export interface Tenants {
@@ -349,7 +484,7 @@ export interface TenantStates {
 
 export interface TierCaps {
   /**
-   * Past the limit: reject refuses the event (hard), overflow counts it as overage (soft).
+   * Past the limit: reject refuses the event (hard), overflow counts it as overage (soft), cap counts the part that is left.
    */
   behaviour: Generated<string>;
   cap_limit: Numeric;
@@ -359,8 +494,18 @@ export interface TierCaps {
    * How long a counter runs: a day or a month of the calendar in the tenant's time zone. Text, because row security keeps an enum out of index conditions.
    */
   period: Generated<string>;
+  /**
+   * Whether overage is used from the next period's allowance.
+   */
+  preserve_overage: Generated<boolean>;
+  /**
+   * What is left at a reset carries over as min(rollover_max, max(left, rollover_min)); 0 carries nothing.
+   */
+  rollover_max: Generated<Numeric>;
+  rollover_min: Generated<Numeric>;
   tenant_id: Generated<string>;
   tier_id: string;
+  version: Generated<number>;
 }
 
 export interface TierFeatures {
@@ -372,6 +517,7 @@ export interface TierFeatures {
   key: string;
   tenant_id: Generated<string>;
   tier_id: string;
+  version: Generated<number>;
 }
 
 export interface Tiers {
@@ -396,12 +542,35 @@ export interface Tiers {
   slug: string;
   tenant_id: Generated<string>;
   updated_at: Generated<Timestamp>;
+  /**
+   * Newest version: what new subscriptions get, and customers without a subscription when it is the default.
+   */
+  version: Generated<number>;
+}
+
+export interface TierVersions {
+  billing_interval: string;
+  created_at: Generated<Timestamp>;
+  currency: string;
+  price_minor: number;
+  tenant_id: Generated<string>;
+  tier_id: string;
+  version: number;
 }
 
 export interface UsageCounters {
   customer_id: string;
   events: number;
+  /**
+   * LATEST: when the event happened whose value it is; ties go to the larger last_id, the later arrival.
+   */
+  last_at: Timestamp | null;
+  last_id: string | null;
   meter_id: string;
+  /**
+   * WEIGHTED_SUM: sum of change x epoch seconds of each event, from which the average level up to any moment follows.
+   */
+  moment: Numeric | null;
   /**
    * day or month. Text, because row security keeps an enum (its equality is not leakproof) out of index conditions.
    */
@@ -412,12 +581,20 @@ export interface UsageCounters {
   starts_on: Timestamp;
   tenant_id: Generated<string>;
   /**
-   * Sum of values, or number of events for a meter that counts them.
+   * By aggregation: sum, number of events, number of different values, least, greatest, sum (AVG), latest, or sum of changes (WEIGHTED_SUM).
    */
   used: Numeric;
 }
 
 export interface UsageEvents {
+  /**
+   * Event this row takes back (weight -1) or replaces (weight 1).
+   */
+  corrects: string | null;
+  /**
+   * What it adds where that is not value: the part a cap with behaviour "cap" left.
+   */
+  counted: Numeric | null;
   customer_id: string;
   event_id: string | null;
   /**
@@ -441,6 +618,41 @@ export interface UsageEvents {
    * As sent; a meter that counts events adds 1 for it.
    */
   value: Numeric;
+  /**
+   * 1 counts; 0 was sent but does not pass the meter's filter; -1 takes back the event that corrects names, whose other columns it repeats.
+   */
+  weight: Generated<number>;
+}
+
+export interface UsageGroups {
+  customer_id: string;
+  day: Timestamp;
+  events: number;
+  /**
+   * md5 of the text of group_values.
+   */
+  group_hash: string;
+  /**
+   * Each group_by property with its value as text; null where an event lacks it.
+   */
+  group_values: Json;
+  last_at: Timestamp | null;
+  last_id: string | null;
+  meter_id: string;
+  moment: Numeric | null;
+  tenant_id: Generated<string>;
+  used: Numeric;
+}
+
+export interface UsageHours {
+  events: number;
+  hour: Timestamp;
+  last_at: Timestamp | null;
+  last_id: string | null;
+  meter_id: string;
+  moment: Numeric | null;
+  tenant_id: Generated<string>;
+  used: Numeric;
 }
 
 export interface UsageRejections {
@@ -470,9 +682,31 @@ export interface UsageSettings {
 export interface UsageTotals {
   day: Timestamp;
   events: number;
+  last_at: Timestamp | null;
+  last_id: string | null;
   meter_id: string;
+  moment: Numeric | null;
   tenant_id: Generated<string>;
+  /**
+   * As in usage_counters; for UNIQUE_COUNT the number of different values of all customers.
+   */
   used: Numeric;
+}
+
+export interface UsageUniques {
+  customer_id: string;
+  events: number;
+  meter_id: string;
+  /**
+   * day and month of a customer, or total: the day of all customers together, with the nil UUID as customer.
+   */
+  period: string;
+  starts_on: Timestamp;
+  tenant_id: Generated<string>;
+  /**
+   * md5 of the value as text.
+   */
+  value_hash: string;
 }
 
 export interface DB {
@@ -480,12 +714,16 @@ export interface DB {
   api_keys: ApiKeys;
   audit_details: AuditDetails;
   audit_logs: AuditLogs;
+  balance_entries: BalanceEntries;
+  balances: Balances;
   brandings: Brandings;
   connector_events: ConnectorEvents;
   customer_logins: CustomerLogins;
   customers: Customers;
   databases: Databases;
   domains: Domains;
+  entitlements: Entitlements;
+  grants: Grants;
   idempotency_keys: IdempotencyKeys;
   memberships: Memberships;
   meters: Meters;
@@ -495,16 +733,21 @@ export interface DB {
   placements: Placements;
   plan_aliases: PlanAliases;
   plans: Plans;
+  reservations: Reservations;
   reserved_slugs: ReservedSlugs;
   subscriptions: Subscriptions;
   tenant_states: TenantStates;
   tenants: Tenants;
   tier_caps: TierCaps;
   tier_features: TierFeatures;
+  tier_versions: TierVersions;
   tiers: Tiers;
   usage_counters: UsageCounters;
   usage_events: UsageEvents;
+  usage_groups: UsageGroups;
+  usage_hours: UsageHours;
   usage_rejections: UsageRejections;
   usage_settings: UsageSettings;
   usage_totals: UsageTotals;
+  usage_uniques: UsageUniques;
 }
