@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
 import {
+  cappedCustomer,
   checkBody,
   dailyQuery,
   dailyReport,
@@ -10,6 +11,7 @@ import {
   trackQuery,
   trendsQuery,
   trendsReport,
+  usageCapsQuery,
   usageEvent,
   usageQuery,
   usageRejection,
@@ -163,6 +165,17 @@ export const paths = {
       permission: 'usage:read',
       query: trendsQuery,
       success: [200, trendsReport],
+    }),
+  },
+  '/api/v1/usage/caps': {
+    get: operation({
+      summary: 'List customers near a cap',
+      tag,
+      description:
+        'Customers who used at least `above` percent of a cap in its present period, the highest share first, each with the caps it is about.',
+      permission: 'usage:read',
+      query: usageCapsQuery,
+      success: [200, pageOf(cappedCustomer)],
     }),
   },
   '/api/v1/usage/events': {

@@ -154,6 +154,38 @@ export const usageEvent = z
   })
   .meta({ id: 'UsageEvent' })
 
+export const usageCapsQuery = pageQuery.extend({
+  above: z.coerce.number().min(0).max(1_000).default(80).meta({ description: 'Least share of a cap, in percent' }),
+})
+export const cappedCustomer = z
+  .object({
+    customer: z.object({
+      id: z.uuid(),
+      external_id: z.string(),
+      name: z.string().nullable(),
+      tier: z.object({ id: z.uuid(), slug: z.string(), name: z.string() }),
+    }),
+    percent: z.number().meta({ description: 'Of the cap that is nearest' }),
+    caps: z.array(
+      z.object({
+        meter_id: z.uuid(),
+        meter: z.string(),
+        name: z.string(),
+        unit: z.string(),
+        used: quantity,
+        limit: quantity,
+        remaining: quantity,
+        overage: quantity,
+        percent: z.number(),
+        behaviour: z.enum(['reject', 'overflow']),
+        period: z.enum(['day', 'month']),
+        starts_on: z.iso.date(),
+        reset_at: z.iso.datetime(),
+      }),
+    ),
+  })
+  .meta({ id: 'CappedCustomer' })
+
 export const rejectionListQuery = pageQuery.extend({ code: z.string().max(64).optional() })
 export const usageRejection = z
   .object({
@@ -179,6 +211,7 @@ export type UsageQuery = z.infer<typeof usageQuery>
 export type DailyQuery = z.infer<typeof dailyQuery>
 export type TrendsQuery = z.infer<typeof trendsQuery>
 export type EventListQuery = z.infer<typeof eventListQuery>
+export type UsageCapsQuery = z.infer<typeof usageCapsQuery>
 export type RejectionListQuery = z.infer<typeof rejectionListQuery>
 export type UsageSettings = z.infer<typeof usageSettings>
 export type UsageSettingsInput = z.infer<typeof usageSettingsInput>
