@@ -66,16 +66,19 @@ function findText(key: string): string {
 
 function choosePlural(options: string, value: number): string {
   const branches = new Map<string, string>()
-  for (const match of options.matchAll(/(=\d+|zero|one|two|few|many|other)\s*\{([^{}]*)\}/g)) {
+  for (const match of options.matchAll(/(=\d+|zero|one|two|few|many|other)\s*\{((?:[^{}]|\{\w+\})*)\}/g)) {
     branches.set(match[1] ?? '', match[2] ?? '')
   }
   const branch = branches.get(`=${value}`) ?? branches.get(plurals.select(value)) ?? branches.get('other') ?? ''
   return branch.replaceAll('#', numbers.format(value))
 }
 
+const PLURAL = /\{(\w+),\s*plural,((?:[^{}]|\{(?:[^{}]|\{\w+\})*\})*)\}/g
+
 /**
  * Fills a text: `{name}` is replaced by the parameter (numbers get thousands separators), and
- * `{count, plural, =0 {none} one {# row} other {# rows}}` chooses by number. Throws when a parameter is missing.
+ * `{count, plural, =0 {none} one {# row of {name}} other {# rows of {name}}}` chooses by number. Throws when a parameter
+ * is missing.
  */
 export function formatMessage(text: string, params: MessageParams = {}): string {
   const read = (name: string): string | number => {
@@ -84,9 +87,7 @@ export function formatMessage(text: string, params: MessageParams = {}): string 
     return value
   }
   return text
-    .replaceAll(/\{(\w+),\s*plural,((?:[^{}]|\{[^{}]*\})*)\}/g, (_, name: string, options: string) =>
-      choosePlural(options, Number(read(name))),
-    )
+    .replaceAll(PLURAL, (_, name: string, options: string) => choosePlural(options, Number(read(name))))
     .replaceAll(/\{(\w+)\}/g, (_, name: string) => {
       const value = read(name)
       return typeof value === 'number' ? numbers.format(value) : value

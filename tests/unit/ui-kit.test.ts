@@ -28,6 +28,13 @@ describe('messages', () => {
     expect(formatMessage(rows, { n: 2000 })).toBe('2,000 rows found')
   })
 
+  test('parameters are filled inside a plural as well', () => {
+    const text = '{n, plural, one {# row of {name}} other {# rows of {name}, {most} at most}} shown'
+    expect(formatMessage(text, { n: 1, name: 'Acme' })).toBe('1 row of Acme shown')
+    expect(formatMessage(text, { n: 2, name: '{n}', most: 5_000 })).toBe('2 rows of {n}, 5,000 at most shown')
+    expect(() => formatMessage(text, { n: 2, name: 'Acme' })).toThrow('most')
+  })
+
   test('a value with braces stays a value', () => {
     expect(formatMessage('{a} {b}', { a: '{b}', b: '$&' })).toBe('{b} $&')
   })
