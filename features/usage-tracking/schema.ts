@@ -177,7 +177,7 @@ export const cappedCustomer = z
         remaining: quantity,
         overage: quantity,
         percent: z.number(),
-        behaviour: z.enum(['reject', 'overflow']),
+        behaviour: z.enum(['reject', 'overflow', 'cap']),
         period: z.enum(['day', 'month']),
         starts_on: z.iso.date(),
         reset_at: z.iso.datetime(),

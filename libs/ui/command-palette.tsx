@@ -1,15 +1,15 @@
 'use client'
 
-import { Autocomplete } from '@base-ui/react/autocomplete'
 import { Dialog as Base } from '@base-ui/react/dialog'
 import { Search } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { type ReactNode, useMemo, useState } from 'react'
+import { type ReactNode, useState } from 'react'
+import type { CommandList } from '@/libs/ui/command-list'
 import { cx } from '@/libs/ui/cx'
 import { backdropClass } from '@/libs/ui/dialog'
 import { t } from '@/libs/ui/messages'
-import { popupItemClass, popupLabelClass } from '@/libs/ui/popup'
 import { Keys, useShortcut } from '@/libs/ui/shortcuts'
+import { toast } from '@/libs/ui/toast'
 
 export type Command = {
   /** Unique; also searched. */
@@ -26,7 +26,13 @@ export type Command = {
   run?: () => void
 }
 
-type Group = { value: string; items: Command[] }
+const loadList = () => import('@/libs/ui/command-list').then((module) => module.CommandList)
+
+function loadAhead() {
+  loadList().catch(() => {
+    // Opening it asks again, and says when it cannot be had.
+  })
+}
 
 /**
  * Go, create, switch, copy: everything by typing. Opens with Ctrl/⌘ K and by the button it draws.
@@ -34,13 +40,22 @@ type Group = { value: string; items: Command[] }
  */
 export function CommandPalette({ commands, compact = false }: { commands: readonly Command[]; compact?: boolean }) {
   const [open, setOpen] = useState(false)
+  const [List, setList] = useState<typeof CommandList | null>(null)
   const router = useRouter()
-  useShortcut('mod+k', t('ui.palette.open'), () => setOpen((old) => !old))
+  useShortcut('mod+k', t('ui.palette.open'), () => change(!open))
 
-  const groups = useMemo<Group[]>(
-    () => [...Map.groupBy(commands, (command) => command.group)].map(([value, items]) => ({ value, items })),
-    [commands],
-  )
+  // Opened when the list is there: the first field of it takes the focus.
+  function change(next: boolean) {
+    if (!next || List) setOpen(next)
+    else
+      loadList().then(
+        (loaded) => {
+          setList(() => loaded)
+          setOpen(true)
+        },
+        () => toast.error(t('ui.error.offline')),
+      )
+  }
 
   function choose(command: Command) {
     setOpen(false)
@@ -50,8 +65,10 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
   }
 
   return (
-    <Base.Root open={open} onOpenChange={setOpen}>
+    <Base.Root open={open} onOpenChange={change}>
       <Base.Trigger
+        onPointerEnter={loadAhead}
+        onFocus={loadAhead}
         aria-keyshortcuts="Control+K Meta+K"
         aria-label={compact ? t('ui.palette.open') : undefined}
         className={cx(
@@ -75,55 +92,7 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
           aria-label={t('ui.palette.label')}
           className="fixed inset-x-2 top-2 z-50 mx-auto flex max-h-[min(32rem,90dvh)] max-w-xl flex-col overflow-hidden rounded-xl border bg-raised text-ink shadow-dialog outline-none transition-[opacity,scale] duration-100 data-ending-style:scale-[0.98] data-ending-style:opacity-0 data-starting-style:scale-[0.98] data-starting-style:opacity-0 sm:top-[14dvh]"
         >
-          <Autocomplete.Root
-            open
-            inline
-            items={groups}
-            autoHighlight="always"
-            keepHighlight
-            itemToStringValue={(item: Command) => [item.label, item.group, item.keywords].filter(Boolean).join(' ')}
-          >
-            <div className="flex items-center gap-2.5 border-b px-4">
-              <Search aria-hidden="true" className="size-4 shrink-0 text-faint" />
-              <Autocomplete.Input
-                aria-label={t('ui.palette.label')}
-                placeholder={t('ui.palette.placeholder')}
-                className="control-text h-12 w-full bg-transparent outline-none"
-              />
-              <Base.Close
-                aria-label={t('ui.palette.close')}
-                className="rounded-sm border bg-sunken px-1.5 py-0.5 text-2xs text-faint hover:text-ink"
-              >
-                Esc
-              </Base.Close>
-            </div>
-            <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto p-1.5">
-              <Autocomplete.Empty>
-                <div className="px-3 py-8 text-center text-mute text-sm empty:hidden">{t('ui.palette.none')}</div>
-              </Autocomplete.Empty>
-              <Autocomplete.List>
-                {(group: Group) => (
-                  <Autocomplete.Group key={group.value} items={group.items} className="pb-1">
-                    <Autocomplete.GroupLabel className={popupLabelClass}>{group.value}</Autocomplete.GroupLabel>
-                    <Autocomplete.Collection>
-                      {(item: Command) => (
-                        <Autocomplete.Item
-                          key={item.id}
-                          value={item}
-                          onClick={() => choose(item)}
-                          className={cx(popupItemClass, 'px-2.5 [&_svg]:text-faint')}
-                        >
-                          {item.icon}
-                          <span className="min-w-0 flex-1 truncate">{item.label}</span>
-                          {item.shortcut ? <Keys keys={item.shortcut} /> : null}
-                        </Autocomplete.Item>
-                      )}
-                    </Autocomplete.Collection>
-                  </Autocomplete.Group>
-                )}
-              </Autocomplete.List>
-            </div>
-          </Autocomplete.Root>
+          {List ? <List commands={commands} onChoose={choose} /> : null}
         </Base.Popup>
       </Base.Portal>
     </Base.Root>

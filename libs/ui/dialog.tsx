@@ -5,6 +5,7 @@ import { X } from 'lucide-react'
 import { type ReactNode, type RefObject, useRef } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
+import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
 
 /** The dimmed page behind a dialog. */
@@ -40,17 +41,8 @@ export type DialogProps = {
  * To submit a form inside by a button in the footer, give the form an id and the button `type="submit" form={id}`.
  * @example <Dialog open={open} onOpenChange={setOpen} title="New tier" footer={<Button>Save</Button>}>…</Dialog>
  */
-export function Dialog({
-  open,
-  onOpenChange,
-  title,
-  description,
-  footer,
-  size = 'md',
-  dismissible = true,
-  initialFocus,
-  children,
-}: DialogProps) {
+export function Dialog({ open, onOpenChange, size = 'md', dismissible = true, initialFocus, ...content }: DialogProps) {
+  const { title, description, footer, children } = useLastShown(open, content)
   const body = useRef<HTMLDivElement>(null)
   // The close button comes first in the document; people came for the first field.
   const firstField = () =>

@@ -6,6 +6,7 @@ import type { ReactNode } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { backdropClass } from '@/libs/ui/dialog'
+import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
 
 const panel =
@@ -55,18 +56,15 @@ export function Sheet({
 const widths = { md: 'sm:w-[30rem]', lg: 'sm:w-[42rem]' }
 
 /**
- * The details of one row, from the right, over the list that stays where it was.
+ * The details of one row, from the right, over the list that stays where it was. Its content may be gone
+ * once it is closed: the last one is shown until it has moved away.
  * @example <Drawer open={entry !== null} onOpenChange={close} title="customer.updated" description={<Time value={at} />}>…</Drawer>
  */
 export function Drawer({
   open,
   onOpenChange,
-  title,
-  description,
-  actions,
-  footer,
   size = 'md',
-  children,
+  ...content
 }: {
   open: boolean
   onOpenChange: (open: boolean) => void
@@ -78,6 +76,7 @@ export function Drawer({
   size?: keyof typeof widths
   children: ReactNode
 }) {
+  const { title, description, actions, footer, children } = useLastShown(open, content)
   return (
     <Base.Root open={open} onOpenChange={onOpenChange}>
       <Base.Portal>

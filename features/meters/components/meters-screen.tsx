@@ -28,8 +28,8 @@ type Daily = { data: ReadonlyArray<{ day: string; meter: string; used: number | 
 
 /** The meters of the tenant with what came in of late. `base` is the address of the list. */
 export function MetersScreen({ base, trackUrl, canWrite }: { base: string; trackUrl: string; canWrite: boolean }) {
-  const list = useListState(['status'])
-  const archived = list.facets.status?.[0] === 'archived'
+  const list = useListState(['archived'])
+  const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Meter>>(`/meters${list.query}`)
   const daily = useApi<Daily>('/usage/daily?time_range=30d&fill=true')
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
@@ -111,7 +111,7 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
             { value: 'archived', label: t('meters.show_archived') },
           ]}
           value={archived ? 'archived' : 'active'}
-          onValueChange={(value) => list.setFacet('status', value === 'archived' ? ['archived'] : [])}
+          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
         />
       </FilterBar>
       <DataTable

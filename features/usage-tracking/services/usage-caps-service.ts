@@ -57,7 +57,8 @@ const STATEMENT = `
     join usage_counters k on k.tenant_id = $1 and k.period = cap.period and k.meter_id = cap.meter_id and k.starts_on = p.starts_on
     left join subscriptions s on s.tenant_id = $1 and s.customer_id = k.customer_id and s.canceled_at is null
     left join tiers d on d.tenant_id = $1 and d.is_default and s.id is null
-    where cap.tenant_id = $1 and cap.tier_id = coalesce(s.tier_id, d.id) and p.anchor = coalesce(s.anchor_day, 1)
+    where cap.tenant_id = $1 and cap.tier_id = coalesce(s.tier_id, d.id) and cap.version = coalesce(s.tier_version, d.version)
+      and p.anchor = coalesce(s.anchor_day, 1)
       and k.used > 0 and k.used * 100 >= cap.cap_limit * $3::numeric
   ),
   nearest as (

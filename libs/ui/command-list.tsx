@@ -1,0 +1,78 @@
+'use client'
+
+import { Autocomplete } from '@base-ui/react/autocomplete'
+import { Dialog } from '@base-ui/react/dialog'
+import { Search } from 'lucide-react'
+import { useMemo } from 'react'
+import type { Command } from '@/libs/ui/command-palette'
+import { cx } from '@/libs/ui/cx'
+import { t } from '@/libs/ui/messages'
+import { popupItemClass, popupLabelClass } from '@/libs/ui/popup'
+import { Keys } from '@/libs/ui/shortcuts'
+
+type Group = { value: string; items: Command[] }
+
+/** The inside of the command palette: a field and what it finds. Loaded when the palette is wanted for the first time. */
+export function CommandList({
+  commands,
+  onChoose,
+}: {
+  commands: readonly Command[]
+  onChoose: (command: Command) => void
+}) {
+  const groups = useMemo<Group[]>(
+    () => [...Map.groupBy(commands, (command) => command.group)].map(([value, items]) => ({ value, items })),
+    [commands],
+  )
+  return (
+    <Autocomplete.Root
+      open
+      inline
+      items={groups}
+      autoHighlight="always"
+      keepHighlight
+      itemToStringValue={(item: Command) => [item.label, item.group, item.keywords].filter(Boolean).join(' ')}
+    >
+      <div className="flex items-center gap-2.5 border-b px-4">
+        <Search aria-hidden="true" className="size-4 shrink-0 text-faint" />
+        <Autocomplete.Input
+          aria-label={t('ui.palette.label')}
+          placeholder={t('ui.palette.placeholder')}
+          className="control-text h-12 w-full bg-transparent outline-none"
+        />
+        <Dialog.Close
+          aria-label={t('ui.palette.close')}
+          className="rounded-sm border bg-sunken px-1.5 py-0.5 text-2xs text-faint hover:text-ink"
+        >
+          Esc
+        </Dialog.Close>
+      </div>
+      <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto p-1.5">
+        <Autocomplete.Empty>
+          <div className="px-3 py-8 text-center text-mute text-sm empty:hidden">{t('ui.palette.none')}</div>
+        </Autocomplete.Empty>
+        <Autocomplete.List>
+          {(group: Group) => (
+            <Autocomplete.Group key={group.value} items={group.items} className="pb-1">
+              <Autocomplete.GroupLabel className={popupLabelClass}>{group.value}</Autocomplete.GroupLabel>
+              <Autocomplete.Collection>
+                {(item: Command) => (
+                  <Autocomplete.Item
+                    key={item.id}
+                    value={item}
+                    onClick={() => onChoose(item)}
+                    className={cx(popupItemClass, 'px-2.5 [&_svg]:text-faint')}
+                  >
+                    {item.icon}
+                    <span className="min-w-0 flex-1 truncate">{item.label}</span>
+                    {item.shortcut ? <Keys keys={item.shortcut} /> : null}
+                  </Autocomplete.Item>
+                )}
+              </Autocomplete.Collection>
+            </Autocomplete.Group>
+          )}
+        </Autocomplete.List>
+      </div>
+    </Autocomplete.Root>
+  )
+}
