@@ -34,12 +34,12 @@ comment on column public.usage_events.corrects is 'Event this row takes back (we
 alter table public.usage_counters
   add column moment numeric,
   add column last_at timestamptz,
-  add column last_id uuid;
+  add column last_received_at timestamptz;
 comment on column public.usage_counters.used is
   'By aggregation: sum, number of events, number of different values, least, greatest, sum (AVG), latest, or sum of changes (WEIGHTED_SUM).';
 comment on column public.usage_counters.moment is
   'WEIGHTED_SUM: sum of change x epoch seconds of each event, from which the average level up to any moment follows.';
-comment on column public.usage_counters.last_at is 'LATEST: when the event happened whose value it is; ties go to the larger last_id, the later arrival.';
+comment on column public.usage_counters.last_at is 'LATEST: when the event happened whose value it is; of several at one moment the last received.';
 
 create table public.usage_hours (
   tenant_id uuid not null default app.tenant_id(),
@@ -49,7 +49,7 @@ create table public.usage_hours (
   events bigint not null,
   moment numeric,
   last_at timestamptz,
-  last_id uuid,
+  last_received_at timestamptz,
   primary key (tenant_id, meter_id, hour)
 ) with (fillfactor = 50);
 comment on table public.usage_hours is
@@ -58,7 +58,7 @@ comment on table public.usage_hours is
 alter table public.usage_totals
   add column moment numeric,
   add column last_at timestamptz,
-  add column last_id uuid;
+  add column last_received_at timestamptz;
 comment on column public.usage_totals.used is 'As in usage_counters; for UNIQUE_COUNT the number of different values of all customers.';
 
 create table public.usage_groups (
@@ -72,7 +72,7 @@ create table public.usage_groups (
   events bigint not null,
   moment numeric,
   last_at timestamptz,
-  last_id uuid,
+  last_received_at timestamptz,
   primary key (tenant_id, meter_id, day, group_hash, customer_id)
 ) with (fillfactor = 60);
 comment on table public.usage_groups is
@@ -288,8 +288,8 @@ comment on trigger grants_audit on public.grants is '@move-safe';
 -- grants and policies -------------------------------------------------------------------------------
 -- Usage is decided by these rows, so whoever writes usage reads them and moves balances; customers see their own.
 
-grant update (moment, last_at, last_id) on public.usage_counters to app_tenant;
-grant update (moment, last_at, last_id) on public.usage_totals to app_tenant;
+grant update (moment, last_at, last_received_at) on public.usage_counters to app_tenant;
+grant update (moment, last_at, last_received_at) on public.usage_totals to app_tenant;
 grant update (version) on public.tiers to app_tenant;
 grant update (rollover_min, rollover_max, preserve_overage) on public.tier_caps to app_tenant;
 grant update (tier_id, tier_version) on public.subscriptions to app_tenant;
@@ -297,7 +297,7 @@ grant update (tier_id, tier_version) on public.subscriptions to app_tenant;
 alter table public.usage_hours enable row level security;
 alter table public.usage_hours force row level security;
 grant select, insert on public.usage_hours to app_tenant;
-grant update (used, events, moment, last_at, last_id) on public.usage_hours to app_tenant;
+grant update (used, events, moment, last_at, last_received_at) on public.usage_hours to app_tenant;
 create policy usage_hours_isolation on public.usage_hours as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy usage_hours_select on public.usage_hours for select to app_tenant
@@ -309,7 +309,7 @@ create policy usage_hours_update on public.usage_hours for update to app_tenant
 alter table public.usage_groups enable row level security;
 alter table public.usage_groups force row level security;
 grant select, insert on public.usage_groups to app_tenant;
-grant update (used, events, moment, last_at, last_id) on public.usage_groups to app_tenant;
+grant update (used, events, moment, last_at, last_received_at) on public.usage_groups to app_tenant;
 create policy usage_groups_isolation on public.usage_groups as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy usage_groups_select on public.usage_groups for select to app_tenant

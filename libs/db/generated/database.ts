@@ -562,10 +562,10 @@ export interface UsageCounters {
   customer_id: string;
   events: number;
   /**
-   * LATEST: when the event happened whose value it is; ties go to the larger last_id, the later arrival.
+   * LATEST: when the event happened whose value it is; of several at one moment the last received.
    */
   last_at: Timestamp | null;
-  last_id: string | null;
+  last_received_at: Timestamp | null;
   meter_id: string;
   /**
    * WEIGHTED_SUM: sum of change x epoch seconds of each event, from which the average level up to any moment follows.
@@ -637,7 +637,7 @@ export interface UsageGroups {
    */
   group_values: Json;
   last_at: Timestamp | null;
-  last_id: string | null;
+  last_received_at: Timestamp | null;
   meter_id: string;
   moment: Numeric | null;
   tenant_id: Generated<string>;
@@ -648,7 +648,7 @@ export interface UsageHours {
   events: number;
   hour: Timestamp;
   last_at: Timestamp | null;
-  last_id: string | null;
+  last_received_at: Timestamp | null;
   meter_id: string;
   moment: Numeric | null;
   tenant_id: Generated<string>;
@@ -683,7 +683,7 @@ export interface UsageTotals {
   day: Timestamp;
   events: number;
   last_at: Timestamp | null;
-  last_id: string | null;
+  last_received_at: Timestamp | null;
   meter_id: string;
   moment: Numeric | null;
   tenant_id: Generated<string>;
