@@ -15,6 +15,8 @@ export default async function OverviewPage({ params }: { params: Promise<{ tenan
     <OverviewScreen
       tenantName={tenant.name}
       base={base}
+      seesUsage={permissions.includes('usage:read')}
+      seesCustomers={permissions.includes('customers:read')}
       today={new Intl.DateTimeFormat('en-CA', { timeZone: tenant.time_zone }).format(new Date())}
       firstSteps={
         permissions.includes('onboarding:read') ? (
@@ -26,7 +28,14 @@ export default async function OverviewPage({ params }: { params: Promise<{ tenan
         ) : null
       }
       chart={<UsageExplorer refreshMs={5_000} />}
-      events={<UsageEvents refreshMs={5_000} limit={6} compact customersHref={`${base}/customers`} />}
+      events={
+        <UsageEvents
+          refreshMs={5_000}
+          limit={6}
+          compact
+          {...(permissions.includes('customers:read') ? { customersHref: `${base}/customers` } : {})}
+        />
+      }
     />
   )
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { isUuid } from '@/libs/ids'
 import { hideSecrets } from './hide-secrets'
 
 export type AuditEntry = {
@@ -74,15 +75,20 @@ export const AuditLogger = Object.freeze({
   /** `user.signed_out`. */
   logSignOut: (userId: string, metadata: Record<string, unknown> = {}): Promise<string> =>
     log({ action: 'user.signed_out', ...user(userId), metadata }),
-  /** `user.sign_in_failed`: `who` is the address or id that was tried; null when even that is unknown. */
-  logSignInFailed: (who: string | null, reason: string, metadata: Record<string, unknown> = {}): Promise<string> =>
-    log({
+  /**
+   * `user.sign_in_failed`: `who` is the address or id that was tried; null when even that is unknown. Only an id becomes the
+   * target; anything else may be personal and goes where it can be erased, into the details as `tried`.
+   */
+  logSignInFailed: (who: string | null, reason: string, metadata: Record<string, unknown> = {}): Promise<string> => {
+    const known = who !== null && isUuid(who)
+    return log({
       action: 'user.sign_in_failed',
       target_type: 'user',
-      target_id: who,
+      target_id: known ? who : null,
       outcome: 'failure',
-      metadata: { ...metadata, reason },
-    }),
+      metadata: { ...metadata, ...(who === null || known ? {} : { tried: who }), reason },
+    })
+  },
   /** `<noun>.read`: somebody looked at what must not be looked at unseen. */
   logRead: (noun: string, metadata: Record<string, unknown>, targetId: string | null = null): Promise<string> =>
     log({ action: `${noun}.read`, target_type: noun, target_id: targetId, metadata }),

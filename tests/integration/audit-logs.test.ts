@@ -175,6 +175,22 @@ describe('AuditLogger', () => {
     )
   })
 
+  test('the address somebody tried is a detail that can be erased, not a part of the record itself', async () => {
+    await asSystem(globex, async () => {
+      await AuditLogger.logSignInFailed('bea@example.test', 'wrong password', { place: 'portal' })
+      await AuditLogger.logSignInFailed(globex.users.member.id, 'wrong password')
+      await AuditLogger.logSignInFailed(null, 'wrong password')
+    })
+    const rows = await recorded(globex, 'user.sign_in_failed')
+    expect(rows.map(({ target_id, metadata }) => [target_id, metadata])).toEqual([
+      [null, { reason: 'wrong password' }],
+      [globex.users.member.id, { reason: 'wrong password' }],
+      [null, { reason: 'wrong password', place: 'portal', tried: 'bea@example.test' }],
+    ])
+    const kept = await asSuperuser<{ row: string }>('select to_jsonb(l)::text as row from audit_logs l')
+    expect(kept.map(({ row }) => row).join()).not.toContain('bea@example.test')
+  })
+
   test('outside of a tenant it refuses', async () => {
     await expect(AuditLogger.logSignIn('x')).rejects.toThrow(/context/)
   })

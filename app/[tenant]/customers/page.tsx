@@ -15,6 +15,7 @@ export default async function CustomersPage({ params }: { params: Promise<{ tena
       base={`/${tenant.slug}/customers`}
       trackUrl={await trackUrl()}
       canWrite={permissions.includes('customers:write')}
+      seesUsage={permissions.includes('usage:read')}
     />
   )
 }

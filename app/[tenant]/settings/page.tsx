@@ -1,5 +1,6 @@
 import type { Metadata } from 'next'
 import { portalUrl } from '@/app/[tenant]/api-address'
+import { NotAllowed } from '@/features/overview/components/not-allowed'
 import { TenantSettings } from '@/features/tenants/components/tenant-settings'
 import { requirePageTenant } from '@/libs/auth/page-access'
 import { t } from '@/libs/ui/messages'
@@ -7,6 +8,7 @@ import { t } from '@/libs/ui/messages'
 export const metadata: Metadata = { title: t('settings.title') }
 
 export default async function SettingsPage({ params }: { params: Promise<{ tenant: string }> }) {
-  const { tenant, permissions } = await requirePageTenant((await params).tenant)
+  const { tenant, permissions, role } = await requirePageTenant((await params).tenant)
+  if (!permissions.includes('tenants:read')) return <NotAllowed role={role} />
   return <TenantSettings portalUrl={await portalUrl(tenant.slug)} canWrite={permissions.includes('tenants:write')} />
 }

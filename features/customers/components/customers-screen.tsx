@@ -1,9 +1,10 @@
 'use client'
 
 import { Archive, ArchiveRestore, Pencil, Plus, Users } from 'lucide-react'
-import { parseAsBoolean, useQueryState } from 'nuqs'
+import { parseAsBoolean, parseAsStringLiteral, useQueryState } from 'nuqs'
 import { useState } from 'react'
 import { type Customer, CustomerDialog, type TierChoice } from '@/features/customers/components/customer-dialog'
+import { NearCapsTable } from '@/features/customers/components/near-caps-table'
 import { useArchiveCustomer } from '@/features/customers/components/use-archive-customer'
 import type { Page } from '@/libs/ui/api-client'
 import { Badge, TierBadge } from '@/libs/ui/badge'
@@ -23,10 +24,23 @@ import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
 
 /** The tenant's customers: whose usage is metered. `base` is the address of the list. */
-export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; trackUrl: string; canWrite: boolean }) {
+export function CustomersScreen({
+  base,
+  trackUrl,
+  canWrite,
+  seesUsage,
+}: {
+  base: string
+  trackUrl: string
+  canWrite: boolean
+  /** Whether who is near a cap may be asked for. */
+  seesUsage: boolean
+}) {
   const list = useListState(['archived', 'tier'])
+  const [only, setOnly] = useQueryState('show', parseAsStringLiteral(['near']))
+  const near = only === 'near' && seesUsage
   const archived = list.facets.archived?.[0] === 'true'
-  const page = useApi<Page<Customer>>(`/customers${list.query}`)
+  const page = useApi<Page<Customer>>(near ? null : `/customers${list.query}`)
   const tiers = useApi<Page<TierChoice>>('/tiers?limit=200')
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
   const [editing, setEditing] = useState<Customer | null>(null)
@@ -89,90 +103,108 @@ export function CustomersScreen({ base, trackUrl, canWrite }: { base: string; tr
     </Button>
   ) : null
 
+  const show = (
+    <Segmented
+      label={t('customers.show')}
+      options={[
+        { value: 'active', label: t('customers.show_active') },
+        ...(seesUsage ? [{ value: 'near', label: t('customers.show_near') }] : []),
+        { value: 'archived', label: t('customers.show_archived') },
+      ]}
+      value={near ? 'near' : archived ? 'archived' : 'active'}
+      onValueChange={(value) => {
+        // From one list to the other: neither knows the search, the facets or the page of the other.
+        if (near || value === 'near') list.clear()
+        void setOnly(value === 'near' ? 'near' : null)
+        if (value !== 'near') list.setFacet('archived', value === 'archived' ? ['true'] : [])
+      }}
+    />
+  )
+
   return (
     <>
       <PageHeader title={t('customers.title')} description={t('customers.description')} actions={create} />
-      <FilterBar
-        list={list}
-        search={t('customers.search')}
-        facets={[
-          {
-            key: 'tier',
-            label: t('customers.column.tier'),
-            options: (tiers.data?.data ?? []).map((tier) => ({ value: tier.slug, label: tier.name })),
-          },
-        ]}
-      >
-        <Segmented
-          label={t('customers.show')}
-          options={[
-            { value: 'active', label: t('customers.show_active') },
-            { value: 'archived', label: t('customers.show_archived') },
+      {near ? (
+        <div className="mb-4 flex">{show}</div>
+      ) : (
+        <FilterBar
+          list={list}
+          search={t('customers.search')}
+          facets={[
+            {
+              key: 'tier',
+              label: t('customers.column.tier'),
+              options: (tiers.data?.data ?? []).map((tier) => ({ value: tier.slug, label: tier.name })),
+            },
           ]}
-          value={archived ? 'archived' : 'active'}
-          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
-        />
-      </FilterBar>
-      <DataTable
-        label={t('customers.title')}
-        columns={columns}
-        rows={page.data?.data}
-        rowKey={(customer) => customer.id}
-        rowLabel={(customer) => customer.name ?? customer.external_id}
-        rowHref={(customer) => `${base}/${customer.id}`}
-        actions={
-          canWrite
-            ? (customer) =>
-                customer.archived_at
-                  ? [
-                      {
-                        label: t('customers.restore'),
-                        icon: <ArchiveRestore />,
-                        onSelect: () => archive(customer, false),
-                      },
-                    ]
-                  : [
-                      { label: t('customers.edit'), icon: <Pencil />, onSelect: () => setEditing(customer) },
-                      {
-                        label: t('customers.archive'),
-                        icon: <Archive />,
-                        onSelect: () => archive(customer, true),
-                      },
-                    ]
-            : undefined
-        }
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
-        empty={
-          <EmptyState
-            icon={<Users />}
-            title={t('customers.empty.title')}
-            description={t('customers.empty.description')}
-            action={create}
-          >
-            <CodeSnippet
-              label={t('customers.empty.snippet')}
-              snippets={httpSnippets({
-                method: 'POST',
-                url: trackUrl,
-                body: { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 },
-              })}
+        >
+          {show}
+        </FilterBar>
+      )}
+      {near ? (
+        <NearCapsTable base={base} />
+      ) : (
+        <DataTable
+          label={t('customers.title')}
+          columns={columns}
+          rows={page.data?.data}
+          rowKey={(customer) => customer.id}
+          rowLabel={(customer) => customer.name ?? customer.external_id}
+          rowHref={(customer) => `${base}/${customer.id}`}
+          actions={
+            canWrite
+              ? (customer) =>
+                  customer.archived_at
+                    ? [
+                        {
+                          label: t('customers.restore'),
+                          icon: <ArchiveRestore />,
+                          onSelect: () => archive(customer, false),
+                        },
+                      ]
+                    : [
+                        { label: t('customers.edit'), icon: <Pencil />, onSelect: () => setEditing(customer) },
+                        {
+                          label: t('customers.archive'),
+                          icon: <Archive />,
+                          onSelect: () => archive(customer, true),
+                        },
+                      ]
+              : undefined
+          }
+          loading={page.loading}
+          refreshing={page.refreshing}
+          error={page.error}
+          onRetry={page.reload}
+          filtered={list.filtered}
+          onClearFilters={list.clear}
+          empty={
+            <EmptyState
+              icon={<Users />}
+              title={t('customers.empty.title')}
+              description={t('customers.empty.description')}
+              action={create}
+            >
+              <CodeSnippet
+                label={t('customers.empty.snippet')}
+                snippets={httpSnippets({
+                  method: 'POST',
+                  url: trackUrl,
+                  body: { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 },
+                })}
+              />
+            </EmptyState>
+          }
+          footer={
+            <CursorPager
+              list={list}
+              nextCursor={page.data?.next_cursor ?? null}
+              shown={page.data?.data.length ?? 0}
+              busy={page.refreshing}
             />
-          </EmptyState>
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
-          />
-        }
-      />
+          }
+        />
+      )}
       <CustomerDialog
         open={(creating && canWrite) || editing !== null}
         customer={editing}

@@ -31,8 +31,8 @@ export function MeterScreen({
   base: string
   trackUrl: string
   canWrite: boolean
-  chart: ReactNode
-  events: ReactNode
+  chart?: ReactNode
+  events?: ReactNode
 }) {
   const state = useApi<Meter>(`/meters/${encodeURIComponent(slug)}`)
   const [editing, setEditing] = useState(false)
@@ -122,10 +122,12 @@ export function MeterScreen({
             )}
           </Card>
         </div>
-        <section className="min-w-0">
-          <h2 className="mb-3 font-semibold text-base tracking-tight">{t('meters.detail.events')}</h2>
-          {events}
-        </section>
+        {events ? (
+          <section className="min-w-0">
+            <h2 className="mb-3 font-semibold text-base tracking-tight">{t('meters.detail.events')}</h2>
+            {events}
+          </section>
+        ) : null}
       </div>
       {meter ? (
         <MeterDialog

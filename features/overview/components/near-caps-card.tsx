@@ -1,6 +1,7 @@
 import { ShieldCheck } from 'lucide-react'
 import Link from 'next/link'
-import type { NearCap } from '@/features/overview/components/use-near-caps'
+import type { NearCaps } from '@/features/overview/components/use-near-caps'
+import { LinkButton } from '@/libs/ui/button'
 import { Card } from '@/libs/ui/card'
 import { t } from '@/libs/ui/messages'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
@@ -10,40 +11,43 @@ import { UsageBar } from '@/libs/ui/usage-bar'
 const SHOWN = 5
 
 /** The customers nearest to their caps, each with its bar and the way to it. */
-export function NearCapsCard({
-  near,
-  error,
-  customersHref,
-}: {
-  near: readonly NearCap[] | undefined
-  error: unknown
-  customersHref: string
-}) {
+export function NearCapsCard({ near, customersHref }: { near: NearCaps; customersHref: string | undefined }) {
+  const { customers, error } = near
+  const lines = customers?.flatMap(({ customer, caps }) => caps.map((line) => ({ customer, line })))
   return (
     <section className="min-w-0">
-      <h2 className="mb-3 flex min-h-7 items-center font-semibold text-base tracking-tight">
-        {t('overview.near.title')}
-      </h2>
+      <div className="mb-3 flex min-h-7 items-center justify-between gap-3">
+        <h2 className="font-semibold text-base tracking-tight">{t('overview.near.title')}</h2>
+        {customersHref && lines && lines.length > SHOWN ? (
+          <LinkButton href={`${customersHref}?show=near`} variant="ghost" size="sm">
+            {t('overview.near.all')}
+          </LinkButton>
+        ) : null}
+      </div>
       <Card>
-        {near ? (
-          near.length > 0 ? (
+        {lines ? (
+          lines.length > 0 ? (
             <ul className="flex flex-col gap-5">
-              {near.slice(0, SHOWN).map(({ customer, line }) => (
+              {lines.slice(0, SHOWN).map(({ customer, line }) => (
                 <li key={`${customer.id} ${line.meter_id}`}>
                   <UsageBar
                     label={
                       <>
-                        <Link
-                          href={`${customersHref}/${customer.id}`}
-                          className="rounded-sm hover:underline hover:underline-offset-3"
-                        >
-                          {customer.name ?? customer.external_id}
-                        </Link>{' '}
+                        {customersHref ? (
+                          <Link
+                            href={`${customersHref}/${customer.id}`}
+                            className="rounded-sm hover:underline hover:underline-offset-3"
+                          >
+                            {customer.name ?? customer.external_id}
+                          </Link>
+                        ) : (
+                          (customer.name ?? customer.external_id)
+                        )}{' '}
                         <span className="font-normal text-faint">{line.name}</span>
                       </>
                     }
                     used={Number(line.used)}
-                    cap={line.limit === null ? null : Number(line.limit)}
+                    cap={Number(line.limit)}
                     {...(line.unit ? { unit: line.unit } : {})}
                     resetsAt={line.reset_at}
                     overflow={line.behaviour === 'overflow'}

@@ -5,11 +5,11 @@ import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
 
-/** A page that this role may not see: says so, and who can change it. */
-export function NotAllowed({ title, role }: { title: string; role: MemberRole }) {
+/** A page that this role may not see: says so, and who can change it. `title` is left out where the page has one already. */
+export function NotAllowed({ title, role }: { title?: string; role: MemberRole }) {
   return (
     <>
-      <PageHeader title={title} />
+      {title ? <PageHeader title={title} /> : null}
       <Card>
         <EmptyState
           icon={<Lock />}

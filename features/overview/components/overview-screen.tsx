@@ -13,6 +13,8 @@ import { useNow, useTimeZone } from '@/libs/ui/time'
 export function OverviewScreen({
   tenantName,
   base,
+  seesUsage,
+  seesCustomers,
   today: rendered,
   firstSteps,
   chart,
@@ -20,6 +22,9 @@ export function OverviewScreen({
 }: {
   tenantName: string
   base: string
+  /** Without it there are no figures, no chart and no events. */
+  seesUsage: boolean
+  seesCustomers: boolean
   /** Today in the tenant's zone when the page was made; the clock of the page takes over. */
   today: string
   firstSteps: ReactNode
@@ -29,26 +34,30 @@ export function OverviewScreen({
   const now = useNow()
   const zone = useTimeZone()
   const today = now === 0 ? rendered : new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(now)
-  const { near, error } = useNearCaps(today)
+  const near = useNearCaps(seesUsage)
   return (
     <>
       <PageHeader title={t('overview.title')} description={t('overview.description', { name: tenantName })} />
       <div className="flex flex-col gap-6">
         {firstSteps}
-        <OverviewTiles today={today} nearCount={near?.length} />
-        {chart}
-        <div className="grid items-start gap-6 lg:grid-cols-2">
-          <NearCapsCard near={near} error={error} customersHref={`${base}/customers`} />
-          <section className="min-w-0">
-            <div className="mb-3 flex min-h-7 items-center justify-between gap-3">
-              <h2 className="font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
-              <LinkButton href={`${base}/usage`} variant="ghost" size="sm">
-                {t('overview.all_events')}
-              </LinkButton>
+        {seesUsage ? (
+          <>
+            <OverviewTiles today={today} near={near} />
+            {chart}
+            <div className="grid items-start gap-6 lg:grid-cols-2">
+              <NearCapsCard near={near} customersHref={seesCustomers ? `${base}/customers` : undefined} />
+              <section className="min-w-0">
+                <div className="mb-3 flex min-h-7 items-center justify-between gap-3">
+                  <h2 className="font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
+                  <LinkButton href={`${base}/usage`} variant="ghost" size="sm">
+                    {t('overview.all_events')}
+                  </LinkButton>
+                </div>
+                {events}
+              </section>
             </div>
-            {events}
-          </section>
-        </div>
+          </>
+        ) : null}
       </div>
     </>
   )

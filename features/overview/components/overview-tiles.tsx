@@ -1,5 +1,6 @@
 'use client'
 
+import type { NearCaps } from '@/features/overview/components/use-near-caps'
 import { toQuery } from '@/libs/ui/api-client'
 import { formatCompact, formatNumber } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
@@ -22,7 +23,7 @@ export function monthBefore(today: string): { first: string; until: string } {
 }
 
 /** Events of today and of this month, customers who used something, customers near a cap. */
-export function OverviewTiles({ today, nearCount }: { today: string; nearCount: number | undefined }) {
+export function OverviewTiles({ today, near }: { today: string; near: NearCaps }) {
   const before = monthBefore(today)
   const month = today.slice(0, 7)
   const daily = useApi<Daily>(`/usage/daily${toQuery({ from: before.first })}`, { refreshMs: REFRESH_MS })
@@ -64,9 +65,9 @@ export function OverviewTiles({ today, nearCount }: { today: string; nearCount: 
       />
       <StatTile
         label={t('overview.tile.near')}
-        value={nearCount === undefined ? failed : formatNumber(nearCount)}
+        value={near.customers ? `${formatNumber(near.customers.length)}${near.more ? '+' : ''}` : failed}
         hint={t('overview.tile.near_hint')}
-        loading={nearCount === undefined && !active.error}
+        loading={near.customers === undefined && !near.error}
       />
     </div>
   )

@@ -14,6 +14,7 @@ export default async function CustomerPage({ params }: { params: Promise<{ tenan
   const id = decodeURIComponent(encoded)
   const { tenant, permissions, role } = await requirePageTenant(address)
   if (!permissions.includes('customers:read')) return <NotAllowed title={t('customers.title')} role={role} />
+  const seesUsage = permissions.includes('usage:read')
   return (
     <CustomerScreen
       id={id}
@@ -21,11 +22,11 @@ export default async function CustomerPage({ params }: { params: Promise<{ tenan
       canWrite={permissions.includes('customers:write')}
       chart={
         <>
-          <UsageExplorer customer={id} />
+          {seesUsage ? <UsageExplorer customer={id} listsMeters={permissions.includes('meters:read')} /> : null}
           <PortalAccessCard customerId={id} canWrite={permissions.includes('customers:write')} />
         </>
       }
-      events={<UsageEvents customer={id} refreshMs={5_000} />}
+      events={seesUsage ? <UsageEvents customer={id} refreshMs={5_000} /> : null}
       {...(permissions.includes('audit-logs:read') ? { auditHref: `/${tenant.slug}/audit-logs` } : {})}
     />
   )

@@ -20,8 +20,17 @@ export default async function MeterPage({ params }: { params: Promise<{ tenant: 
       base={`/${tenant.slug}/meters`}
       trackUrl={await trackUrl()}
       canWrite={permissions.includes('meters:write')}
-      chart={<UsageExplorer meter={slug} />}
-      events={<UsageEvents meter={slug} customersHref={`/${tenant.slug}/customers`} />}
+      {...(permissions.includes('usage:read')
+        ? {
+            chart: <UsageExplorer meter={slug} />,
+            events: (
+              <UsageEvents
+                meter={slug}
+                {...(permissions.includes('customers:read') ? { customersHref: `/${tenant.slug}/customers` } : {})}
+              />
+            ),
+          }
+        : {})}
     />
   )
 }

@@ -1,0 +1,98 @@
+'use client'
+
+import { ShieldCheck } from 'lucide-react'
+import type { Page } from '@/libs/ui/api-client'
+import { TierBadge } from '@/libs/ui/badge'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { EmptyState } from '@/libs/ui/states'
+import { UsageBar } from '@/libs/ui/usage-bar'
+import { useApi } from '@/libs/ui/use-api'
+
+type CappedCustomer = {
+  customer: { id: string; external_id: string; name: string | null; tier: { name: string } }
+  percent: number
+  caps: ReadonlyArray<{
+    meter_id: string
+    name: string
+    unit: string
+    used: number | string
+    limit: number | string
+    behaviour: string
+    reset_at: string
+  }>
+}
+
+const REFRESH_MS = 15_000
+
+/** Customers who used 80 % of a cap or more, the nearest first, each with the caps it is about. */
+export function NearCapsTable({ base }: { base: string }) {
+  const list = useListState()
+  const page = useApi<Page<CappedCustomer>>(`/usage/caps${list.query ? `${list.query}&` : '?'}above=80`, {
+    refreshMs: REFRESH_MS,
+  })
+  const columns: ReadonlyArray<Column<CappedCustomer>> = [
+    {
+      key: 'name',
+      header: t('customers.column.name'),
+      cell: ({ customer }) => customer.name ?? customer.external_id,
+    },
+    {
+      key: 'tier',
+      header: t('customers.column.tier'),
+      cell: ({ customer }) => <TierBadge name={customer.tier.name} />,
+    },
+    {
+      key: 'caps',
+      header: t('customers.column.caps'),
+      width: 'w-1/2',
+      cell: ({ caps }) => (
+        <ul className="flex min-w-56 flex-col gap-3 py-1 text-left">
+          {caps.map((line) => (
+            <li key={line.meter_id}>
+              <UsageBar
+                label={line.name}
+                used={Number(line.used)}
+                cap={Number(line.limit)}
+                {...(line.unit ? { unit: line.unit } : {})}
+                resetsAt={line.reset_at}
+                overflow={line.behaviour === 'overflow'}
+              />
+            </li>
+          ))}
+        </ul>
+      ),
+    },
+  ]
+  return (
+    <DataTable
+      label={t('customers.near.title')}
+      columns={columns}
+      rows={page.data?.data}
+      rowKey={({ customer }) => customer.id}
+      rowLabel={({ customer }) => customer.name ?? customer.external_id}
+      rowHref={({ customer }) => `${base}/${customer.id}`}
+      loading={page.loading}
+      error={page.error}
+      onRetry={page.reload}
+      skeletonRows={4}
+      empty={
+        <EmptyState
+          icon={<ShieldCheck />}
+          title={t('customers.near.empty_title')}
+          description={t('customers.near.empty_description')}
+        />
+      }
+      footer={
+        <CursorPager
+          list={list}
+          nextCursor={page.data?.next_cursor ?? null}
+          shown={page.data?.data.length ?? 0}
+          busy={page.refreshing && list.cursor !== null}
+        />
+      }
+    />
+  )
+}
