@@ -27,12 +27,12 @@ async function ensureTier(tier: (typeof TIERS)[number]): Promise<void> {
   for (const cap of tier.caps)
     await tenantQuery(
       `insert into tier_caps (id, tier_id, meter_id, cap_limit, behaviour) values ($1, $2, $3, $4, $5)
-       on conflict (tenant_id, tier_id, meter_id) do nothing`,
+       on conflict (tenant_id, tier_id, version, meter_id) do nothing`,
       [demoId(`cap ${tier.slug} ${cap.meter}`), id, demoId(`meter ${cap.meter}`), cap.limit, cap.behaviour],
     )
   for (const feature of tier.features)
     await tenantQuery(
-      'insert into tier_features (id, tier_id, key, config) values ($1, $2, $3, $4) on conflict (tenant_id, tier_id, key) do nothing',
+      'insert into tier_features (id, tier_id, key, config) values ($1, $2, $3, $4) on conflict (tenant_id, tier_id, version, key) do nothing',
       [
         demoId(`feature ${tier.slug} ${feature.key}`),
         id,
