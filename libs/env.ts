@@ -57,6 +57,7 @@ const schema = z.object({
   DATA_DIR: z.string().default('.data'),
   STRIPE_SECRET_KEY: text,
   OTEL_EXPORTER_OTLP_ENDPOINT: url(['http', 'https']),
+  RATE_LIMIT_STORE: z.enum(['memory', 'postgres']).default('memory'),
   TRUSTED_PROXY_HOPS: integer(0, 0, 10),
   PORT: integer(3000, 0, 65_535),
   INGEST_PORT: integer(3001, 0, 65_535),

@@ -101,6 +101,7 @@ function hasBadText(value: unknown, depth: number): boolean {
 
 const OPAQUE = new Set([
   'properties',
+  'meta',
   'metadata',
   'config',
   'value',

@@ -34,18 +34,28 @@ function checksum(text: string): string {
 
 /** A new API key: `hf_live_` or `hf_test_`, 43 base62 characters (256 bits), 6 of checksum. Shown once, never stored. */
 export function createKey(mode: KeyMode): string {
+  return createKeyText(`hf_${mode}`)
+}
+
+/** A new secret in the form of our keys behind any prefix: `prefix_`, 43 base62 characters (256 bits), 6 of checksum. */
+export function createKeyText(prefix: string): string {
   let body = ''
   while (body.length < BODY_LENGTH) {
     // 248 is the largest multiple of 62 below 256: bytes above it would favour some characters.
     for (const byte of randomBytes(64)) if (byte < 248 && body.length < BODY_LENGTH) body += ALPHABET[byte % 62]
   }
-  const start = `hf_${mode}_${body}`
+  const start = `${prefix}_${body}`
   return start + checksum(start)
 }
 
 /** Whether a text has the form and checksum of a key; a mistyped key is refused without asking the database. */
 export function isKey(text: string): boolean {
-  return KEY.test(text) && checksum(text.slice(0, -6)) === text.slice(-6)
+  return KEY.test(text) && hasChecksum(text)
+}
+
+/** Whether a text ends in the checksum of what is before it, as every key made by createKeyText does. */
+export function hasChecksum(text: string): boolean {
+  return text.length > BODY_LENGTH + 6 && checksum(text.slice(0, -6)) === text.slice(-6)
 }
 
 /** SHA-256 of a key, the form in which it is stored and looked up. */

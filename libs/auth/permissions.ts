@@ -3,9 +3,13 @@ export const NOUNS = [
   'tenants',
   'members',
   'customers',
+  'customer-keys',
   'meters',
   'tiers',
   'usage',
+  'alerts',
+  'metrics',
+  'rate-limits',
   'api-keys',
   'audit-logs',
   'connectors',
@@ -33,7 +37,18 @@ const writing = (...nouns: Noun[]): Permission[] =>
   nouns.flatMap((noun): Permission[] => [`${noun}:read`, `${noun}:write`])
 
 const everyday: Permission[] = [
-  ...reading('tenants', 'members', 'meters', 'tiers', 'connector-events', 'branding', 'onboarding', 'usage'),
+  ...reading(
+    'tenants',
+    'members',
+    'meters',
+    'tiers',
+    'connector-events',
+    'branding',
+    'onboarding',
+    'usage',
+    'alerts',
+    'metrics',
+  ),
   ...writing('customers', 'analytics-events'),
 ]
 const administration: Permission[] = [
@@ -44,6 +59,10 @@ const administration: Permission[] = [
     'meters',
     'tiers',
     'usage',
+    'alerts',
+    'metrics',
+    'customer-keys',
+    'rate-limits',
     'api-keys',
     'connectors',
     'branding',

@@ -3,12 +3,15 @@
  * cannot be forgotten here.
  */
 export const SCOPED_TABLES: ReadonlySet<string> = new Set([
+  'alert_firings',
+  'alert_rules',
   'analytics_events',
   'api_keys',
   'audit_details',
   'audit_logs',
   'brandings',
   'connector_events',
+  'customer_keys',
   'customer_logins',
   'customers',
   'domains',
@@ -18,7 +21,11 @@ export const SCOPED_TABLES: ReadonlySet<string> = new Set([
   'onboarding_progress',
   'outbox',
   'placements',
+  'rate_limit_overrides',
+  'rate_limit_windows',
   'subscriptions',
+  'tenant_metric_events',
+  'tenant_metrics',
   'tenant_states',
   'tier_caps',
   'tier_features',

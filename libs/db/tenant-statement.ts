@@ -1,0 +1,54 @@
+import { AppError, notFound } from '@/libs/errors'
+import {
+  findTenantRouting,
+  forgetTenantRouting,
+  peekTenantRouting,
+  type TenantRouting,
+} from '@/libs/tenancy/resolve-tenant'
+import type { Actor } from '@/libs/tenancy/tenant-context'
+import { isRetryable, isStaleRouting } from './errors'
+import { statementName } from './kysely-driver'
+import { serverPool } from './pools'
+
+const ATTEMPTS = 5
+
+/** The actor of a statement that serves several requests of the same caller: who it is, with the rights it is asked with. */
+export function statementActor({ id, kind, label, on_behalf_of }: Actor, permissions: readonly string[]): string {
+  return JSON.stringify({ id, kind, label, on_behalf_of, permissions })
+}
+
+/**
+ * Runs one statement whose function opens its tenant itself, as a transaction of its own, and gives its one value. Stale
+ * routing is read again; a deadlock or serialisation failure, which has changed nothing, is tried again. A connection that
+ * breaks is not: what it was doing may have been committed. @throws AppError not_found, tenant_read_only, and of the database.
+ */
+export async function runTenantStatement<T>(
+  text: string,
+  tenantId: string,
+  toValues: (routing: TenantRouting) => unknown[],
+): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const routing = peekTenantRouting({ id: tenantId }) ?? (await findTenantRouting({ id: tenantId }))
+    if (!routing) throw notFound()
+    try {
+      const { rows } = await serverPool().query<{ value: T }>({
+        name: statementName(text),
+        text,
+        values: toValues(routing),
+      })
+      return rows[0]?.value as T
+    } catch (error) {
+      const stale = isStaleRouting(error)
+      if (stale) forgetTenantRouting(tenantId)
+      if (attempt < ATTEMPTS && (stale || isRetryable(error))) continue
+      throw isRefused(error)
+        ? new AppError('tenant_read_only', 'This tenant is read-only at the moment.', {}, error)
+        : error
+    }
+  }
+}
+
+/** Who comes as far as a statement may do what it does; a tenant that is read-only lets nobody. */
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && (error as Error & { code?: string }).code === '42501'
+}
