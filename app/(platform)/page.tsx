@@ -7,9 +7,15 @@ import { PublicShell } from '@/libs/ui/shell/public-shell'
 
 export const metadata: Metadata = { title: { absolute: `Holdfast · ${t('landing.title')}` } }
 
+/** The first moment of the next month of the calendar, in UTC. */
+function monthEnd(now: Date): string {
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)).toISOString()
+}
+
 export default async function LandingPage() {
   const { ROOT_DOMAIN, INGEST_URL } = env()
-  const origin = INGEST_URL ?? `${ROOT_DOMAIN.startsWith('localhost') ? 'http' : 'https'}://app.${ROOT_DOMAIN}`
+  const origin =
+    INGEST_URL?.replace(/\/$/, '') ?? `${ROOT_DOMAIN.startsWith('localhost') ? 'http' : 'https'}://app.${ROOT_DOMAIN}`
   const signedIn = (await getPageUser()) !== null
   const links = [
     { href: '/docs/api', label: t('landing.links.api') },
@@ -17,7 +23,7 @@ export default async function LandingPage() {
   ]
   return (
     <PublicShell links={links} signedIn={signedIn}>
-      <LandingScreen signedIn={signedIn} trackUrl={`${origin}/api/v1/usage/track`} />
+      <LandingScreen signedIn={signedIn} rootDomain={ROOT_DOMAIN} apiOrigin={origin} resetAt={monthEnd(new Date())} />
     </PublicShell>
   )
 }

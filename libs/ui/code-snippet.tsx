@@ -38,7 +38,7 @@ const patterns: Record<Snippet['language'], RegExp | null> = {
   typescript:
     /(\/\/.*$)|('(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*")|(\b\d[\d_.]*\b)|(\b(?:import|from|const|let|await|async|function|return|new|if|else|throw|export|type)\b)/gm,
   json: /(\/\/.*$)|("(?:[^"\\]|\\.)*"(?=\s*:))|("(?:[^"\\]|\\.)*"|-?\b\d[\d.eE+-]*\b)|(\b(?:true|false|null)\b)/gm,
-  sql: /(--.*$)|('(?:[^']|'')*')|(\b\d+\b)|(\b(?:select|from|where|insert|into|values|update|set|delete|and|or|not|null|create|table|on|as)\b)/gim,
+  sql: /(--.*$)|('(?:[^']|'')*')|(\b\d+\b)|(\b(?:select|from|where|insert|into|values|update|set|delete|and|or|not|null|create|table|policy|restrictive|for|all|to|using|with|check|on|as)\b)/gim,
   text: null,
 }
 

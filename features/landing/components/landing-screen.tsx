@@ -11,7 +11,7 @@ import {
   Users,
 } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { PortalExample } from '@/features/landing/components/portal-example'
+import { IsolationFigure } from '@/features/landing/components/isolation-figure'
 import { LinkButton, TextLink } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { httpSnippets } from '@/libs/ui/http-snippets'
@@ -34,15 +34,49 @@ const PARTS = [
   { key: 'openapi', icon: <Terminal /> },
 ] as const
 
-const ANSWER = JSON.stringify({ inserted: 1, duplicates: 0, rejected: [] }, null, 2)
+/** The answer of `POST /usage/track` to the first event of somebody whom nothing caps. */
+function answerTo(event: { meter_id: string; user_id: string; event_value: number }, resetAt: string): string {
+  const usage = {
+    meter: event.meter_id,
+    user_id: event.user_id,
+    limit: null,
+    used: event.event_value,
+    remaining: null,
+    overage: 0,
+    period: 'month',
+    reset_at: resetAt,
+  }
+  return JSON.stringify({ inserted: 1, duplicates: 0, rejected: [], usage: [usage] }, null, 2)
+}
+
+const EVENT = { meter_id: 'api_calls', user_id: 'bluebird', event_value: 1 }
 
 /** What Holdfast is, on one page; every statement on it can be tried. */
-export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; trackUrl: string }) {
+export function LandingScreen({
+  signedIn,
+  rootDomain,
+  apiOrigin,
+  resetAt,
+}: {
+  signedIn: boolean
+  /** The root of this installation, such as `localhost:3000`. */
+  rootDomain: string
+  /** Where programs send to, absolute. */
+  apiOrigin: string
+  /** When the present month of the calendar ends, in UTC. */
+  resetAt: string
+}) {
   const snippets = httpSnippets({
     method: 'POST',
-    url: trackUrl,
-    body: { meter_id: 'api_calls', user_id: 'bluebird', event_value: 1 },
+    url: `${apiOrigin}/api/v1/usage/track`,
+    body: EVENT,
   })
+  const addresses = [
+    { key: 'dashboard', host: `app.${rootDomain}` },
+    { key: 'portal', host: t('landing.addresses.portal_host', { root: rootDomain }) },
+    { key: 'domain', host: t('landing.addresses.domain_host') },
+    { key: 'api', host: `${apiOrigin.replace(/^https?:\/\//, '')}/api/v1` },
+  ] as const
   return (
     <div className="mx-auto flex max-w-6xl flex-col gap-20 px-4 pt-14 pb-20 sm:px-6 lg:pt-20">
       <section className="grid items-center gap-x-14 gap-y-12 lg:grid-cols-[1.1fr_1fr]">
@@ -77,7 +111,7 @@ export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; track
             </TextLink>
           </div>
         </div>
-        <PortalExample />
+        <IsolationFigure />
       </section>
 
       <section aria-labelledby="facts">
@@ -98,6 +132,23 @@ export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; track
         </div>
       </section>
 
+      <section aria-labelledby="addresses" className="grid items-start gap-x-14 gap-y-6 lg:grid-cols-[1fr_1.4fr]">
+        <div>
+          <SectionTitle id="addresses">{t('landing.addresses.title')}</SectionTitle>
+          <p className="mt-3 max-w-md text-mute">{t('landing.addresses.text')}</p>
+        </div>
+        <dl className="min-w-0 divide-y divide-line overflow-hidden rounded-xl border bg-surface">
+          {addresses.map(({ key, host }) => (
+            <div key={key} className="grid gap-x-6 gap-y-1 px-5 py-3.5 sm:grid-cols-[minmax(0,2fr)_minmax(0,3fr)]">
+              <dt className="min-w-0">
+                <code className="break-words font-mono text-accent-text text-sm">{host}</code>
+              </dt>
+              <dd className="text-mute text-sm">{t(`landing.addresses.${key}`)}</dd>
+            </div>
+          ))}
+        </dl>
+      </section>
+
       <section aria-labelledby="proof" className="grid items-start gap-x-14 gap-y-6 lg:grid-cols-[1fr_1.4fr]">
         <div>
           <SectionTitle id="proof">{t('landing.proof.title')}</SectionTitle>
@@ -107,7 +158,7 @@ export function LandingScreen({ signedIn, trackUrl }: { signedIn: boolean; track
           <CodeSnippet label={t('landing.proof.request')} snippets={snippets} />
           <CodeSnippet
             label={t('landing.proof.answer')}
-            snippets={[{ label: t('landing.proof.answer'), code: ANSWER, language: 'json' }]}
+            snippets={[{ label: t('landing.proof.answer'), code: answerTo(EVENT, resetAt), language: 'json' }]}
           />
         </div>
       </section>
