@@ -27,6 +27,73 @@ export type TenantStatus = "active" | "deleted" | "past_due" | "pending" | "read
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface AlertFirings {
+  /**
+   * What the period holds at that moment: the cap, or allowance and grants; null without.
+   */
+  available: Numeric | null;
+  customer_id: string;
+  fired_at: Generated<Timestamp>;
+  id: string;
+  meter_id: string;
+  period: string;
+  period_start: Timestamp;
+  rule_id: string;
+  /**
+   * What was reached: the threshold, or the threshold and so many times recurring_every.
+   */
+  step: Numeric;
+  tenant_id: Generated<string>;
+  /**
+   * Mails queued.
+   */
+  told: Generated<number>;
+  /**
+   * When mails were queued for it; null while they wait, or when nobody is told by mail.
+   */
+  told_at: Timestamp | null;
+  /**
+   * Used in the period at that moment.
+   */
+  used: Numeric;
+}
+
+export interface AlertRules {
+  archived_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  /**
+   * Whom it watches; null is every customer.
+   */
+  customer_id: string | null;
+  enabled: Generated<boolean>;
+  id: string;
+  /**
+   * usage: used at or above the threshold; usage_percent: that share of what is available in the period; remaining and remaining_percent: as little or less left. Shares and remainders need a cap or grants; without any the rule is silent.
+   */
+  kind: string;
+  meter_id: string;
+  name: string;
+  /**
+   * Fires again at each further step of this size: upwards for usage, downwards for what remains. A jump over several steps fires the furthest.
+   */
+  recurring_every: Numeric | null;
+  /**
+   * Owners and admins of the tenant, by mail.
+   */
+  tells_admins: Generated<boolean>;
+  /**
+   * An event usage.threshold_reached for the connectors.
+   */
+  tells_connectors: Generated<boolean>;
+  /**
+   * The customer, at its address or those of its portal logins, by mail.
+   */
+  tells_customer: Generated<boolean>;
+  tenant_id: Generated<string>;
+  threshold: Numeric;
+  updated_at: Generated<Timestamp>;
+}
+
 export interface AnalyticsEvents {
   created_at: Generated<Timestamp>;
   /**
@@ -178,6 +245,64 @@ export interface ConnectorEvents {
    * Person or customer behind it, as the caller named them.
    */
   user_id: string | null;
+}
+
+export interface CustomerKeys {
+  /**
+   * What the tenant calls the API the key is for; kept and shown, nothing more.
+   */
+  api_id: string | null;
+  created_at: Generated<Timestamp>;
+  created_by: string | null;
+  enabled: Generated<boolean>;
+  expires_at: Timestamp | null;
+  /**
+   * The customer the key belongs to, as in customers.external_id; it need not exist yet.
+   */
+  external_id: string | null;
+  id: string;
+  /**
+   * SHA-256 of the whole key; the key itself is never stored.
+   */
+  key_hash: Buffer;
+  last_four: string;
+  /**
+   * Written at most once a minute.
+   */
+  last_used_at: Timestamp | null;
+  meta: Generated<Json>;
+  name: Generated<string>;
+  /**
+   * The tenant's own words, with * for all below a dot. They mean nothing here but to the question of a verification.
+   */
+  permissions: Generated<string[]>;
+  prefix: string;
+  /**
+   * [{name, limit, duration_ms, auto_apply}]
+   */
+  ratelimits: Generated<Json>;
+  refill_amount: number | null;
+  refill_day: number | null;
+  refill_interval: string | null;
+  /**
+   * First day, in UTC, of the period whose refill the credits hold.
+   */
+  refilled_on: Timestamp | null;
+  /**
+   * Credits that are left; null: as many as one likes, or those of succeeded_by.
+   */
+  remaining: number | null;
+  revoked_at: Timestamp | null;
+  roles: Generated<string[]>;
+  /**
+   * The key that took the place of this one. Both spend the credits and the limits of that one while the grace of the old one lasts.
+   */
+  succeeded_by: string | null;
+  tenant_id: Generated<string>;
+  /**
+   * Set by every change that a person or program asked for, and by no verification: audit and notifications go by it.
+   */
+  updated_at: Generated<Timestamp>;
 }
 
 export interface CustomerLogins {
@@ -412,6 +537,37 @@ export interface Plans {
   limits: Json;
   name: string;
   rank: number;
+}
+
+export interface RateLimitOverrides {
+  /**
+   * How much may be used in any span of duration_ms; 0 bans.
+   */
+  call_limit: number;
+  created_at: Generated<Timestamp>;
+  duration_ms: number;
+  id: string;
+  identifier: string;
+  namespace: string;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface RateLimitWindows {
+  duration_ms: number;
+  identifier: string;
+  namespace: string;
+  /**
+   * End of the cell after the present one. Changes with the cell, not with what is counted.
+   */
+  stale_at: Timestamp;
+  /**
+   * When the present cell began, in milliseconds since 1970; 0 before anything was counted.
+   */
+  started_ms: number;
+  tenant_id: Generated<string>;
+  used: number;
+  used_before: number;
 }
 
 export interface Reservations {
@@ -710,6 +866,8 @@ export interface UsageUniques {
 }
 
 export interface DB {
+  alert_firings: AlertFirings;
+  alert_rules: AlertRules;
   analytics_events: AnalyticsEvents;
   api_keys: ApiKeys;
   audit_details: AuditDetails;
@@ -718,6 +876,7 @@ export interface DB {
   balances: Balances;
   brandings: Brandings;
   connector_events: ConnectorEvents;
+  customer_keys: CustomerKeys;
   customer_logins: CustomerLogins;
   customers: Customers;
   databases: Databases;
@@ -733,6 +892,8 @@ export interface DB {
   placements: Placements;
   plan_aliases: PlanAliases;
   plans: Plans;
+  rate_limit_overrides: RateLimitOverrides;
+  rate_limit_windows: RateLimitWindows;
   reservations: Reservations;
   reserved_slugs: ReservedSlugs;
   subscriptions: Subscriptions;
