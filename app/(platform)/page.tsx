@@ -23,7 +23,7 @@ export default async function LandingPage() {
   ]
   return (
     <PublicShell links={links} signedIn={signedIn}>
-      <LandingScreen signedIn={signedIn} rootDomain={ROOT_DOMAIN} apiOrigin={origin} resetAt={monthEnd(new Date())} />
+      <LandingScreen signedIn={signedIn} rootDomain={ROOT_DOMAIN} usageOrigin={origin} resetAt={monthEnd(new Date())} />
     </PublicShell>
   )
 }

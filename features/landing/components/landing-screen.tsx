@@ -55,27 +55,27 @@ const EVENT = { meter_id: 'api_calls', user_id: 'bluebird', event_value: 1 }
 export function LandingScreen({
   signedIn,
   rootDomain,
-  apiOrigin,
+  usageOrigin,
   resetAt,
 }: {
   signedIn: boolean
   /** The root of this installation, such as `localhost:3000`. */
   rootDomain: string
-  /** Where programs send to, absolute. */
-  apiOrigin: string
+  /** Where programs send usage to, absolute. */
+  usageOrigin: string
   /** When the present month of the calendar ends, in UTC. */
   resetAt: string
 }) {
   const snippets = httpSnippets({
     method: 'POST',
-    url: `${apiOrigin}/api/v1/usage/track`,
+    url: `${usageOrigin}/api/v1/usage/track`,
     body: EVENT,
   })
   const addresses = [
     { key: 'dashboard', host: `app.${rootDomain}` },
     { key: 'portal', host: t('landing.addresses.portal_host', { root: rootDomain }) },
     { key: 'domain', host: t('landing.addresses.domain_host') },
-    { key: 'api', host: `${apiOrigin.replace(/^https?:\/\//, '')}/api/v1` },
+    { key: 'api', host: `${rootDomain}/api/v1` },
   ] as const
   return (
     <div className="mx-auto flex max-w-6xl flex-col gap-20 px-4 pt-14 pb-20 sm:px-6 lg:pt-20">
@@ -177,7 +177,7 @@ export function LandingScreen({
             ))}
           </ul>
         </div>
-        <div className="self-start rounded-xl bg-sunken px-6 py-6">
+        <div className="self-start rounded-xl border bg-surface px-6 py-6">
           <h2 className="font-semibold text-lg tracking-tight">{t('landing.own.title')}</h2>
           <p className="mt-2 text-mute">{t('landing.own.text')}</p>
         </div>
