@@ -258,7 +258,8 @@ create index grants_meter_idx on public.grants (tenant_id, meter_id);
 create index balance_entries_customer_idx on public.balance_entries (tenant_id, customer_id, meter_id, occurred_at);
 create index reservations_held_idx on public.reservations (tenant_id, customer_id, meter_id) include (amount, expires_at) where status = 'held';
 create index reservations_customer_idx on public.reservations (tenant_id, customer_id, id);
-create index reservations_meter_idx on public.reservations (tenant_id, meter_id);
+create index reservations_meter_idx on public.reservations (tenant_id, meter_id) where status = 'held';
+create index balances_meter_idx on public.balances (tenant_id, meter_id);
 
 -- rows ----------------------------------------------------------------------------------------------
 -- Tiers that are there already are their own first version. (The owner is under row security like everybody: this adds rows only on
