@@ -1,0 +1,425 @@
+-- Corrections: what was counted by mistake is taken back by a row of its own, or replaced; nothing is ever changed or deleted.
+
+-- indexes -------------------------------------------------------------------------------------------
+
+create index usage_events_corrects_idx on public.usage_events (tenant_id, corrects) where corrects is not null;
+comment on index public.usage_events_corrects_idx is 'What became of an event. Costs nothing for events that correct none.';
+
+-- functions -----------------------------------------------------------------------------------------
+
+create function app.derive_event_key(p_text text) returns uuid
+  language plpgsql immutable parallel safe set search_path = ''
+  as $$
+    declare v_hex text := encode(sha256(convert_to(E'\x01' || p_text, 'UTF8')), 'hex');
+    begin
+      return (left(v_hex, 12) || '8' || substr(v_hex, 14, 3) || substr('89ab', (get_byte(decode('0' || substr(v_hex, 17, 1), 'hex'), 0) & 3) + 1, 1)
+        || substr(v_hex, 18, 15))::uuid;
+    end
+  $$;
+comment on function app.derive_event_key(text) is
+  'Key of an event that follows from another one: 122 bits of SHA-256 as a UUID version 8, so that the same act has the same key. '
+  'Begins with a control character, which no source or event_id holds.';
+
+create function app.event_amount(p_aggregation text, p_value numeric, p_counted numeric) returns numeric
+  language plpgsql immutable parallel safe set search_path = ''
+  as $$ begin return case p_aggregation when 'COUNT' then coalesce(p_counted, 1) else coalesce(p_counted, p_value) end; end $$;
+comment on function app.event_amount(text, numeric, numeric) is 'What an event of weight 1 adds to a counter.';
+
+create function app.event_group(p_group_by text[], p_properties jsonb) returns jsonb
+  language plpgsql stable parallel safe set search_path = ''
+  as $$ begin return (select jsonb_object_agg(g.name, p_properties ->> g.name) from unnest(p_group_by) g (name)); end $$;
+comment on function app.event_group(text[], jsonb) is 'The group_by properties of a meter with their values as text: usage_groups.group_values.';
+
+create function app.event_value_hash(p_property text, p_properties jsonb) returns uuid
+  language plpgsql immutable parallel safe set search_path = ''
+  as $$ begin return md5(p_properties ->> p_property)::uuid; end $$;
+comment on function app.event_value_hash(text, jsonb) is 'What tells different values of a UNIQUE_COUNT meter apart: usage_uniques.value_hash.';
+
+create function app.day_start(p_day date, p_time_zone text) returns timestamptz
+  language plpgsql immutable parallel safe set search_path = ''
+  as $$ begin return p_day::timestamp at time zone p_time_zone; end $$;
+comment on function app.day_start(date, text) is 'When a day begins in a time zone.';
+
+-- One row per counter kept; which of them an event moved follows from its meter, customer and moment.
+create function app.take_back_usage(p_tenant uuid, p_time_zone text, p_event public.usage_events, p_now timestamptz) returns void
+  language plpgsql volatile set search_path = '' set plan_cache_mode = force_custom_plan
+  as $$
+    declare
+      v_none constant uuid := '00000000-0000-0000-0000-000000000000';
+      v_meter public.meters;
+      v_anchor integer;
+      v_day date := (p_event.occurred_at at time zone p_time_zone)::date;
+      v_month date;
+      v_hour timestamptz := date_trunc('hour', p_event.occurred_at, 'UTC');
+      v_amount numeric;
+      v_moment numeric;
+      v_group jsonb;
+      v_hash uuid;
+      v_extreme boolean;
+      v_gone boolean;
+      v_stored public.usage_counters;
+      v_left record;
+      v_balance public.balances;
+    begin
+      select * into strict v_meter from public.meters m where m.tenant_id = p_tenant and m.id = p_event.meter_id;
+      v_anchor := coalesce((
+        select s.anchor_day from public.subscriptions s
+        where s.tenant_id = p_tenant and s.customer_id = p_event.customer_id and s.canceled_at is null), 1);
+      v_month := app.period_start(v_day, 'month', v_anchor);
+      v_amount := app.event_amount(v_meter.aggregation, p_event.value, p_event.counted);
+      v_group := case when cardinality(v_meter.group_by) > 0 and v_meter.aggregation <> 'UNIQUE_COUNT'
+        then app.event_group(v_meter.group_by, p_event.properties) end;
+      v_hash := md5(v_group::text)::uuid;
+
+      if v_meter.aggregation in ('SUM', 'COUNT', 'AVG', 'WEIGHTED_SUM') then
+        v_moment := case v_meter.aggregation when 'WEIGHTED_SUM' then v_amount * extract(epoch from p_event.occurred_at) end;
+        update public.usage_counters c set used = c.used - v_amount, events = c.events - 1, moment = c.moment - v_moment
+          where c.tenant_id = p_tenant and c.period = 'day' and c.meter_id = v_meter.id and c.starts_on = v_day
+            and c.customer_id = p_event.customer_id;
+        update public.usage_counters c set used = c.used - v_amount, events = c.events - 1, moment = c.moment - v_moment
+          where c.tenant_id = p_tenant and c.period = 'month' and c.meter_id = v_meter.id and c.starts_on = v_month
+            and c.customer_id = p_event.customer_id;
+        if v_meter.aggregation in ('SUM', 'COUNT') and exists (
+            select 1 from public.balances b
+            where b.tenant_id = p_tenant and b.customer_id = p_event.customer_id and b.meter_id = v_meter.id) then
+          v_balance := app.settle_balance(p_tenant, p_event.customer_id, v_meter.id, p_now, p_time_zone);
+          if v_day >= v_balance.starts_on then
+            perform app.burn_balance(p_tenant, p_event.customer_id, v_meter.id, -v_amount, p_now);
+          end if;
+        end if;
+        update public.usage_totals t set used = t.used - v_amount, events = t.events - 1, moment = t.moment - v_moment
+          where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;
+        update public.usage_hours h set used = h.used - v_amount, events = h.events - 1, moment = h.moment - v_moment
+          where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour;
+        update public.usage_groups g set used = g.used - v_amount, events = g.events - 1, moment = g.moment - v_moment
+          where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
+            and g.customer_id = p_event.customer_id;
+        return;
+      end if;
+
+      -- Rows are held before what is left is read: a writer that waits for them puts its own events on top of what we find.
+      if v_meter.aggregation = 'UNIQUE_COUNT' then
+        perform 1 from public.usage_counters c
+          where c.tenant_id = p_tenant and c.meter_id = v_meter.id and c.customer_id = p_event.customer_id
+            and (c.period, c.starts_on) in (('day', v_day), ('month', v_month))
+          order by c.period, c.starts_on for update;
+        perform 1 from public.usage_totals t where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day for update;
+        v_hash := app.event_value_hash(v_meter.value_property, p_event.properties);
+        for v_left in
+          select * from (values ('day', v_day, p_event.customer_id), ('month', v_month, p_event.customer_id), ('total', v_day, v_none))
+            k (period, starts_on, customer_id)
+        loop
+          update public.usage_uniques u set events = u.events - 1
+            where u.tenant_id = p_tenant and u.meter_id = v_meter.id and u.period = v_left.period and u.starts_on = v_left.starts_on
+              and u.customer_id = v_left.customer_id and u.value_hash = v_hash;
+          delete from public.usage_uniques u
+            where u.tenant_id = p_tenant and u.meter_id = v_meter.id and u.period = v_left.period and u.starts_on = v_left.starts_on
+              and u.customer_id = v_left.customer_id and u.value_hash = v_hash and u.events <= 0;
+          v_gone := found;
+          if v_left.period = 'total' then
+            update public.usage_totals t set used = t.used - v_gone::integer, events = t.events - 1
+              where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;
+          else
+            update public.usage_counters c set used = c.used - v_gone::integer, events = c.events - 1
+              where c.tenant_id = p_tenant and c.period = v_left.period and c.meter_id = v_meter.id and c.starts_on = v_left.starts_on
+                and c.customer_id = p_event.customer_id;
+          end if;
+        end loop;
+        return;
+      end if;
+
+      -- MIN, MAX, LATEST: only when it was the extreme is anything looked for.
+      for v_stored in
+        select * from public.usage_counters c
+        where c.tenant_id = p_tenant and c.meter_id = v_meter.id and c.customer_id = p_event.customer_id
+          and (c.period, c.starts_on) in (('day', v_day), ('month', v_month))
+        order by c.period, c.starts_on for update
+      loop
+        v_extreme := coalesce(v_stored.last_id = p_event.id, v_stored.used = v_amount);
+        if v_stored.events <= 1 then
+          delete from public.usage_counters c
+            where c.tenant_id = p_tenant and c.period = v_stored.period and c.meter_id = v_meter.id and c.starts_on = v_stored.starts_on
+              and c.customer_id = p_event.customer_id;
+          continue;
+        end if;
+        if not v_extreme then
+          update public.usage_counters c set events = c.events - 1
+            where c.tenant_id = p_tenant and c.period = v_stored.period and c.meter_id = v_meter.id and c.starts_on = v_stored.starts_on
+              and c.customer_id = p_event.customer_id;
+          continue;
+        end if;
+        if v_stored.period = 'day' then
+          select * into v_left from app.rest_of_usage(p_tenant, v_meter.id, v_meter.aggregation, p_event.customer_id,
+            app.day_start(v_day, p_time_zone), app.day_start(v_day + 1, p_time_zone), null, null);
+        else
+          -- From the days of the period, the first of which is corrected by now.
+          select (array_agg(c.used order by
+                case v_meter.aggregation when 'MIN' then c.used when 'MAX' then -c.used end, c.last_at desc, c.last_id desc))[1] as used,
+              (array_agg(c.last_at order by c.last_at desc, c.last_id desc))[1] as last_at,
+              (array_agg(c.last_id order by c.last_at desc, c.last_id desc))[1] as last_id
+            into v_left
+            from generate_series(v_month, app.period_end(v_month, 'month', v_anchor) - 1, interval '1 day') d (day)
+            join public.usage_counters c on c.tenant_id = p_tenant and c.period = 'day' and c.meter_id = v_meter.id
+              and c.starts_on = d.day::date and c.customer_id = p_event.customer_id and c.events > 0;
+        end if;
+        update public.usage_counters c
+          set used = coalesce(v_left.used, 0), events = c.events - 1, last_at = v_left.last_at, last_id = v_left.last_id
+          where c.tenant_id = p_tenant and c.period = v_stored.period and c.meter_id = v_meter.id and c.starts_on = v_stored.starts_on
+            and c.customer_id = p_event.customer_id;
+      end loop;
+
+      delete from public.usage_totals t where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day and t.events <= 1;
+      if not found then
+        select coalesce(t.last_id = p_event.id, t.used = v_amount) into v_extreme
+          from public.usage_totals t where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day for update;
+        if v_extreme then
+          select (array_agg(c.used order by
+                case v_meter.aggregation when 'MIN' then c.used when 'MAX' then -c.used end, c.last_at desc, c.last_id desc))[1] as used,
+              (array_agg(c.last_at order by c.last_at desc, c.last_id desc))[1] as last_at,
+              (array_agg(c.last_id order by c.last_at desc, c.last_id desc))[1] as last_id
+            into v_left
+            from public.usage_counters c
+            where c.tenant_id = p_tenant and c.period = 'day' and c.meter_id = v_meter.id and c.starts_on = v_day and c.events > 0;
+          update public.usage_totals t
+            set used = coalesce(v_left.used, 0), events = t.events - 1, last_at = v_left.last_at, last_id = v_left.last_id
+            where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;
+        else
+          update public.usage_totals t set events = t.events - 1
+            where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;
+        end if;
+      end if;
+
+      delete from public.usage_hours h where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour and h.events <= 1;
+      if not found then
+        select coalesce(h.last_id = p_event.id, h.used = v_amount) into v_extreme
+          from public.usage_hours h where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour for update;
+        if v_extreme then
+          select * into v_left from app.rest_of_usage(p_tenant, v_meter.id, v_meter.aggregation, null, v_hour, v_hour + interval '1 hour', null, null);
+          update public.usage_hours h
+            set used = coalesce(v_left.used, 0), events = h.events - 1, last_at = v_left.last_at, last_id = v_left.last_id
+            where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour;
+        else
+          update public.usage_hours h set events = h.events - 1
+            where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour;
+        end if;
+      end if;
+
+      if v_group is null then
+        return;
+      end if;
+      delete from public.usage_groups g
+        where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
+          and g.customer_id = p_event.customer_id and g.events <= 1;
+      if not found then
+        select coalesce(g.last_id = p_event.id, g.used = v_amount) into v_extreme
+          from public.usage_groups g
+          where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
+            and g.customer_id = p_event.customer_id for update;
+        if v_extreme then
+          select * into v_left from app.rest_of_usage(p_tenant, v_meter.id, v_meter.aggregation, p_event.customer_id,
+            app.day_start(v_day, p_time_zone), app.day_start(v_day + 1, p_time_zone), v_meter.group_by, v_group);
+          update public.usage_groups g
+            set used = coalesce(v_left.used, 0), events = g.events - 1, last_at = v_left.last_at, last_id = v_left.last_id
+            where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
+              and g.customer_id = p_event.customer_id;
+        else
+          update public.usage_groups g set events = g.events - 1
+            where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
+              and g.customer_id = p_event.customer_id;
+        end if;
+      end if;
+    end
+  $$;
+comment on function app.take_back_usage(uuid, text, public.usage_events, timestamptz) is
+  'Moves every counter, total, balance and set of values back by one event, after its compensating row was written. Sums are subtracted; '
+  'MIN, MAX and LATEST look for what is left where the event was the extreme; rows without events are removed there.';
+
+create function app.rest_of_usage(
+  p_tenant uuid, p_meter uuid, p_aggregation text, p_customer uuid, p_from timestamptz, p_to timestamptz, p_group_by text[], p_group jsonb
+) returns table (used numeric, events bigint, last_at timestamptz, last_id uuid)
+  language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan
+  as $$
+    begin
+      return query
+        select case p_aggregation when 'MIN' then min(coalesce(e.counted, e.value)) when 'MAX' then max(coalesce(e.counted, e.value))
+            else (array_agg(coalesce(e.counted, e.value) order by e.occurred_at desc, e.id desc))[1] end,
+          count(*),
+          case p_aggregation when 'LATEST' then (array_agg(e.occurred_at order by e.occurred_at desc, e.id desc))[1] end,
+          case p_aggregation when 'LATEST' then (array_agg(e.id order by e.occurred_at desc, e.id desc))[1] end
+        from public.usage_events e
+        -- Nothing is received more than a day before it happens.
+        where e.tenant_id = p_tenant and e.received_at >= p_from - interval '1 day'
+          and e.received_month >= date_trunc('month', (p_from - interval '1 day') at time zone 'UTC')::date
+          and e.meter_id = p_meter and (p_customer is null or e.customer_id = p_customer)
+          and e.occurred_at >= p_from and e.occurred_at < p_to and e.weight = 1
+          and (p_group is null or app.event_group(p_group_by, e.properties) = p_group)
+          and not exists (
+            select 1 from public.usage_events c where c.tenant_id = p_tenant and c.corrects = e.id and c.weight = -1);
+    end
+  $$;
+comment on function app.rest_of_usage(uuid, uuid, text, uuid, timestamptz, timestamptz, text[], jsonb) is
+  'MIN, MAX or LATEST of the events of a range that stand: of one customer or of all, of one group or of all.';
+
+create function app.describe_event(p_event public.usage_events) returns jsonb
+  language plpgsql stable set search_path = ''
+  as $$
+    begin
+      return jsonb_build_object(
+        'meter_id', (select m.slug from public.meters m where m.tenant_id = p_event.tenant_id and m.id = p_event.meter_id),
+        'user_id', (select c.external_id from public.customers c where c.tenant_id = p_event.tenant_id and c.id = p_event.customer_id),
+        'event_value', p_event.value::text, 'timestamp', p_event.occurred_at, 'event_id', p_event.event_id, 'source', p_event.source,
+        'properties', p_event.properties);
+    end
+  $$;
+comment on function app.describe_event(public.usage_events) is 'An event as its sender would recognise it, for the record.';
+
+create function app.correct_usage(p_tenant uuid, p_time_zone text, p_items jsonb) returns jsonb
+  language plpgsql volatile set search_path = '' set plan_cache_mode = force_custom_plan
+  as $$
+    declare
+      v_lock constant bigint := hashtextextended('usage ' || p_tenant::text, 0);
+      v_now timestamptz;
+      v_month date;
+      v_index integer := -1;
+      v_item jsonb;
+      v_event public.usage_events;
+      v_cancel public.usage_events;
+      v_next public.usage_events;
+      v_back uuid;
+      v_meter uuid;
+      v_meter_ref text;
+      v_user text;
+      v_value numeric;
+      v_time timestamptz;
+      v_properties jsonb;
+      v_key uuid;
+      v_code integer;
+      v_answers jsonb := '[]';
+      v_answer jsonb;
+    begin
+      if not app.can('usage:write') then
+        raise exception using errcode = '42501', message = 'usage:write is needed';
+      end if;
+      -- As a writer; see app.record_usage for the turn of the month. Corrections of one tenant come one after the other.
+      v_now := clock_timestamp();
+      if date_trunc('month', (v_now - interval '5 minutes') at time zone 'UTC')
+          <> date_trunc('month', (v_now + interval '5 minutes') at time zone 'UTC') then
+        perform pg_advisory_xact_lock(v_lock);
+      else
+        perform pg_advisory_xact_lock_shared(v_lock);
+      end if;
+      perform pg_advisory_xact_lock(hashtextextended('usage corrections ' || p_tenant::text, 0));
+      v_now := clock_timestamp();
+      v_month := date_trunc('month', v_now at time zone 'UTC')::date;
+
+      for v_item in select i.value from jsonb_array_elements(p_items) i loop
+        v_index := v_index + 1;
+        v_answer := null;
+        select * into v_event from public.usage_events e where e.tenant_id = p_tenant and e.id = (v_item ->> 'key')::uuid limit 1;
+        if not found then
+          v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'not_found'));
+          continue;
+        end if;
+        if v_event.weight = -1 then
+          v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'is_correction'));
+          continue;
+        end if;
+        -- What stands of it now, whichever of its versions was named.
+        v_back := null;
+        for step in 1 .. 10000 loop
+          select c.id into v_back from public.usage_events c where c.tenant_id = p_tenant and c.corrects = v_event.id and c.weight = -1 limit 1;
+          exit when not found;
+          select * into v_next from public.usage_events c where c.tenant_id = p_tenant and c.corrects = v_event.id and c.weight <> -1 limit 1;
+          exit when not found;
+          v_event := v_next;
+          v_back := null;
+        end loop;
+        if v_back is not null then
+          v_answers := v_answers || jsonb_build_array(case v_item ->> 'action'
+            when 'cancel' then jsonb_build_object('index', v_index, 'code', 'duplicate', 'id', v_event.id, 'canceled_by', v_back)
+            else jsonb_build_object('index', v_index, 'code', 'canceled', 'id', v_event.id) end);
+          continue;
+        end if;
+
+        if v_item ->> 'action' = 'amend' then
+          v_meter_ref := coalesce(v_item ->> 'meter_id', v_event.meter_id::text);
+          v_meter := v_event.meter_id;
+          if v_item ? 'meter_id' then
+            select m.id into v_meter from public.meters m where m.tenant_id = p_tenant
+              and (m.slug = v_meter_ref or m.id = case when pg_input_is_valid(v_meter_ref, 'uuid') then v_meter_ref::uuid end);
+          end if;
+          v_user := coalesce(v_item ->> 'user_id',
+            (select c.external_id from public.customers c where c.tenant_id = p_tenant and c.id = v_event.customer_id));
+          v_value := coalesce((v_item ->> 'event_value')::numeric, v_event.value);
+          v_time := coalesce((v_item ->> 'timestamp')::timestamptz, v_event.occurred_at);
+          v_properties := case when v_item ? 'properties' then nullif(v_item -> 'properties', 'null') else v_event.properties end;
+          if v_meter = v_event.meter_id and v_value = v_event.value and v_time = v_event.occurred_at
+              and v_properties is not distinct from v_event.properties and exists (
+                select 1 from public.customers c where c.tenant_id = p_tenant and c.id = v_event.customer_id and c.external_id = v_user) then
+            -- The same amendment once more, or nothing to amend.
+            v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'id', v_event.id,
+              'code', case when v_event.corrects is null then 'unchanged' else 'duplicate' end));
+            continue;
+          end if;
+          v_key := app.derive_event_key(format(E'amend\n%s\n%s\n%s\n%s\n%s\n%s', v_event.id, v_meter, v_user, trim_scale(v_value),
+            extract(epoch from v_time), v_properties));
+        end if;
+
+        begin
+          v_cancel := v_event;
+          v_cancel.id := app.derive_event_key(E'cancel\n' || v_event.id);
+          v_cancel.weight := -1;
+          v_cancel.corrects := v_event.id;
+          v_cancel.received_at := v_now;
+          v_cancel.received_month := v_month;
+          insert into public.usage_events select v_cancel.*;
+          if v_event.weight = 1 then
+            perform app.take_back_usage(p_tenant, p_time_zone, v_event, v_now);
+          end if;
+          v_next := null;
+          if v_item ->> 'action' = 'amend' then
+            v_answer := app.record_usage(p_tenant, p_time_zone, array[v_meter_ref], array[v_user], array[1], array[1], array[v_value],
+              array[v_key], array[v_event.event_id], array[v_event.source], array[v_time], array[v_properties], array[v_event.id],
+              true, false, false, false, false);
+            v_code := coalesce((v_answer -> 'codes' ->> 0)::integer, 0);
+            if v_code <> 0 then
+              raise exception using errcode = 'TM022', message = 'not amended';
+            end if;
+            select * into v_next from public.usage_events e where e.tenant_id = p_tenant and e.id = v_key limit 1;
+          end if;
+          perform app.log_audit('usage.corrected', 'usage_event', v_event.id::text, 'success', app.describe_event(v_event),
+            case when v_next.id is not null then app.describe_event(v_next) end,
+            jsonb_strip_nulls(jsonb_build_object('action', v_item ->> 'action', 'reason', v_item ->> 'reason', 'canceled_by', v_cancel.id,
+              'replaced_by', v_next.id)));
+          v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'corrected', 'id', v_event.id,
+            'canceled_by', v_cancel.id, 'replaced_by', v_next.id));
+        exception when sqlstate 'TM022' then
+          v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'refused', 'id', v_event.id,
+            'refused', v_code, 'standing', v_answer -> 'refused' -> 0));
+        end;
+      end loop;
+      return v_answers;
+    end
+  $$;
+comment on function app.correct_usage(uuid, text, jsonb) is
+  'Takes back or replaces up to a hundred events of the current tenant: [{action: cancel|amend, key, reason?, and to amend any of event_value, '
+  'properties, timestamp, meter_id, user_id}]. Whichever version of an event is named, the one that stands is corrected. Per item {index, code, '
+  'id, canceled_by, replaced_by}: corrected, duplicate (is so already), not_found, is_correction, canceled (nothing left to amend), unchanged, or '
+  'refused with the code of app.record_usage; then the item changes nothing. Every correction is on record as usage.corrected.';
+
+-- grants and policies -------------------------------------------------------------------------------
+-- Counters of MIN, MAX and LATEST without events are removed: none of their values would be true.
+
+grant delete on public.usage_counters, public.usage_totals, public.usage_hours, public.usage_groups, public.usage_uniques to app_tenant;
+create policy usage_counters_delete on public.usage_counters for delete to app_tenant using ((select app.can('usage:write')));
+create policy usage_totals_delete on public.usage_totals for delete to app_tenant using ((select app.can('usage:write')));
+create policy usage_hours_delete on public.usage_hours for delete to app_tenant using ((select app.can('usage:write')));
+create policy usage_groups_delete on public.usage_groups for delete to app_tenant using ((select app.can('usage:write')));
+create policy usage_uniques_delete on public.usage_uniques for delete to app_tenant using ((select app.can('usage:write')));
+
+revoke all on all functions in schema app from public;
+grant execute on function app.derive_event_key(text), app.event_amount(text, numeric, numeric), app.event_group(text[], jsonb),
+  app.event_value_hash(text, jsonb), app.day_start(date, text) to app_tenant;
+grant execute on function app.take_back_usage(uuid, text, public.usage_events, timestamptz),
+  app.rest_of_usage(uuid, uuid, text, uuid, timestamptz, timestamptz, text[], jsonb), app.describe_event(public.usage_events),
+  app.correct_usage(uuid, text, jsonb) to app_tenant;
