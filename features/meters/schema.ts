@@ -1,8 +1,42 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
+import { meterFilter } from '@/libs/metering/meter-filter'
 
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
 const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+export const AGGREGATIONS = ['SUM', 'COUNT', 'UNIQUE_COUNT', 'MIN', 'MAX', 'AVG', 'LATEST', 'WEIGHTED_SUM'] as const
+export type Aggregation = (typeof AGGREGATIONS)[number]
+
+const aggregation = z.enum(AGGREGATIONS).meta({
+  description:
+    'SUM adds values, COUNT events; UNIQUE_COUNT counts different values of `value_property`; MIN, MAX, AVG and LATEST (by event time, then arrival) are of values; WEIGHTED_SUM takes values as changes of a level and averages the level over the period. Never changes.',
+})
+
+const property = z.string().min(1).max(128)
+
+/** How a meter counts. Counters rest on it, so none of it changes once the meter is there. */
+const counting = {
+  value_property: property.nullable().meta({
+    description: 'Property the value is taken from instead of `event_value`; UNIQUE_COUNT needs it. Never changes.',
+  }),
+  group_by: z
+    .array(property)
+    .max(5)
+    .superRefine((keys, context) => {
+      for (const [index, key] of keys.entries())
+        if (keys.indexOf(key) !== index) context.addIssue({ code: 'custom', path: [index], message: 'is there twice' })
+    })
+    .meta({ description: 'Properties usage is also kept by, at most five. Never changes.', example: ['region'] }),
+  filter: meterFilter.nullable().meta({ description: 'Which events count; null counts all. Never changes.' }),
+  event_type: z
+    .string()
+    .trim()
+    .min(1)
+    .max(255)
+    .nullable()
+    .meta({ description: 'Name other meters’ clients send events by; null is the slug. Never changes.' }),
+}
 
 const slug = z
   .string()
@@ -25,15 +59,42 @@ export const meterInput = z
     description: fields.description.default(''),
     unit: fields.unit.default(''),
     aggregation: z
-      .preprocess((value) => (typeof value === 'string' ? value.toUpperCase() : value), z.enum(['SUM', 'COUNT']))
-      .default('SUM')
-      .meta({ description: 'SUM adds the values of events, COUNT the events themselves; never changes' }),
+      .preprocess((value) => (typeof value === 'string' ? value.toUpperCase() : value), aggregation)
+      .default('SUM'),
+    value_property: counting.value_property.default(null),
+    group_by: counting.group_by.default([]),
+    filter: counting.filter.default(null),
+    event_type: counting.event_type.default(null),
     allows_negative: fields.allows_negative.default(false),
+  })
+  .superRefine(({ aggregation, value_property }, context) => {
+    if (aggregation === 'UNIQUE_COUNT' && value_property === null)
+      context.addIssue({
+        code: 'custom',
+        path: ['value_property'],
+        message: 'is needed: its different values are counted',
+      })
+    if (aggregation === 'COUNT' && value_property !== null)
+      context.addIssue({
+        code: 'custom',
+        path: ['value_property'],
+        message: 'means nothing to COUNT, which takes no value',
+      })
   })
   .meta({ id: 'MeterInput' })
 
+const fixed = z.never({ error: 'never changes, because what was counted rests on it; make another meter' }).optional()
+const FIXED = {
+  slug: fixed,
+  aggregation: fixed,
+  value_property: fixed,
+  group_by: fixed,
+  filter: fixed,
+  event_type: fixed,
+}
+
 export const meterPatch = z
-  .strictObject({ ...fields, archived: z.boolean() })
+  .strictObject({ ...fields, archived: z.boolean(), ...FIXED })
   .partial()
   .meta({ id: 'MeterPatch' })
 
@@ -42,7 +103,8 @@ export const meter = z
     id: z.uuid(),
     slug: z.string(),
     ...fields,
-    aggregation: z.enum(['SUM', 'COUNT']),
+    aggregation,
+    ...counting,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     archived_at: z.iso.datetime().nullable(),

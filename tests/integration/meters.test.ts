@@ -49,6 +49,28 @@ describe('create', () => {
     [{ name: 'X', unit: 'x'.repeat(33) }, '/unit'],
     [{ name: 'X', color: 'red' }, '/color'],
     [{ name: '…' }, '/slug'],
+    [{ name: 'X', aggregation: 'UNIQUE_COUNT' }, '/value_property'],
+    [{ name: 'X', aggregation: 'COUNT', value_property: 'size' }, '/value_property'],
+    [{ name: 'X', group_by: ['a', 'b', 'c', 'd', 'e', 'f'] }, '/group_by'],
+    [{ name: 'X', group_by: ['a', 'a'] }, '/group_by/1'],
+    [{ name: 'X', group_by: ['a', 3] }, '/group_by/1'],
+    [{ name: 'X', event_type: '' }, '/event_type'],
+    [{ name: 'X', filter: 'all' }, '/filter'],
+    [{ name: 'X', filter: { operator: 'eq', value: 1 } }, '/filter/property'],
+    [{ name: 'X', filter: { property: 'a', operator: 'is', value: 1 } }, '/filter/operator'],
+    [{ name: 'X', filter: { property: 'a', operator: 'in', value: 1 } }, '/filter/value'],
+    [{ name: 'X', filter: { property: 'a', operator: 'in', value: ['x', {}] } }, '/filter/value/1'],
+    [{ name: 'X', filter: { property: 'a', operator: 'like', value: 1 } }, '/filter/value'],
+    [{ name: 'X', filter: { property: 'a', operator: 'gt', value: true } }, '/filter/value'],
+    [{ name: 'X', filter: { property: 'a', operator: 'eq', value: 1, also: 2 } }, '/filter/also'],
+    [{ name: 'X', filter: { and: [] } }, '/filter/and'],
+    [{ name: 'X', filter: { and: [{ property: 'a', operator: 'eq', value: 1 }], or: [] } }, '/filter/or'],
+    [
+      { name: 'X', filter: { and: [{ or: [{ property: '', operator: 'eq', value: 1 }] }] } },
+      '/filter/and/0/or/0/property',
+    ],
+    [{ name: 'X', filter: { and: Array(21).fill({ property: 'a', operator: 'eq', value: 1 }) } }, '/filter'],
+    [{ name: 'X', filter: { and: [{ or: [{ and: [{ or: [] }] }] }] } }, '/filter/and/0/or/0/and/0/or'],
   ])('%j is invalid at %s', async (body, pointer) => {
     const answer = await create(body)
     expect(answer).toMatchObject({ status: 422, body: { code: 'invalid_input', errors: [{ pointer }] } })
@@ -71,6 +93,39 @@ describe('create', () => {
       body: { slug: 'images_rendered_hd', aggregation: 'SUM', allows_negative: false },
     })
   })
+  test('says how it counts, as it was told', async () => {
+    const body = {
+      name: 'Active people',
+      slug: 'active_people',
+      aggregation: 'unique_count',
+      value_property: 'person',
+      group_by: ['region', 'plan'],
+      filter: {
+        and: [
+          { property: 'kind', operator: 'in', value: ['click', 'view'] },
+          {
+            or: [
+              { property: 'bot', operator: 'ne', value: true },
+              { property: 'agent', operator: 'like', value: 'Mo%' },
+            ],
+          },
+        ],
+      },
+      event_type: 'page.seen',
+    }
+    const { status, body: made } = await create(body)
+    expect(status).toBe(201)
+    expect(made).toMatchObject({ ...body, aggregation: 'UNIQUE_COUNT' })
+    expect((await one('active_people')).body).toEqual(made)
+    expect((await list('?q=active_people')).body.data).toEqual([made])
+  })
+  test.each(['SUM', 'COUNT', 'MIN', 'MAX', 'AVG', 'LATEST', 'WEIGHTED_SUM'])(
+    '%s is a way of counting',
+    async (aggregation) => {
+      const { body } = await create({ name: `By ${aggregation}`, aggregation })
+      expect(body).toMatchObject({ aggregation, value_property: null, group_by: [], filter: null, event_type: null })
+    },
+  )
   test('a slug is one meter; in another tenant it is free', async () => {
     expect((await create({ name: 'Again', slug: 'api-calls' })).status).toBe(409)
     expect((await create({ name: 'Theirs', slug: 'api-calls' }, { as: globex.api_key })).status).toBe(201)
@@ -121,8 +176,18 @@ describe('change', () => {
       unit: 'pieces',
       allows_negative: true,
     })
-    expect((await change('changing', { slug: 'other' })).status).toBe(422)
-    expect((await change('changing', { aggregation: 'COUNT' })).status).toBe(422)
+    for (const [field, value] of Object.entries({
+      slug: 'other',
+      aggregation: 'COUNT',
+      value_property: 'size',
+      group_by: ['region'],
+      filter: null,
+      event_type: 'other',
+    }))
+      expect(await change('changing', { [field]: value })).toMatchObject({
+        status: 422,
+        body: { errors: [{ pointer: `/${field}`, detail: expect.stringContaining('never changes') }] },
+      })
     expect((await change('nothing', { name: 'X' })).status).toBe(404)
   })
   test('an archived meter refuses events until it is back', async () => {

@@ -2,7 +2,9 @@
 
 import { Archive, ArchiveRestore, Pencil } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
-import { type Meter, MeterDialog } from '@/features/meters/components/meter-dialog'
+import { describeFilter } from '@/features/meters/components/filter-text'
+import { MeterDialog } from '@/features/meters/components/meter-dialog'
+import type { Meter } from '@/features/meters/components/meter-form'
 import { useArchiveMeter } from '@/features/meters/components/use-archive-meter'
 import { Badge } from '@/libs/ui/badge'
 import { Banner } from '@/libs/ui/banner'
@@ -104,6 +106,7 @@ export function MeterScreen({
                 items={[
                   { label: t('meters.detail.slug'), value: <CopyText value={meter.slug} /> },
                   { label: t('meters.detail.aggregation'), value: t(`meters.aggregation.${meter.aggregation}`) },
+                  ...countingFacts(meter),
                   {
                     label: t('meters.detail.unit'),
                     value: meter.unit || <span className="text-faint">{t('meters.detail.no_unit')}</span>,
@@ -142,4 +145,15 @@ export function MeterScreen({
       ) : null}
     </>
   )
+}
+
+/** What only some meters have: a property of their own, a filter, groups, a name for events. */
+function countingFacts({ value_property, filter, group_by, event_type }: Meter): { label: string; value: ReactNode }[] {
+  const code = (text: string) => <code className="break-words font-mono text-xs">{text}</code>
+  return [
+    ...(value_property ? [{ label: t('meters.detail.value_property'), value: code(value_property) }] : []),
+    ...(filter ? [{ label: t('meters.detail.filter'), value: code(describeFilter(filter)) }] : []),
+    ...(group_by.length > 0 ? [{ label: t('meters.detail.group_by'), value: code(group_by.join(', ')) }] : []),
+    ...(event_type ? [{ label: t('meters.detail.event_type'), value: code(event_type) }] : []),
+  ]
 }

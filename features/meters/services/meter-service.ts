@@ -12,6 +12,10 @@ const COLUMNS = [
   'description',
   'unit',
   'aggregation',
+  'value_property',
+  'group_by',
+  'filter',
+  'event_type',
   'allows_negative',
   'created_at',
   'updated_at',
@@ -25,6 +29,10 @@ export type MeterRow = {
   description: string
   unit: string
   aggregation: string
+  value_property: string | null
+  group_by: string[]
+  filter: unknown
+  event_type: string | null
   allows_negative: boolean
   created_at: Date
   updated_at: Date
@@ -41,7 +49,7 @@ export async function createMeter(input: MeterInput): Promise<MeterRow> {
   }
   const row = await tenantDb()
     .insertInto('meters')
-    .values({ id: newId(), ...input, slug })
+    .values({ id: newId(), ...input, filter: input.filter && JSON.stringify(input.filter), slug })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'slug']).doNothing())
     .returning(COLUMNS)
     .executeTakeFirst()
@@ -77,13 +85,19 @@ export async function getMeter(ref: string): Promise<MeterRow> {
 }
 
 /** Changes a meter, archives it or brings it back. @throws AppError not_found. */
-export async function updateMeter(ref: string, { archived, ...fields }: MeterPatch): Promise<MeterRow> {
+export async function updateMeter(
+  ref: string,
+  { archived, name, description, unit, allows_negative }: MeterPatch,
+): Promise<MeterRow> {
   const present = await getMeter(ref)
   const isArchived = present.archived_at !== null
   const row = await tenantDb()
     .updateTable('meters')
     .set({
-      ...fields,
+      name,
+      description,
+      unit,
+      allows_negative,
       ...(archived === undefined || archived === isArchived ? {} : { archived_at: archived ? new Date() : null }),
       updated_at: new Date(),
     })
