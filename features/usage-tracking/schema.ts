@@ -8,6 +8,10 @@ export const quantity = z
 
 export const trackQuery = z.strictObject({
   strict: z.enum(['true', 'false']).optional().meta({ description: 'true: all or nothing, 422 when one is refused' }),
+  enforce: z
+    .enum(['true', 'false'])
+    .optional()
+    .meta({ description: 'true: soft caps refuse as well, so that deciding and recording are one step' }),
 })
 
 export const checkBody = z

@@ -98,5 +98,7 @@ test('a batch names each meter and user once, and quotes whatever they hold', ()
   const { events } = parseEvents([...users, ...users].map((user_id) => ({ ...good, user_id })))
   const batch = layOutBatch(events, 'UTC')
   expect(batch.index.users).toEqual(users)
-  expect(batch.arguments(false, false, false)[2]).toBe('{"plain","a,b","a\\"b","a\\\\b","{}","null","ünï","o\'clock"}')
+  expect(batch.arguments(false, { strict: false, report: false, enforce: false })[2]).toBe(
+    '{"plain","a,b","a\\"b","a\\\\b","{}","null","ünï","o\'clock"}',
+  )
 })

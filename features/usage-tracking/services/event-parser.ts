@@ -21,6 +21,8 @@ export type UsageEvent = {
   time: string | null
   /** JSON text, or null. */
   properties: string | null
+  /** Event this one replaces. */
+  corrects?: string
 }
 
 /** An event that is refused, by its position in the request. */

@@ -11,22 +11,28 @@ import type { CheckResult } from './usage-check-service'
  * that the answer is an earlier one. @throws AppError for a body that cannot be read, and as trackUsage does.
  */
 export async function trackRequest(request: Request): Promise<TrackResult & { replayed?: true }> {
-  const strict = request.url.includes('?') && isStrict(request.url)
+  const options = request.url.includes('?') ? readOptions(request.url) : {}
   const key = readIdempotencyKey(request)
-  return trackText(await readBody(request), strict, key)
+  return trackText(await readBody(request), options, key)
 }
 
 /** Apart, so that the text of a body is let go of as soon as it is parsed. */
-function trackText(text: string, strict: boolean, key: string | null): Promise<TrackResult> {
-  if (key === null) return TenantUsageTrackingService.trackUsage(parseJson(text), { strict })
-  const requestHash = createHash('sha256').update(`track ${strict}\n`).update(text).digest()
-  return TenantUsageTrackingService.trackUsage(parseJson(text), { strict, once: { key, requestHash } })
+function trackText(text: string, options: TrackOptions, key: string | null): Promise<TrackResult> {
+  if (key === null) return TenantUsageTrackingService.trackUsage(parseJson(text), options)
+  const requestHash = createHash('sha256')
+    .update(`track ${JSON.stringify(options)}\n`)
+    .update(text)
+    .digest()
+  return TenantUsageTrackingService.trackUsage(parseJson(text), { ...options, once: { key, requestHash } })
 }
 
-function isStrict(url: string): boolean {
+type TrackOptions = { strict?: boolean; enforce?: boolean }
+
+function readOptions(url: string): TrackOptions {
   const query = new URL(url).searchParams
   query.delete('tenant')
-  return parseInput(trackQuery, Object.fromEntries(query)).strict === 'true'
+  const { strict, enforce } = parseInput(trackQuery, Object.fromEntries(query))
+  return { strict: strict === 'true', enforce: enforce === 'true' }
 }
 
 /** Reads and answers one `POST /usage/check`. @throws AppError for a body that cannot be read. */

@@ -56,6 +56,7 @@ const REASONS: Record<number, readonly [code: string, detail: string]> = {
   7: ['timestamp_too_old', 'The timestamp lies further back than this tenant accepts.'],
   8: ['timestamp_in_future', 'The timestamp lies further ahead than this tenant accepts.'],
   9: ['negative_value', 'This meter takes no negative values.'],
+  11: ['invalid_property', 'The meter takes its value from a property that this event lacks, or that is no number.'],
   [EXCEEDED]: ['usage_exceeded', 'The event would pass the cap of this customer.'],
 }
 

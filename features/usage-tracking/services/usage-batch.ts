@@ -14,7 +14,7 @@ export type BatchIndex = {
 export type UsageBatch = {
   index: BatchIndex
   /** `probe`: look first whether events are here already, because repetitions are to be expected. */
-  arguments: (probe: boolean, strict: boolean, report: boolean) => BatchArguments
+  arguments: (probe: boolean, options: { strict: boolean; report: boolean; enforce: boolean }) => BatchArguments
 }
 
 const SPECIAL = /[\\"]/
@@ -52,6 +52,7 @@ export function layOutBatch(events: readonly UsageEvent[], timeZone: string): Us
     hasTimes ||= event.time !== null
     hasProperties ||= event.properties !== null
   }
+  const hasCorrections = events.some(({ corrects }) => corrects)
   const columns = [
     timeZone,
     quoted(index.meters),
@@ -64,10 +65,11 @@ export function layOutBatch(events: readonly UsageEvent[], timeZone: string): Us
     hasSources ? quoted(events.map(({ source }) => source)) : null,
     hasTimes ? quoted(events.map(({ time }) => time)) : null,
     hasProperties ? quoted(events.map(({ properties }) => properties)) : null,
+    hasCorrections ? quoted(events.map(({ corrects }) => corrects ?? null)) : null,
   ]
   const repeats = hasIds && new Set(keys).size < keys.length
   return {
     index,
-    arguments: (probe, strict, report) => [...columns, probe, repeats, strict, report],
+    arguments: (probe, { strict, report, enforce }) => [...columns, probe, repeats, strict, report, enforce],
   }
 }

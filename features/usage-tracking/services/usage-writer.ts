@@ -19,7 +19,7 @@ const WORTH_JOINING = 256
 const MAX_BATCH = 1_000
 const MAX_QUEUED = 50_000
 
-const parameters = (from: number): string => Array.from({ length: 15 }, (_, index) => `$${from + index}`).join(', ')
+const parameters = (from: number): string => Array.from({ length: 17 }, (_, index) => `$${from + index}`).join(', ')
 const INGEST = `select app.ingest_usage($1, $2, $3, ${parameters(4)}) as value`
 const INGEST_ONCE = `select app.ingest_usage_once($1, $2, $3, $4, $5, ${parameters(6)}) as value`
 const RECORD = `select app.record_usage($1, ${parameters(2)}) as value`
@@ -27,6 +27,8 @@ const RECORD = `select app.record_usage($1, ${parameters(2)}) as value`
 export type WriteOptions = {
   /** All or nothing: one event that is refused refuses the request. */
   strict?: boolean
+  /** Holds soft caps as well: no event passes any limit. */
+  enforce?: boolean
   /** Makes the whole request safe to repeat; only outside of a transaction. */
   once?: { key: string; requestHash: Buffer }
 }
@@ -62,7 +64,10 @@ export async function writeEvents(events: readonly UsageEvent[], options: WriteO
   const work = { tenantId, actor, events, options }
   // What must succeed or fail by itself shares no transaction.
   if (options.strict || options.once) alone += 1
-  const key = options.strict || options.once ? `alone ${alone}` : callerKey(tenantId, actor)
+  const key =
+    options.strict || options.once
+      ? `alone ${alone}`
+      : `${callerKey(tenantId, actor)}${options.enforce ? ' enforce' : ''}`
   return writer.submit(key, work, events.length)
 }
 
@@ -78,7 +83,7 @@ export function queuedEvents(): number {
 
 async function writeInTransaction(
   events: readonly UsageEvent[],
-  { strict = false }: WriteOptions,
+  { strict = false, enforce = false }: WriteOptions,
 ): Promise<WriteResult> {
   const { tenantId } = currentContext()
   const { time_zone } = await routeTenant(tenantId)
@@ -86,7 +91,7 @@ async function writeInTransaction(
   const report = events.length <= REPORTED_EVENTS
   const [row] = await tenantQuery<{ value: RecordedUsage }>(RECORD, [
     tenantId,
-    ...batch.arguments(true, strict, report),
+    ...batch.arguments(true, { strict, report, enforce }),
   ]).catch((error: unknown) => {
     throw asAnswer(error, events)
   })
@@ -118,7 +123,7 @@ async function writeBatch(works: readonly Work[]): Promise<WriteResult[]> {
   const [first] = works
   if (!first) return []
   const events = works.length === 1 ? first.events : works.flatMap((work) => work.events)
-  const { strict = false, once } = first.options
+  const { strict = false, enforce = false, once } = first.options
   const report = works.some((work) => work.events.length <= REPORTED_EVENTS)
   const actor = usageActor(first.actor)
   let batch: UsageBatch | undefined
@@ -128,7 +133,7 @@ async function writeBatch(works: readonly Work[]): Promise<WriteResult[]> {
       first.tenantId,
       routing.epoch,
       actor,
-      ...batch.arguments(again || repeaters.has(first.tenantId), strict, report),
+      ...batch.arguments(again || repeaters.has(first.tenantId), { strict, report, enforce }),
     ]
     return once ? [once.key, once.requestHash, ...common] : common
   }).catch((error: unknown) => {
