@@ -4,7 +4,7 @@ import { Autocomplete } from '@base-ui/react/autocomplete'
 import { Dialog } from '@base-ui/react/dialog'
 import { Search } from 'lucide-react'
 import { useMemo } from 'react'
-import type { Command } from '@/libs/ui/command-palette'
+import { type Command, commandText } from '@/libs/ui/command-palette'
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
 import { popupItemClass, popupLabelClass } from '@/libs/ui/popup'
@@ -15,9 +15,12 @@ type Group = { value: string; items: Command[] }
 /** The inside of the command palette: a field and what it finds. Loaded when the palette is wanted for the first time. */
 export function CommandList({
   commands,
+  initial,
   onChoose,
 }: {
   commands: readonly Command[]
+  /** What was typed before the list was there. */
+  initial: string
   onChoose: (command: Command) => void
 }) {
   const groups = useMemo<Group[]>(
@@ -31,11 +34,13 @@ export function CommandList({
       items={groups}
       autoHighlight="always"
       keepHighlight
-      itemToStringValue={(item: Command) => [item.label, item.group, item.keywords].filter(Boolean).join(' ')}
+      defaultValue={initial}
+      itemToStringValue={commandText}
     >
       <div className="flex items-center gap-2.5 border-b px-4">
         <Search aria-hidden="true" className="size-4 shrink-0 text-faint" />
         <Autocomplete.Input
+          autoFocus
           aria-label={t('ui.palette.label')}
           placeholder={t('ui.palette.placeholder')}
           className="control-text h-12 w-full bg-transparent outline-none"

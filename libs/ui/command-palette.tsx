@@ -3,13 +3,12 @@
 import { Dialog as Base } from '@base-ui/react/dialog'
 import { Search } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useEffect, useState } from 'react'
 import type { CommandList } from '@/libs/ui/command-list'
 import { cx } from '@/libs/ui/cx'
 import { backdropClass } from '@/libs/ui/dialog'
 import { t } from '@/libs/ui/messages'
 import { Keys, useShortcut } from '@/libs/ui/shortcuts'
-import { toast } from '@/libs/ui/toast'
 
 export type Command = {
   /** Unique; also searched. */
@@ -26,35 +25,39 @@ export type Command = {
   run?: () => void
 }
 
-const loadList = () => import('@/libs/ui/command-list').then((module) => module.CommandList)
-
-function loadAhead() {
-  loadList().catch(() => {
-    // Opening it asks again, and says when it cannot be had.
-  })
+/** What a command is found by. */
+export function commandText(command: Command): string {
+  return [command.label, command.group, command.keywords].filter(Boolean).join(' ')
 }
 
 /**
- * Go, create, switch, copy: everything by typing. Opens with Ctrl/⌘ K and by the button it draws.
+ * Go, create, switch, copy: everything by typing. Opens with Ctrl/⌘ K and by the button it draws. The list comes in a file
+ * of its own, after the page; whoever is faster types into a plain field meanwhile and loses nothing.
  * @example <CommandPalette commands={[{ id: 'go-tiers', label: 'Tiers', group: 'Go to', href: '/acme/tiers' }]} />
  */
 export function CommandPalette({ commands, compact = false }: { commands: readonly Command[]; compact?: boolean }) {
   const [open, setOpen] = useState(false)
   const [List, setList] = useState<typeof CommandList | null>(null)
+  const [early, setEarly] = useState('')
   const router = useRouter()
   useShortcut('mod+k', t('ui.palette.open'), () => change(!open))
 
-  // Opened when the list is there: the first field of it takes the focus.
+  useEffect(() => {
+    let gone = false
+    import('@/libs/ui/command-list').then(
+      (module) => !gone && setList(() => module.CommandList),
+      () => {
+        // The plain field goes where the first match leads; the next page asks for the list again.
+      },
+    )
+    return () => {
+      gone = true
+    }
+  }, [])
+
   function change(next: boolean) {
-    if (!next || List) setOpen(next)
-    else
-      loadList().then(
-        (loaded) => {
-          setList(() => loaded)
-          setOpen(true)
-        },
-        () => toast.error(t('ui.error.offline')),
-      )
+    if (next) setEarly('')
+    setOpen(next)
   }
 
   function choose(command: Command) {
@@ -64,11 +67,14 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
     else if (command.run) window.setTimeout(command.run, 30)
   }
 
+  function chooseFirst(text: string) {
+    const first = commands.find((command) => commandText(command).toLowerCase().includes(text.trim().toLowerCase()))
+    if (first) choose(first)
+  }
+
   return (
     <Base.Root open={open} onOpenChange={change}>
       <Base.Trigger
-        onPointerEnter={loadAhead}
-        onFocus={loadAhead}
         aria-keyshortcuts="Control+K Meta+K"
         aria-label={compact ? t('ui.palette.open') : undefined}
         className={cx(
@@ -92,7 +98,21 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
           aria-label={t('ui.palette.label')}
           className="fixed inset-x-2 top-2 z-50 mx-auto flex max-h-[min(32rem,90dvh)] max-w-xl flex-col overflow-hidden rounded-xl border bg-raised text-ink shadow-dialog outline-none transition-[opacity,scale] duration-100 data-ending-style:scale-[0.98] data-ending-style:opacity-0 data-starting-style:scale-[0.98] data-starting-style:opacity-0 sm:top-[14dvh]"
         >
-          {List ? <List commands={commands} onChoose={choose} /> : null}
+          {List ? (
+            <List commands={commands} initial={early} onChoose={choose} />
+          ) : (
+            <div className="flex items-center gap-2.5 border-b px-4">
+              <Search aria-hidden="true" className="size-4 shrink-0 text-faint" />
+              <input
+                aria-label={t('ui.palette.label')}
+                placeholder={t('ui.palette.placeholder')}
+                value={early}
+                onChange={(event) => setEarly(event.target.value)}
+                onKeyDown={(event) => event.key === 'Enter' && chooseFirst(early)}
+                className="control-text h-12 w-full bg-transparent outline-none"
+              />
+            </div>
+          )}
         </Base.Popup>
       </Base.Portal>
     </Base.Root>

@@ -1,0 +1,96 @@
+// Lists and what opens from them: archived ones apart, who is near a cap, a drawer that keeps its content until it is gone.
+import { at, callApi, dashboard, expect, loginOf, signIn, tenantOf, test } from './fixtures'
+
+const unique = Date.now().toString(36)
+
+test('archived ones are apart, in every list by the same address', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'admin'))
+  const key = tenantOf('acme').api_key
+  const make = async (noun: string, body: object) => {
+    const base = dashboard.replace('//app.localhost', '//localhost')
+    const made = await callApi(`/api/v1/${noun}`, { key, base, body })
+    expect(made.status).toBe(201)
+    const gone = await callApi(`/api/v1/${noun}/${made.body.id}`, { key, base, method: 'DELETE' })
+    expect(gone.status).toBe(200)
+  }
+  await make('meters', { slug: `rested_${unique}`, name: `Rested ${unique}` })
+  await make('tiers', { slug: `rested-${unique}`, name: `Rested ${unique}` })
+  await make('customers', { external_id: `rested-${unique}`, name: `Rested ${unique}` })
+  for (const noun of ['meters', 'tiers', 'customers']) {
+    await page.goto(`${dashboard}/acme/${noun}`)
+    const row = page.getByRole('row', { name: new RegExp(`Rested ${unique}`) })
+    await expect(page.getByRole('row').nth(1)).toBeVisible()
+    await expect(row).toHaveCount(0)
+    await page.getByRole('radio', { name: 'Archived' }).click()
+    await expect(page).toHaveURL(/archived=true/)
+    await expect(row).toBeVisible()
+    await page.getByRole('radio', { name: 'In use' }).click()
+    await expect(row).toHaveCount(0)
+  }
+})
+
+test('who is near a cap is on the overview and in the list of customers', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'member'))
+  await page.goto(`${dashboard}/acme`)
+  const card = page.locator('section').filter({ has: page.getByRole('heading', { name: 'Nearest to their caps' }) })
+  await expect(card.getByRole('link', { name: 'Bluebird Coffee' })).toBeVisible()
+  await expect(card).toContainText('85% of the cap used')
+
+  await page.goto(`${dashboard}/acme/customers`)
+  await page.getByRole('radio', { name: 'Near a cap' }).click()
+  await expect(page).toHaveURL(/show=near/)
+  const row = page.getByRole('row', { name: /Bluebird Coffee/ })
+  await expect(row).toContainText('85% of the cap used')
+  await row.getByRole('link', { name: 'Bluebird Coffee' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })).toBeVisible()
+  await page.goBack()
+  await page.getByRole('radio', { name: 'In use' }).click()
+  await expect(page).toHaveURL(at(dashboard, '/acme/customers'))
+  await expect(page).not.toHaveURL(/show/)
+  await expect(page.getByRole('row', { name: /Cedar/ })).toBeVisible()
+})
+
+test('a drawer shows what it showed until it has closed', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  for (const list of ['audit-logs', 'usage']) {
+    await page.goto(`${dashboard}/acme/${list}`)
+    await page.getByRole('row').nth(2).getByRole('button').first().click()
+    const drawer = page.getByRole('dialog')
+    await expect(drawer).toBeVisible()
+    await expect(drawer.getByRole('status').filter({ hasText: 'Loading' })).toHaveCount(0)
+    const shown = await drawer.innerText()
+    const seen = drawer.evaluate(
+      (element) =>
+        new Promise<string[]>((resolve) => {
+          const texts = new Set<string>()
+          const look = () => {
+            if (!element.isConnected) return resolve([...texts])
+            texts.add((element as HTMLElement).innerText)
+            requestAnimationFrame(look)
+          }
+          look()
+        }),
+    )
+    await page.keyboard.press('Escape')
+    await expect(drawer).toHaveCount(0)
+    // Relative times may have moved on meanwhile.
+    const still = (text: string) => text.replaceAll(/\b(\d+ \w+ ago|now|just now)\b/g, '')
+    expect([...new Set((await seen).map(still))]).toEqual([still(shown)])
+  }
+})
+
+test('the command palette is there when it is asked for', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'admin'))
+  await page.goto(`${dashboard}/acme`)
+  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible()
+  await page.keyboard.press('Control+k')
+  const field = page.getByRole('dialog').getByRole('combobox')
+  await expect(field).toBeFocused()
+  await page.keyboard.type('mete')
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(at(dashboard, '/acme/meters'))
+  await page.getByRole('button', { name: /Search or jump/ }).click()
+  await expect(field).toBeFocused()
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('button', { name: /Search or jump/ })).toBeFocused()
+})

@@ -1,0 +1,59 @@
+// What a role may not see is not offered, and says so when it is opened all the same; nothing on a page is asked for in vain.
+import { dashboard, expect, loginOf, signIn, test } from './fixtures'
+
+const PAGES = [
+  '/acme',
+  '/acme/customers',
+  '/acme/customers/bluebird',
+  '/acme/usage',
+  '/acme/tiers',
+  '/acme/tiers/new',
+  '/acme/meters',
+  '/acme/meters/api_calls',
+  '/acme/api-keys',
+  '/acme/audit-logs',
+  '/acme/connector-events',
+  '/acme/analytics-events',
+  '/acme/settings',
+  '/acme/settings/branding',
+  '/acme/settings/members',
+]
+
+const CLOSED: Record<string, readonly string[]> = {
+  owner: [],
+  admin: [],
+  member: ['/acme/tiers/new', '/acme/api-keys', '/acme/audit-logs'],
+  compliance: [
+    '/acme/customers',
+    '/acme/customers/bluebird',
+    '/acme/tiers',
+    '/acme/tiers/new',
+    '/acme/meters',
+    '/acme/meters/api_calls',
+    '/acme/api-keys',
+    '/acme/analytics-events',
+  ],
+}
+
+for (const [role, closed] of Object.entries(CLOSED)) {
+  test(`${role}: every page opens or says why not`, async ({ page }) => {
+    test.setTimeout(120_000)
+    await signIn(page, loginOf('acme', role))
+    const notAllowed = page.getByRole('heading', { name: 'Your role does not include this page' })
+    for (const path of PAGES) {
+      await page.goto(`${dashboard}${path}`)
+      await expect(page.locator('h1')).toHaveCount(1)
+      await expect(page.getByRole('status').filter({ hasText: 'Loading' })).toHaveCount(0)
+      await expect(notAllowed, path).toHaveCount(closed.includes(path) ? 1 : 0)
+      await expect(page.getByRole('alert').filter({ hasText: /may not|could not/ }), path).toHaveCount(0)
+    }
+    const offered = await page
+      .getByRole('navigation', { name: 'Dashboard' })
+      .getByRole('link')
+      .evaluateAll((links) => links.map((link) => link.getAttribute('href') ?? ''))
+    expect(offered.length).toBeGreaterThan(3)
+    expect(offered.filter((href) => closed.includes(href))).toEqual([])
+    const open = PAGES.filter((path) => path.split('/').length === 3 && !closed.includes(path))
+    expect(open.filter((path) => !offered.includes(path))).toEqual([])
+  })
+}
