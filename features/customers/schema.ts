@@ -68,6 +68,12 @@ export const subscriptionInput = z
   .strictObject({
     tier: z.string().max(64).nullable().optional().meta({ description: 'Id or slug; null ends the subscription' }),
     tier_id: z.uuid().optional().meta({ description: 'The same as tier' }),
+    version: z
+      .int()
+      .min(1)
+      .max(2_147_483_647)
+      .optional()
+      .meta({ description: 'Version of the tier; the newest by default' }),
     anchor_day: z.int().min(1).max(31).optional().meta({
       description:
         'Day its months begin on; 1 is the calendar month, later days fall on the last day of shorter months',
@@ -77,6 +83,10 @@ export const subscriptionInput = z
     path: ['tier'],
     error: 'is needed (tier_id means the same)',
   })
+  .refine(({ tier, version }) => tier !== null || version === undefined, {
+    path: ['version'],
+    error: 'is of a tier; send one',
+  })
   .meta({ id: 'SubscriptionInput' })
 
 export const subscription = z
@@ -85,6 +95,12 @@ export const subscription = z
     subscription_id: z.uuid().nullable(),
     tier: tierRef.nullable(),
     source: tierSource,
+    tier_version: z.number().int().nullable(),
+    newer_version: z
+      .number()
+      .int()
+      .nullable()
+      .meta({ description: 'Newest version of the tier, when the customer has an older one' }),
     anchor_day: z.number().int(),
     started_at: z.iso.datetime().nullable(),
   })

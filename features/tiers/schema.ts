@@ -14,16 +14,39 @@ const limit = z.union([
   z.string().regex(/^\d{1,30}(\.\d{1,20})?$/, 'must be a decimal of zero or more'),
 ])
 const behaviour = z
-  .enum(['reject', 'overflow', 'hard', 'soft'])
+  .enum(['reject', 'overflow', 'cap', 'hard', 'soft'])
   .transform((name) => (name === 'hard' ? 'reject' : name === 'soft' ? 'overflow' : name))
+const rollover = z
+  .union([
+    limit.transform((max) => ({ min: 0 as number | string, max })),
+    z
+      .strictObject({ min: limit.default(0), max: limit })
+      .refine(({ min, max }) => Number(min) <= Number(max), { path: ['min'], error: 'must not be above max' }),
+  ])
+  .meta({
+    description:
+      'What is left at a reset carries over as min(max, max(left, min)); a number is max. Only for SUM and COUNT.',
+  })
+const NO_ROLLOVER = { min: 0 as number | string, max: 0 as number | string }
 const cap = z.union([
-  limit.transform((value) => ({ limit: value, behaviour: 'reject' as const, period: 'month' as const })),
+  limit.transform((value) => ({
+    limit: value,
+    behaviour: 'reject' as const,
+    period: 'month' as const,
+    rollover: NO_ROLLOVER,
+    preserve_overage: false,
+  })),
   z.strictObject({
     limit,
-    behaviour: behaviour
-      .default('reject')
-      .meta({ description: 'reject (hard) refuses, overflow (soft) counts as overage' }),
+    behaviour: behaviour.default('reject').meta({
+      description: 'reject (hard) refuses, overflow (soft) counts as overage, cap counts the part that is left',
+    }),
     period: z.enum(['day', 'month']).default('month'),
+    rollover: rollover.nullish().transform((value) => value ?? NO_ROLLOVER),
+    preserve_overage: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Overage is used from the allowance of the next period. Only for SUM and COUNT.' }),
   }),
 ])
 const usageCaps = z
@@ -90,31 +113,63 @@ export const tierInput = z
   .refine(oneInterval, { path: ['interval'], error: 'is the same as billing_interval; send one' })
   .meta({ id: 'TierInput' })
 
-export const tierPatch = z
-  .strictObject({ ...fields, archived: z.boolean() })
-  .partial()
+const patchFields = z.strictObject({ ...fields, archived: z.boolean() }).partial()
+const MOVE = 'Moves every subscription to the new version at once; without it subscriptions keep the version they have'
+
+export const tierPatch = patchFields
+  .extend({ move: z.boolean().optional().meta({ description: MOVE }) })
   .refine(onePrice, { path: ['price'], error: 'excludes price_minor' })
   .refine(oneInterval, { path: ['interval'], error: 'is the same as billing_interval; send one' })
-  .meta({ id: 'TierPatch', description: 'usage_caps and feature_entitlements replace what is there' })
+  .meta({
+    id: 'TierPatch',
+    description:
+      'usage_caps and feature_entitlements replace what is there. Another price, caps or features make a new version of the tier.',
+  })
+
+export const tierMove = z
+  .strictObject({
+    customers: z
+      .array(z.string().min(1).max(255))
+      .min(1)
+      .max(1_000)
+      .optional()
+      .meta({ description: 'Ids or external ids; all of the tier when left out' }),
+    from_version: z.int().min(1).optional().meta({ description: 'Only those who have this version' }),
+  })
+  .meta({ id: 'TierMove' })
+
+export const tierQuery = z.object({
+  version: z.coerce.number().int().min(1).max(2_147_483_647).optional().meta({ description: 'The newest by default' }),
+})
 
 const quantity = z.union([z.number(), z.string()])
+const capRead = z.object({
+  limit: quantity,
+  behaviour: z.enum(['reject', 'overflow', 'cap']),
+  period: z.enum(['day', 'month']),
+  rollover: z.object({ min: quantity, max: quantity }).nullable(),
+  preserve_overage: z.boolean(),
+})
+const versionFields = {
+  version: z.number().int().meta({ description: 'Version that price, caps and features are of' }),
+  price: z.number(),
+  price_minor: z.number().int(),
+  currency: z.string(),
+  billing_interval: interval,
+  usage_caps: z.record(z.string(), capRead),
+  feature_entitlements: z.array(z.object({ key: z.string(), config: z.unknown() })),
+}
 export const tier = z
   .object({
     id: z.uuid(),
     slug: z.string(),
     name: z.string(),
     description: z.string(),
-    price: z.number(),
-    price_minor: z.number().int(),
-    currency: z.string(),
-    billing_interval: interval,
+    ...versionFields,
+    newest_version: z.number().int().meta({ description: 'What new subscriptions get' }),
     is_default: z.boolean(),
-    usage_caps: z.record(
-      z.string(),
-      z.object({ limit: quantity, behaviour: z.enum(['reject', 'overflow']), period: z.enum(['day', 'month']) }),
-    ),
-    feature_entitlements: z.array(z.object({ key: z.string(), config: z.unknown() })),
     customers: z.number().int().meta({ description: 'Customers who are subscribed to it' }),
+    customers_behind: z.number().int().meta({ description: 'Those of them who have an older version' }),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     archived_at: z.iso.datetime().nullable(),
@@ -122,8 +177,49 @@ export const tier = z
       .array(z.string())
       .optional()
       .meta({ description: 'Meters that were made because usage_caps named them' }),
+    moved: z.number().int().optional().meta({ description: 'Subscriptions that a move took to the new version' }),
   })
   .meta({ id: 'Tier' })
+
+export const tierVersion = z
+  .object({
+    ...versionFields,
+    customers: z.number().int().meta({ description: 'Customers whose subscription is to this version' }),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: 'TierVersion' })
+
+export const tierMoved = z
+  .object({ tier_id: z.uuid(), version: z.number().int(), moved: z.number().int() })
+  .meta({ id: 'TierMoved' })
+
+const standing = z.object({
+  customer: z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() }),
+  meter: z.string(),
+  name: z.string(),
+  unit: z.string(),
+  version: z.number().int().meta({ description: 'Version the customer has now' }),
+  used: quantity.meta({ description: 'In the present period of the new cap' }),
+  limit_now: quantity.nullable(),
+  limit_then: quantity.nullable(),
+  over_now: z.boolean(),
+})
+export const tierPreview = z
+  .object({
+    new_version: z.boolean().meta({ description: 'Whether the change makes a new version' }),
+    customers: z.number().int().meta({ description: 'Customers who have the tier, as the default too' }),
+    by_default: z
+      .number()
+      .int()
+      .meta({ description: 'Those of them who have it as the default: a new version holds for them at once' }),
+    over_count: z.number().int().meta({ description: 'Customers who would be over a cap' }),
+    newly_over_count: z.number().int().meta({ description: 'Those of them who are over none of these caps now' }),
+    newly_within_count: z.number().int().meta({ description: 'Customers who are over a cap now and would not be' }),
+    over: z.array(standing).meta({ description: 'Who would be over, the highest share of a cap first' }),
+    within: z.array(standing).meta({ description: 'Who would no longer be over, at most as many as one page' }),
+    next_cursor: z.string().nullable(),
+  })
+  .meta({ id: 'TierPreview' })
 
 export const tierListQuery = pageQuery.extend({
   q: z.string().trim().max(120).optional(),
@@ -132,4 +228,5 @@ export const tierListQuery = pageQuery.extend({
 
 export type TierInput = z.infer<typeof tierInput>
 export type TierPatch = z.infer<typeof tierPatch>
+export type TierMove = z.infer<typeof tierMove>
 export type TierListQuery = z.infer<typeof tierListQuery>

@@ -1,11 +1,14 @@
 // A tier is what a tenant sells: changing its caps changes what the very next event may do.
 import { beforeAll, describe, expect, test } from 'vitest'
-import { PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
+import { GET as getSubscription, PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
+import { POST as moveRoute } from '@/app/api/v1/tiers/[id]/move/route'
+import { POST as previewRoute } from '@/app/api/v1/tiers/[id]/preview/route'
 import { DELETE, GET as getTier, PATCH } from '@/app/api/v1/tiers/[id]/route'
+import { GET as listVersions } from '@/app/api/v1/tiers/[id]/versions/route'
 import { GET as listTiers, POST } from '@/app/api/v1/tiers/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
-import { asSuperuser, call, createWorld, type RequestOptions } from '../support/world'
+import { asSuperuser, call, createApiKey, createWorld, type RequestOptions } from '../support/world'
 
 const { acme, globex, stranger } = await createWorld()
 const admin = { as: acme.users.admin, tenant: acme }
@@ -17,6 +20,22 @@ const change = (id: string, body: unknown, options: RequestOptions = admin) =>
   call(PATCH, 'PATCH', `/api/v1/tiers/${id}`, { ...options, body, params: { id } })
 const archive = (id: string, options: RequestOptions = admin) =>
   call(DELETE, 'DELETE', `/api/v1/tiers/${id}`, { ...options, params: { id } })
+const versions = (id: string, query = '', options: RequestOptions = admin) =>
+  call(listVersions, 'GET', `/api/v1/tiers/${id}/versions${query}`, { ...options, params: { id } })
+const move = (id: string, body: unknown = {}, options: RequestOptions = admin) =>
+  call(moveRoute, 'POST', `/api/v1/tiers/${id}/move`, { ...options, body, params: { id } })
+const preview = (id: string, body: unknown, query = '', options: RequestOptions = admin) =>
+  call(previewRoute, 'POST', `/api/v1/tiers/${id}/preview${query}`, { ...options, body, params: { id } })
+const subscribe = (customer: string, body: unknown) =>
+  call(putSubscription, 'PUT', `/api/v1/customers/${customer}/subscription`, {
+    ...admin,
+    body,
+    params: { id: customer },
+  })
+const subscription = (customer: string) =>
+  call(getSubscription, 'GET', `/api/v1/customers/${customer}/subscription`, { ...admin, params: { id: customer } })
+const track = (event_value: number, user_id = acme.customer.external_id, meter_id = 'api_calls') =>
+  call(trackRoute, 'POST', '/api/v1/usage/track', { as: acme.api_key, body: { meter_id, user_id, event_value } })
 const list = (query = '', options: RequestOptions = admin) => call(listTiers, 'GET', `/api/v1/tiers${query}`, options)
 
 beforeAll(async () => {
@@ -35,6 +54,9 @@ describe('who may', () => {
     expect((await one('x', options)).status).toBe(status)
     expect((await change('x', { name: 'X' }, options)).status).toBe(status)
     expect((await archive('x', options)).status).toBe(status)
+    expect((await versions('x', '', options)).status).toBe(status)
+    expect((await move('x', {}, options)).status).toBe(status)
+    expect((await preview('x', {}, '', options)).status).toBe(status)
   })
   test('a member reads and does not write', async () => {
     expect((await create({ name: 'X' }, { as: acme.users.member, tenant: acme })).status).toBe(403)
@@ -124,27 +146,20 @@ describe('create', () => {
 })
 
 describe('change', () => {
-  const track = (event_value: number) =>
-    call(trackRoute, 'POST', '/api/v1/usage/track', {
-      as: acme.api_key,
-      body: { meter_id: 'api_calls', user_id: acme.customer.external_id, event_value },
-    })
-
-  test('a new cap holds for the very next event', async () => {
+  test('a new cap holds for the very next event of those who are moved', async () => {
     await create({ name: 'Moving', usage_caps: { api_calls: 10 } })
-    await call(putSubscription, 'PUT', '/api/v1/customers/x/subscription', {
-      ...admin,
-      body: { tier: 'moving' },
-      params: { id: acme.customer.id },
-    })
+    await subscribe(acme.customer.id, { tier: 'moving' })
     expect((await track(11)).body.rejected).toHaveLength(1)
     await change('moving', { usage_caps: { api_calls: 20 } })
+    expect((await track(11)).body.rejected).toHaveLength(1)
+    expect(await move('moving')).toMatchObject({ status: 200, body: { version: 2, moved: 1 } })
+    expect((await move('moving')).body).toMatchObject({ version: 2, moved: 0 })
     expect((await track(11)).body.inserted).toBe(1)
-    await change('moving', { usage_caps: { api_calls: 5 } })
+    await change('moving', { usage_caps: { api_calls: 5 }, move: true })
     expect((await track(1)).body.rejected).toEqual([
       expect.objectContaining({ used: 11, limit: 5, remaining: 0, overage: 6 }),
     ])
-    await change('moving', { usage_caps: {} })
+    expect((await change('moving', { usage_caps: {}, move: true })).body).toMatchObject({ version: 4, moved: 1 })
     expect((await track(1000)).body.inserted).toBe(1)
   })
   test('each part is recorded with before and after', async () => {
@@ -156,7 +171,7 @@ describe('change', () => {
       after: Record<string, unknown>
     }>(
       `select action, before, after from audit_logs l join audit_details d using (tenant_id, id)
-       where tenant_id = $1 and (target_id = $2 or coalesce(before, after) ->> 'tier_id' = $2 or action = 'tier_cap.updated') order by l.id`,
+       where tenant_id = $1 and (target_id = $2 or coalesce(before, after) ->> 'tier_id' = $2) order by l.id`,
       [acme.id, body.id],
     )
     const actions = logged.map(({ action }) => action)
@@ -165,17 +180,18 @@ describe('change', () => {
       'tier_cap.created',
       'tier_feature.created',
       'tier.updated',
-      'tier_feature.deleted',
+      'tier_version.created',
     ])
       expect(actions).toContain(action)
     expect(logged.find(({ action }) => action === 'tier.updated')).toMatchObject({
-      before: { price_minor: 0 },
-      after: { price_minor: 500 },
+      before: { price_minor: 0, version: 1 },
+      after: { price_minor: 500, version: 2 },
     })
-    expect(logged.filter(({ action }) => action === 'tier_cap.updated').at(-1)).toMatchObject({
-      before: { cap_limit: 10 },
-      after: { cap_limit: 20 },
-    })
+    const caps = logged.filter(({ action }) => action === 'tier_cap.created')
+    expect(caps.map(({ after }) => [after.version, after.cap_limit])).toEqual([
+      [1, 10],
+      [2, 20],
+    ])
   })
   test('not archived while customers have it', async () => {
     expect(await archive('moving')).toMatchObject({ status: 409, body: { customers: 1 } })
@@ -187,6 +203,219 @@ describe('change', () => {
     expect((await archive('moving')).body.archived_at).toEqual(expect.any(String))
     expect((await list('?archived=true')).body.data.map(({ slug }: { slug: string }) => slug)).toEqual(['moving'])
     expect((await change('moving', { archived: false })).body.archived_at).toBeNull()
+  })
+})
+
+describe('versions', () => {
+  test('what is sold changes, what was sold does not', async () => {
+    const made = await create({
+      name: 'Versioned',
+      price: 10,
+      usage_caps: { api_calls: { limit: 100, rollover: 25 } },
+      feature_entitlements: ['sso'],
+    })
+    expect(made.body).toMatchObject({ version: 1, newest_version: 1, customers_behind: 0 })
+    await subscribe('customer-1', { tier: 'versioned' })
+    expect((await subscription('customer-1')).body).toMatchObject({ tier_version: 1, newer_version: null })
+
+    const dearer = await change('versioned', { price: 12 })
+    expect(dearer.body).toMatchObject({
+      version: 2,
+      newest_version: 2,
+      price: 12,
+      usage_caps: { api_calls: { limit: 100, rollover: { min: 0, max: 25 } } },
+      feature_entitlements: [{ key: 'sso' }],
+      customers: 1,
+      customers_behind: 1,
+    })
+    expect((await subscription('customer-1')).body).toMatchObject({ tier_version: 1, newer_version: 2 })
+    const shown = await call(getTier, 'GET', '/api/v1/tiers/versioned?version=1', {
+      ...admin,
+      params: { id: 'versioned' },
+    })
+    expect(shown.body).toMatchObject({ version: 1, newest_version: 2, price: 10 })
+    expect((await versions('versioned')).body.data).toMatchObject([
+      { version: 2, price: 12, customers: 0 },
+      { version: 1, price: 10, customers: 1 },
+    ])
+    const [page] = (await versions('versioned', '?limit=1')).body.data
+    expect(page.version).toBe(2)
+  })
+  test.each([
+    { name: 'Versioned anew' },
+    { description: 'Now with words' },
+    { price: 12, currency: 'USD', interval: 'month' },
+    { usage_caps: { api_calls: { limit: '100.00', rollover: { max: 25 } } } },
+    { feature_entitlements: ['sso'] },
+    { is_default: false, archived: false },
+  ])('%j makes none', async (body) => {
+    expect((await change('versioned', body)).body).toMatchObject({ version: 2, newest_version: 2 })
+  })
+  test.each([
+    { interval: 'year' },
+    { currency: 'EUR' },
+    { usage_caps: { api_calls: { limit: 100, rollover: 25, preserve_overage: true } } },
+    { usage_caps: { api_calls: { limit: 100, rollover: 25, preserve_overage: true, behaviour: 'cap' } } },
+    { feature_entitlements: [{ key: 'sso', config: { domains: 3 } }] },
+  ])('%j makes one', async (body) => {
+    const before = (await one('versioned')).body.version
+    expect((await change('versioned', body)).body.version).toBe(before + 1)
+    expect((await change('versioned', body)).body.version).toBe(before + 1)
+  })
+  test('a subscription takes the newest version, or the one it names', async () => {
+    const { newest_version } = (await one('versioned')).body
+    expect((await subscribe('customer-1', { tier: 'versioned' })).body).toMatchObject({
+      tier_version: newest_version,
+      newer_version: null,
+    })
+    const { started_at } = (await subscription('customer-1')).body
+    expect((await subscribe('customer-1', { tier: 'versioned', version: 2 })).body).toMatchObject({
+      tier_version: 2,
+      newer_version: newest_version,
+      started_at,
+    })
+    expect(await subscribe('customer-1', { tier: 'versioned', version: 99 })).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/version' }] },
+    })
+    expect(await subscribe('customer-1', { tier: null, version: 1 })).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/version' }] },
+    })
+  })
+  test('some are moved by name or by version, each move is on the record', async () => {
+    const { newest_version } = (await one('versioned')).body
+    expect((await move('versioned', { from_version: 1 })).body.moved).toBe(0)
+    expect((await move('versioned', { customers: ['customer-1', 'nobody'] })).body.errors).toEqual([
+      { pointer: '/customers/1', detail: expect.any(String) },
+    ])
+    expect((await move('versioned', { customers: ['customer-1'], from_version: 2 })).body).toMatchObject({
+      version: newest_version,
+      moved: 1,
+    })
+    const [logged] = await asSuperuser<{ before: unknown; after: unknown }>(
+      `select before, after from audit_logs l join audit_details d using (tenant_id, id)
+       where tenant_id = $1 and action = 'subscription.updated' order by l.id desc limit 1`,
+      [acme.id],
+    )
+    expect(logged).toMatchObject({ before: { tier_version: 2 }, after: { tier_version: newest_version } })
+  })
+  test('whoever may not change customers does not move them', async () => {
+    const { key } = await createApiKey(acme, ['tiers:read', 'tiers:write'])
+    expect(await move('versioned', {}, { as: key })).toMatchObject({
+      status: 403,
+      body: { required_permission: 'customers:write' },
+    })
+    const before = (await one('versioned')).body.version
+    expect((await change('versioned', { price: 77, move: true }, { as: key })).status).toBe(403)
+    expect((await one('versioned')).body.version).toBe(before)
+  })
+  test('what is not there: no version, no tier', async () => {
+    expect((await versions('nothing')).status).toBe(404)
+    expect((await move('nothing')).status).toBe(404)
+    expect((await preview('nothing', {})).status).toBe(404)
+    const options = { ...admin, params: { id: 'versioned' } }
+    expect((await call(getTier, 'GET', '/api/v1/tiers/versioned?version=999', options)).status).toBe(404)
+    expect((await call(getTier, 'GET', '/api/v1/tiers/versioned?version=0', options)).status).toBe(422)
+  })
+  test('changes at the same moment make versions one after the other', async () => {
+    await create({ name: 'Contended' })
+    const answers = await Promise.all([1, 2, 3, 4].map((price) => change('contended', { price })))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+    expect((await versions('contended')).body.data.map(({ version }: { version: number }) => version)).toEqual([
+      5, 4, 3, 2, 1,
+    ])
+  })
+  test.each([
+    [{ api_calls: { limit: 1, rollover: { min: 5, max: 1 } } }, '/usage_caps/api_calls/rollover/min'],
+    [{ api_calls: { limit: 1, rollover: -1 } }, '/usage_caps/api_calls'],
+    [{ peak: { limit: 1, rollover: 1 } }, '/usage_caps/peak/rollover'],
+    [{ peak: { limit: 1, preserve_overage: true } }, '/usage_caps/peak/preserve_overage'],
+  ])('caps %j are invalid at %s', async (usage_caps, pointer) => {
+    await call(postMeter, 'POST', '/api/v1/meters', {
+      ...admin,
+      body: { name: 'Peak', slug: 'peak', aggregation: 'MAX' },
+    })
+    const answer = await create({ name: 'X', usage_caps })
+    expect(answer).toMatchObject({ status: 422, body: { code: 'invalid_input' } })
+    expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer)
+  })
+})
+
+describe('preview', () => {
+  test('says who would be over, who no longer, and changes nothing', async () => {
+    await create({ name: 'Previewed', usage_caps: { messages: 10, daily: { limit: 5, period: 'day' } } })
+    for (const [user, value] of [
+      ['light', 2],
+      ['middle', 6],
+      ['heavy', 9],
+    ] as const) {
+      expect((await track(value, user, 'messages')).body.inserted).toBe(1)
+      await subscribe(user, { tier: 'previewed' })
+    }
+    const tighter = await preview('previewed', { usage_caps: { messages: 5 } })
+    expect(tighter).toMatchObject({
+      status: 200,
+      body: {
+        new_version: true,
+        customers: 3,
+        by_default: 0,
+        over_count: 2,
+        newly_over_count: 2,
+        newly_within_count: 0,
+        next_cursor: null,
+        over: [
+          { customer: { external_id: 'heavy' }, meter: 'messages', used: 9, limit_now: 10, limit_then: 5 },
+          { customer: { external_id: 'middle' }, meter: 'messages', used: 6, limit_now: 10, limit_then: 5 },
+        ],
+      },
+    })
+    const first = await preview('previewed', { usage_caps: { messages: 5 } }, '?limit=1')
+    expect(first.body.over).toHaveLength(1)
+    const second = await preview(
+      'previewed',
+      { usage_caps: { messages: 5 } },
+      `?limit=1&cursor=${first.body.next_cursor}`,
+    )
+    expect(second.body).toMatchObject({
+      over_count: 2,
+      over: [{ customer: { external_id: 'middle' } }],
+      next_cursor: null,
+    })
+    expect((await one('previewed')).body).toMatchObject({ version: 1, usage_caps: { messages: { limit: 10 } } })
+
+    await change('previewed', { usage_caps: { messages: 5 }, move: true })
+    expect((await preview('previewed', { usage_caps: { messages: 7 } })).body).toMatchObject({
+      over_count: 1,
+      newly_over_count: 0,
+      newly_within_count: 1,
+      over: [{ customer: { external_id: 'heavy' }, over_now: true }],
+      within: [{ customer: { external_id: 'middle' }, limit_now: 5, limit_then: 7 }],
+    })
+    expect((await preview('previewed', { usage_caps: {} })).body).toMatchObject({
+      over_count: 0,
+      newly_within_count: 2,
+      within: [{ limit_then: null }, { limit_then: null }],
+    })
+    expect((await preview('previewed', { name: 'Other' })).body).toMatchObject({ new_version: false, over_count: 2 })
+    expect((await preview('previewed', { usage_caps: { messages: { limit: 5, period: 'day' } } })).body).toMatchObject({
+      new_version: true,
+      over_count: 2,
+      newly_over_count: 0,
+    })
+  })
+  test('the default tier is that of everybody without one', async () => {
+    await create({ name: 'For all', is_default: true, usage_caps: { messages: 100 } })
+    await track(50, 'without-tier', 'messages')
+    const { body } = await preview('for_all', { usage_caps: { messages: 20 } })
+    expect(body).toMatchObject({ over_count: 1, over: [{ customer: { external_id: 'without-tier' }, version: 1 }] })
+    expect(body.by_default).toBe(body.customers)
+    await change('for_all', { is_default: false })
+  })
+  test('a wrong change is as wrong as in PATCH', async () => {
+    expect((await preview('previewed', { usage_caps: { messages: -1 } })).status).toBe(422)
+    expect((await preview('previewed', {}, '?cursor=nonsense')).status).toBe(400)
+    expect((await preview('previewed', {}, '?limit=0')).status).toBe(422)
   })
 })
 

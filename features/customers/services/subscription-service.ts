@@ -10,6 +10,10 @@ export type SubscriptionRow = {
   subscription_id: string | null
   tier: TierRef | null
   source: 'subscription' | 'default' | null
+  /** Version of the tier it has; the newest one where the tier is the default. */
+  tier_version: number | null
+  /** Newest version of the tier, when it has an older one. */
+  newer_version: number | null
   anchor_day: number
   started_at: Date | null
 }
@@ -20,6 +24,7 @@ export async function getSubscription(customerRef: string): Promise<Subscription
     `select c.id as customer_id, s.id as subscription_id,
        case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end as tier,
        case when t.id is null then null when s.id is null then 'default' else 'subscription' end as source,
+       coalesce(s.tier_version, t.version) as tier_version, case when s.tier_version < t.version then t.version end as newer_version,
        coalesce(s.anchor_day, 1) as anchor_day, s.started_at
      from customers c
      left join subscriptions s on s.tenant_id = $1 and s.customer_id = c.id and s.canceled_at is null
@@ -33,14 +38,15 @@ export async function getSubscription(customerRef: string): Promise<Subscription
 }
 
 /**
- * Gives a customer a tier from now on; null takes its own away, so that the default holds. What was used so far stays
- * counted; when its months begin on another day, its monthly counters are made anew from the daily ones.
- * @throws AppError not_found for the customer, invalid_input for a tier that is not there or archived.
+ * Gives a customer a tier from now on, in its newest version unless one is named; null takes its own away, so that the
+ * default holds. What was used so far stays counted; when its months begin on another day, its monthly counters are made
+ * anew from the daily ones.
+ * @throws AppError not_found for the customer, invalid_input for a tier that is not there or archived, or has no such version.
  */
 export async function setSubscription(customerRef: string, input: SubscriptionInput): Promise<SubscriptionRow> {
   const { customer_id: customerId } = await getSubscription(customerRef)
   const tierRef = input.tier_id ?? input.tier ?? null
-  const tierId = tierRef === null ? null : await requireTier(tierRef)
+  const wanted = tierRef === null ? null : await requireTier(tierRef, input.version)
   // One change of a customer's subscription at a time.
   await tenantQuery('select id from customers where tenant_id = $1 and id = $2 for update', [
     currentContext().tenantId,
@@ -48,13 +54,16 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
   ])
   const present = await tenantDb()
     .selectFrom('subscriptions')
-    .select(['id', 'tier_id', 'anchor_day'])
+    .select(['id', 'tier_id', 'tier_version', 'anchor_day'])
     .where('customer_id', '=', customerId)
     .where('canceled_at', 'is', null)
     .executeTakeFirst()
   const anchorBefore = present?.anchor_day ?? 1
-  const anchor = tierId === null ? 1 : (input.anchor_day ?? anchorBefore)
-  if (present && present.tier_id === tierId && anchor === anchorBefore) return getSubscription(customerId)
+  const anchor = wanted === null ? 1 : (input.anchor_day ?? anchorBefore)
+  if (present && present.tier_id === wanted?.id && anchor === anchorBefore) {
+    if (present.tier_version !== wanted.version) await changeVersion(present.id, wanted.version)
+    return getSubscription(customerId)
+  }
   if (present) {
     await tenantDb()
       .updateTable('subscriptions')
@@ -62,10 +71,16 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
       .where('id', '=', present.id)
       .execute()
   }
-  if (tierId !== null) {
+  if (wanted !== null) {
     await tenantDb()
       .insertInto('subscriptions')
-      .values({ id: newId(), customer_id: customerId, tier_id: tierId, anchor_day: anchor })
+      .values({
+        id: newId(),
+        customer_id: customerId,
+        tier_id: wanted.id,
+        tier_version: wanted.version,
+        anchor_day: anchor,
+      })
       .execute()
   }
   if (anchor !== anchorBefore) {
@@ -78,10 +93,18 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
   return getSubscription(customerId)
 }
 
-async function requireTier(ref: string): Promise<string> {
+async function changeVersion(subscriptionId: string, version: number): Promise<void> {
+  await tenantDb()
+    .updateTable('subscriptions')
+    .set({ tier_version: version })
+    .where('id', '=', subscriptionId)
+    .execute()
+}
+
+async function requireTier(ref: string, version: number | undefined): Promise<{ id: string; version: number }> {
   const row = await tenantDb()
     .selectFrom('tiers')
-    .select('id')
+    .select(['id', 'version'])
     .where(isUuid(ref) ? 'id' : 'slug', '=', ref.toLowerCase())
     .where('archived_at', 'is', null)
     .executeTakeFirst()
@@ -90,5 +113,10 @@ async function requireTier(ref: string): Promise<string> {
       errors: [{ pointer: '/tier', detail: 'there is no such tier' }],
     })
   }
-  return row.id
+  if (version !== undefined && version > row.version) {
+    throw new AppError('invalid_input', 'Check /version.', {
+      errors: [{ pointer: '/version', detail: `the newest version of this tier is ${row.version}` }],
+    })
+  }
+  return { id: row.id, version: version ?? row.version }
 }

@@ -1,64 +1,90 @@
-import { tenantDb } from '@/libs/db/tenant-db'
+import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
+import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
+import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { TierInput } from '../schema'
 
-type Caps = NonNullable<TierInput['usage_caps']>
-type Features = NonNullable<TierInput['feature_entitlements']>
+export type Caps = NonNullable<TierInput['usage_caps']>
+export type Features = NonNullable<TierInput['feature_entitlements']>
 
-/** Makes the caps of a tier these; gives the slugs of meters that had to be made for it. What stays the same is left alone. */
-export async function replaceCaps(tierId: string, caps: Caps): Promise<string[]> {
-  const slugs = Object.keys(caps).sort()
-  const { ids, made } = await ensureMeters(slugs)
-  const present = await tenantDb()
-    .selectFrom('tier_caps')
-    .select(['id', 'meter_id', 'cap_limit', 'behaviour', 'period'])
-    .where('tier_id', '=', tierId)
-    .execute()
-  const wanted = new Map(slugs.map((slug) => [ids.get(slug) ?? '', caps[slug]]))
-  for (const cap of present) {
-    const next = wanted.get(cap.meter_id)
-    wanted.delete(cap.meter_id)
-    if (!next) {
-      await tenantDb().deleteFrom('tier_caps').where('id', '=', cap.id).execute()
-    } else if (cap.cap_limit !== String(next.limit) || cap.behaviour !== next.behaviour || cap.period !== next.period) {
-      await tenantDb()
-        .updateTable('tier_caps')
-        .set({ cap_limit: String(next.limit), behaviour: next.behaviour, period: next.period })
-        .where('id', '=', cap.id)
-        .execute()
-    }
-  }
-  for (const [meterId, cap] of wanted) {
-    if (!cap) continue
-    await tenantDb()
-      .insertInto('tier_caps')
-      .values({
-        id: newId(),
-        tier_id: tierId,
-        meter_id: meterId,
-        cap_limit: String(cap.limit),
-        behaviour: cap.behaviour,
-        period: cap.period,
-      })
-      .execute()
-  }
+const ADDITIVE: readonly string[] = ['SUM', 'COUNT']
+
+const CAPS = `jsonb_to_recordset($4::jsonb) w (meter text, cap_limit numeric, behaviour text, period text, rollover_min numeric,
+  rollover_max numeric, preserve_overage boolean)`
+const CAP_COLUMNS = 'cap_limit, behaviour, period, rollover_min, rollover_max, preserve_overage'
+
+/** Caps as the rows that `CAPS` reads. */
+export function capRows(caps: Caps): string {
+  const rows = Object.entries(caps).map(([meter, { limit, behaviour, period, rollover, preserve_overage }]) => ({
+    meter,
+    cap_limit: limit,
+    behaviour,
+    period,
+    rollover_min: rollover.min,
+    rollover_max: rollover.max,
+    preserve_overage,
+  }))
+  return JSON.stringify(rows)
+}
+
+/** Whether a version of a tier has these caps already. */
+export async function hasCaps(tierId: string, version: number, caps: Caps): Promise<boolean> {
+  const [row] = await tenantQuery<{ same: boolean }>(
+    `with there as (
+       select m.slug, ${CAP_COLUMNS} from tier_caps c join meters m on m.tenant_id = $1 and m.id = c.meter_id
+       where c.tenant_id = $1 and c.tier_id = $2 and c.version = $3
+     ), wanted as (select meter, ${CAP_COLUMNS} from ${CAPS})
+     select not exists (select * from there except select * from wanted)
+       and not exists (select * from wanted except select * from there) as same`,
+    [currentContext().tenantId, tierId, version, capRows(caps)],
+  )
+  return row?.same ?? false
+}
+
+/**
+ * Gives a new version of a tier its caps; gives the slugs of meters that had to be made for it.
+ * @throws AppError invalid_input where unused allowance cannot carry over, because the meter does not add up.
+ */
+export async function writeCaps(tierId: string, version: number, caps: Caps): Promise<string[]> {
+  const made = await ensureMeters(caps)
+  await tenantQuery(
+    `insert into tier_caps (id, tier_id, version, meter_id, ${CAP_COLUMNS})
+     select app.uuid_v7(), $2, $3, m.id, ${CAP_COLUMNS} from ${CAPS} join meters m on m.tenant_id = $1 and m.slug = w.meter
+     order by w.meter`,
+    [currentContext().tenantId, tierId, version, capRows(caps)],
+  )
   return made
 }
 
-async function ensureMeters(slugs: readonly string[]): Promise<{ ids: Map<string, string>; made: string[] }> {
-  if (slugs.length === 0) return { ids: new Map(), made: [] }
+async function ensureMeters(caps: Caps): Promise<string[]> {
+  const slugs = Object.keys(caps).sort()
+  if (slugs.length === 0) return []
   const made = await tenantDb()
     .insertInto('meters')
     .values(slugs.map((slug) => ({ id: newId(), slug, name: nameOf(slug) })))
     .onConflict((conflict) => conflict.columns(['tenant_id', 'slug']).doNothing())
     .returning('slug')
     .execute()
-  const rows = await tenantDb()
+  const others = await tenantDb()
     .selectFrom('meters')
-    .select(['id', 'slug'])
-    .where('slug', 'in', [...slugs])
+    .select(['slug', 'aggregation'])
+    .where('slug', 'in', slugs)
+    .where('aggregation', 'not in', ADDITIVE)
     .execute()
-  return { ids: new Map(rows.map(({ id, slug }) => [slug, id])), made: made.map(({ slug }) => slug) }
+  const errors = others.flatMap(({ slug, aggregation }) => {
+    const cap = caps[slug]
+    if (!cap) return []
+    const detail = `needs a meter of ${ADDITIVE.join(' or ')}; this one is of ${aggregation}`
+    const carries = Number(cap.rollover.max) > 0
+    return [
+      ...(carries ? [{ pointer: `/usage_caps/${slug}/rollover`, detail }] : []),
+      ...(cap.preserve_overage ? [{ pointer: `/usage_caps/${slug}/preserve_overage`, detail }] : []),
+    ]
+  })
+  if (errors.length > 0) {
+    throw new AppError('invalid_input', `Check ${errors.map(({ pointer }) => pointer).join(', ')}.`, { errors })
+  }
+  return made.map(({ slug }) => slug)
 }
 
 /** `api_calls` as `Api calls`. */
@@ -67,36 +93,45 @@ function nameOf(slug: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-/** Makes the features of a tier these. What stays the same is left alone. */
-export async function replaceFeatures(tierId: string, features: Features): Promise<void> {
-  const present = await tenantDb()
-    .selectFrom('tier_features')
-    .select(['id', 'key', 'config'])
-    .where('tier_id', '=', tierId)
-    .execute()
-  const wanted = new Map(features.map(({ key, config }) => [key, config ?? null]))
-  for (const { id, key, config } of present) {
-    if (!wanted.has(key)) {
-      await tenantDb().deleteFrom('tier_features').where('id', '=', id).execute()
-      continue
-    }
-    const next = wanted.get(key)
-    wanted.delete(key)
-    if (JSON.stringify(next) !== JSON.stringify(config)) {
-      await tenantDb()
-        .updateTable('tier_features')
-        .set({ config: toJson(next) })
-        .where('id', '=', id)
-        .execute()
-    }
-  }
-  for (const [key, config] of wanted) {
-    await tenantDb()
-      .insertInto('tier_features')
-      .values({ id: newId(), tier_id: tierId, key, config: toJson(config) })
-      .execute()
-  }
+const FEATURES = 'jsonb_to_recordset($4::jsonb) w (key text, config jsonb)'
+
+/** Whether a version of a tier has these features already. */
+export async function hasFeatures(tierId: string, version: number, features: Features): Promise<boolean> {
+  const [row] = await tenantQuery<{ same: boolean }>(
+    `with there as (select key, config from tier_features where tenant_id = $1 and tier_id = $2 and version = $3),
+       wanted as (select key, config from ${FEATURES})
+     select not exists (select * from there except select * from wanted)
+       and not exists (select * from wanted except select * from there) as same`,
+    [currentContext().tenantId, tierId, version, JSON.stringify(features)],
+  )
+  return row?.same ?? false
 }
 
-const toJson = (config: unknown): string | null =>
-  config === null || config === undefined ? null : JSON.stringify(config)
+/** Gives a new version of a tier its features. */
+export async function writeFeatures(tierId: string, version: number, features: Features): Promise<void> {
+  await tenantQuery(
+    `insert into tier_features (id, tier_id, version, key, config)
+     select app.uuid_v7(), $2, $3, w.key, w.config from ${FEATURES} where $1 = app.tenant_id() order by w.key`,
+    [currentContext().tenantId, tierId, version, JSON.stringify(features)],
+  )
+}
+
+/** Gives a new version of a tier the caps of the version before. */
+export async function copyCaps(tierId: string, from: number, to: number): Promise<void> {
+  await tenantQuery(
+    `insert into tier_caps (id, tier_id, version, meter_id, ${CAP_COLUMNS})
+     select app.uuid_v7(), tier_id, $4, meter_id, ${CAP_COLUMNS} from tier_caps
+     where tenant_id = $1 and tier_id = $2 and version = $3 order by id`,
+    [currentContext().tenantId, tierId, from, to],
+  )
+}
+
+/** Gives a new version of a tier the features of the version before. */
+export async function copyFeatures(tierId: string, from: number, to: number): Promise<void> {
+  await tenantQuery(
+    `insert into tier_features (id, tier_id, version, key, config)
+     select app.uuid_v7(), tier_id, $4, key, config from tier_features
+     where tenant_id = $1 and tier_id = $2 and version = $3 order by id`,
+    [currentContext().tenantId, tierId, from, to],
+  )
+}

@@ -7,48 +7,77 @@ import { fromMinor, toMinor } from '@/libs/ingest/money'
 import { slugOf } from '@/libs/ingest/slug'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { TierInput, TierListQuery, TierPatch } from '../schema'
-import { replaceCaps, replaceFeatures } from './tier-content-service'
+import { copyCaps, copyFeatures, hasCaps, hasFeatures, writeCaps, writeFeatures } from './tier-content-service'
+import { moveSubscriptions } from './tier-move-service'
 
+export type TierCapRow = {
+  limit: Quantity
+  behaviour: string
+  period: string
+  rollover: { min: Quantity; max: Quantity } | null
+  preserve_overage: boolean
+}
 export type TierRow = {
   id: string
   slug: string
   name: string
   description: string
+  version: number
+  newest_version: number
   price: number
   price_minor: number
   currency: string
   billing_interval: string
   is_default: boolean
-  usage_caps: Record<string, { limit: Quantity; behaviour: string; period: string }>
+  usage_caps: Record<string, TierCapRow>
   feature_entitlements: { key: string; config: unknown }[]
   customers: number
+  customers_behind: number
   created_at: Date
   updated_at: Date
   archived_at: Date | null
 }
+/** A tier as a change leaves it. */
+export type ChangedTier = TierRow & { created_meters: string[]; moved?: number }
 
-type StoredTier = Omit<TierRow, 'price' | 'usage_caps' | 'feature_entitlements'> & {
-  usage_caps: { meter: string; limit: string; behaviour: string; period: string }[]
-  feature_entitlements: { key: string; config: unknown }[]
+type StoredCap = Omit<TierCapRow, 'limit' | 'rollover'> & {
+  meter: string
+  limit: string
+  rollover_min: string
+  rollover_max: string
 }
+export type StoredContent = {
+  price_minor: number
+  currency: string
+  usage_caps: StoredCap[]
+}
+type StoredTier = Omit<TierRow, 'price' | 'usage_caps'> & StoredContent
 
-const SELECT = `
-  select t.id, t.slug, t.name, t.description, t.price_minor, t.currency, t.billing_interval, t.is_default, t.created_at, t.updated_at,
-    t.archived_at,
+/** Caps and features of the version `v` of a tier, for a select with $1 as the tenant. */
+export const CONTENT = `
     (select coalesce(jsonb_agg(jsonb_build_object('meter', m.slug, 'limit', c.cap_limit::text, 'behaviour', c.behaviour,
-        'period', c.period) order by m.slug), '[]')
+        'period', c.period, 'rollover_min', c.rollover_min::text, 'rollover_max', c.rollover_max::text,
+        'preserve_overage', c.preserve_overage) order by m.slug), '[]')
       from tier_caps c join meters m on m.tenant_id = $1 and m.id = c.meter_id
-      where c.tenant_id = $1 and c.tier_id = t.id) as usage_caps,
+      where c.tenant_id = $1 and c.tier_id = v.tier_id and c.version = v.version) as usage_caps,
     (select coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'config', f.config) order by f.key), '[]')
-      from tier_features f where f.tenant_id = $1 and f.tier_id = t.id) as feature_entitlements,
-    (select count(*) from subscriptions s where s.tenant_id = $1 and s.tier_id = t.id and s.canceled_at is null) as customers
-  from tiers t`
+      from tier_features f where f.tenant_id = $1 and f.tier_id = v.tier_id and f.version = v.version) as feature_entitlements`
 
-function toTier({ usage_caps, ...row }: StoredTier): TierRow {
-  const caps = usage_caps.map(({ meter, limit, behaviour, period }) => [
-    meter,
-    { limit: toQuantity(limit), behaviour, period },
-  ])
+/** The statement that reads tiers, each in the version the expression names. */
+const select = (version: string) => `
+  select t.id, t.slug, t.name, t.description, v.version, t.version as newest_version, v.price_minor, v.currency, v.billing_interval,
+    t.is_default, t.created_at, t.updated_at, t.archived_at, ${CONTENT},
+    (select count(*) from subscriptions s where s.tenant_id = $1 and s.tier_id = t.id and s.canceled_at is null) as customers,
+    (select count(*) from subscriptions s where s.tenant_id = $1 and s.tier_id = t.id and s.canceled_at is null
+      and s.tier_version < t.version) as customers_behind
+  from tiers t join tier_versions v on v.tenant_id = $1 and v.tier_id = t.id and v.version = ${version}`
+
+/** Price and caps of a version as they go out. */
+export function toContent<Row extends StoredContent>({ usage_caps, ...row }: Row) {
+  const caps = usage_caps.map(({ meter, limit, rollover_min, rollover_max, ...cap }): [string, TierCapRow] => {
+    const rollover = { min: toQuantity(rollover_min), max: toQuantity(rollover_max) }
+    return [meter, { ...cap, limit: toQuantity(limit), rollover: rollover.max === 0 ? null : rollover }]
+  })
   return { ...row, price: fromMinor(row.price_minor, row.currency), usage_caps: Object.fromEntries(caps) }
 }
 
@@ -58,7 +87,7 @@ export async function listTiers({ cursor, limit, q, archived }: TierListQuery): 
   if (price !== undefined && !/^\d{1,13}$/.test(price))
     throw new AppError('bad_request', 'This cursor is not one we gave out.')
   const rows = await tenantQuery<StoredTier>(
-    `${SELECT}
+    `${select('t.version')}
      where t.tenant_id = $1 and ($2 = 'all' or (t.archived_at is not null) = ($2 = 'true'))
        and ($3::text is null or t.name ilike $3 or t.slug ilike $3)
        and ($4::bigint is null or (t.price_minor, t.slug) > ($4, $5))
@@ -72,24 +101,28 @@ export async function listTiers({ cursor, limit, q, archived }: TierListQuery): 
       limit + 1,
     ],
   )
-  return cutPage(rows.map(toTier), limit, (row) => [String(row.price_minor), row.slug])
+  return cutPage(
+    rows.map((row): TierRow => toContent(row)),
+    limit,
+    (row) => [String(row.price_minor), row.slug],
+  )
 }
 
-/** One tier by id or slug. @throws AppError not_found. */
-export async function getTier(ref: string): Promise<TierRow> {
+/** One tier by id or slug, in its newest version or in the one asked for. @throws AppError not_found. */
+export async function getTier(ref: string, version?: number): Promise<TierRow> {
   const [row] = await tenantQuery<StoredTier>(
-    `${SELECT} where t.tenant_id = $1 and t.${isUuid(ref) ? 'id' : 'slug'} = $2`,
-    [currentContext().tenantId, ref.toLowerCase()],
+    `${select('coalesce($3::integer, t.version)')} where t.tenant_id = $1 and t.${isUuid(ref) ? 'id' : 'slug'} = $2`,
+    [currentContext().tenantId, ref.toLowerCase(), version ?? null],
   )
   if (!row) throw notFound()
-  return toTier(row)
+  return toContent(row)
 }
 
 /**
- * Makes a tier. Meters that `usage_caps` names and that do not exist are made, and named in the answer.
- * @throws AppError conflict when the slug is taken.
+ * Makes a tier, in its version 1. Meters that `usage_caps` names and that do not exist are made, and named in the answer.
+ * @throws AppError conflict when the slug is taken; invalid_input where a meter cannot carry over.
  */
-export async function createTier(input: TierInput): Promise<TierRow & { created_meters: string[] }> {
+export async function createTier(input: TierInput): Promise<ChangedTier> {
   const slug = input.slug ?? slugOf(input.name)
   if (!slug) {
     throw new AppError('invalid_input', 'Check /slug.', {
@@ -114,41 +147,70 @@ export async function createTier(input: TierInput): Promise<TierRow & { created_
     .returning('id')
     .executeTakeFirst()
   if (!row) throw new AppError('conflict', `A tier with the slug ${slug} exists already.`)
-  const createdMeters = await replaceCaps(row.id, input.usage_caps ?? {})
-  await replaceFeatures(row.id, input.feature_entitlements ?? [])
+  const createdMeters = await writeCaps(row.id, 1, input.usage_caps ?? {})
+  await writeFeatures(row.id, 1, input.feature_entitlements ?? [])
   return { ...(await getTier(row.id)), created_meters: createdMeters }
 }
 
 /**
- * Changes a tier, archives it or brings it back; caps hold for the very next event.
- * @throws AppError not_found; conflict when a tier that customers have, or the default, is to be archived.
+ * Changes a tier, archives it or brings it back. Another price, caps or features make a new version: new subscriptions get
+ * it, those there are keep theirs until they are moved (`move` does it here); customers who have the tier as the default
+ * always have its newest version. What is as it was makes none.
+ * @throws AppError not_found; conflict when a tier that customers have, or the default, is to be archived; forbidden to move
+ * without customers:write; invalid_input where a meter cannot carry over.
  */
-export async function updateTier(ref: string, input: TierPatch): Promise<TierRow & { created_meters: string[] }> {
-  const present = await getTier(ref)
+export async function updateTier(ref: string, input: TierPatch): Promise<ChangedTier> {
+  const { id } = await getTier(ref)
+  // One change of a tier at a time.
+  await tenantQuery('select id from tiers where tenant_id = $1 and id = $2 for update', [currentContext().tenantId, id])
+  const present = await getTier(id)
   if (input.archived && !present.archived_at) requireUnused(present, input)
-  const currency = input.currency ?? present.currency
-  const price = priceOf(input, currency)
-  const interval = input.billing_interval ?? input.interval
+  const changes = await changesOf(present, input)
+  const version = present.newest_version + (changes.any ? 1 : 0)
   if (input.is_default && !present.is_default) await dropDefault()
   await tenantDb()
     .updateTable('tiers')
     .set({
       ...(input.name === undefined ? {} : { name: input.name }),
       ...(input.description === undefined ? {} : { description: input.description }),
-      ...(price === undefined ? {} : { price_minor: price }),
-      ...(input.currency === undefined ? {} : { currency }),
-      ...(interval === undefined ? {} : { billing_interval: interval }),
+      ...(changes.any ? { ...changes.price, version } : {}),
       ...(input.is_default === undefined ? {} : { is_default: input.is_default }),
       ...(input.archived === undefined || input.archived === (present.archived_at !== null)
         ? {}
         : { archived_at: input.archived ? new Date() : null }),
       updated_at: new Date(),
     })
-    .where('id', '=', present.id)
+    .where('id', '=', id)
     .execute()
-  const createdMeters = input.usage_caps ? await replaceCaps(present.id, input.usage_caps) : []
-  if (input.feature_entitlements) await replaceFeatures(present.id, input.feature_entitlements)
-  return { ...(await getTier(present.id)), created_meters: createdMeters }
+  const createdMeters = changes.any ? await writeVersion(id, version, input) : []
+  const moved = input.move ? { moved: (await moveSubscriptions(id, {})).moved } : {}
+  return { ...(await getTier(id)), created_meters: createdMeters, ...moved }
+}
+
+/** What of a tier's version a change would change: its price as stored then, and whether anything is new. */
+export async function changesOf(present: TierRow, input: TierPatch) {
+  const currency = input.currency ?? present.currency
+  const price = {
+    price_minor: priceOf(input, currency) ?? present.price_minor,
+    currency,
+    billing_interval: input.billing_interval ?? input.interval ?? present.billing_interval,
+  }
+  const { id, newest_version: version } = present
+  const any =
+    price.price_minor !== present.price_minor ||
+    price.currency !== present.currency ||
+    price.billing_interval !== present.billing_interval ||
+    (input.usage_caps !== undefined && !(await hasCaps(id, version, input.usage_caps))) ||
+    (input.feature_entitlements !== undefined && !(await hasFeatures(id, version, input.feature_entitlements)))
+  return { any, price }
+}
+
+async function writeVersion(id: string, version: number, input: TierPatch): Promise<string[]> {
+  if (input.feature_entitlements) await writeFeatures(id, version, input.feature_entitlements)
+  else await copyFeatures(id, version - 1, version)
+  if (input.usage_caps) return writeCaps(id, version, input.usage_caps)
+  await copyCaps(id, version - 1, version)
+  return []
 }
 
 function requireUnused({ customers, is_default }: TierRow, input: TierPatch): void {

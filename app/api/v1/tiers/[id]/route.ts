@@ -1,11 +1,13 @@
-import { tierPatch } from '@/features/tiers/schema'
+import { tierPatch, tierQuery } from '@/features/tiers/schema'
 import { getTier, updateTier } from '@/features/tiers/services/tier-service'
-import { readJson } from '@/libs/api-utils/read-json'
+import { readJson, readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
-export const GET = withTenantAuth(async (_request, { params }) => ApiResponse.success(await getTier(params.id ?? '')), {
-  permission: 'tiers:read',
-})
+export const GET = withTenantAuth(
+  async (request, { params }) =>
+    ApiResponse.success(await getTier(params.id ?? '', readQuery(request, tierQuery).version)),
+  { permission: 'tiers:read' },
+)
 
 export const PATCH = withTenantAuth(
   async (request, { params }) =>

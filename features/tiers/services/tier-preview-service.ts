@@ -1,0 +1,178 @@
+import { cutPage, decodeCursor, type PageQuery } from '@/libs/api-utils/page'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
+import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { TierPatch } from '../schema'
+import { capRows } from './tier-content-service'
+import { changesOf, getTier, type TierRow } from './tier-service'
+
+/** Where a customer stands with a meter, under the cap it has and under the one it would have. */
+export type Standing = {
+  customer: { id: string; external_id: string; name: string | null }
+  meter: string
+  name: string
+  unit: string
+  version: number
+  used: Quantity
+  limit_now: Quantity | null
+  limit_then: Quantity | null
+  over_now: boolean
+}
+export type TierPreview = {
+  new_version: boolean
+  customers: number
+  by_default: number
+  over_count: number
+  newly_over_count: number
+  newly_within_count: number
+  over: Standing[]
+  within: Standing[]
+  next_cursor: string | null
+}
+
+type StoredStanding = Omit<Standing, 'used' | 'limit_now' | 'limit_then'> & {
+  used: string
+  limit_now: string | null
+  limit_then: string | null
+  share: string
+  meter_id: string
+}
+type StoredPreview = Omit<TierPreview, 'new_version' | 'over' | 'within' | 'next_cursor'> & {
+  over: StoredStanding[]
+  within: StoredStanding[]
+}
+
+const ROW = `jsonb_build_object('customer', jsonb_build_object('id', c.id, 'external_id', c.external_id, 'name', c.name),
+  'meter', m.slug, 'name', m.name, 'unit', m.unit, 'version', r.version, 'used', r.used::text, 'limit_now', r.limit_now::text,
+  'limit_then', r.limit_then::text, 'over_now', r.over_now, 'share', r.share::text, 'meter_id', r.meter_id)`
+
+// $1 tenant, $2 tier, $3 its zone, $4 the caps it would have, $5 to $7 the position of the page before, $8 rows.
+const STATEMENT = `
+  with periods as (
+    select p.period, a.anchor, app.period_start((statement_timestamp() at time zone $3)::date, p.period, a.anchor) as starts_on
+    from (values ('day'), ('month')) p (period)
+    cross join (select 1 as anchor union select s.anchor_day from subscriptions s where s.tenant_id = $1 and s.canceled_at is null) a
+  ),
+  holders as (
+    select s.customer_id, s.tier_version as version, s.anchor_day as anchor, false as by_default
+    from subscriptions s where s.tenant_id = $1 and s.tier_id = $2 and s.canceled_at is null
+    union all
+    select c.id, t.version, 1, true from tiers t join customers c on c.tenant_id = $1 and c.archived_at is null
+    where t.tenant_id = $1 and t.id = $2 and t.is_default and not exists (
+      select from subscriptions s where s.tenant_id = $1 and s.customer_id = c.id and s.canceled_at is null)
+  ),
+  wanted as (
+    select m.id as meter_id, w.cap_limit, w.period from jsonb_to_recordset($4::jsonb) w (meter text, cap_limit numeric, period text)
+    join meters m on m.tenant_id = $1 and m.slug = w.meter
+  ),
+  -- For each version that somebody has: the cap of a meter now, and then.
+  pairs as (
+    select v.version, coalesce(n.meter_id, w.meter_id) as meter_id, n.cap_limit as limit_now, n.period as period_now,
+      w.cap_limit as limit_then, coalesce(w.period, n.period) as period_then
+    from (select distinct version from holders) v
+    cross join lateral (
+      select x.meter_id from tier_caps x where x.tenant_id = $1 and x.tier_id = $2 and x.version = v.version union select y.meter_id from wanted y
+    ) k
+    left join tier_caps n on n.tenant_id = $1 and n.tier_id = $2 and n.version = v.version and n.meter_id = k.meter_id
+    left join wanted w on w.meter_id = k.meter_id
+  ),
+  counted as (
+    select k.customer_id, k.meter_id, k.period, p.anchor, case m.aggregation when 'AVG' then k.used / nullif(k.events, 0) else k.used end as used
+    from periods p
+    join (select meter_id, period_now as period from pairs union select meter_id, period_then from pairs) q on q.period = p.period
+    join meters m on m.tenant_id = $1 and m.id = q.meter_id and m.archived_at is null
+    join usage_counters k on k.tenant_id = $1 and k.period = p.period and k.meter_id = q.meter_id and k.starts_on = p.starts_on
+  ),
+  standings as (
+    select h.customer_id, h.version, p.meter_id, t.used, p.limit_now, p.limit_then,
+      coalesce(n.used > p.limit_now + coalesce(b.granted - b.allowance, 0), false) as over_now,
+      coalesce(t.used > p.limit_then + coalesce(b.granted - b.allowance, 0), false) as over_then,
+      case when p.limit_then > 0 then t.used / p.limit_then else t.used end as share
+    from holders h
+    join pairs p on p.version = h.version
+    join counted t on t.customer_id = h.customer_id and t.meter_id = p.meter_id and t.period = p.period_then and t.anchor = h.anchor
+    left join counted n on n.customer_id = h.customer_id and n.meter_id = p.meter_id and n.period = p.period_now and n.anchor = h.anchor
+    left join balances b on b.tenant_id = $1 and b.customer_id = h.customer_id and b.meter_id = p.meter_id
+    where not exists (select from entitlements e where e.tenant_id = $1 and e.customer_id = h.customer_id and e.meter_id = p.meter_id
+      and e.canceled_at is null)
+  ),
+  over as (
+    select * from standings r where r.over_then
+      and ($5::numeric is null or (r.share, r.customer_id, r.meter_id) < ($5, $6::uuid, $7::uuid))
+    order by r.share desc, r.customer_id desc, r.meter_id desc limit $8
+  ),
+  within as (select * from standings r where r.over_now and not r.over_then order by r.customer_id desc, r.meter_id desc limit $8)
+  select (select count(*) from holders)::integer as customers, (select count(*) from holders h where h.by_default)::integer as by_default,
+    (select count(distinct r.customer_id) from standings r where r.over_then)::integer as over_count,
+    (select count(*) from (select from standings r group by r.customer_id having bool_or(r.over_then) and not bool_or(r.over_now)) x)::integer
+      as newly_over_count,
+    (select count(*) from (select from standings r group by r.customer_id having bool_or(r.over_now) and not bool_or(r.over_then)) x)::integer
+      as newly_within_count,
+    (select coalesce(jsonb_agg(${ROW} order by r.share desc, r.customer_id desc, r.meter_id desc), '[]') from over r
+      join customers c on c.tenant_id = $1 and c.id = r.customer_id join meters m on m.tenant_id = $1 and m.id = r.meter_id) as over,
+    (select coalesce(jsonb_agg(${ROW} order by r.customer_id desc, r.meter_id desc), '[]') from within r
+      join customers c on c.tenant_id = $1 and c.id = r.customer_id join meters m on m.tenant_id = $1 and m.id = r.meter_id) as within`
+
+/**
+ * What a change of a tier would mean if everybody who has it were moved: who would be over a cap in the present period, and
+ * who no longer. Counts what grants add; customers with an entitlement of their own for a meter are left out, because the
+ * tier does not decide for them. Changes nothing.
+ * @throws AppError not_found; bad_request for a cursor that is not ours.
+ */
+export async function previewTier(ref: string, input: TierPatch, { cursor, limit }: PageQuery): Promise<TierPreview> {
+  const present = await getTier(ref)
+  const { tenantId } = currentContext()
+  const routing = await findTenantRouting({ id: tenantId })
+  if (!routing) throw notFound()
+  const { any } = await changesOf(present, input)
+  const [row] = await tenantQuery<StoredPreview>(STATEMENT, [
+    tenantId,
+    present.id,
+    routing.time_zone,
+    capRows(input.usage_caps ?? keptCaps(present)),
+    ...readCursor(cursor),
+    limit + 1,
+  ])
+  if (!row) throw notFound()
+  const { data, next_cursor } = cutPage(row.over, limit, (line) => [line.share, line.customer.id, line.meter_id])
+  return {
+    new_version: any,
+    customers: row.customers,
+    by_default: row.by_default,
+    over_count: row.over_count,
+    newly_over_count: row.newly_over_count,
+    newly_within_count: row.newly_within_count,
+    over: data.map(toStanding),
+    within: row.within.slice(0, limit).map(toStanding),
+    next_cursor,
+  }
+}
+
+/** The caps of a tier as an input names them. */
+function keptCaps({ usage_caps }: TierRow): NonNullable<TierPatch['usage_caps']> {
+  const caps = Object.entries(usage_caps).map(([meter, { limit, behaviour, period, rollover, preserve_overage }]) => [
+    meter,
+    { limit, behaviour, period, rollover: rollover ?? { min: 0, max: 0 }, preserve_overage },
+  ])
+  return Object.fromEntries(caps)
+}
+
+function readCursor(cursor: string | undefined): [string | null, string | null, string | null] {
+  if (cursor === undefined) return [null, null, null]
+  const [share = '', customer = '', meter = ''] = decodeCursor(cursor, 3)
+  if (!/^-?\d{1,60}(\.\d{1,60})?$/.test(share) || !isUuid(customer) || !isUuid(meter))
+    throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  return [share, customer, meter]
+}
+
+function toStanding({ share, meter_id, used, limit_now, limit_then, ...line }: StoredStanding): Standing {
+  return {
+    ...line,
+    used: toQuantity(used),
+    limit_now: limit_now === null ? null : toQuantity(limit_now),
+    limit_then: limit_then === null ? null : toQuantity(limit_then),
+  }
+}
