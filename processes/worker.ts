@@ -1,5 +1,6 @@
 // The worker: sends what waits in the outboxes, and keeps the database tidy. Any number of them may run beside each other.
 // SIGTERM lets it finish what is under way; what a killed one held comes free within a minute.
+import { alertSink } from '@/features/alerts/jobs/alert-sink'
 import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
 import { analyticsSink } from '@/libs/analytics/forward-events'
 import { eventSink } from '@/libs/connectors/event-sink'
@@ -22,7 +23,7 @@ const jobs: PeriodicJob[] = [
 ]
 
 await checkAtBoot()
-const outbox = startOutboxWorker({ sinks: [analyticsSink, mailSink, eventSink] })
+const outbox = startOutboxWorker({ sinks: [analyticsSink, mailSink, alertSink, eventSink] })
 const periodic = startPeriodicJobs(jobs)
 const { POSTHOG_KEY, POSTHOG_HOST, SMTP_URL, MAIL_DIR } = env()
 log.info(

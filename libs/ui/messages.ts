@@ -1,3 +1,4 @@
+import alerts from '@/messages/en/alerts.json'
 import analyticsEvents from '@/messages/en/analytics-events.json'
 import apiKeys from '@/messages/en/api-keys.json'
 import auditLogs from '@/messages/en/audit-logs.json'
@@ -21,6 +22,7 @@ import usage from '@/messages/en/usage.json'
 
 /** One file of texts per noun; the file's name is the first part of the key. */
 const messages = {
+  alerts,
   'analytics-events': analyticsEvents,
   'api-keys': apiKeys,
   'audit-logs': auditLogs,

@@ -1,3 +1,4 @@
+import { paths as alerts } from '@/features/alerts/openapi'
 import { paths as analyticsEvents } from '@/features/analytics-events/openapi'
 import { paths as apiKeys } from '@/features/api-keys/openapi'
 import { paths as auditLogs } from '@/features/audit-logs/openapi'
@@ -28,6 +29,7 @@ const paths = {
   ...customers,
   ...customerLogins,
   ...usageTracking,
+  ...alerts,
   ...auditLogs,
   ...connectorEvents,
   ...analyticsEvents,
