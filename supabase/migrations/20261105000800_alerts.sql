@@ -194,7 +194,7 @@ comment on function app.fire_alerts(uuid, text, uuid[], uuid[], date[]) is
   'each once however many ask at once: the firing, the event for connectors and the message for the worker that mails, in this transaction. '
   'Called after the counters have moved, while their rows are held. Returns how many fired.';
 
-create function app.evaluate_alerts(p_tenant uuid, p_time_zone text) returns integer
+create function app.evaluate_alerts(p_tenant uuid, p_time_zone text, p_customers uuid[]) returns integer
   language plpgsql volatile set search_path = ''
   as $$
     declare
@@ -202,17 +202,20 @@ create function app.evaluate_alerts(p_tenant uuid, p_time_zone text) returns int
       v_pairs record;
       v_fired integer := 0;
     begin
+      if p_customers is not null then
+        return app.fire_alerts(p_tenant, p_time_zone, array_agg(m.meter_id), array_agg(c.id), array_agg(v_today))
+          from (select distinct r.meter_id from public.alert_rules r where r.tenant_id = p_tenant and r.enabled and r.archived_at is null) m
+          cross join (select distinct u.id from unnest(p_customers) u (id)) c;
+      end if;
       -- Five thousand customers a statement, so that none of them holds much memory.
       for v_pairs in
-        select array_agg(p.meter_id) as meters, array_agg(p.customer_id) as customers, array_agg(p.starts_on) as starts
+        select array_agg(p.meter_id) as meters, array_agg(p.customer_id) as customers, array_agg(v_today) as starts
         from (
-          select k.meter_id, k.customer_id, v_today as starts_on, (row_number() over (order by k.meter_id, k.customer_id) - 1) / 5000 as chunk
+          select k.meter_id, k.customer_id, (row_number() over (order by k.meter_id, k.customer_id) - 1) / 5000 as chunk
           from (select distinct r.meter_id from public.alert_rules r where r.tenant_id = p_tenant and r.enabled and r.archived_at is null) m
           cross join lateral (
             select distinct x.meter_id, x.customer_id from public.usage_counters x
             where x.tenant_id = p_tenant and x.period = 'month' and x.meter_id = m.meter_id and x.starts_on > v_today - 32 and x.starts_on <= v_today
-              and exists (select 1 from public.alert_rules y where y.tenant_id = p_tenant and y.meter_id = m.meter_id and y.enabled
-                and y.archived_at is null and (y.customer_id is null or y.customer_id = x.customer_id))
           ) k
         ) p
         group by p.chunk order by p.chunk
@@ -222,21 +225,25 @@ create function app.evaluate_alerts(p_tenant uuid, p_time_zone text) returns int
       return v_fired;
     end
   $$;
-comment on function app.evaluate_alerts(uuid, text) is
-  'Fires what has been reached without new usage, because a rule is new or a cap was lowered: everybody who used anything in the present period. '
-  'Returns how many fired.';
+comment on function app.evaluate_alerts(uuid, text, uuid[]) is
+  'Fires what has been reached without new usage, because a rule is new or a cap was lowered: for the customers named, or with null for '
+  'everybody who used anything in the present period. Returns how many fired.';
 
 create function app.ask_for_alerts() returns trigger
   language plpgsql volatile set search_path = ''
   as $$
     begin
       if exists (select 1 from public.alert_rules r where r.tenant_id = app.tenant_id() and r.enabled and r.archived_at is null) then
-        insert into public.outbox (tenant_id, id, topic, payload) values (app.tenant_id(), app.uuid_v7(), 'alerts', '{"evaluate": true}');
+        insert into public.outbox (tenant_id, id, topic, payload)
+          values (app.tenant_id(), app.uuid_v7(), 'alerts',
+            case tg_level when 'ROW' then jsonb_build_object('evaluate', new.customer_id) else '{"evaluate": "all"}' end);
       end if;
       return null;
     end
   $$;
-comment on function app.ask_for_alerts() is 'Leaves the worker a note to evaluate the rules, where there are any: what they compare with has changed.';
+comment on function app.ask_for_alerts() is
+  'Leaves the worker a note to evaluate the rules, where there are any, because what they compare with has changed: '
+  'for the customer of the row, or by statement for all.';
 
 -- triggers ------------------------------------------------------------------------------------------
 
@@ -247,11 +254,11 @@ create trigger alert_rules_evaluate after insert or update of threshold, recurri
 create trigger tier_caps_alerts after insert or update or delete on public.tier_caps
   for each statement execute function app.ask_for_alerts();
 create trigger subscriptions_alerts after insert or update on public.subscriptions
-  for each statement execute function app.ask_for_alerts();
+  for each row execute function app.ask_for_alerts();
 create trigger entitlements_alerts after insert or update on public.entitlements
-  for each statement execute function app.ask_for_alerts();
+  for each row execute function app.ask_for_alerts();
 create trigger grants_alerts after insert or update of amount, expires_at, voided_at on public.grants
-  for each statement execute function app.ask_for_alerts();
+  for each row execute function app.ask_for_alerts();
 comment on trigger alert_rules_audit on public.alert_rules is '@move-safe';
 comment on trigger alert_rules_evaluate on public.alert_rules is '@move-safe';
 comment on trigger tier_caps_alerts on public.tier_caps is '@move-safe';
@@ -288,4 +295,4 @@ create policy alert_firings_update on public.alert_firings for update to app_ten
   using ((select app.can('outbox:write'))) with check ((select app.can('outbox:write')));
 
 revoke all on all functions in schema app from public;
-grant execute on function app.fire_alerts(uuid, text, uuid[], uuid[], date[]), app.evaluate_alerts(uuid, text), app.ask_for_alerts() to app_tenant;
+grant execute on function app.fire_alerts(uuid, text, uuid[], uuid[], date[]), app.evaluate_alerts(uuid, text, uuid[]), app.ask_for_alerts() to app_tenant;

@@ -1,0 +1,12 @@
+import { firingListQuery } from '@/features/alerts/schema'
+import { listFirings } from '@/features/alerts/services/alert-firing-service'
+import { readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request) => {
+    const { data, next_cursor } = await listFirings(readQuery(request, firingListQuery))
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'alerts:read' },
+)

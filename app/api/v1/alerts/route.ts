@@ -1,0 +1,17 @@
+import { alertInput, alertListQuery } from '@/features/alerts/schema'
+import { createAlert, listAlerts } from '@/features/alerts/services/alert-service'
+import { readJson, readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request) => {
+    const { data, next_cursor } = await listAlerts(readQuery(request, alertListQuery))
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'alerts:read' },
+)
+
+export const POST = withTenantAuth(
+  async (request) => ApiResponse.created(await createAlert(await readJson(request, alertInput))),
+  { permission: 'alerts:write' },
+)

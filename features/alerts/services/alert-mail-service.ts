@@ -1,0 +1,138 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { env } from '@/libs/env'
+import { toQuantity } from '@/libs/ingest/decimal'
+import { queueMail } from '@/libs/mail/queue-mail'
+import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { t } from '@/libs/ui/messages'
+import type { AlertKind } from '../schema'
+
+type Fired = {
+  id: string
+  rule: string
+  kind: AlertKind
+  tells_admins: boolean
+  tells_customer: boolean
+  customer_id: string
+  customer: string
+  meter: string
+  unit: string
+  period: 'day' | 'month'
+  step: string
+  used: string
+  available: string | null
+  addresses: string[]
+}
+
+/** Lines of one mail; the rest is a number. */
+const MOST_LINES = 15
+
+// Taken only when nobody told it before; the row is held until the mails are in the outbox, in the same transaction.
+const TAKE = `
+  update alert_firings f set told_at = now()
+  from alert_rules r, meters m, customers c
+  where f.tenant_id = $1 and f.id = any($2) and f.told_at is null
+    and r.tenant_id = $1 and r.id = f.rule_id and m.tenant_id = $1 and m.id = f.meter_id and c.tenant_id = $1 and c.id = f.customer_id
+  returning f.id, r.name as rule, r.kind, r.tells_admins, r.tells_customer, f.customer_id, coalesce(c.name, c.external_id) as customer,
+    m.name as meter, m.unit, f.period, f.step::text, f.used::text, f.available::text,
+    array(
+      select c.email where c.email is not null
+      union select l.email from customer_logins l where l.tenant_id = $1 and l.customer_id = f.customer_id and l.accepted_at is not null and c.email is null
+    ) as addresses`
+
+/**
+ * Queues the mails of firings, in the current transaction: one to each owner and admin with all of them, one to each address
+ * of a customer with its own. A firing that was told before is left out, so that no repetition mails twice.
+ */
+export async function tellFirings(ids: readonly string[], tenant: TenantRouting): Promise<number> {
+  const fired = await tenantQuery<Fired>(TAKE, [tenant.id, ids])
+  fired.sort((a, b) => (a.id < b.id ? -1 : 1))
+  const told = new Map<string, number>(fired.map(({ id }) => [id, 0]))
+  const note = (rows: readonly Fired[]) => {
+    for (const { id } of rows) told.set(id, (told.get(id) ?? 0) + 1)
+  }
+
+  const forAdmins = fired.filter(({ tells_admins }) => tells_admins)
+  if (forAdmins.length > 0) {
+    for (const address of await listAdmins(tenant.id)) {
+      await queueMail({ to: address, template: 'notice', data: noticeForAdmins(forAdmins, tenant) })
+      note(forAdmins)
+    }
+  }
+  const forCustomers = Map.groupBy(
+    fired.filter(({ tells_customer }) => tells_customer),
+    ({ customer_id }) => customer_id,
+  )
+  for (const rows of forCustomers.values()) {
+    for (const address of rows[0]?.addresses ?? []) {
+      await queueMail({ to: address, template: 'notice', data: noticeForCustomer(rows, tenant) })
+      note(rows)
+    }
+  }
+  await tenantQuery(
+    `update alert_firings f set told = t.told from unnest($2::uuid[], $3::int[]) t (id, told)
+     where f.tenant_id = $1 and f.id = t.id`,
+    [tenant.id, [...told.keys()], [...told.values()]],
+  )
+  return fired.length
+}
+
+async function listAdmins(tenantId: string): Promise<string[]> {
+  const rows = await tenantQuery<{ email: string }>(
+    `select distinct email from memberships where tenant_id = $1 and role in ('owner', 'admin') order by email`,
+    [tenantId],
+  )
+  return rows.map(({ email }) => email)
+}
+
+const origin = (host: string): string => {
+  const { ROOT_DOMAIN } = env()
+  return `${/^localhost(?::|$)/.test(ROOT_DOMAIN) ? 'http' : 'https'}://${host}.${ROOT_DOMAIN}`
+}
+
+function noticeForAdmins(rows: readonly Fired[], tenant: TenantRouting) {
+  const [first] = rows
+  const subject =
+    rows.length === 1 && first
+      ? t('alerts.mail.subject_one', { customer: first.customer, what: reachedOf(first) })
+      : t('alerts.mail.subject_many', { count: rows.length })
+  const lines = rows.slice(0, MOST_LINES).map((row) => `${row.customer}: ${sentenceOf(row)}`)
+  return {
+    subject: subject.slice(0, 200),
+    paragraphs: withRest(lines, rows.length),
+    action: { label: t('alerts.mail.open'), url: `${origin('app')}/${tenant.slug}/alerts?view=firings` },
+  }
+}
+
+function noticeForCustomer(rows: readonly Fired[], tenant: TenantRouting) {
+  const [first] = rows
+  return {
+    subject: (first && rows.length === 1 ? reachedOf(first) : t('alerts.mail.subject_customer')).slice(0, 200),
+    paragraphs: withRest(rows.slice(0, MOST_LINES).map(sentenceOf), rows.length),
+    action: { label: t('alerts.mail.open_portal'), url: `${origin(tenant.slug)}/` },
+  }
+}
+
+const withRest = (lines: string[], count: number): string[] =>
+  count > lines.length ? [...lines, t('alerts.mail.more', { count: count - lines.length })] : lines
+
+const amount = (text: string, unit: string): string => {
+  const value = toQuantity(text)
+  const shown = typeof value === 'number' ? new Intl.NumberFormat('en', { maximumFractionDigits: 6 }).format(value) : value
+  return unit ? `${shown} ${unit}` : shown
+}
+
+/** “API calls: 80 % used”. */
+function reachedOf({ kind, step, meter, unit }: Fired): string {
+  const share = kind === 'usage_percent' || kind === 'remaining_percent'
+  return t(`alerts.mail.reached.${kind}`, { meter, step: share ? amount(step, '') : amount(step, unit) })
+}
+
+function sentenceOf(row: Fired): string {
+  const period = t(`alerts.mail.period.${row.period}`)
+  const used = amount(row.used, row.unit)
+  const standing =
+    row.available === null
+      ? t('alerts.mail.used', { used, period })
+      : t('alerts.mail.used_of', { used, available: amount(row.available, row.unit), period })
+  return `${reachedOf(row)}. ${standing}`
+}
