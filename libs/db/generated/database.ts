@@ -194,7 +194,15 @@ export interface Balances {
    */
   granted: Numeric;
   meter_id: string;
+  /**
+   * Allowance of this period with what rolled over into it, before anything was used.
+   */
+  opening: Generated<Numeric>;
   overage: Generated<Numeric>;
+  /**
+   * When the present period ends and the allowance with it.
+   */
+  resets_at: Generated<Timestamp>;
   /**
    * First day of the present period.
    */
@@ -204,6 +212,60 @@ export interface Balances {
    * Used in this period, carried overage included.
    */
   used: Generated<Numeric>;
+}
+
+export interface BillingLines {
+  /**
+   * Whether the usage lies before the cut.
+   */
+  adjustment: boolean;
+  billing_period_id: string;
+  cap_limit: Numeric | null;
+  customer_id: string;
+  /**
+   * First day after it.
+   */
+  ends_on: Timestamp;
+  /**
+   * Events received in the cut, less those taken back in it.
+   */
+  events: number;
+  meter_id: string;
+  /**
+   * Beyond the cap as of the end of the cut, less what was billed as overage before; null without a cap.
+   */
+  overage: Numeric | null;
+  /**
+   * SUM and COUNT: what the events received in the cut come to. Others: the value of the usage period as of the end of the cut, less what was billed before.
+   */
+  quantity: Numeric;
+  /**
+   * First day of the period of usage, which begins on the anchor day of the customer's subscription.
+   */
+  starts_on: Timestamp;
+  tenant_id: Generated<string>;
+  tier: string | null;
+  tier_version: number | null;
+}
+
+export interface BillingPeriods {
+  adjustments: number;
+  closed_at: Timestamp;
+  /**
+   * Received before.
+   */
+  ends_at: Timestamp;
+  events: number;
+  id: string;
+  /**
+   * How many rows of billing_lines belong to it.
+   */
+  lines: number;
+  /**
+   * Received at or after; of the first period no later than the first event.
+   */
+  starts_at: Timestamp;
+  tenant_id: Generated<string>;
 }
 
 export interface Brandings {
@@ -401,6 +463,10 @@ export interface Grants {
   issues: Generated<number>;
   metadata: Json | null;
   meter_id: string;
+  /**
+   * What it held when it was last issued or rolled over, so that a correction knows how much of it was used since.
+   */
+  opening: Generated<Numeric>;
   priority: Generated<number>;
   recurrence: string | null;
   /**
@@ -602,6 +668,34 @@ export interface Subscriptions {
    * Version it was made with or moved to.
    */
   tier_version: Generated<number>;
+}
+
+export interface TenantMetricEvents {
+  event_id: string;
+  label: string;
+  metric: string;
+  occurred_at: Timestamp | null;
+  received_at: Generated<Timestamp>;
+  tenant_id: Generated<string>;
+  value: Numeric;
+}
+
+export interface TenantMetrics {
+  day: Timestamp;
+  /**
+   * communications: the channel; revenue: the currency; otherwise empty.
+   */
+  label: Generated<string>;
+  /**
+   * storage_bytes and users_count are gauges: the last value of the day. All others are sums of the day; bandwidth_bytes are the bodies of API requests and their answers.
+   */
+  metric: string;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+  /**
+   * revenue in the smallest unit of its currency.
+   */
+  value: Numeric;
 }
 
 export interface Tenants {
@@ -874,6 +968,8 @@ export interface DB {
   audit_logs: AuditLogs;
   balance_entries: BalanceEntries;
   balances: Balances;
+  billing_lines: BillingLines;
+  billing_periods: BillingPeriods;
   brandings: Brandings;
   connector_events: ConnectorEvents;
   customer_keys: CustomerKeys;
@@ -897,6 +993,8 @@ export interface DB {
   reservations: Reservations;
   reserved_slugs: ReservedSlugs;
   subscriptions: Subscriptions;
+  tenant_metric_events: TenantMetricEvents;
+  tenant_metrics: TenantMetrics;
   tenant_states: TenantStates;
   tenants: Tenants;
   tier_caps: TierCaps;
