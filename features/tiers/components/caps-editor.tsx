@@ -1,16 +1,31 @@
 'use client'
 
 import { Plus, Trash2 } from 'lucide-react'
+import { useState } from 'react'
 import { type UseFormReturn, useFieldArray, useWatch } from 'react-hook-form'
 import type { TierFormValues } from '@/features/tiers/components/tier-form-values'
 import { Button, IconButton } from '@/libs/ui/button'
+import { Checkbox } from '@/libs/ui/checkbox'
 import { FieldGroup } from '@/libs/ui/field'
 import { ControlledField } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
 import { NumberField } from '@/libs/ui/number-field'
 import { Select } from '@/libs/ui/select'
 
-export type CapMeter = { slug: string; name: string; unit: string }
+export type CapMeter = { slug: string; name: string; unit: string; aggregation: string }
+
+/** Aggregations whose unused allowance can carry over. */
+const ADDITIVE = ['SUM', 'COUNT']
+
+const newCap = (meter: string): TierFormValues['caps'][number] => ({
+  meter,
+  limit: null,
+  period: 'month',
+  behaviour: 'reject',
+  rollover_min: null,
+  rollover_max: null,
+  preserve_overage: false,
+})
 
 /** The usage caps of a tier: one row per meter, with limit, period and what happens past it. */
 export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValues>; meters: readonly CapMeter[] }) {
@@ -75,7 +90,7 @@ export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValue
                 <ControlledField form={form} name={`caps.${index}.behaviour`} label={t('tiers.form.behaviour')}>
                   {(control) => (
                     <Select
-                      options={(['reject', 'overflow'] as const).map((value) => ({
+                      options={(['reject', 'overflow', 'cap'] as const).map((value) => ({
                         value,
                         label: t(`tiers.behaviour.${value}`),
                         description: t(`tiers.behaviour.${value}_hint`),
@@ -92,6 +107,9 @@ export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValue
                   onClick={() => remove(index)}
                   className="mt-6.5 max-sm:mt-6 max-sm:justify-self-end"
                 />
+                {meter && ADDITIVE.includes(meter.aggregation) ? (
+                  <CapReset form={form} index={index} unit={meter.unit} />
+                ) : null}
               </li>
             )
           })}
@@ -102,16 +120,53 @@ export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValue
         </p>
       )}
       <div>
-        <Button
-          size="sm"
-          icon={<Plus />}
-          disabled={!next}
-          onClick={() => next && append({ meter: next.slug, limit: null, period: 'month', behaviour: 'reject' })}
-        >
+        <Button size="sm" icon={<Plus />} disabled={!next} onClick={() => next && append(newCap(next.slug))}>
           {t('tiers.form.add_cap')}
         </Button>
         {meters.length === 0 ? <span className="ml-3 text-faint text-sm">{t('tiers.form.no_meters')}</span> : null}
       </div>
     </FieldGroup>
+  )
+}
+
+/** What happens to a cap at its reset: what carries over of what is left, and whether overage does. */
+function CapReset({ form, index, unit }: { form: UseFormReturn<TierFormValues>; index: number; unit: string }) {
+  const cap = useWatch({ control: form.control, name: `caps.${index}` })
+  const [startsOpen] = useState(Boolean(cap.rollover_max) || cap.preserve_overage)
+  return (
+    <details open={startsOpen} className="col-span-full border-t pt-2">
+      <summary className="cursor-pointer py-1 font-medium text-mute text-sm">{t('tiers.form.reset')}</summary>
+      <div className="grid items-start gap-3 pt-2 pb-1 sm:grid-cols-2 lg:grid-cols-3">
+        {(['rollover_max', 'rollover_min'] as const).map((name) => (
+          <ControlledField
+            key={name}
+            form={form}
+            name={`caps.${index}.${name}`}
+            label={t(`tiers.form.${name}`)}
+            hint={t(`tiers.form.${name}_hint`)}
+          >
+            {(control) => (
+              <NumberField
+                value={control.value}
+                onValueChange={control.onChange}
+                onBlur={control.onBlur}
+                ref={control.ref}
+                min={0}
+                placeholder="0"
+                format={{ maximumFractionDigits: 6 }}
+                {...(unit ? { unit } : {})}
+              />
+            )}
+          </ControlledField>
+        ))}
+        <Checkbox
+          checked={cap.preserve_overage}
+          onCheckedChange={(on) => form.setValue(`caps.${index}.preserve_overage`, on, { shouldDirty: true })}
+          label={t('tiers.form.preserve_overage')}
+          description={t('tiers.form.preserve_overage_hint')}
+          className="lg:mt-6.5"
+        />
+      </div>
+    </details>
   )
 }

@@ -1,4 +1,4 @@
-import { Infinity as InfinityIcon, OctagonX } from 'lucide-react'
+import { Infinity as InfinityIcon, OctagonX, Scissors } from 'lucide-react'
 import type { Tier, TierCap } from '@/features/tiers/components/tier-form-values'
 import { Badge } from '@/libs/ui/badge'
 import { formatMoney, formatNumber } from '@/libs/ui/format'
@@ -11,7 +11,7 @@ export function tierPrice(tier: Pick<Tier, 'price_minor' | 'currency' | 'billing
   return t(`tiers.price_per.${tier.billing_interval}`, { amount })
 }
 
-/** The caps of a tier, one line each, hard and soft told apart by icon and words. */
+/** The caps of a tier, one line each, what happens past each told apart by icon and words. */
 export function TierCaps({ caps }: { caps: Readonly<Record<string, TierCap>> }) {
   const entries = Object.entries(caps)
   if (entries.length === 0) return <span className="text-faint">{t('tiers.no_caps')}</span>
@@ -23,21 +23,23 @@ export function TierCaps({ caps }: { caps: Readonly<Record<string, TierCap>> }) 
           className="flex items-center gap-1.5 whitespace-nowrap"
           title={t(`tiers.behaviour.${cap.behaviour}_hint`)}
         >
-          {cap.behaviour === 'reject' ? (
-            <OctagonX aria-hidden="true" className="size-3.5 shrink-0 text-faint" />
-          ) : (
-            <InfinityIcon aria-hidden="true" className="size-3.5 shrink-0 text-faint" />
-          )}
+          <BehaviourIcon behaviour={cap.behaviour} />
           <span className="tabular">{formatNumber(Number(cap.limit))}</span>
           <span className="text-mute">{meter}</span>
           <span className="text-faint text-xs">
             {t(`tiers.per.${cap.period}`)}
             <span className="sr-only">, {t(`tiers.behaviour.${cap.behaviour}`)}</span>
+            {cap.rollover ? ` ${t('tiers.carries_over', { amount: formatNumber(Number(cap.rollover.max)) })}` : null}
           </span>
         </li>
       ))}
     </ul>
   )
+}
+
+function BehaviourIcon({ behaviour }: { behaviour: TierCap['behaviour'] }) {
+  const Icon = behaviour === 'reject' ? OctagonX : behaviour === 'overflow' ? InfinityIcon : Scissors
+  return <Icon aria-hidden="true" className="size-3.5 shrink-0 text-faint" />
 }
 
 const SHOWN = 4

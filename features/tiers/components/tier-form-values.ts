@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { fromMinor, toMinor } from '@/features/tiers/components/tier-money'
-import type { tier } from '@/features/tiers/schema'
+import type { tier, tierPreview, tierVersion } from '@/features/tiers/schema'
 import { t } from '@/libs/ui/messages'
 
 export type Tier = z.infer<typeof tier>
+export type TierVersion = z.infer<typeof tierVersion>
+export type TierPreview = z.infer<typeof tierPreview>
 export type TierCap = Tier['usage_caps'][string]
 
 const FEATURE_KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
@@ -33,16 +35,24 @@ export const tierFormSchema = z
     billing_interval: z.enum(['month', 'year']),
     is_default: z.boolean(),
     caps: z.array(
-      z.object({
-        meter: z.string().min(1, { error: () => t('tiers.form.meter_required') }),
-        limit: z
-          .number()
-          .min(0)
-          .nullable()
-          .refine((limit): boolean => limit !== null, { error: () => t('tiers.form.limit_required') }),
-        period: z.enum(['day', 'month']),
-        behaviour: z.enum(['reject', 'overflow']),
-      }),
+      z
+        .object({
+          meter: z.string().min(1, { error: () => t('tiers.form.meter_required') }),
+          limit: z
+            .number()
+            .min(0)
+            .nullable()
+            .refine((limit): boolean => limit !== null, { error: () => t('tiers.form.limit_required') }),
+          period: z.enum(['day', 'month']),
+          behaviour: z.enum(['reject', 'overflow', 'cap']),
+          rollover_min: z.number().min(0).nullable(),
+          rollover_max: z.number().min(0).nullable(),
+          preserve_overage: z.boolean(),
+        })
+        .refine(({ rollover_min, rollover_max }): boolean => (rollover_min ?? 0) <= (rollover_max ?? 0), {
+          path: ['rollover_min'],
+          error: () => t('tiers.form.rollover_min_wrong'),
+        }),
     ),
     features: z.array(
       z.object({
@@ -82,7 +92,13 @@ export function tierFormValues(tier: Tier | null): TierFormValues {
     currency: tier.currency,
     billing_interval: tier.billing_interval,
     is_default: tier.is_default,
-    caps: Object.entries(tier.usage_caps).map(([meter, cap]) => ({ ...cap, meter, limit: Number(cap.limit) })),
+    caps: Object.entries(tier.usage_caps).map(([meter, { rollover, limit, ...cap }]) => ({
+      ...cap,
+      meter,
+      limit: Number(limit),
+      rollover_min: rollover ? Number(rollover.min) : null,
+      rollover_max: rollover ? Number(rollover.max) : null,
+    })),
     features: tier.feature_entitlements.map(({ key, config }) => ({
       key,
       config: config === null || config === undefined ? '' : JSON.stringify(config),
@@ -100,7 +116,10 @@ export function tierBody(values: TierFormValues) {
     billing_interval: values.billing_interval,
     is_default: values.is_default,
     usage_caps: Object.fromEntries(
-      values.caps.map(({ meter, limit, period, behaviour }) => [meter, { limit: limit ?? 0, period, behaviour }]),
+      values.caps.map(({ meter, limit, rollover_min, rollover_max, ...cap }) => [
+        meter,
+        { ...cap, limit: limit ?? 0, rollover: rollover_max ? { min: rollover_min ?? 0, max: rollover_max } : null },
+      ]),
     ),
     feature_entitlements: values.features.map(({ key, config }) => ({
       key: key.trim(),

@@ -2,6 +2,7 @@
 
 import { zodResolver } from '@hookform/resolvers/zod'
 import { useRouter } from 'next/navigation'
+import { useState } from 'react'
 import { useForm, useWatch } from 'react-hook-form'
 import { type CapMeter, CapsEditor } from '@/features/tiers/components/caps-editor'
 import { FeaturesEditor } from '@/features/tiers/components/features-editor'
@@ -13,6 +14,7 @@ import {
   tierFormValues,
 } from '@/features/tiers/components/tier-form-values'
 import { CURRENCIES, currencyDigits } from '@/features/tiers/components/tier-money'
+import { TierPreviewCard } from '@/features/tiers/components/tier-preview'
 import type { Page } from '@/libs/ui/api-client'
 import { Button, LinkButton } from '@/libs/ui/button'
 import { Card } from '@/libs/ui/card'
@@ -32,13 +34,19 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
   const meters = useApi<Page<CapMeter & { archived_at: string | null }>>('/meters?limit=200')
   const form = useForm<TierFormValues>({ resolver: zodResolver(tierFormSchema), defaultValues: tierFormValues(tier) })
   const [currency, isDefault] = useWatch({ control: form.control, name: ['currency', 'is_default'] })
+  const values = useWatch({ control: form.control }) as TierFormValues
+  const [moves, setMoves] = useState(false)
   const { isDirty, isSubmitting, isSubmitSuccessful } = form.formState
   useUnsavedGuard(isDirty && !isSubmitting && !isSubmitSuccessful)
   const currencies = CURRENCIES.some((known) => known === currency) ? CURRENCIES : [currency, ...CURRENCIES]
 
   async function submit(values: TierFormValues, options: { idempotencyKey: string }) {
     const saved = tier
-      ? await api<Tier>(`/tiers/${tier.id}`, { method: 'PATCH', body: tierBody(values), ...options })
+      ? await api<Tier>(`/tiers/${tier.id}`, {
+          method: 'PATCH',
+          body: { ...tierBody(values), ...(moves ? { move: true } : {}) },
+          ...options,
+        })
       : await api<Tier>('/tiers', { method: 'POST', body: tierBody(values), ...options })
     toast.success(t(tier ? 'tiers.saved' : 'tiers.created', { name: saved.name }))
     router.push(listHref)
@@ -119,6 +127,9 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
         <Card>
           <FeaturesEditor form={form} />
         </Card>
+        {tier && isDirty && !readOnly ? (
+          <TierPreviewCard tier={tier} body={readBody(values)} moves={moves} onMovesChange={setMoves} />
+        ) : null}
       </fieldset>
       <div className="flex flex-wrap items-center justify-end gap-2">
         <LinkButton href={listHref}>{t('ui.cancel')}</LinkButton>
@@ -130,4 +141,10 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
       </div>
     </Form>
   )
+}
+
+/** What would be saved; null while the form is not valid. */
+function readBody(values: TierFormValues) {
+  const { success, data } = tierFormSchema.safeParse(values)
+  return success ? tierBody(data) : null
 }

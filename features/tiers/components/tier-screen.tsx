@@ -2,6 +2,7 @@
 
 import { TierForm } from '@/features/tiers/components/tier-form'
 import type { Tier } from '@/features/tiers/components/tier-form-values'
+import { TierVersions } from '@/features/tiers/components/tier-versions'
 import { Badge } from '@/libs/ui/badge'
 import { Card } from '@/libs/ui/card'
 import { t } from '@/libs/ui/messages'
@@ -47,7 +48,15 @@ export function TierScreen({ id, listHref, canWrite }: { id: string; listHref: s
         }
       />
       {tier ? (
-        <TierForm key={tier.id} tier={tier} listHref={listHref} readOnly={!canWrite || tier.archived_at !== null} />
+        <div className="flex flex-col gap-8">
+          <TierForm
+            key={`${tier.id} ${tier.version}`}
+            tier={tier}
+            listHref={listHref}
+            readOnly={!canWrite || tier.archived_at !== null}
+          />
+          <TierVersions tier={tier} canMove={canWrite} onMoved={state.reload} />
+        </div>
       ) : state.error ? (
         <Card>
           <ErrorState

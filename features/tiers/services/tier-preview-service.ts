@@ -80,7 +80,9 @@ const STATEMENT = `
     left join wanted w on w.meter_id = k.meter_id
   ),
   counted as (
-    select k.customer_id, k.meter_id, k.period, p.anchor, case m.aggregation when 'AVG' then k.used / nullif(k.events, 0) else k.used end as used
+    select k.customer_id, k.meter_id, k.period, p.anchor, case when m.aggregation = 'WEIGHTED_SUM'
+        then app.weighted_average($1, k.meter_id, k.customer_id, p.starts_on, p.starts_on::timestamp at time zone $3, statement_timestamp(), k.used, k.moment)
+        else app.metered_value(m.aggregation, k.used, k.events) end as used
     from periods p
     join (select meter_id, period_now as period from pairs union select meter_id, period_then from pairs) q on q.period = p.period
     join meters m on m.tenant_id = $1 and m.id = q.meter_id and m.archived_at is null
@@ -88,8 +90,8 @@ const STATEMENT = `
   ),
   standings as (
     select h.customer_id, h.version, p.meter_id, t.used, p.limit_now, p.limit_then,
-      coalesce(n.used > p.limit_now + coalesce(b.granted - b.allowance, 0), false) as over_now,
-      coalesce(t.used > p.limit_then + coalesce(b.granted - b.allowance, 0), false) as over_then,
+      coalesce(n.used > p.limit_now + coalesce(b.granted - b.allowance - b.carried, 0), false) as over_now,
+      coalesce(t.used > p.limit_then + coalesce(b.granted - b.allowance - b.carried, 0), false) as over_then,
       case when p.limit_then > 0 then t.used / p.limit_then else t.used end as share
     from holders h
     join pairs p on p.version = h.version
