@@ -502,7 +502,14 @@ create function app.record_usage(
           ) w;
       end if;
       v_hour := date_trunc('hour', v_now at time zone 'UTC') at time zone 'UTC';
-      select array_agg(case
+      if v_plain and p_times is null then
+        select array_agg(case
+            when v_meter_codes[e.m] <> 0 then v_meter_codes[e.m]
+            when v_customer_codes[e.u] <> 0 then v_customer_codes[e.u]
+            when e.v < 0 and not v_negative[e.m] then 9 else 0 end)
+          into v_asked from unnest(p_meter, p_user, p_values) e (m, u, v);
+      else
+        select array_agg(case
           when v_meter_codes[e.m] <> 0 then v_meter_codes[e.m]
           when v_customer_codes[e.u] <> 0 then v_customer_codes[e.u]
           when e.w = 0 then 0
@@ -511,8 +518,9 @@ create function app.record_usage(
           when e.v < 0 and not v_negative[e.m] then 9
           when e.t < v_now - make_interval(days => coalesce(v_settings.accepts_late_days, 35)) then 7
           when e.t > v_now + make_interval(secs => coalesce(v_settings.accepts_early_seconds, 300)) then 8 else 0 end)
-        into v_asked
-        from unnest(p_meter, p_user, v_values, p_times, v_weights, case when not v_plain then p_properties end) e (m, u, v, t, w, p);
+          into v_asked
+          from unnest(p_meter, p_user, v_values, p_times, v_weights, case when not v_plain then p_properties end) e (m, u, v, t, w, p);
+      end if;
       if p_times is null then
         v_days := array_fill(v_today, array[cardinality(p_meter)]);
         v_hours := array_fill(v_hour, array[cardinality(p_meter)]);
@@ -543,6 +551,7 @@ create function app.record_usage(
           v_refused := null;
           v_hashes := '{}';
           v_pair_users := null;
+          v_pair_balanced := null;
 
           -- What is here already: the same is a duplicate, anything else a conflict. Months gone by are always looked through; in
           -- this one the primary key would tell, so it is looked at first only when repetitions are to be expected.
@@ -579,7 +588,28 @@ create function app.record_usage(
           end if;
 
           -- Caps that refuse, and balances: hold the counters, in one order for everybody, then let in what fits, first come first served.
-          if v_capped then
+          if v_capped and v_plain and not v_entitled and not v_balanced then
+            select array_agg(q.u), array_agg(q.m), array_agg(q.starts_on), array_agg(q.period), array_agg(q.cap_limit),
+                array_agg(q.behaviour), array_agg(q.total)
+              into v_pair_users, v_pair_meters, v_pair_starts, v_pair_periods, v_pair_limits, v_pair_behaviours, v_pair_totals
+              from (
+                select e.u, e.m, case when c.period = 'day' then e.day else app.period_start(e.day, c.period, v_anchors[e.u]) end as starts_on,
+                  c.period, c.cap_limit, c.behaviour, sum(e.total) as total
+                from (
+                  select e.u, e.m, e.day, sum(e.amount) as total from unnest(p_user, p_meter, v_amounts, v_days, v_codes) e (u, m, amount, day, code)
+                  where e.code = 0 and v_kinds[e.m] <> 'AVG'
+                  group by 1, 2, 3
+                ) e
+                cross join lateral (
+                  select x.cap_limit, x.period, x.behaviour from public.tier_caps x
+                  where x.tenant_id = p_tenant and x.tier_id = v_tiers[e.u] and x.version = v_versions[e.u] and x.meter_id = v_meter_ids[e.m]
+                    and (p_enforce or x.behaviour <> 'overflow')
+                  limit 1
+                ) c
+                group by 1, 2, 3, 4, 5, 6
+                order by 4, v_meter_ids[e.m], 3, v_customer_ids[e.u]
+              ) q;
+          elsif v_capped then
             select array_agg(q.u), array_agg(q.m), array_agg(q.starts_on), array_agg(q.period), array_agg(q.cap_limit),
                 array_agg(q.behaviour), array_agg(q.total), array_agg(q.balanced)
               into v_pair_users, v_pair_meters, v_pair_starts, v_pair_periods, v_pair_limits, v_pair_behaviours, v_pair_totals, v_pair_balanced
@@ -717,17 +747,28 @@ create function app.record_usage(
             raise exception using errcode = 'TM020', message = 'strict', detail = jsonb_build_object('codes', v_codes, 'refused', v_refused)::text;
           end if;
 
-          insert into public.usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month,
-              event_id, source, properties, weight, counted, corrects)
-            select p_tenant, e.key, v_meter_ids[e.m], v_customer_ids[e.u], e.v, coalesce(e.t, r.at), r.at, v_month,
-              e.event_id, e.source, e.properties, coalesce(e.w, 1), e.counted, e.corrects
-            from unnest(p_keys, p_meter, p_user, v_values, p_times, p_event_ids, p_sources, p_properties, v_codes, v_weights, v_counted, p_corrects)
-              with ordinality e (key, m, u, v, t, event_id, source, properties, code, w, counted, corrects, ord)
-            cross join lateral (
-              select case when v_kinds[e.m] = 'LATEST' then v_now + e.ord * interval '1 microsecond' else v_now end as at offset 0
-            ) r
-            where e.code = 0
-            order by e.key;
+          if v_plain and v_counted is null and p_corrects is null then
+            insert into public.usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month,
+                event_id, source, properties)
+              select p_tenant, e.key, v_meter_ids[e.m], v_customer_ids[e.u], e.v, coalesce(e.t, v_now), v_now, v_month,
+                e.event_id, e.source, e.properties
+              from unnest(p_keys, p_meter, p_user, p_values, p_times, p_event_ids, p_sources, p_properties, v_codes)
+                e (key, m, u, v, t, event_id, source, properties, code)
+              where e.code = 0
+              order by e.key;
+          else
+            insert into public.usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month,
+                event_id, source, properties, weight, counted, corrects)
+              select p_tenant, e.key, v_meter_ids[e.m], v_customer_ids[e.u], e.v, coalesce(e.t, r.at), r.at, v_month,
+                e.event_id, e.source, e.properties, coalesce(e.w, 1), e.counted, e.corrects
+              from unnest(p_keys, p_meter, p_user, v_values, p_times, p_event_ids, p_sources, p_properties, v_codes, v_weights, v_counted, p_corrects)
+                with ordinality e (key, m, u, v, t, event_id, source, properties, code, w, counted, corrects, ord)
+              cross join lateral (
+                select case when v_kinds[e.m] = 'LATEST' then v_now + e.ord * interval '1 microsecond' else v_now end as at offset 0
+              ) r
+              where e.code = 0
+              order by e.key;
+          end if;
           -- Counters, in one order for everybody. An upsert needs no plan that could turn bad as the table grows.
           if v_plain then
             with days as materialized (
