@@ -195,6 +195,84 @@ describe('context', () => {
     expect(answers).toEqual([true, false, false, false, false, false, false])
   })
 
+  const ASKED = `select array_agg(p order by p) filter (where app.actor() -> 'permissions' ? p) as held,
+      array_agg(p order by p) filter (where app.can(p)) as can,
+      array_agg(p order by p) filter (where app.can_any(array[p])) as can_any,
+      array_agg(p order by p) filter (where strpos((select current_setting('app.permissions', true)), ' ' || p || ' ') > 0) as setting,
+      array_agg(p order by p) filter (where (select current_setting('app.permissions', true)) like any (array['% ' || p || ' %'])) as pattern
+    from unnest($1::text[]) u (p)`
+
+  test('what a policy reads, what app.can says and what the actor holds are one, at every entrance and in every state', async () => {
+    const draws = [[], PERMISSIONS.filter((_, index) => index % 3 === 0), PERMISSIONS]
+    for (const status of ['active', 'read_only'])
+      for (const kind of ['user', 'customer', 'api_key', 'job', 'operator', 'system'])
+        for (const permissions of draws) {
+          await putState(status)
+          const [row] = await asServer(async (client) => {
+            await begin(client, globex.id, { kind, id: 'u', permissions })
+            return (await client.query(ASKED, [PERMISSIONS])).rows
+          })
+          expect(row).toEqual({
+            held: row.held,
+            can: row.held,
+            can_any: row.held,
+            setting: row.held,
+            pattern: row.held,
+          })
+          const reduced = status === 'read_only' && kind !== 'operator' && kind !== 'system'
+          const expected = permissions.filter((permission) => !reduced || permission.endsWith(':read'))
+          expect(row.held ?? []).toEqual([...expected].sort())
+        }
+    await putState('active')
+  })
+
+  test('the permissions of an operator are read the same way', async () => {
+    await withClient(requireVariable('OPERATOR_DATABASE_URL'), async (client) => {
+      await client.query('begin')
+      const actor = { id: operators.super_admin.id, kind: 'user', permissions: ['plans:read', 'plans:write'] }
+      await client.query('select app.begin_operator($1)', [actor])
+      const { rows } = await client.query(ASKED, [['plans:read', 'plans:write', 'tenants:read']])
+      for (const seen of Object.values(rows[0])) expect(seen).toEqual(actor.permissions)
+      await client.query('rollback')
+    })
+  })
+
+  test('no text of one permission reads as another', async () => {
+    for (const permission of [
+      'x usage:read y',
+      'usage: read',
+      'usage:,read',
+      'x","usage:read',
+      ']usage:read[',
+      'usage:read ',
+    ]) {
+      const outcome = await asServer(async (client) => {
+        const code = await codeOf(
+          begin(client, acme.id, { kind: 'user', id: 'u', permissions: ['meters:read', permission] }),
+        )
+        if (code !== 'ok') return code
+        return (await client.query(ASKED, [['meters:read', 'usage:read']])).rows[0].setting
+      })
+      expect([permission, outcome]).toEqual([permission, permission.includes('"') ? '22023' : ['meters:read']])
+    }
+  })
+
+  test('a second context in the same transaction takes the place of the first, rights and customer included', async () => {
+    const id = newId()
+    const seen = await asServer(async (client) => {
+      const look = async () =>
+        (await client.query("select app.can('usage:read') as can, app.customer_id() as customer")).rows[0]
+      await begin(client, acme.id, { kind: 'customer', id: 'u', permissions: ['usage:read'], customer_id: id })
+      const first = await look()
+      await begin(client, acme.id, { kind: 'user', id: 'u', permissions: [] })
+      return [first, await look()]
+    })
+    expect(seen).toEqual([
+      { can: true, customer: id },
+      { can: false, customer: null },
+    ])
+  })
+
   test('an actor without permissions may do nothing, whatever shape its permissions have', async () => {
     for (const permissions of [undefined, null, [], {}, 'meters']) {
       const can = await asServer(async (client) => {
@@ -207,6 +285,14 @@ describe('context', () => {
 })
 
 describe('functions', () => {
+  test('no policy asks a function for a right: it reads the setting, which costs a tenth', async () => {
+    const asking = await asSuperuser<{ name: string }>(
+      `select policyname || ' on ' || tablename as name from pg_policies
+       where schemaname = 'public' and coalesce(qual, '') || coalesce(with_check, '') ~ 'app\\.(can|can_any|customer_id)\\('`,
+    )
+    expect(asking.map(({ name }) => name)).toEqual([])
+  })
+
   test('every definer belongs to the kernel, which cannot log in, own tables or bypass row security', async () => {
     const definers = await asSuperuser<{ name: string; owner: string }>(
       `select p.proname as name, r.rolname as owner from pg_proc p
