@@ -7,6 +7,7 @@ import connectorEvents from '@/messages/en/connector-events.json'
 import customerLogins from '@/messages/en/customer-logins.json'
 import customers from '@/messages/en/customers.json'
 import docs from '@/messages/en/docs.json'
+import entitlements from '@/messages/en/entitlements.json'
 import landing from '@/messages/en/landing.json'
 import mail from '@/messages/en/mail.json'
 import meters from '@/messages/en/meters.json'
@@ -31,6 +32,7 @@ const messages = {
   'customer-logins': customerLogins,
   customers,
   docs,
+  entitlements,
   landing,
   mail,
   meters,
