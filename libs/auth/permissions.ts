@@ -7,6 +7,7 @@ export const NOUNS = [
   'meters',
   'tiers',
   'usage',
+  'billing-periods',
   'alerts',
   'metrics',
   'rate-limits',
@@ -59,6 +60,7 @@ const administration: Permission[] = [
     'meters',
     'tiers',
     'usage',
+    'billing-periods',
     'alerts',
     'metrics',
     'customer-keys',
@@ -79,7 +81,7 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   owner: administration,
   admin: administration,
   member: everyday,
-  compliance: reading('tenants', 'members', 'audit-logs', 'connector-events', 'branding', 'usage'),
+  compliance: reading('tenants', 'members', 'audit-logs', 'connector-events', 'branding', 'usage', 'billing-periods'),
   customer: ['portal:read'],
 }
 

@@ -35,11 +35,6 @@ create function app.event_value_hash(p_property text, p_properties jsonb) return
   as $$ begin return md5(p_properties ->> p_property)::uuid; end $$;
 comment on function app.event_value_hash(text, jsonb) is 'What tells different values of a UNIQUE_COUNT meter apart: usage_uniques.value_hash.';
 
-create function app.day_start(p_day date, p_time_zone text) returns timestamptz
-  language plpgsql immutable parallel safe set search_path = ''
-  as $$ begin return p_day::timestamp at time zone p_time_zone; end $$;
-comment on function app.day_start(date, text) is 'When a day begins in a time zone.';
-
 -- One row per counter kept; which of them an event moved follows from its meter, customer and moment.
 create function app.take_back_usage(p_tenant uuid, p_time_zone text, p_event public.usage_events, p_now timestamptz) returns void
   language plpgsql volatile set search_path = '' set plan_cache_mode = force_custom_plan
@@ -83,7 +78,7 @@ create function app.take_back_usage(p_tenant uuid, p_time_zone text, p_event pub
             select 1 from public.balances b
             where b.tenant_id = p_tenant and b.customer_id = p_event.customer_id and b.meter_id = v_meter.id) then
           v_balance := app.settle_balance(p_tenant, p_event.customer_id, v_meter.id, p_now, p_time_zone);
-          if v_day >= v_balance.starts_on then
+          if v_balance.customer_id is not null and v_day >= v_balance.starts_on and p_event.occurred_at < v_balance.resets_at then
             perform app.burn_balance(p_tenant, p_event.customer_id, v_meter.id, -v_amount, p_now);
           end if;
         end if;
@@ -111,11 +106,9 @@ create function app.take_back_usage(p_tenant uuid, p_time_zone text, p_event pub
         loop
           update public.usage_uniques u set events = u.events - 1
             where u.tenant_id = p_tenant and u.meter_id = v_meter.id and u.period = v_left.period and u.starts_on = v_left.starts_on
-              and u.customer_id = v_left.customer_id and u.value_hash = v_hash;
-          delete from public.usage_uniques u
-            where u.tenant_id = p_tenant and u.meter_id = v_meter.id and u.period = v_left.period and u.starts_on = v_left.starts_on
-              and u.customer_id = v_left.customer_id and u.value_hash = v_hash and u.events <= 0;
-          v_gone := found;
+              and u.customer_id = v_left.customer_id and u.value_hash = v_hash
+            returning u.events = 0 into v_gone;
+          v_gone := coalesce(v_gone, false);
           if v_left.period = 'total' then
             update public.usage_totals t set used = t.used - v_gone::integer, events = t.events - 1
               where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;
@@ -135,13 +128,7 @@ create function app.take_back_usage(p_tenant uuid, p_time_zone text, p_event pub
           and (c.period, c.starts_on) in (('day', v_day), ('month', v_month))
         order by c.period, c.starts_on for update
       loop
-        v_extreme := coalesce(v_stored.last_id = p_event.id, v_stored.used = v_amount);
-        if v_stored.events <= 1 then
-          delete from public.usage_counters c
-            where c.tenant_id = p_tenant and c.period = v_stored.period and c.meter_id = v_meter.id and c.starts_on = v_stored.starts_on
-              and c.customer_id = p_event.customer_id;
-          continue;
-        end if;
+        v_extreme := coalesce(v_stored.last_at = p_event.occurred_at, v_stored.used = v_amount);
         if not v_extreme then
           update public.usage_counters c set events = c.events - 1
             where c.tenant_id = p_tenant and c.period = v_stored.period and c.meter_id = v_meter.id and c.starts_on = v_stored.starts_on
@@ -154,98 +141,83 @@ create function app.take_back_usage(p_tenant uuid, p_time_zone text, p_event pub
         else
           -- From the days of the period, the first of which is corrected by now.
           select (array_agg(c.used order by
-                case v_meter.aggregation when 'MIN' then c.used when 'MAX' then -c.used end, c.last_at desc, c.last_id desc))[1] as used,
-              (array_agg(c.last_at order by c.last_at desc, c.last_id desc))[1] as last_at,
-              (array_agg(c.last_id order by c.last_at desc, c.last_id desc))[1] as last_id
+                case v_meter.aggregation when 'MIN' then c.used when 'MAX' then -c.used end, c.last_at desc, c.last_received_at desc))[1] as used,
+              (array_agg(c.last_at order by c.last_at desc, c.last_received_at desc))[1] as last_at,
+              (array_agg(c.last_received_at order by c.last_at desc, c.last_received_at desc))[1] as last_received_at
             into v_left
             from generate_series(v_month, app.period_end(v_month, 'month', v_anchor) - 1, interval '1 day') d (day)
             join public.usage_counters c on c.tenant_id = p_tenant and c.period = 'day' and c.meter_id = v_meter.id
               and c.starts_on = d.day::date and c.customer_id = p_event.customer_id and c.events > 0;
         end if;
         update public.usage_counters c
-          set used = coalesce(v_left.used, 0), events = c.events - 1, last_at = v_left.last_at, last_id = v_left.last_id
+          set used = coalesce(v_left.used, 0), events = c.events - 1, last_at = v_left.last_at, last_received_at = v_left.last_received_at
           where c.tenant_id = p_tenant and c.period = v_stored.period and c.meter_id = v_meter.id and c.starts_on = v_stored.starts_on
             and c.customer_id = p_event.customer_id;
       end loop;
 
-      delete from public.usage_totals t where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day and t.events <= 1;
-      if not found then
-        select coalesce(t.last_id = p_event.id, t.used = v_amount) into v_extreme
-          from public.usage_totals t where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day for update;
-        if v_extreme then
-          select (array_agg(c.used order by
-                case v_meter.aggregation when 'MIN' then c.used when 'MAX' then -c.used end, c.last_at desc, c.last_id desc))[1] as used,
-              (array_agg(c.last_at order by c.last_at desc, c.last_id desc))[1] as last_at,
-              (array_agg(c.last_id order by c.last_at desc, c.last_id desc))[1] as last_id
-            into v_left
-            from public.usage_counters c
-            where c.tenant_id = p_tenant and c.period = 'day' and c.meter_id = v_meter.id and c.starts_on = v_day and c.events > 0;
-          update public.usage_totals t
-            set used = coalesce(v_left.used, 0), events = t.events - 1, last_at = v_left.last_at, last_id = v_left.last_id
-            where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;
-        else
-          update public.usage_totals t set events = t.events - 1
-            where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;
-        end if;
+      select coalesce(t.last_at = p_event.occurred_at, t.used = v_amount) into v_extreme
+        from public.usage_totals t where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day for update;
+      if v_extreme then
+        select (array_agg(c.used order by
+              case v_meter.aggregation when 'MIN' then c.used when 'MAX' then -c.used end, c.last_at desc, c.last_received_at desc))[1] as used,
+            (array_agg(c.last_at order by c.last_at desc, c.last_received_at desc))[1] as last_at,
+            (array_agg(c.last_received_at order by c.last_at desc, c.last_received_at desc))[1] as last_received_at
+          into v_left
+          from public.usage_counters c
+          where c.tenant_id = p_tenant and c.period = 'day' and c.meter_id = v_meter.id and c.starts_on = v_day and c.events > 0;
       end if;
+      update public.usage_totals t
+        set used = case when v_extreme then coalesce(v_left.used, 0) else t.used end, events = t.events - 1,
+          last_at = case when v_extreme then v_left.last_at else t.last_at end,
+          last_received_at = case when v_extreme then v_left.last_received_at else t.last_received_at end
+        where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;
 
-      delete from public.usage_hours h where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour and h.events <= 1;
-      if not found then
-        select coalesce(h.last_id = p_event.id, h.used = v_amount) into v_extreme
-          from public.usage_hours h where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour for update;
-        if v_extreme then
-          select * into v_left from app.rest_of_usage(p_tenant, v_meter.id, v_meter.aggregation, null, v_hour, v_hour + interval '1 hour', null, null);
-          update public.usage_hours h
-            set used = coalesce(v_left.used, 0), events = h.events - 1, last_at = v_left.last_at, last_id = v_left.last_id
-            where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour;
-        else
-          update public.usage_hours h set events = h.events - 1
-            where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour;
-        end if;
+      select coalesce(h.last_at = p_event.occurred_at, h.used = v_amount) into v_extreme
+        from public.usage_hours h where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour for update;
+      if v_extreme then
+        select * into v_left from app.rest_of_usage(p_tenant, v_meter.id, v_meter.aggregation, null, v_hour, v_hour + interval '1 hour', null, null);
       end if;
+      update public.usage_hours h
+        set used = case when v_extreme then coalesce(v_left.used, 0) else h.used end, events = h.events - 1,
+          last_at = case when v_extreme then v_left.last_at else h.last_at end,
+          last_received_at = case when v_extreme then v_left.last_received_at else h.last_received_at end
+        where h.tenant_id = p_tenant and h.meter_id = v_meter.id and h.hour = v_hour;
 
       if v_group is null then
         return;
       end if;
-      delete from public.usage_groups g
+      select coalesce(g.last_at = p_event.occurred_at, g.used = v_amount) into v_extreme
+        from public.usage_groups g
         where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
-          and g.customer_id = p_event.customer_id and g.events <= 1;
-      if not found then
-        select coalesce(g.last_id = p_event.id, g.used = v_amount) into v_extreme
-          from public.usage_groups g
-          where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
-            and g.customer_id = p_event.customer_id for update;
-        if v_extreme then
-          select * into v_left from app.rest_of_usage(p_tenant, v_meter.id, v_meter.aggregation, p_event.customer_id,
-            app.day_start(v_day, p_time_zone), app.day_start(v_day + 1, p_time_zone), v_meter.group_by, v_group);
-          update public.usage_groups g
-            set used = coalesce(v_left.used, 0), events = g.events - 1, last_at = v_left.last_at, last_id = v_left.last_id
-            where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
-              and g.customer_id = p_event.customer_id;
-        else
-          update public.usage_groups g set events = g.events - 1
-            where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
-              and g.customer_id = p_event.customer_id;
-        end if;
+          and g.customer_id = p_event.customer_id for update;
+      if v_extreme then
+        select * into v_left from app.rest_of_usage(p_tenant, v_meter.id, v_meter.aggregation, p_event.customer_id,
+          app.day_start(v_day, p_time_zone), app.day_start(v_day + 1, p_time_zone), v_meter.group_by, v_group);
       end if;
+      update public.usage_groups g
+        set used = case when v_extreme then coalesce(v_left.used, 0) else g.used end, events = g.events - 1,
+          last_at = case when v_extreme then v_left.last_at else g.last_at end,
+          last_received_at = case when v_extreme then v_left.last_received_at else g.last_received_at end
+        where g.tenant_id = p_tenant and g.meter_id = v_meter.id and g.day = v_day and g.group_hash = v_hash
+          and g.customer_id = p_event.customer_id;
     end
   $$;
 comment on function app.take_back_usage(uuid, text, public.usage_events, timestamptz) is
   'Moves every counter, total, balance and set of values back by one event, after its compensating row was written. Sums are subtracted; '
-  'MIN, MAX and LATEST look for what is left where the event was the extreme; rows without events are removed there.';
+  'MIN, MAX and LATEST look for what is left where the event was the extreme. Rows stay, without events if need be.';
 
 create function app.rest_of_usage(
   p_tenant uuid, p_meter uuid, p_aggregation text, p_customer uuid, p_from timestamptz, p_to timestamptz, p_group_by text[], p_group jsonb
-) returns table (used numeric, events bigint, last_at timestamptz, last_id uuid)
+) returns table (used numeric, events bigint, last_at timestamptz, last_received_at timestamptz)
   language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan
   as $$
     begin
       return query
         select case p_aggregation when 'MIN' then min(coalesce(e.counted, e.value)) when 'MAX' then max(coalesce(e.counted, e.value))
-            else (array_agg(coalesce(e.counted, e.value) order by e.occurred_at desc, e.id desc))[1] end,
+            else (array_agg(coalesce(e.counted, e.value) order by e.occurred_at desc, e.received_at desc))[1] end,
           count(*),
-          case p_aggregation when 'LATEST' then (array_agg(e.occurred_at order by e.occurred_at desc, e.id desc))[1] end,
-          case p_aggregation when 'LATEST' then (array_agg(e.id order by e.occurred_at desc, e.id desc))[1] end
+          case p_aggregation when 'LATEST' then max(e.occurred_at) end,
+          case p_aggregation when 'LATEST' then (array_agg(e.received_at order by e.occurred_at desc, e.received_at desc))[1] end
         from public.usage_events e
         -- Nothing is received more than a day before it happens.
         where e.tenant_id = p_tenant and e.received_at >= p_from - interval '1 day'
@@ -365,38 +337,47 @@ create function app.correct_usage(p_tenant uuid, p_time_zone text, p_items jsonb
             extract(epoch from v_time), v_properties));
         end if;
 
-        begin
-          v_cancel := v_event;
-          v_cancel.id := app.derive_event_key(E'cancel\n' || v_event.id);
-          v_cancel.weight := -1;
-          v_cancel.corrects := v_event.id;
-          v_cancel.received_at := v_now;
-          v_cancel.received_month := v_month;
-          insert into public.usage_events select v_cancel.*;
-          if v_event.weight = 1 then
-            perform app.take_back_usage(p_tenant, p_time_zone, v_event, v_now);
-          end if;
-          v_next := null;
-          if v_item ->> 'action' = 'amend' then
-            v_answer := app.record_usage(p_tenant, p_time_zone, array[v_meter_ref], array[v_user], array[1], array[1], array[v_value],
-              array[v_key], array[v_event.event_id], array[v_event.source], array[v_time], array[v_properties], array[v_event.id],
-              true, false, false, false, false);
-            v_code := coalesce((v_answer -> 'codes' ->> 0)::integer, 0);
-            if v_code <> 0 then
-              raise exception using errcode = 'TM022', message = 'not amended';
+        -- A deadlock with a writer lets go of what this item holds; then it is tried again.
+        for attempt in 1 .. 5 loop
+          begin
+            v_cancel := v_event;
+            v_cancel.id := app.derive_event_key(E'cancel\n' || v_event.id);
+            v_cancel.weight := -1;
+            v_cancel.corrects := v_event.id;
+            v_cancel.received_at := v_now;
+            v_cancel.received_month := v_month;
+            insert into public.usage_events select v_cancel.*;
+            if v_event.weight = 1 then
+              perform app.take_back_usage(p_tenant, p_time_zone, v_event, v_now);
             end if;
-            select * into v_next from public.usage_events e where e.tenant_id = p_tenant and e.id = v_key limit 1;
-          end if;
-          perform app.log_audit('usage.corrected', 'usage_event', v_event.id::text, 'success', app.describe_event(v_event),
-            case when v_next.id is not null then app.describe_event(v_next) end,
-            jsonb_strip_nulls(jsonb_build_object('action', v_item ->> 'action', 'reason', v_item ->> 'reason', 'canceled_by', v_cancel.id,
-              'replaced_by', v_next.id)));
-          v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'corrected', 'id', v_event.id,
-            'canceled_by', v_cancel.id, 'replaced_by', v_next.id));
-        exception when sqlstate 'TM022' then
-          v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'refused', 'id', v_event.id,
-            'refused', v_code, 'standing', v_answer -> 'refused' -> 0));
-        end;
+            v_next := null;
+            if v_item ->> 'action' = 'amend' then
+              v_answer := app.record_usage(p_tenant, p_time_zone, array[v_meter_ref], array[v_user], array[1], array[1], array[v_value],
+                array[v_key], array[v_event.event_id], array[v_event.source], array[v_time], array[v_properties], array[v_event.id],
+                true, false, false, false, false);
+              v_code := coalesce((v_answer -> 'codes' ->> 0)::integer, 0);
+              if v_code <> 0 then
+                raise exception using errcode = 'TM022', message = 'not amended';
+              end if;
+              select * into v_next from public.usage_events e where e.tenant_id = p_tenant and e.id = v_key limit 1;
+            end if;
+            perform app.log_audit('usage.corrected', 'usage_event', v_event.id::text, 'success', app.describe_event(v_event),
+              case when v_next.id is not null then app.describe_event(v_next) end,
+              jsonb_strip_nulls(jsonb_build_object('action', v_item ->> 'action', 'reason', v_item ->> 'reason', 'canceled_by', v_cancel.id,
+                'replaced_by', v_next.id)));
+            v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'corrected', 'id', v_event.id,
+              'canceled_by', v_cancel.id, 'replaced_by', v_next.id));
+          exception when sqlstate 'TM022' then
+            v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'refused', 'id', v_event.id,
+              'refused', v_code, 'standing', v_answer -> 'refused' -> 0));
+          when deadlock_detected then
+            if attempt = 5 then
+              raise;
+            end if;
+            continue;
+          end;
+          exit;
+        end loop;
       end loop;
       return v_answers;
     end
@@ -407,19 +388,11 @@ comment on function app.correct_usage(uuid, text, jsonb) is
   'id, canceled_by, replaced_by}: corrected, duplicate (is so already), not_found, is_correction, canceled (nothing left to amend), unchanged, or '
   'refused with the code of app.record_usage; then the item changes nothing. Every correction is on record as usage.corrected.';
 
--- grants and policies -------------------------------------------------------------------------------
--- Counters of MIN, MAX and LATEST without events are removed: none of their values would be true.
-
-grant delete on public.usage_counters, public.usage_totals, public.usage_hours, public.usage_groups, public.usage_uniques to app_tenant;
-create policy usage_counters_delete on public.usage_counters for delete to app_tenant using ((select app.can('usage:write')));
-create policy usage_totals_delete on public.usage_totals for delete to app_tenant using ((select app.can('usage:write')));
-create policy usage_hours_delete on public.usage_hours for delete to app_tenant using ((select app.can('usage:write')));
-create policy usage_groups_delete on public.usage_groups for delete to app_tenant using ((select app.can('usage:write')));
-create policy usage_uniques_delete on public.usage_uniques for delete to app_tenant using ((select app.can('usage:write')));
+-- grants --------------------------------------------------------------------------------------------
 
 revoke all on all functions in schema app from public;
 grant execute on function app.derive_event_key(text), app.event_amount(text, numeric, numeric), app.event_group(text[], jsonb),
-  app.event_value_hash(text, jsonb), app.day_start(date, text) to app_tenant;
+  app.event_value_hash(text, jsonb) to app_tenant;
 grant execute on function app.take_back_usage(uuid, text, public.usage_events, timestamptz),
   app.rest_of_usage(uuid, uuid, text, uuid, timestamptz, timestamptz, text[], jsonb), app.describe_event(public.usage_events),
   app.correct_usage(uuid, text, jsonb) to app_tenant;

@@ -1,0 +1,109 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError } from '@/libs/errors'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import { type Correction, parseCorrections } from './correction-parser'
+import type { Rejection } from './event-parser'
+import { answerRequest, type RecordedUsage, type RejectedEvent } from './usage-answer'
+import { routeTenant } from './usage-statement'
+
+/** What became of one correction. */
+export type CorrectedEvent = {
+  index: number
+  status: 'canceled' | 'amended' | 'duplicate'
+  /** Event that was taken back, in the version that stood. */
+  id: string
+  /** The compensating row. */
+  canceled_by: string | null
+  /** The event that stands instead. */
+  replaced_by: string | null
+}
+
+export type CorrectionResult = {
+  corrected: number
+  duplicates: number
+  results: CorrectedEvent[]
+  rejected: RejectedEvent[]
+}
+
+type Answer = {
+  index: number
+  code: 'corrected' | 'duplicate' | 'not_found' | 'is_correction' | 'canceled' | 'unchanged' | 'refused'
+  id?: string
+  canceled_by?: string | null
+  replaced_by?: string | null
+  refused?: number
+  standing?: NonNullable<RecordedUsage['refused']>[number] | null
+}
+
+const REASONS: Record<Exclude<Answer['code'], 'corrected' | 'duplicate' | 'refused'>, string> = {
+  not_found: 'No such event was counted.',
+  is_correction: 'This is itself a correction, which cannot be corrected; name the event.',
+  canceled: 'The event is cancelled; send what should count as a new event with another event_id.',
+  unchanged: 'The event is like that already.',
+}
+
+/**
+ * Cancels or amends counted events of the current tenant, each with all counters, the customer's balance and an entry in
+ * the record; it is safe to repeat. A correction that is refused changes nothing, and takes no other with it unless
+ * strict. @throws AppError invalid_input for a body that is no list of corrections, or when strict and one is refused.
+ */
+export async function correctUsage(body: unknown, { strict = false } = {}): Promise<CorrectionResult> {
+  const { corrections, rejected } = parseCorrections(body)
+  if (strict && rejected.length > 0) throw refuseAll(rejected)
+  const result: CorrectionResult = { corrected: 0, duplicates: 0, results: [], rejected: [...rejected] }
+  if (corrections.length > 0) {
+    const { tenantId } = currentContext()
+    const { time_zone } = await routeTenant(tenantId)
+    const items = JSON.stringify(corrections.map(({ index: _index, ...item }) => item))
+    const [row] = await tenantQuery<{ answers: Answer[] }>('select app.correct_usage($1, $2, $3::jsonb) as answers', [
+      tenantId,
+      time_zone,
+      items,
+    ])
+    for (const answer of row?.answers ?? []) {
+      const correction = corrections[answer.index]
+      if (correction) place(result, correction, answer)
+    }
+  }
+  result.rejected.sort((left, right) => left.index - right.index)
+  if (strict && result.rejected.length > 0) throw refuseAll(result.rejected)
+  return result
+}
+
+function place(result: CorrectionResult, { index, action }: Correction, answer: Answer): void {
+  const { code } = answer
+  if (code === 'corrected' || code === 'duplicate') {
+    if (code === 'corrected') result.corrected += 1
+    else result.duplicates += 1
+    const status = code === 'duplicate' ? 'duplicate' : action === 'cancel' ? 'canceled' : 'amended'
+    const { id = '', canceled_by = null, replaced_by = null } = answer
+    result.results.push({ index, status, id, canceled_by, replaced_by })
+  } else if (code === 'refused') result.rejected.push(refusedAs(index, answer))
+  else result.rejected.push({ index, code, detail: REASONS[code] })
+}
+
+/** An amendment that the rules for new events refuse: too old, over a cap, an archived meter and so on. */
+function refusedAs(index: number, { refused = 0, standing }: Answer): RejectedEvent {
+  const event = {
+    index,
+    meter: '',
+    user: '',
+    value: '',
+    key: '',
+    event_id: '',
+    source: null,
+    time: null,
+    properties: null,
+  }
+  const recorded = { codes: [refused], refused: standing ? [standing] : null, usage: null }
+  const empty = { meters: [], users: [], meterOf: new Map<string, number>(), userOf: new Map<string, number>() }
+  const [rejected] = answerRequest([event], 0, recorded, empty, false).rejected
+  return rejected ?? { index, code: 'refused', detail: 'The event as amended was refused.' }
+}
+
+function refuseAll(rejected: readonly Rejection[]): AppError {
+  return new AppError('invalid_input', 'Nothing was corrected: strict asks for all or nothing.', {
+    errors: rejected.map(({ index, detail }) => ({ pointer: `/${index}`, detail })),
+    extra: { rejected },
+  })
+}
