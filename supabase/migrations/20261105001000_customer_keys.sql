@@ -180,6 +180,10 @@ comment on trigger customer_keys_audit on public.customer_keys is '@move-safe';
 comment on trigger customer_keys_notify on public.customer_keys is '@move-safe';
 comment on trigger customers_keys_notify on public.customers is '@move-safe';
 
+create policy reserved_slugs_migration on public.reserved_slugs for all to current_user using (true) with check (true);
+insert into public.reserved_slugs (slug) values ('compat') on conflict (slug) do nothing;
+drop policy reserved_slugs_migration on public.reserved_slugs;
+
 -- grants and policies -------------------------------------------------------------------------------
 -- Whoever may send usage may ask whether a key is good, and spends its credits with that.
 
