@@ -14,6 +14,8 @@ export type LoadPlan = {
   /** Events of one request. */
   size: number
   customers: number
+  /** The one customer of all requests, where that is wanted. */
+  customer?: string
   meters: string[]
 }
 export type LoadResult = {
@@ -32,7 +34,7 @@ let counter = 0
 
 function makeBody(): string {
   if (plan.kind === 'none') return ''
-  const customer = () => `customer-${Math.floor(Math.random() * plan.customers)}`
+  const customer = () => plan.customer ?? `customer-${Math.floor(Math.random() * plan.customers)}`
   const meter = () => plan.meters[Math.floor(Math.random() * plan.meters.length)]
   if (plan.kind === 'check') return JSON.stringify({ meter_id: plan.meters[0], user_id: customer(), amount: 1 })
   const event = () => ({

@@ -5,6 +5,7 @@ import { cpus } from 'node:os'
 import { inRepository } from '@/processes/dev-stack/repository'
 import { benchApplication } from './application'
 import { benchRowSecurity } from './database'
+import { benchEnforcement } from './enforcement'
 import { allReached, median, milliseconds, note, perSecond, runCommits, runLoad, table } from './measure'
 import { type BenchWorld, createBenchWorld, METERS, type Service, startService } from './world'
 
@@ -152,6 +153,7 @@ try {
   await world.superuser.query('vacuum analyze')
   if (wants('batches')) await benchBatches(world, ingest)
   if (wants('singles')) await benchSingles(world, ingest)
+  if (wants('enforcement')) await benchEnforcement(world, ingest, SECONDS, ROUNDS)
   if (wants('check')) await benchCheck(world, ingest)
   await ingest.stop()
   if (wants('next')) await benchNext(world)

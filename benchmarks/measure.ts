@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { inRepository } from '@/processes/dev-stack/repository'
 import type { CommitPlan, CommitResult } from './commits'
 import type { LoadPlan, LoadResult } from './load'
+import type { PeerPlan, PeerResult } from './peers'
 
 /** Runs a script of this folder as a process of its own and reads the result it prints. */
 function runScript<Result>(file: string, plan: unknown): Promise<Result> {
@@ -32,6 +33,11 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
 /** Puts rows straight into the table that is the yardstick. */
 export function runCommits(plan: CommitPlan): Promise<CommitResult> {
   return runScript<CommitResult>('commits.ts', plan)
+}
+
+/** Runs a meter of another design. */
+export function runPeer(plan: PeerPlan): Promise<PeerResult> {
+  return runScript<PeerResult>('peers.ts', plan)
 }
 
 /** Average time of a step in microseconds, after a warm-up. */
