@@ -1,14 +1,6 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
-import {
-  alert,
-  alertFiring,
-  alertInput,
-  alertListQuery,
-  alertPatch,
-  firingListQuery,
-  standardAlerts,
-} from './schema'
+import { alert, alertFiring, alertInput, alertListQuery, alertPatch, firingListQuery, standardAlerts } from './schema'
 
 const tag = 'Alerts'
 const params = z.object({ id: z.uuid() })

@@ -51,7 +51,10 @@ async function writeAll(): Promise<void> {
     try {
       await write(tenantId, count)
     } catch (error) {
-      log.debug({ tenant: tenantId, error: error instanceof Error ? error.message : String(error) }, 'metrics not written')
+      log.debug(
+        { tenant: tenantId, error: error instanceof Error ? error.message : String(error) },
+        'metrics not written',
+      )
       // The database itself refusing the tenant is for good; anything else is tried again.
       if (!(error instanceof pg.DatabaseError)) keep(tenantId, count)
     }

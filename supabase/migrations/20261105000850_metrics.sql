@@ -111,10 +111,10 @@ grant update (value, updated_at) on public.tenant_metrics to app_tenant;
 create policy tenant_metrics_isolation on public.tenant_metrics as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy tenant_metrics_select on public.tenant_metrics for select to app_tenant
-  using ((select app.can_any('{metrics:read,metrics:write}')));
-create policy tenant_metrics_insert on public.tenant_metrics for insert to app_tenant with check ((select app.can('metrics:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% metrics:read %,% metrics:write %}'));
+create policy tenant_metrics_insert on public.tenant_metrics for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' metrics:write ') > 0));
 create policy tenant_metrics_update on public.tenant_metrics for update to app_tenant
-  using ((select app.can('metrics:write'))) with check ((select app.can('metrics:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' metrics:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' metrics:write ') > 0));
 
 alter table public.tenant_metric_events enable row level security;
 alter table public.tenant_metric_events force row level security;
@@ -122,10 +122,10 @@ grant select, insert, delete on public.tenant_metric_events to app_tenant;
 create policy tenant_metric_events_isolation on public.tenant_metric_events as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy tenant_metric_events_select on public.tenant_metric_events for select to app_tenant
-  using ((select app.can_any('{metrics:read,metrics:write}')));
-create policy tenant_metric_events_insert on public.tenant_metric_events for insert to app_tenant with check ((select app.can('metrics:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% metrics:read %,% metrics:write %}'));
+create policy tenant_metric_events_insert on public.tenant_metric_events for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' metrics:write ') > 0));
 -- Only jobs hold outbox:write.
-create policy tenant_metric_events_delete on public.tenant_metric_events for delete to app_tenant using ((select app.can('outbox:write')));
+create policy tenant_metric_events_delete on public.tenant_metric_events for delete to app_tenant using (strpos((select current_setting('app.permissions', true)), ' outbox:write ') > 0);
 
 revoke all on all functions in schema app from public;
 grant execute on function app.add_metrics(uuid, text, text[], text[], numeric[], timestamptz[]),

@@ -117,7 +117,8 @@ const withRest = (lines: string[], count: number): string[] =>
 
 const amount = (text: string, unit: string): string => {
   const value = toQuantity(text)
-  const shown = typeof value === 'number' ? new Intl.NumberFormat('en', { maximumFractionDigits: 6 }).format(value) : value
+  const shown =
+    typeof value === 'number' ? new Intl.NumberFormat('en', { maximumFractionDigits: 6 }).format(value) : value
   return unit ? `${shown} ${unit}` : shown
 }
 

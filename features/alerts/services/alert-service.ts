@@ -62,7 +62,9 @@ export async function listAlerts({ cursor, limit, ...filter }: AlertListQuery): 
 
 /** One rule by its id. @throws AppError not_found. */
 export async function getAlert(id: string): Promise<Alert> {
-  const rows = isUuid(id) ? await tenantQuery<StoredAlert>(`${SELECT} and r.id = $2`, [currentContext().tenantId, id]) : []
+  const rows = isUuid(id)
+    ? await tenantQuery<StoredAlert>(`${SELECT} and r.id = $2`, [currentContext().tenantId, id])
+    : []
   const [row] = rows
   if (!row) throw notFound()
   return toAlert(row)
