@@ -16,6 +16,7 @@ import { checkReadiness } from '@/libs/health/readiness'
 import { newId } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { readTenantPath } from '@/libs/tenancy/host'
+import { findCompatRoute, toCompatRequest } from './ingest/compat-routes'
 import { readIncoming, toRequest } from './ingest/incoming-request'
 import { installSmallResponse } from './ingest/small-response'
 
@@ -67,6 +68,11 @@ async function answer(incoming: IncomingMessage, pathname: string, query: string
   if (pathname === '/readyz') {
     const readiness = await checkReadiness()
     return Response.json(readiness, { status: readiness.status === 'ready' && !stopping ? 200 : 503 })
+  }
+  const compat = findCompatRoute(incoming.method ?? 'GET', pathname)
+  if (compat) {
+    const bytes = await readIncoming(incoming)
+    return compat(toCompatRequest(incoming, bytes, pathname + query, TRUSTED_PROXY_HOPS))
   }
   const known = routes.get(pathname)
   const path = known ? { pathname, tenant: null } : readTenantPath(pathname)

@@ -13,6 +13,7 @@ import { type PeriodicJob, startPeriodicJobs } from '@/libs/jobs/periodic'
 import { sweepLeftovers } from '@/libs/jobs/sweep-leftovers'
 import { log } from '@/libs/log'
 import { mailSink } from '@/libs/mail/mail-sink'
+import { sweepWindows } from '@/libs/rate-limit/sweep-windows'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -20,6 +21,7 @@ const HOUR = 60 * MINUTE
 const jobs: PeriodicJob[] = [
   { name: 'usage-partitions', everyMs: 6 * HOUR, run: makeUsagePartitions },
   { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
+  { name: 'sweep-rate-limits', everyMs: 10 * MINUTE, run: sweepWindows },
 ]
 
 await checkAtBoot()

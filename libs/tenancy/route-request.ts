@@ -30,7 +30,7 @@ export function routeRequest(
   if (EVERYWHERE.test(pathname)) return { action: 'pass', page: false }
   if (!isDecodable(pathname)) return { action: 'not_found' }
   const host = readHost(request.host, rootDomain, subdomains)
-  const api = pathname.startsWith('/api/')
+  const api = pathname.startsWith('/api/') || pathname.startsWith('/compat/')
   if (host.kind === 'unknown')
     return api ? { action: 'not_found' } : { action: 'rewrite', page: true, pathname: NOBODY }
   if (api) {

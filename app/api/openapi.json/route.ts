@@ -5,12 +5,14 @@ import { paths as auditLogs } from '@/features/audit-logs/openapi'
 import { paths as auth } from '@/features/auth/openapi'
 import { paths as branding } from '@/features/branding/openapi'
 import { paths as connectorEvents } from '@/features/connector-events/openapi'
+import { paths as customerKeys } from '@/features/customer-keys/openapi'
 import { paths as customerLogins } from '@/features/customer-logins/openapi'
 import { paths as customers } from '@/features/customers/openapi'
 import { paths as members } from '@/features/members/openapi'
 import { paths as meters } from '@/features/meters/openapi'
 import { paths as onboarding } from '@/features/onboarding/openapi'
 import { paths as operator } from '@/features/operator/openapi'
+import { paths as rateLimits } from '@/features/rate-limits/openapi'
 import { paths as tenants } from '@/features/tenants/openapi'
 import { paths as tiers } from '@/features/tiers/openapi'
 import { paths as usageTracking } from '@/features/usage-tracking/openapi'
@@ -28,6 +30,8 @@ const paths = {
   ...tiers,
   ...customers,
   ...customerLogins,
+  ...customerKeys,
+  ...rateLimits,
   ...usageTracking,
   ...alerts,
   ...auditLogs,

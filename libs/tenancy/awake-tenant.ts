@@ -1,0 +1,16 @@
+import { AppError, notFound } from '@/libs/errors'
+import { findTenantRouting, peekTenantRouting } from './resolve-tenant'
+import { currentContext } from './tenant-context'
+
+/**
+ * For answers that are given from memory, where no app.begin_tenant looks at the state of the tenant: the current tenant
+ * is there and not suspended. @throws AppError not_found, tenant_suspended.
+ */
+export async function requireAwakeTenant(): Promise<void> {
+  const { tenantId } = currentContext()
+  const routing = peekTenantRouting({ id: tenantId }) ?? (await findTenantRouting({ id: tenantId }))
+  if (!routing) throw notFound()
+  if (routing.status === 'suspended') {
+    throw new AppError('tenant_suspended', 'This tenant is suspended. Ask the platform operator to activate it.')
+  }
+}

@@ -1,0 +1,54 @@
+import type { IncomingMessage } from 'node:http'
+import { METHODS, unknownMethod } from '@/app/compat/unkey/methods'
+import type { RouteHandler } from '@/libs/api-utils/route-handler'
+import { isInternalHeader } from '@/libs/tenancy/host'
+import { toRequest } from './incoming-request'
+
+/** A way in for the client of another product: everything below a prefix. */
+type CompatRoute = {
+  prefix: string
+  /** The handler of a path, without the prefix; null when there is none. */
+  find: (path: string, method: string) => RouteHandler | null
+}
+
+const ROUTES: readonly CompatRoute[] = [
+  {
+    prefix: '/compat/unkey/v2/',
+    find: (path, method) => (method === 'POST' && !path.includes('/') ? (METHODS.get(path) ?? unknownMethod) : null),
+  },
+]
+
+/** The handler for a request of another product's client, or null. */
+export function findCompatRoute(method: string, pathname: string): RouteHandler | null {
+  for (const { prefix, find } of ROUTES)
+    if (pathname.startsWith(prefix)) return find(pathname.slice(prefix.length), method)
+  return null
+}
+
+/**
+ * The request of such a client. One that is to be safe to repeat is a whole Request, because it is read more than once;
+ * others are as light as those of our own routes.
+ */
+export function toCompatRequest(
+  incoming: IncomingMessage,
+  body: Buffer,
+  url: string,
+  trustedProxyHops: number,
+): Request {
+  if (incoming.headers['idempotency-key'] === undefined) {
+    return toRequest(incoming, body, { url, tenant: null }, trustedProxyHops)
+  }
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value === undefined || isInternalHeader(name, ['x-tenant-id', 'x-tenant-slug'])) continue
+    headers.set(name, typeof value === 'string' ? value : value.join(', '))
+  }
+  if (trustedProxyHops === 0) headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '')
+  const method = incoming.method ?? 'GET'
+  const hasBody = method !== 'GET' && method !== 'HEAD'
+  return new Request(`http://${incoming.headers.host ?? 'localhost'}${url}`, {
+    method,
+    headers,
+    ...(hasBody ? { body: new Uint8Array(body) } : {}),
+  })
+}
