@@ -2,6 +2,7 @@
 // SIGTERM lets it finish what is under way; what a killed one held comes free within a minute.
 import { alertSink } from '@/features/alerts/jobs/alert-sink'
 import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
+import { measureTenants } from '@/features/metrics/jobs/measure-tenants'
 import { analyticsSink } from '@/libs/analytics/forward-events'
 import { eventSink } from '@/libs/connectors/event-sink'
 import { stopNotifications } from '@/libs/db/notifications'
@@ -20,6 +21,7 @@ const HOUR = 60 * MINUTE
 
 const jobs: PeriodicJob[] = [
   { name: 'usage-partitions', everyMs: 6 * HOUR, run: makeUsagePartitions },
+  { name: 'measure-tenants', everyMs: 10 * MINUTE, run: measureTenants },
   { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
   { name: 'sweep-rate-limits', everyMs: 10 * MINUTE, run: sweepWindows },
 ]

@@ -11,10 +11,12 @@ import entitlements from '@/messages/en/entitlements.json'
 import landing from '@/messages/en/landing.json'
 import mail from '@/messages/en/mail.json'
 import meters from '@/messages/en/meters.json'
+import metrics from '@/messages/en/metrics.json'
 import onboarding from '@/messages/en/onboarding.json'
 import operator from '@/messages/en/operator.json'
 import overview from '@/messages/en/overview.json'
 import portal from '@/messages/en/portal.json'
+import reports from '@/messages/en/reports.json'
 import settings from '@/messages/en/settings.json'
 import tenants from '@/messages/en/tenants.json'
 import tiers from '@/messages/en/tiers.json'
@@ -36,10 +38,12 @@ const messages = {
   landing,
   mail,
   meters,
+  metrics,
   onboarding,
   operator,
   overview,
   portal,
+  reports,
   settings,
   tenants,
   tiers,

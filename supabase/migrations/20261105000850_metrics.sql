@@ -102,12 +102,29 @@ comment on function app.measure_storage(uuid) is
   'Bytes that the large tables hold of the current tenant: rows times the mean size of a thousand of them. Events are counted by their running '
   'totals, other tables row by row up to a million. Indexes are not in it.';
 
+create function app.tenants_to_measure(p_limit integer) returns table (tenant_id uuid)
+  language plpgsql stable security definer set search_path = ''
+  as $$
+    begin
+      return query
+        select s.tenant_id from public.tenant_states s
+        where s.status in ('pending', 'active', 'past_due')
+          and not exists (select 1 from public.tenant_metrics m
+            where m.tenant_id = s.tenant_id and m.metric = 'users_count' and m.label = '' and m.day >= current_date - 1
+              and m.updated_at > statement_timestamp() - interval '1 hour')
+        limit p_limit;
+    end
+  $$;
+comment on function app.tenants_to_measure(integer) is
+  'Tenants whose gauges are older than an hour, for the worker to visit one by one. Definer: shows ids across tenants, nothing of their content.';
+
 -- grants and policies -------------------------------------------------------------------------------
 
 alter table public.tenant_metrics enable row level security;
 alter table public.tenant_metrics force row level security;
 grant select, insert on public.tenant_metrics to app_tenant;
 grant update (value, updated_at) on public.tenant_metrics to app_tenant;
+grant select (tenant_id, metric, label, day, updated_at) on public.tenant_metrics to app_kernel;
 create policy tenant_metrics_isolation on public.tenant_metrics as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy tenant_metrics_select on public.tenant_metrics for select to app_tenant
@@ -115,6 +132,7 @@ create policy tenant_metrics_select on public.tenant_metrics for select to app_t
 create policy tenant_metrics_insert on public.tenant_metrics for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' metrics:write ') > 0));
 create policy tenant_metrics_update on public.tenant_metrics for update to app_tenant
   using (strpos((select current_setting('app.permissions', true)), ' metrics:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' metrics:write ') > 0));
+create policy tenant_metrics_kernel on public.tenant_metrics for select to app_kernel using (true);
 
 alter table public.tenant_metric_events enable row level security;
 alter table public.tenant_metric_events force row level security;
@@ -129,4 +147,6 @@ create policy tenant_metric_events_delete on public.tenant_metric_events for del
 
 revoke all on all functions in schema app from public;
 grant execute on function app.add_metrics(uuid, text, text[], text[], numeric[], timestamptz[]),
-  app.note_metrics(uuid, bigint, jsonb, text, text[], text[], numeric[]), app.measure_storage(uuid) to app_tenant;
+  app.note_metrics(uuid, bigint, jsonb, text, text[], text[], numeric[]), app.measure_storage(uuid),
+  app.tenants_to_measure(integer) to app_tenant;
+alter function app.tenants_to_measure(integer) owner to app_kernel;

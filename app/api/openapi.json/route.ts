@@ -10,6 +10,7 @@ import { paths as customerLogins } from '@/features/customer-logins/openapi'
 import { paths as customers } from '@/features/customers/openapi'
 import { paths as members } from '@/features/members/openapi'
 import { paths as meters } from '@/features/meters/openapi'
+import { paths as metrics } from '@/features/metrics/openapi'
 import { paths as onboarding } from '@/features/onboarding/openapi'
 import { paths as operator } from '@/features/operator/openapi'
 import { paths as rateLimits } from '@/features/rate-limits/openapi'
@@ -34,6 +35,7 @@ const paths = {
   ...rateLimits,
   ...usageTracking,
   ...alerts,
+  ...metrics,
   ...auditLogs,
   ...connectorEvents,
   ...analyticsEvents,

@@ -1,0 +1,53 @@
+import { serverPool } from '@/libs/db/pools'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { log } from '@/libs/log'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { jobActor, runInTenant } from '@/libs/tenancy/tenant-context'
+
+const ACTOR = jobActor('metrics')
+const TENANTS_AT_ONCE = 500
+
+/**
+ * Measures what is a state and not a sum: how many people and customers may sign in, and what the large tables hold. Once an
+ * hour for each tenant; and forgets names of sent values after 60 days. Gives how many tenants it measured.
+ */
+export async function measureTenants(signal: AbortSignal): Promise<number> {
+  const passed = new Set<string>()
+  let measured = 0
+  for (;;) {
+    const { rows } = await serverPool().query<{ tenant_id: string }>(
+      'select tenant_id from app.tenants_to_measure($1)',
+      [TENANTS_AT_ONCE + passed.size],
+    )
+    const tenants = rows.map(({ tenant_id }) => tenant_id).filter((id) => !passed.has(id))
+    if (tenants.length === 0) return measured
+    for (const tenantId of tenants) {
+      passed.add(tenantId)
+      if (signal.aborted) return measured
+      try {
+        await measureTenant(tenantId)
+        measured += 1
+      } catch (error) {
+        log.debug({ tenant: tenantId, error: error instanceof Error ? error.message : String(error) }, 'not measured')
+      }
+    }
+  }
+}
+
+async function measureTenant(tenantId: string): Promise<void> {
+  const routing = await findTenantRouting({ id: tenantId })
+  if (!routing) return
+  await runInTenant(routing, ACTOR, async () => {
+    await tenantQuery(
+      `select app.add_metrics($1, $2, array['users_count', 'storage_bytes'], array['', ''], array[
+         (select count(*) from memberships where tenant_id = $1)
+           + (select count(*) from customer_logins where tenant_id = $1 and accepted_at is not null),
+         app.measure_storage($1)], array[null, null]::timestamptz[])`,
+      [tenantId, routing.time_zone],
+    )
+    await tenantQuery(
+      `delete from tenant_metric_events where tenant_id = $1 and received_at < now() - interval '60 days'`,
+      [tenantId],
+    )
+  })
+}
