@@ -59,23 +59,22 @@ test('a drawer shows what it showed until it has closed', async ({ page }) => {
     await expect(drawer).toBeVisible()
     await expect(drawer.getByRole('status').filter({ hasText: 'Loading' })).toHaveCount(0)
     const shown = await drawer.innerText()
-    const seen = drawer.evaluate(
-      (element) =>
-        new Promise<string[]>((resolve) => {
-          const texts = new Set<string>()
-          const look = () => {
-            if (!element.isConnected) return resolve([...texts])
-            texts.add((element as HTMLElement).innerText)
-            requestAnimationFrame(look)
-          }
-          look()
-        }),
-    )
+    await drawer.evaluate((element) => {
+      const texts = new Set<string>()
+      Object.assign(window, { drawerTexts: texts })
+      const look = () => {
+        if (!element.isConnected) return
+        texts.add((element as HTMLElement).innerText)
+        requestAnimationFrame(look)
+      }
+      look()
+    })
     await page.keyboard.press('Escape')
     await expect(drawer).toHaveCount(0)
+    const seen = await page.evaluate(() => [...(window as unknown as { drawerTexts: Set<string> }).drawerTexts])
     // Relative times may have moved on meanwhile.
     const still = (text: string) => text.replaceAll(/\b(\d+ \w+ ago|now|just now)\b/g, '')
-    expect([...new Set((await seen).map(still))]).toEqual([still(shown)])
+    expect([...new Set(seen.map(still))]).toEqual([still(shown)])
   }
 })
 

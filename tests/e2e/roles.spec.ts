@@ -21,7 +21,6 @@ const PAGES = [
 
 const CLOSED: Record<string, readonly string[]> = {
   owner: [],
-  admin: [],
   member: ['/acme/tiers/new', '/acme/api-keys', '/acme/audit-logs'],
   compliance: [
     '/acme/customers',
