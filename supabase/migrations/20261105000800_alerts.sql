@@ -236,7 +236,7 @@ create function app.ask_for_alerts() returns trigger
       if exists (select 1 from public.alert_rules r where r.tenant_id = app.tenant_id() and r.enabled and r.archived_at is null) then
         insert into public.outbox (tenant_id, id, topic, payload)
           values (app.tenant_id(), app.uuid_v7(), 'alerts',
-            case tg_level when 'ROW' then jsonb_build_object('evaluate', new.customer_id) else '{"evaluate": "all"}' end);
+            jsonb_build_object('evaluate', coalesce(to_jsonb(new) -> 'customer_id', '"all"')));
       end if;
       return null;
     end

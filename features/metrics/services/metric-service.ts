@@ -118,7 +118,7 @@ export async function reportMetrics(): Promise<MetricsReport> {
     [currentContext().tenantId, today, from, before],
   )
   const found = Map.groupBy(rows, ({ metric }) => metric)
-  const data = Object.entries(METRICS).flatMap(([name, kind]) => {
+  const data = Object.entries(METRICS).flatMap(([name, kind]): MetricsReport['data'] => {
     const metric = name as MetricName
     const some = found.get(metric)?.toSorted((a, b) => (a.label < b.label ? -1 : 1))
     if (!some) return [{ metric, label: '', kind, today: 0, period: 0, previous_period: 0, updated_at: null }]
