@@ -29,11 +29,14 @@ const DEFAULT = 'default'
 /** Puts a customer on another tier, or back on the default one. */
 export function ChangeTierDialog({
   customer,
+  newerVersion,
   open,
   onOpenChange,
   onChanged,
 }: {
   customer: Customer
+  /** Newest version of its tier, when it has an older one: the same tier can then be chosen again. */
+  newerVersion: number | null
   open: boolean
   onOpenChange: (open: boolean) => void
   onChanged: () => void
@@ -77,7 +80,7 @@ export function ChangeTierDialog({
           <Button onClick={() => close(false)}>{t('ui.cancel')}</Button>
           <Button
             variant="primary"
-            disabled={chosen === present || !offers}
+            disabled={(chosen === present && newerVersion === null) || !offers}
             loading={change.pending}
             onClick={() => void change.run(chosen === DEFAULT ? null : chosen)}
           >
@@ -101,7 +104,14 @@ export function ChangeTierDialog({
             },
             ...offers
               .filter((tier) => !tier.is_default || tier.id === present)
-              .map((tier) => ({ value: tier.id, label: tier.name, description: describeOffer(tier) })),
+              .map((tier) => ({
+                value: tier.id,
+                label:
+                  tier.id === present && newerVersion !== null
+                    ? t('customers.detail.newest_version', { name: tier.name, version: newerVersion })
+                    : tier.name,
+                description: describeOffer(tier),
+              })),
           ]}
           value={chosen}
           onValueChange={setPicked}

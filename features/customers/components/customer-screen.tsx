@@ -3,9 +3,13 @@
 import { Archive, ArchiveRestore, ArrowRightLeft, Pencil, ScrollText } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
 import type { z } from 'zod'
+import { BalanceDrawer } from '@/features/customers/components/balance-drawer'
 import { ChangeTierDialog } from '@/features/customers/components/change-tier-dialog'
 import { type Customer, CustomerDialog } from '@/features/customers/components/customer-dialog'
-import { CustomerFeatures, CustomerUsage, type Entitlements } from '@/features/customers/components/customer-usage'
+import { CustomerUsage } from '@/features/customers/components/customer-usage'
+import type { Entitlements, MeterRef } from '@/features/customers/components/entitlement-rows'
+import { EntitlementsCard } from '@/features/customers/components/entitlements-card'
+import { GrantsCard } from '@/features/customers/components/grants-card'
 import { useArchiveCustomer } from '@/features/customers/components/use-archive-customer'
 import type { subscription } from '@/features/customers/schema'
 import { Badge, TierBadge } from '@/libs/ui/badge'
@@ -46,6 +50,7 @@ export function CustomerScreen({
   const subscribed = useApi<Subscription>(`${path}/subscription`)
   const [editing, setEditing] = useState(false)
   const [moving, setMoving] = useState(false)
+  const [history, setHistory] = useState<MeterRef | null>(null)
   const archive = useArchiveCustomer(state.reload)
   const customer = state.data
   const name = customer ? (customer.name ?? customer.external_id) : t('customers.column.name')
@@ -109,8 +114,20 @@ export function CustomerScreen({
         ) : null}
         <div className="grid items-start gap-6 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
           <div className="flex flex-col gap-6">
-            <CustomerUsage state={entitlements} />
-            <CustomerFeatures state={entitlements} />
+            <CustomerUsage
+              state={entitlements}
+              onHistory={({ meter_id, meter, name: meterName, unit }) =>
+                setHistory({ id: meter_id, slug: meter, name: meterName, unit })
+              }
+            />
+            {customer ? (
+              <EntitlementsCard
+                customerId={customer.id}
+                state={entitlements}
+                canWrite={canWrite && customer.archived_at === null}
+                onChanged={entitlements.reload}
+              />
+            ) : null}
           </div>
           <Card title={t('customers.detail.facts')}>
             {customer ? (
@@ -124,6 +141,14 @@ export function CustomerScreen({
             )}
           </Card>
         </div>
+        {customer ? (
+          <GrantsCard
+            customerId={customer.id}
+            entitlements={entitlements.data?.entitlements ?? []}
+            canWrite={canWrite && customer.archived_at === null}
+            onChanged={entitlements.reload}
+          />
+        ) : null}
         {chart}
         <section className="min-w-0">
           <h2 className="mb-3 font-semibold text-base tracking-tight">{t('customers.detail.events')}</h2>
@@ -141,8 +166,10 @@ export function CustomerScreen({
               state.setData(() => next)
             }}
           />
+          <BalanceDrawer customerId={customer.id} meter={history} onClose={() => setHistory(null)} />
           <ChangeTierDialog
             customer={customer}
+            newerVersion={subscribed.data?.newer_version ?? null}
             open={moving}
             onOpenChange={setMoving}
             onChanged={() => {
@@ -179,6 +206,14 @@ function Facts({
             value: customer.tier ? (
               <>
                 {customer.tier.name}{' '}
+                {subscribed?.newer_version ? (
+                  <Badge tone="info">
+                    {t('customers.detail.version', {
+                      version: subscribed.tier_version ?? 1,
+                      newest: subscribed.newer_version,
+                    })}
+                  </Badge>
+                ) : null}
                 {customer.tier_source === 'default' ? (
                   <span className="text-faint">({t('customers.by_default')})</span>
                 ) : null}

@@ -1,9 +1,10 @@
 'use client'
 
-import type { z } from 'zod'
-import type { entitlements, usageLine } from '@/features/customers/schema'
-import { Badge } from '@/libs/ui/badge'
+import { History } from 'lucide-react'
+import type { Entitlements, UsageLine } from '@/features/customers/components/entitlement-rows'
+import { Button } from '@/libs/ui/button'
 import { Card } from '@/libs/ui/card'
+import { formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
@@ -11,10 +12,14 @@ import { useNow } from '@/libs/ui/time'
 import { projectUsage, UsageBar } from '@/libs/ui/usage-bar'
 import type { ApiState } from '@/libs/ui/use-api'
 
-export type Entitlements = z.infer<typeof entitlements>
-
-/** What a customer used of each meter in its present period, against the caps of the tier. */
-export function CustomerUsage({ state }: { state: ApiState<Entitlements> }) {
+/** What a customer used of each meter in its present period, against what it was granted or the cap that holds for it. */
+export function CustomerUsage({
+  state,
+  onHistory,
+}: {
+  state: ApiState<Entitlements>
+  onHistory: (line: UsageLine) => void
+}) {
   const usage = state.data?.usage
   return (
     <Card title={t('customers.detail.usage')}>
@@ -22,7 +27,7 @@ export function CustomerUsage({ state }: { state: ApiState<Entitlements> }) {
         usage.length > 0 ? (
           <div className="flex flex-col gap-5">
             {usage.map((line) => (
-              <UsageLineBar key={line.meter_id} line={line} />
+              <UsageLineBar key={line.meter_id} line={line} onHistory={() => onHistory(line)} />
             ))}
           </div>
         ) : (
@@ -40,51 +45,54 @@ export function CustomerUsage({ state }: { state: ApiState<Entitlements> }) {
   )
 }
 
-function UsageLineBar({ line }: { line: z.infer<typeof usageLine> }) {
+function UsageLineBar({ line, onHistory }: { line: UsageLine; onHistory: () => void }) {
   const now = useNow()
   const used = Number(line.used)
+  const held = Number(line.held)
+  const cap = line.granted ?? line.limit
   const projected =
     now > 0 && line.period === 'month' ? projectUsage(used, `${line.starts_on}T00:00:00Z`, line.reset_at, now) : null
   return (
-    <UsageBar
-      label={line.name}
-      used={used}
-      cap={line.limit === null ? null : Number(line.limit)}
-      {...(line.unit ? { unit: line.unit } : {})}
-      resetsAt={line.reset_at}
-      projected={projected}
-      overflow={line.behaviour === 'overflow'}
-    />
+    <div>
+      <UsageBar
+        label={line.name}
+        used={used}
+        cap={cap === null ? null : Number(cap)}
+        {...(line.unit ? { unit: line.unit } : {})}
+        resetsAt={line.reset_at}
+        projected={projected}
+        reserved={held}
+        overflow={line.behaviour === 'overflow'}
+      />
+      {line.balance !== null || held > 0 ? (
+        <div className="mt-1 flex flex-wrap items-center justify-between gap-x-4 gap-y-1 text-mute text-sm">
+          <span className="tabular">{describeBalance(line)}</span>
+          {line.balance === null ? null : (
+            <Button
+              size="sm"
+              variant="ghost"
+              icon={<History />}
+              onClick={onHistory}
+              aria-label={t('entitlements.balance.history', { name: line.name })}
+            >
+              {t('entitlements.balance.show_history')}
+            </Button>
+          )}
+        </div>
+      ) : null}
+    </div>
   )
 }
 
-/** The features that the tier of a customer opens, with what they mean where it is written down. */
-export function CustomerFeatures({ state }: { state: ApiState<Entitlements> }) {
-  const features = state.data?.features
-  return (
-    <Card title={t('customers.detail.entitlements')}>
-      {features ? (
-        features.length > 0 ? (
-          <ul className="flex flex-col gap-2">
-            {features.map((feature) => (
-              <li key={feature.key} className="flex flex-wrap items-center gap-x-3 gap-y-1">
-                <Badge tone="success">{feature.key}</Badge>
-                {feature.config === null || feature.config === undefined ? null : (
-                  <code className="break-all font-mono text-faint text-xs">{JSON.stringify(feature.config)}</code>
-                )}
-              </li>
-            ))}
-          </ul>
-        ) : (
-          <p className="text-faint text-sm">{t('customers.detail.entitlements_empty')}</p>
-        )
-      ) : state.error ? (
-        <p className="text-faint text-sm">–</p>
-      ) : (
-        <Loading>
-          <Skeleton className="h-5 w-2/3" />
-        </Loading>
-      )}
-    </Card>
-  )
+/** "300 calls left of 1,200 calls granted · 20 calls held back". */
+function describeBalance({ balance, granted, overage, held, unit }: UsageLine): string {
+  const quantity = (value: string | number) => formatQuantity(Number(value), unit)
+  const parts = [
+    ...(balance === null || granted === null
+      ? []
+      : [t('entitlements.balance.line', { balance: quantity(balance), granted: quantity(granted) })]),
+    ...(Number(overage) > 0 ? [t('entitlements.balance.overage', { amount: quantity(overage) })] : []),
+    ...(Number(held) > 0 ? [t('entitlements.balance.held', { amount: quantity(held) })] : []),
+  ]
+  return parts.join(' · ')
 }
