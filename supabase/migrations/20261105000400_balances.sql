@@ -903,18 +903,11 @@ create function app.customer_usage(p_tenant uuid, p_customer uuid, p_time_zone t
     left join public.usage_counters k on k.tenant_id = p_tenant and k.period = l.period and k.meter_id = l.id and k.starts_on = l.starts_on
       and k.customer_id = p_customer
     left join lateral app.peek_balance(p_tenant, p_customer, l.id, l.now, p_time_zone) b on true
-    -- The average level so far: what it was when the period began, and each change for as long as it has lasted.
-    left join lateral (
-      select trim_scale(round((coalesce(sum(x.used), 0) * extract(epoch from l.now - app.day_start(l.starts_on, p_time_zone))
-          + coalesce(k.used, 0) * extract(epoch from l.now) - coalesce(k.moment, 0))
-          / greatest(extract(epoch from l.now - app.day_start(l.starts_on, p_time_zone)), 0.000001), 12)) as level
-      from public.usage_counters x
-      where x.tenant_id = p_tenant and x.period = l.period and x.meter_id = l.id and x.customer_id = p_customer and x.starts_on < l.starts_on
-    ) w on l.aggregation = 'WEIGHTED_SUM'
     cross join lateral (
       select case
         when b.used is not null then b.used
-        when l.aggregation = 'WEIGHTED_SUM' then w.level
+        when l.aggregation = 'WEIGHTED_SUM' then app.weighted_average(p_tenant, l.id, p_customer, l.starts_on,
+          app.day_start(l.starts_on, p_time_zone), l.now, k.used, k.moment)
         else coalesce(app.metered_value(l.aggregation, k.used, k.events), 0) end as used
     ) u
     order by l.slug
