@@ -14,6 +14,7 @@ import { AppError, notFound } from '@/libs/errors'
 import { checkAtBoot } from '@/libs/health/boot'
 import { checkReadiness } from '@/libs/health/readiness'
 import { newId } from '@/libs/ids'
+import { runShutdown } from '@/libs/jobs/at-shutdown'
 import { log } from '@/libs/log'
 import { readTenantPath } from '@/libs/tenancy/host'
 import { findCompatRoute, toCompatRequest } from './ingest/compat-routes'
@@ -97,6 +98,7 @@ async function stop(signal: string): Promise<void> {
   await drainWriter()
   while (active > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
   server.closeAllConnections()
+  await runShutdown()
   await stopNotifications()
   await closePools()
   process.exit(0)

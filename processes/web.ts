@@ -4,6 +4,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import next from 'next'
 import { env } from '@/libs/env'
+import { runShutdown } from '@/libs/jobs/at-shutdown'
 import { isDecodable } from '@/libs/tenancy/route-request'
 import { SECURITY_HEADERS } from '@/libs/tenancy/security-headers'
 
@@ -59,7 +60,7 @@ async function main(): Promise<void> {
     },
   )
   const stop = () => {
-    server.close(() => process.exit(0))
+    server.close(() => void runShutdown().finally(() => process.exit(0)))
     server.closeIdleConnections()
     setTimeout(() => process.exit(0), SHUTDOWN_MS).unref()
   }

@@ -4,7 +4,12 @@ import { problemResponse } from './problem'
 type Options = { status?: number; headers?: Record<string, string> }
 
 function json(data: unknown, status: number, headers: Record<string, string> = {}): Response {
-  return new Response(JSON.stringify(data), { status, headers: { 'content-type': 'application/json', ...headers } })
+  const text = JSON.stringify(data)
+  const length = String(Buffer.byteLength(text))
+  return new Response(text, {
+    status,
+    headers: { 'content-type': 'application/json', 'content-length': length, ...headers },
+  })
 }
 
 /** Answers of handlers. Data goes out as it is: an object for one thing, `{data, next_cursor}` for a list. */

@@ -1,4 +1,5 @@
 import { log } from '@/libs/log'
+import { countRequest } from '@/libs/metering/metric-accumulator'
 import { problemResponse, toAppError } from './problem'
 import { type RequestFacts, readFacts } from './request-facts'
 
@@ -39,6 +40,7 @@ export async function answer(
   response.headers.set('x-request-id', facts.requestId)
   if (!response.headers.has('cache-control')) response.headers.set('cache-control', 'private, no-store')
   response.headers.set('x-content-type-options', 'nosniff')
+  if (trace.tenant) countRequest(trace.tenant, request, response)
   if (log.isLevelEnabled('info')) {
     log.info(
       {

@@ -3,8 +3,9 @@ import { ConnectorEventsService } from '@/libs/connectors/connector-events'
 import { registryDb } from '@/libs/db/tenant-db'
 import type { OutboxFailure, OutboxMessage } from '@/libs/jobs/outbox'
 import { type OutboxSink, WORKER } from '@/libs/jobs/outbox-worker'
-import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
-import { runInTenant } from '@/libs/tenancy/tenant-context'
+import { noteMetric } from '@/libs/metering/note-metric'
+import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { currentContext, runInTenant } from '@/libs/tenancy/tenant-context'
 import { EMAIL_TOPIC } from './queue-mail'
 import { isPermanentMailError, sendMail } from './send-mail'
 import { type MailBrand, type MailTemplate, mailTemplates, renderMail } from './templates'
@@ -58,6 +59,12 @@ async function note(message: OutboxMessage, failure: OutboxFailure | null): Prom
   })
 }
 
+/** Sent mails are messages of the tenant's. */
+async function countSent(count: number): Promise<void> {
+  const routing = await findTenantRouting({ id: currentContext().tenantId })
+  if (routing) await noteMetric(routing, 'communications', 'email', count)
+}
+
 /**
  * Sends queued mails, rendered in the tenant's brand. At least once: a mail that goes out twice carries the same
  * Message-ID. A sent mail leaves the outbox, because what it says is for its recipient alone.
@@ -71,6 +78,7 @@ export const mailSink: OutboxSink = {
   deliver,
   settle: async (delivered, failed) => {
     for (const message of delivered) await note(message, null)
+    if (delivered.length > 0) await countSent(delivered.length)
     for (const message of failed) await note(message, message)
   },
 }

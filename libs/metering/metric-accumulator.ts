@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { serverPool } from '@/libs/db/pools'
+import { atShutdown } from '@/libs/jobs/at-shutdown'
 import { log } from '@/libs/log'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { systemActor } from '@/libs/tenancy/tenant-context'
@@ -10,6 +11,7 @@ const FLUSH_MS = 5_000
 const pending = new Map<string, Count>()
 let timer: NodeJS.Timeout | undefined
 let flushing: Promise<void> | undefined
+atShutdown(flushMetrics)
 
 /**
  * Counts one API request of a tenant: an addition in memory, written to its metrics within five seconds and at the end of
