@@ -318,7 +318,7 @@ create function app.correct_usage(p_tenant uuid, p_time_zone text, p_items jsonb
           v_meter := v_event.meter_id;
           if v_item ? 'meter_id' then
             select m.id into v_meter from public.meters m where m.tenant_id = p_tenant
-              and (m.slug = v_meter_ref or m.id = case when pg_input_is_valid(v_meter_ref, 'uuid') then v_meter_ref::uuid end);
+              and (m.slug = v_meter_ref or m.id::text = v_meter_ref);
           end if;
           v_user := coalesce(v_item ->> 'user_id',
             (select c.external_id from public.customers c where c.tenant_id = p_tenant and c.id = v_event.customer_id));
