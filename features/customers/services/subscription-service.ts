@@ -1,6 +1,7 @@
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { SubscriptionInput } from '../schema'
 import type { TierRef } from './customer-service'
@@ -58,10 +59,13 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
     .where('customer_id', '=', customerId)
     .where('canceled_at', 'is', null)
     .executeTakeFirst()
+  await settleBalances(customerId)
   const anchorBefore = present?.anchor_day ?? 1
   const anchor = wanted === null ? 1 : (input.anchor_day ?? anchorBefore)
   if (present && present.tier_id === wanted?.id && anchor === anchorBefore) {
-    if (present.tier_version !== wanted.version) await changeVersion(present.id, wanted.version)
+    if (present.tier_version === wanted.version) return getSubscription(customerId)
+    await changeVersion(present.id, wanted.version)
+    await settleBalances(customerId)
     return getSubscription(customerId)
   }
   if (present) {
@@ -90,7 +94,26 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
       anchor,
     ])
   }
+  await settleBalances(customerId)
   return getSubscription(customerId)
+}
+
+/** Brings the balances of a customer up to now, by the terms that hold at this moment: called before and after they change. */
+async function settleBalances(customerId: string): Promise<void> {
+  const { tenantId } = currentContext()
+  const [balance] = await tenantQuery(
+    `select pg_advisory_xact_lock(hashtextextended('usage ' || $1::uuid::text, 0)) is null as held
+     where exists (select from balances where tenant_id = $1::uuid and customer_id = $2)`,
+    [tenantId, customerId],
+  )
+  if (!balance) return
+  const routing = await findTenantRouting({ id: tenantId })
+  if (!routing) throw notFound()
+  await tenantQuery('select app.settle_customer($1, $2, clock_timestamp(), $3)', [
+    tenantId,
+    customerId,
+    routing.time_zone,
+  ])
 }
 
 async function changeVersion(subscriptionId: string, version: number): Promise<void> {

@@ -1,10 +1,15 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { TierMove } from '../schema'
 
 export type MovedTier = { tier_id: string; version: number; moved: number }
+
+/** Subscriptions to move: $1 tenant, $2 tier, $3 its newest version, $4 only from this one, $5 only of these customers. */
+const CHOSEN = `s.tenant_id = $1 and s.tier_id = $2 and s.canceled_at is null and s.tier_version <> $3
+  and ($4::integer is null or s.tier_version = $4) and ($5::uuid[] is null or s.customer_id = any ($5))`
 
 /**
  * Moves subscriptions of a tier to its newest version: all that have an older one, or those of some customers, or of one
@@ -24,14 +29,33 @@ export async function moveSubscriptions(tierRef: string, { customers, from_versi
   )
   if (!tier) throw notFound()
   const ids = customers ? await requireSubscribed(tier.id, customers) : null
-  const moved = await tenantQuery(
-    `update subscriptions s set tier_version = $3
-     where s.tenant_id = $1 and s.tier_id = $2 and s.canceled_at is null and s.tier_version <> $3
-       and ($4::integer is null or s.tier_version = $4) and ($5::uuid[] is null or s.customer_id = any ($5))
-     returning s.id`,
-    [tenantId, tier.id, tier.version, from_version ?? null, ids],
+  const chosen = [tenantId, tier.id, tier.version, from_version ?? null, ids]
+  const balanced = await tenantQuery<{ customer_id: string }>(
+    `select distinct s.customer_id from subscriptions s join balances b on b.tenant_id = $1 and b.customer_id = s.customer_id where ${CHOSEN}
+     order by 1`,
+    chosen,
   )
+  const customerIds = balanced.map(({ customer_id }) => customer_id)
+  if (customerIds.length > 0) {
+    await tenantQuery("select pg_advisory_xact_lock(hashtextextended('usage ' || $1::uuid::text, 0))", [tenantId])
+  }
+  await settleBalances(customerIds)
+  const moved = await tenantQuery(`update subscriptions s set tier_version = $3 where ${CHOSEN} returning s.id`, chosen)
+  await settleBalances(customerIds)
   return { tier_id: tier.id, version: tier.version, moved: moved.length }
+}
+
+/** Brings balances up to now, by the terms that hold at this moment: before a move by the old ones, after it by the new. */
+async function settleBalances(customerIds: readonly string[]): Promise<void> {
+  if (customerIds.length === 0) return
+  const { tenantId } = currentContext()
+  const routing = await findTenantRouting({ id: tenantId })
+  if (!routing) throw notFound()
+  await tenantQuery('select app.settle_customer($1, c.id, clock_timestamp(), $3) from unnest($2::uuid[]) c (id)', [
+    tenantId,
+    customerIds,
+    routing.time_zone,
+  ])
 }
 
 async function requireSubscribed(tierId: string, refs: readonly string[]): Promise<string[]> {
