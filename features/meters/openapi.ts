@@ -1,11 +1,36 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
+import { usageQueryInput, usageSeries } from '@/libs/metering/usage-query'
 import { meter, meterInput, meterListQuery, meterPatch } from './schema'
 
 const tag = 'Meters'
 const params = z.object({ id: z.string().meta({ description: 'Id or slug' }) })
 
+const format = z.enum(['json', 'csv']).default('json')
+
 export const paths = {
+  '/api/v1/meters/{id}/query': {
+    get: operation({
+      summary: 'Query the usage of a meter',
+      tag,
+      description:
+        'By event time over a half-open range, in windows of any time zone, by customer and by the group_by properties of the meter. Values are exact. At most 50,000 rows.',
+      permission: 'usage:read',
+      params,
+      query: usageQueryInput.extend({ format }),
+      success: [200, usageSeries],
+    }),
+  },
+  '/api/v1/usage/query': {
+    get: operation({
+      summary: 'Query usage',
+      tag: 'Usage',
+      description: 'The same, with the meter as a parameter.',
+      permission: 'usage:read',
+      query: usageQueryInput.extend({ meter: z.string().meta({ description: 'Id or slug' }), format }),
+      success: [200, usageSeries],
+    }),
+  },
   '/api/v1/meters': {
     get: operation({
       summary: 'List meters',

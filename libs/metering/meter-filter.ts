@@ -50,6 +50,8 @@ function checkValue(operator: FilterOperator, value: unknown, path: Path, report
   const fault = scalarFault(value)
   if (fault) report(path, fault)
   else if (operator === 'like' && typeof value !== 'string') report(path, 'must be text with `like`')
+  else if (operator === 'like' && /^(?:[^\\]|\\.)*\\$/su.test(String(value)))
+    report(path, 'must not end with a single backslash')
   else if (ORDERED.has(operator) && typeof value !== 'string' && typeof value !== 'number')
     report(path, `must be a number or text with \`${operator}\``)
 }
@@ -103,7 +105,7 @@ export const meterFilter = z
   .meta({
     id: 'MeterFilter',
     description:
-      '`{"and": […]}` or `{"or": […]}` of filters, up to three levels deep and 20 conditions, or one condition on a property: `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in` (an array) or `like` (`%` any text, `_` any character). Numbers and numeric text compare as decimals. A property that is missing satisfies `ne` alone.',
+      '`{"and": […]}` or `{"or": […]}` of filters, up to three levels deep and 20 conditions, or one condition on a property: `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in` (an array) or `like` (`%` any text, `_` any character, a backslash before either means itself). Numbers and numeric text compare as decimals. A property that is missing satisfies `ne` alone.',
     example: { property: 'region', operator: 'eq', value: 'eu' },
     override: {
       type: 'object',
@@ -117,12 +119,12 @@ export const meterFilter = z
     },
   })
 
-const PLAIN_DECIMAL = /^-?\d+(\.\d+)?$/
+const PLAIN_DECIMAL = /^[+-]?\d{1,30}(\.\d{1,20})?$/
 
 /** The plain decimal text of a number or numeric text; null for everything else. */
 function decimalOf(value: FilterScalar): string | null {
-  if (typeof value === 'string') return PLAIN_DECIMAL.test(value) ? value : null
-  if (typeof value !== 'number') return null
+  if (typeof value === 'string') return PLAIN_DECIMAL.test(value) ? value.replace('+', '') : null
+  if (typeof value !== 'number' || Math.abs(value) >= 1e30) return null
   const [digits = '', exponent] = String(value).split('e')
   if (exponent === undefined) return digits
   const [whole = '', fraction = ''] = digits.replace('-', '').split('.')
@@ -143,6 +145,8 @@ function compareText(left: string, right: string): number {
   return a.length - b.length
 }
 
+const isOrdered = (value: FilterScalar): boolean => typeof value === 'string' || typeof value === 'number'
+
 /** Below 0, 0 or above: by amount where both are decimals, else as text by code point. */
 function compare(left: FilterScalar, right: FilterScalar): number {
   const [a, b] = [decimalOf(left), decimalOf(right)]
@@ -157,11 +161,12 @@ const isSame = (left: FilterScalar, right: FilterScalar): boolean =>
   left === right || (decimalOf(left) !== null && decimalOf(right) !== null && compare(left, right) === 0)
 
 function isLike(text: string, pattern: string): boolean {
-  const source = pattern
-    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('%', '.*')
-    .replaceAll('_', '.')
-  return new RegExp(`^${source}$`, 'su').test(text)
+  const source = pattern.replace(/\\?./gsu, (part) => {
+    if (part === '%') return '[^]*'
+    if (part === '_') return '[^]'
+    return (part.length > 1 && part.startsWith('\\') ? part.slice(1) : part).replace(/[.*+?^${}()|[\]\\/]/u, '\\$&')
+  })
+  return new RegExp(`^${source}$`, 'u').test(text)
 }
 
 /**
@@ -178,6 +183,7 @@ export function passesFilter(filter: MeterFilter, properties: Readonly<Record<st
   if (operator === 'eq') return isSame(actual, value)
   if (operator === 'ne') return !isSame(actual, value)
   if (operator === 'like') return typeof actual === 'string' && typeof value === 'string' && isLike(actual, value)
+  if (!isOrdered(actual) || !isOrdered(value)) return false
   if (operator === 'gt') return compare(actual, value) > 0
   if (operator === 'gte') return compare(actual, value) >= 0
   if (operator === 'lt') return compare(actual, value) < 0

@@ -125,6 +125,44 @@ export async function shiftRange(
   return loadRange(timeZone, [row.from_at.toISOString(), null, row.to_at.toISOString(), null])
 }
 
+/** Whether a time zone is one of the IANA names that both this process and the database know. */
+async function knowsTimeZone(name: string): Promise<boolean> {
+  if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(name)) return false
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+  } catch (error) {
+    if (error instanceof RangeError) return false
+    throw error
+  }
+  const [row] = await tenantQuery<{ known: boolean }>('select app.knows_time_zone($1) as known', [name])
+  return row?.known === true
+}
+
+/**
+ * The range a series is asked for, half open: days are those of the zone, `24h` is 24 whole hours up to the one that runs.
+ * @throws AppError invalid_input for a zone that does not exist, a range that ends before it begins, or is too long.
+ */
+export async function resolveQueryRange(
+  input: RangeInput & { time_zone?: string | undefined },
+  timeZone: string,
+): Promise<{ from: Date; to: Date }> {
+  if (input.time_zone !== undefined && !(await knowsTimeZone(timeZone)))
+    throw invalid('/time_zone', `${timeZone} is not a time zone of the IANA database`)
+  const { from, to } = readRange(input, timeZone)
+  const hours = input.from === undefined && input.time_range === '24h'
+  const [row] = await tenantQuery<{ from_at: Date; to_at: Date }>(
+    `select case when $6 then h.next - interval '24 hours' else coalesce($2::timestamptz, app.first_moment($3::date, $1)) end as from_at,
+       case when $6 then h.next else coalesce($4::timestamptz, app.first_moment($5::date, $1)) end as to_at
+     from (select date_trunc('hour', statement_timestamp(), $1) + interval '1 hour' as next) h`,
+    [timeZone, from.at, from.day, to.at, to.day, hours],
+  )
+  if (!row) throw new Error('A range is one row.')
+  if (row.from_at >= row.to_at) throw invalid('/to', 'must be after from')
+  if (row.to_at.getTime() - row.from_at.getTime() > LONGEST_DAYS * 86_400_000)
+    throw invalid('/from', 'five years at most')
+  return { from: row.from_at, to: row.to_at }
+}
+
 export type Filter = { meterId: string | null; customerId: string | null }
 
 /** Ids of the meter and customer a report is filtered by. @throws AppError not_found for one that is not there. */

@@ -1,0 +1,6 @@
+import { answerUsageQuery } from '@/app/api/v1/usage/query/answer-query'
+import { withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(async (request, { params }) => answerUsageQuery(request, params.id ?? ''), {
+  permission: 'usage:read',
+})

@@ -1,0 +1,181 @@
+import { stringify } from 'csv-stringify/sync'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, type InputError, notFound } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
+import { toQuantity } from '@/libs/ingest/decimal'
+import type { MeterFilter } from '@/libs/metering/meter-filter'
+import { MOST_ROWS, type UsageQueryInput, type UsageSeries } from '@/libs/metering/usage-query'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import { resolveQueryRange } from './usage-range'
+import { routeTenant } from './usage-statement'
+
+const DAY_MS = 86_400_000
+/** Longest range of the small windows, in days. */
+const LONGEST = { MINUTE: 7, HOUR: 366 } as const
+/** The word that splits by customer, beside the properties of the meter. */
+const CUSTOMER = 'customer'
+
+type Meter = UsageSeries['meter']
+type Customer = { id: string; external_id: string; name: string | null }
+type Row = {
+  window_start: Date
+  window_end: Date
+  customer: Customer | null
+  group_values: Record<string, string | null> | null
+  value: string | null
+  events: number
+}
+
+function invalid(...errors: InputError[]): AppError {
+  const where = errors.length === 1 ? errors[0]?.pointer : `${errors.length} fields`
+  return new AppError('invalid_input', `Check ${where}.`, { errors })
+}
+
+/**
+ * Usage of a meter over a range of event time, exactly: per window, customer and group as asked. Values are decimals of any
+ * length; empty windows are left out unless `fill` asks for them. One total without window and groups is always one row.
+ * @throws AppError not_found for the meter, invalid_input for anything asked that is not there, and beyond 50,000 rows.
+ */
+export async function queryUsage(ref: string, input: UsageQueryInput): Promise<UsageSeries> {
+  const { tenantId } = currentContext()
+  const { time_zone: ownZone } = await routeTenant(tenantId)
+  const zone = input.time_zone ?? ownZone
+  const meter = await findMeter(ref)
+  const groups = input.group_by.filter((key) => key !== CUSTOMER)
+  checkGroups(meter, input.group_by, input.filter)
+  const { from, to } = await resolveQueryRange(input, zone)
+  const window = input.window ?? null
+  if (window === 'MINUTE' || window === 'HOUR') {
+    const days = LONGEST[window]
+    if (to.getTime() - from.getTime() > days * DAY_MS)
+      throw invalid({
+        pointer: '/window',
+        detail: `${window} takes a range of at most ${days} days; choose a longer window`,
+      })
+  }
+  const now = new Date()
+  const customers = await findCustomers(input.customer)
+  const byCustomer = input.group_by.includes(CUSTOMER)
+  const rows = await tenantQuery<Row>(
+    `select q.window_start, q.window_end, q.group_values, q.value::text, q.events::bigint,
+       case when c.id is not null then jsonb_build_object('id', c.id, 'external_id', c.external_id, 'name', c.name) end as customer
+     from app.query_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) q
+     left join customers c on c.tenant_id = $1 and c.id = q.customer_id`,
+    [
+      tenantId,
+      meter.id,
+      from,
+      to,
+      window,
+      zone,
+      ownZone,
+      customers,
+      byCustomer,
+      [...new Set(groups)],
+      input.filter ? JSON.stringify(input.filter) : null,
+      input.fill || (window === null && input.group_by.length === 0),
+      now,
+      MOST_ROWS,
+    ],
+  )
+  if (rows.length > MOST_ROWS) throw tooMany(input)
+  return {
+    meter,
+    aggregation: meter.aggregation,
+    from: from.toISOString(),
+    to: to.toISOString(),
+    window,
+    time_zone: zone,
+    as_of: now.toISOString(),
+    data: rows.map((row) => ({
+      window_start: row.window_start.toISOString(),
+      window_end: row.window_end.toISOString(),
+      value: row.value === null ? null : toQuantity(row.value),
+      events: Number(row.events),
+      ...(row.customer ? { customer: row.customer } : {}),
+      ...(row.group_values ? { group: row.group_values } : {}),
+    })),
+  }
+}
+
+async function findMeter(ref: string): Promise<Meter> {
+  const [meter] = await tenantQuery<Meter>(
+    `select id, slug, name, unit, aggregation, group_by from meters where tenant_id = $1 and ${isUuid(ref) ? 'id = $2' : 'slug = $2'}`,
+    [currentContext().tenantId, ref.toLowerCase()],
+  )
+  if (!meter) throw notFound()
+  return meter
+}
+
+/** Ids of the customers asked for; null asks for all. */
+async function findCustomers(refs: readonly string[]): Promise<string[] | null> {
+  if (refs.length === 0) return null
+  const rows = await tenantQuery<{ ref: string; id: string | null }>(
+    `select r.ref, coalesce(
+       (select c.id from customers c where c.tenant_id = $1 and c.id = case when pg_input_is_valid(r.ref, 'uuid') then r.ref::uuid end),
+       (select c.id from customers c where c.tenant_id = $1 and c.external_id = r.ref)) as id
+     from unnest($2::text[]) with ordinality r (ref, place) order by r.place`,
+    [currentContext().tenantId, refs],
+  )
+  const unknown = rows.filter(({ id }) => id === null)
+  if (unknown.length > 0)
+    throw invalid({ pointer: '/customer', detail: `no such customer: ${unknown.map(({ ref }) => ref).join(', ')}` })
+  return rows.flatMap(({ id }) => (id === null ? [] : [id]))
+}
+
+function propertiesOf(filter: MeterFilter): string[] {
+  if ('and' in filter) return filter.and.flatMap(propertiesOf)
+  return 'or' in filter ? filter.or.flatMap(propertiesOf) : [filter.property]
+}
+
+function checkGroups(meter: Meter, groupBy: readonly string[], filter: MeterFilter | undefined): void {
+  const allowed = meter.group_by.length > 0 ? meter.group_by.join(', ') : 'none'
+  const errors = [
+    ...groupBy
+      .filter((key) => key !== CUSTOMER && !meter.group_by.includes(key))
+      .map((key) => ({
+        pointer: '/group_by',
+        detail: `${key} is not a group_by property of this meter; allowed: ${[...meter.group_by, CUSTOMER].join(', ')}`,
+      })),
+    ...(filter ? propertiesOf(filter) : [])
+      .filter((key) => !meter.group_by.includes(key))
+      .map((key) => ({
+        pointer: '/filter',
+        detail: `${key} is not a group_by property of this meter; allowed: ${allowed}`,
+      })),
+  ]
+  if (errors.length > 0) throw invalid(...errors)
+}
+
+function tooMany({ window, group_by }: UsageQueryInput): AppError {
+  return invalid({
+    pointer: group_by.length > 0 ? '/group_by' : '/window',
+    detail: `gives more than ${MOST_ROWS} rows${window ? ` of ${window} windows` : ''}; ask for a shorter range, a longer window, or fewer groups`,
+  })
+}
+
+/** Text that no spreadsheet takes for a formula. */
+const safe = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text)
+
+/** A series as CSV, one line per row; groups are columns of their own. */
+export function usageSeriesToCsv({ data }: UsageSeries): string {
+  const customers = data.some(({ customer }) => customer)
+  const keys = Object.keys(data.find(({ group }) => group)?.group ?? {})
+  const head = [
+    'window_start',
+    'window_end',
+    ...(customers ? ['customer'] : []),
+    ...keys.map((key) => safe(`group.${key}`)),
+    'value',
+    'events',
+  ]
+  const lines = data.map((row) => [
+    row.window_start,
+    row.window_end,
+    ...(customers ? [safe(row.customer?.external_id ?? '')] : []),
+    ...keys.map((key) => safe(row.group?.[key] ?? '')),
+    row.value === null ? '' : String(row.value),
+    String(row.events),
+  ])
+  return stringify([head, ...lines], { record_delimiter: 'windows' })
+}

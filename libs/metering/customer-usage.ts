@@ -1,0 +1,91 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { notFound } from '@/libs/errors'
+import { isNegative, percentOf, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+
+/** What a customer has used of a meter in its present period, against the cap that holds for it. */
+export type UsageLine = {
+  meter_id: string
+  meter: string
+  name: string
+  unit: string
+  aggregation: string
+  used: Quantity
+  limit: Quantity | null
+  remaining: Quantity | null
+  overage: Quantity
+  percent: number | null
+  balance: Quantity | null
+  granted: Quantity | null
+  held: Quantity
+  entitlement_id: string | null
+  behaviour: 'reject' | 'overflow' | 'cap' | null
+  period: 'day' | 'month'
+  starts_on: string
+  reset_at: Date
+}
+
+/** The terms of a cap, beside what was used of it. */
+export type UsageTerms = {
+  allowance: string | null
+  rollover_min: string
+  rollover_max: string
+  preserve_overage: boolean
+}
+
+type Stored = Pick<
+  UsageLine,
+  'meter_id' | 'meter' | 'name' | 'unit' | 'aggregation' | 'entitlement_id' | 'behaviour' | 'period' | 'starts_on'
+> &
+  UsageTerms & {
+    cap_limit: string | null
+    used: string
+    balance: string | null
+    overage: string
+    granted: string | null
+    held: string
+    resets_at: Date
+  }
+
+/** Every meter of a customer of the current tenant, by slug. @throws AppError not_found when the tenant is gone. */
+export async function readCustomerUsage(customerId: string): Promise<(UsageLine & { terms: UsageTerms })[]> {
+  const { tenantId } = currentContext()
+  const rows = await tenantQuery<Stored>(
+    `select meter_id, meter, name, unit, aggregation, cap_limit::text, behaviour, period, coalesce(used, 0)::text as used, balance::text,
+       overage::text, granted::text, held::text, entitlement_id, starts_on::text, resets_at, allowance::text, rollover_min::text,
+       rollover_max::text, preserve_overage
+     from app.customer_usage($1, $2, $3)`,
+    [tenantId, customerId, await readTimeZone()],
+  )
+  return rows.map(toLine)
+}
+
+/** The time zone of the current tenant, whose days and months periods are of. @throws AppError not_found when it is gone. */
+export async function readTimeZone(): Promise<string> {
+  const routing = await findTenantRouting({ id: currentContext().tenantId })
+  if (!routing) throw notFound()
+  return routing.time_zone
+}
+
+function toLine(row: Stored): UsageLine & { terms: UsageTerms } {
+  const { cap_limit, used, balance, overage, granted, held, resets_at, ...rest } = row
+  const { allowance, rollover_min, rollover_max, preserve_overage, ...line } = rest
+  return {
+    ...line,
+    used: toQuantity(used),
+    limit: cap_limit === null ? null : toQuantity(cap_limit),
+    remaining: cap_limit === null ? null : notBelowZero(subtractDecimals(subtractDecimals(cap_limit, used), held)),
+    overage: toQuantity(overage),
+    percent: cap_limit === null ? null : percentOf(used, cap_limit),
+    balance: balance === null ? null : toQuantity(balance),
+    granted: granted === null ? null : toQuantity(granted),
+    held: toQuantity(held),
+    reset_at: resets_at,
+    terms: { allowance, rollover_min, rollover_max, preserve_overage },
+  }
+}
+
+function notBelowZero(text: string): Quantity {
+  return isNegative(text) ? 0 : toQuantity(text)
+}

@@ -1,0 +1,73 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+
+export type Span = { from: Date; to: Date }
+
+export type UsageSelection = Span & {
+  /** One meter, or every one that has usage. */
+  meterId: string | null
+  /** One customer, or all together. */
+  customerId: string | null
+  window: 'HOUR' | 'DAY' | null
+  /** Of the tenant: days are those of its clocks. */
+  timeZone: string
+}
+
+export type UsageRow = {
+  meter_id: string
+  window_start: Date
+  /** First day of the window, `YYYY-MM-DD`. */
+  day: string
+  /** Exact; null for the MIN, MAX, AVG or LATEST of nothing. */
+  value: string | null
+  events: number
+}
+
+const MOST_WINDOWS = 50_000
+
+/** Usage by meter and window of a half-open range of event time, exactly and by the meter's own aggregation; empty windows are left out. */
+export function loadUsage({ meterId, customerId, from, to, window, timeZone }: UsageSelection): Promise<UsageRow[]> {
+  return tenantQuery<UsageRow>(
+    `select m.id as meter_id, q.window_start, (q.window_start at time zone $5)::date::text as day, q.value::text, q.events
+     from meters m
+     cross join lateral app.query_usage($1, m.id, $2, $3, $4, $5, $5, $6, false, '{}', null, false, statement_timestamp(), $7) q
+     where m.tenant_id = $1 and ($8::uuid is null or m.id = $8) order by m.slug, q.window_start`,
+    [
+      currentContext().tenantId,
+      from,
+      to,
+      window,
+      timeZone,
+      customerId === null ? null : [customerId],
+      MOST_WINDOWS,
+      meterId,
+    ],
+  )
+}
+
+/** A range by the clocks of a time zone, so many hours, days, months or years earlier. */
+export async function shiftSpan(
+  { from, to }: Span,
+  timeZone: string,
+  by: { hours?: number; days?: number; months?: number; years?: number },
+): Promise<Span> {
+  const [row] = await tenantQuery<Span>(
+    // Hours are hours that pass; everything longer is read from the calendar.
+    `select ($2::timestamptz at time zone $1 - back) at time zone $1 - hours as from, ($3::timestamptz at time zone $1 - back) at time zone $1 - hours as to
+     from make_interval(years => $4::integer, months => $5::integer, days => $6::integer) back, make_interval(hours => $7::integer) hours`,
+    [timeZone, from, to, by.years ?? 0, by.months ?? 0, by.days ?? 0, by.hours ?? 0],
+  )
+  if (!row) throw new Error('A range is one row.')
+  return row
+}
+
+/** From the first moment of one day up to that of another, in a time zone. */
+export async function spanOfDays(from: string, to: string, timeZone: string): Promise<Span> {
+  const [row] = await tenantQuery<Span>('select app.first_moment($1::date, $3) as from, app.first_moment($2::date, $3) as to', [
+    from,
+    to,
+    timeZone,
+  ])
+  if (!row) throw new Error('A range is one row.')
+  return row
+}

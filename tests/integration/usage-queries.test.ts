@@ -1,0 +1,432 @@
+// Any range, window, time zone, filter and group: what is answered equals a plain model of the events, to the last digit.
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { GET as queryMeter } from '@/app/api/v1/meters/[id]/query/route'
+import { GET as queryUsageRoute } from '@/app/api/v1/usage/query/route'
+import { createMeter } from '@/features/meters/services/meter-service'
+import { TenantUsageTrackingService } from '@/features/usage-tracking/services/tenant-usage-tracking-service'
+import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
+import { updateUsageSettings } from '@/features/usage-tracking/services/usage-settings-service'
+import { toQuantity } from '@/libs/ingest/decimal'
+import { type MeterFilter, passesFilter } from '@/libs/metering/meter-filter'
+import { answerByModel, type ModelEvent, type ModelMeter } from '../support/usage-model'
+import { asSuperuser, asSystem, call, createApiKey, createTenant, createWorld, type TestTenant } from '../support/world'
+
+const { acme, globex, stranger } = await createWorld()
+
+const AGGREGATIONS = ['SUM', 'COUNT', 'UNIQUE_COUNT', 'MIN', 'MAX', 'AVG', 'LATEST', 'WEIGHTED_SUM'] as const
+const ZONES = ['UTC', 'America/New_York', 'Europe/Berlin', 'Asia/Kolkata', 'Australia/Lord_Howe']
+const CUSTOMERS = ['ada', 'bob', 'cyd', 'dan']
+const DAY = 86_400_000
+const NOW = Date.now()
+/** Far enough back that every zone changes its clocks within it. */
+const SPAN = 75 * DAY
+
+const filters: (MeterFilter | null)[] = [
+  null,
+  { property: 'kind', operator: 'in', value: ['read', 'write'] },
+  {
+    or: [
+      { property: 'size', operator: 'gte', value: '10' },
+      { property: 'region', operator: 'like', value: 'e_' },
+    ],
+  },
+  {
+    and: [
+      { property: 'region', operator: 'ne', value: 'us' },
+      { property: 'size', operator: 'lt', value: 40 },
+    ],
+  },
+]
+
+/** One meter of each aggregation without groups, and one with, each with a filter or none. */
+function metersOf(seed: number): ModelMeter[] {
+  return AGGREGATIONS.flatMap((aggregation, index) =>
+    [[], ['region', 'kind']].map((group_by, grouped) => ({
+      slug: `${aggregation.toLowerCase()}_${grouped}`,
+      aggregation,
+      value_property: aggregation === 'UNIQUE_COUNT' ? 'person' : aggregation === 'MAX' && grouped ? 'size' : null,
+      group_by,
+      filter: filters[(index + grouped + seed) % filters.length] ?? null,
+    })),
+  )
+}
+
+const decimal = fc
+  .tuple(fc.integer({ min: -50_000, max: 50_000 }), fc.integer({ min: 0, max: 4 }))
+  .map(([units, scale]) => {
+    const digits = String(Math.abs(units)).padStart(scale + 1, '0')
+    const text = scale ? `${digits.slice(0, -scale)}.${digits.slice(-scale)}` : digits
+    return units < 0 ? `-${text}` : text
+  })
+
+const eventOf = (meters: readonly ModelMeter[]) =>
+  fc.record({
+    meter: fc.constantFrom(...meters.map(({ slug }) => slug)),
+    customer: fc.constantFrom(...CUSTOMERS),
+    value: decimal,
+    // Often on the border of an hour or a day, where a half-open range decides.
+    at: fc.oneof(
+      fc.integer({ min: 0, max: SPAN / 1_000 }).map((seconds) => new Date(NOW - SPAN + seconds * 1_000 - 60_000)),
+      fc
+        .integer({ min: 1, max: SPAN / 1_800_000 })
+        .map((halves) => new Date(Math.floor(NOW / 1_800_000 - halves) * 1_800_000)),
+    ),
+    properties: fc.record(
+      {
+        kind: fc.constantFrom('read', 'write', 'list'),
+        size: fc.integer({ min: -5, max: 60 }),
+        region: fc.constantFrom('eu', 'us', 'ap'),
+        person: fc.constantFrom('p1', 'p2', 'p3', 'p4', 'p5', 'p6'),
+      },
+      { requiredKeys: ['size', 'person'] },
+    ),
+  })
+
+const worlds: { tenant: TestTenant; zone: string; meters: ModelMeter[]; events: ModelEvent[] }[] = []
+
+beforeAll(async () => {
+  for (const [index, zone] of ZONES.entries()) {
+    const tenant = await createTenant(`zone-${index}`, { time_zone: zone })
+    const meters = metersOf(index)
+    await asSystem(tenant, async () => {
+      await updateUsageSettings({ accepts_late_days: 100 })
+      for (const meter of meters)
+        await createMeter({
+          ...meter,
+          name: meter.slug,
+          description: '',
+          unit: '',
+          allows_negative: true,
+          event_type: null,
+        } as never)
+    })
+    const events: ModelEvent[] = fc.sample(eventOf(meters), { numRuns: 1_500, seed: 7 + index })
+    for (let sent = 0; sent < events.length; sent += 250) {
+      const result = await asSystem(tenant, () =>
+        TenantUsageTrackingService.trackUsage(
+          events.slice(sent, sent + 250).map(({ meter, customer, value, at, properties }) => ({
+            meter_id: meter,
+            user_id: customer,
+            event_value: value,
+            timestamp: at.toISOString(),
+            properties,
+          })),
+        ),
+      )
+      expect(result.rejected).toEqual([])
+    }
+    worlds.push({ tenant, zone, meters, events })
+  }
+}, 120_000)
+
+const question = fc.record({
+  world: fc.nat(),
+  meter: fc.nat(),
+  zone: fc.option(fc.constantFrom(...ZONES), { freq: 2 }),
+  window: fc.constantFrom(null, 'MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH'),
+  // Ends on whole days of the zone, on whole hours, or anywhere.
+  start: fc.integer({ min: 0, max: SPAN / 1_000 }),
+  length: fc.integer({ min: 1, max: SPAN / 1_000 }),
+  grain: fc.constantFrom(1, 60, 1_800, 3_600, 86_400),
+  customers: fc.option(fc.subarray(CUSTOMERS, { minLength: 1 }), { freq: 1 }),
+  byCustomer: fc.boolean(),
+  groups: fc.subarray(['region', 'kind']),
+  filter: fc.option(
+    fc.constantFrom<MeterFilter>(
+      { property: 'region', operator: 'eq', value: 'eu' },
+      { property: 'kind', operator: 'ne', value: 'read' },
+      {
+        or: [
+          { property: 'region', operator: 'in', value: ['us', 'ap'] },
+          { property: 'kind', operator: 'eq', value: 'list' },
+        ],
+      },
+    ),
+    { freq: 1 },
+  ),
+  fill: fc.boolean(),
+})
+
+describe('against the model', () => {
+  test('every question has the answer of the events', async () => {
+    let rows = 0
+    await fc.assert(
+      fc.asyncProperty(question, async (asked) => {
+        const world = worlds[asked.world % worlds.length]
+        const meter = world?.meters[asked.meter % (world?.meters.length ?? 1)]
+        if (!world || !meter) throw new Error('A world has meters.')
+        const grouped = meter.group_by.length > 0
+        const window = asked.window as 'DAY' | null
+        const grain = asked.grain * 1_000
+        const from = new Date(Math.floor((NOW - SPAN + asked.start * 1_000) / grain) * grain)
+        const longest = asked.window === 'MINUTE' ? 6 * 3_600_000 : SPAN
+        const to = new Date(
+          from.getTime() + Math.max(grain, Math.floor(Math.min(asked.length * 1_000, longest) / grain) * grain),
+        )
+        const group_by = grouped ? asked.groups : []
+        const filter = grouped ? (asked.filter ?? undefined) : undefined
+        const fill = asked.fill && asked.window !== 'MINUTE'
+        const answer = await asSystem(world.tenant, () =>
+          queryUsage(meter.slug, {
+            from: from.toISOString(),
+            to: to.toISOString(),
+            ...(window ? { window } : {}),
+            ...(asked.zone ? { time_zone: asked.zone } : {}),
+            customer: asked.customers ?? [],
+            group_by: asked.byCustomer ? [...group_by, 'customer'] : group_by,
+            filter,
+            fill,
+          }),
+        )
+        const expected = answerByModel(
+          {
+            meter,
+            from,
+            to,
+            window,
+            time_zone: asked.zone ?? world.zone,
+            ...(asked.customers ? { customers: asked.customers } : {}),
+            by_customer: asked.byCustomer,
+            group_by,
+            filter: filter ?? null,
+            fill,
+            // A level is averaged up to the moment of the question.
+            now:
+              meter.aggregation === 'WEIGHTED_SUM' && to.getTime() > NOW ? new Date(answer.as_of) : new Date(NOW + DAY),
+          },
+          world.events,
+        )
+        rows += expected.length
+        const sorted = (lines: unknown[]) => lines.map((line) => JSON.stringify(line)).sort()
+        expect(
+          sorted(
+            answer.data.map(({ window_start, window_end, value, events, customer, group }) => [
+              window_start,
+              window_end,
+              customer?.external_id ?? null,
+              group ? Object.entries(group).sort() : null,
+              value,
+              events,
+            ]),
+          ),
+        ).toEqual(
+          sorted(
+            expected.map(({ window_start, window_end, value, events, customer, group }) => [
+              window_start,
+              window_end,
+              customer,
+              group ? Object.entries(group).sort() : null,
+              value === null ? null : toQuantity(value),
+              events,
+            ]),
+          ),
+        )
+      }),
+      { numRuns: 400, seed: 42 },
+    )
+    expect(rows).toBeGreaterThan(5_000)
+  }, 240_000)
+})
+
+describe('asked over HTTP', () => {
+  const reader = { as: acme.users.member, tenant: acme }
+  type Options = Parameters<typeof call>[3]
+  const ask = (query: string, options: Options = reader) =>
+    call(queryUsageRoute, 'GET', `/api/v1/usage/query${query}`, options)
+  const askMeter = (meter: string, query: string, options: Options = reader) =>
+    call(queryMeter, 'GET', `/api/v1/meters/${meter}/query${query}`, { ...options, params: { id: meter } })
+
+  beforeAll(async () => {
+    await asSystem(acme, async () => {
+      const base = {
+        description: '',
+        unit: '',
+        allows_negative: true,
+        value_property: null,
+        filter: null,
+        event_type: null,
+      }
+      await createMeter({ ...base, slug: 'bytes', name: 'Bytes', aggregation: 'SUM', group_by: ['region', 'plan'] })
+      await createMeter({ ...base, slug: 'calls', name: 'Calls', aggregation: 'COUNT', group_by: [] })
+    })
+    const event = (user_id: string, event_value: string, timestamp: string, properties: Record<string, string>) => ({
+      meter_id: 'bytes',
+      user_id,
+      event_value,
+      timestamp,
+      properties,
+    })
+    const day = (back: number) => new Date(NOW - back * DAY).toISOString().slice(0, 10)
+    await asSystem(acme, () =>
+      TenantUsageTrackingService.trackUsage([
+        event('ada', '0.1', `${day(3)}T23:59:59.999Z`, { region: 'eu', plan: 'pro' }),
+        event('ada', '0.2', `${day(2)}T00:00:00Z`, { region: 'eu', plan: 'free' }),
+        event('bob', '12345678901234567890.5', `${day(2)}T12:00:00Z`, { region: 'us' }),
+        event('=cmd', '-3', `${day(2)}T13:00:00Z`, { region: '@sum' }),
+      ]),
+    )
+  })
+
+  test.each([
+    ['nobody', { tenant: acme }, 401],
+    ['a stranger', { as: stranger, tenant: acme }, 404],
+    ['a member of another tenant', { as: globex.users.owner, tenant: acme }, 404],
+    ['a customer', { as: acme.users.customer, tenant: acme }, 403],
+    ['a member', { as: acme.users.member, tenant: acme }, 200],
+  ] as [string, Options, number][])('%s: %s', async (_who, options, status) => {
+    expect((await ask('?meter=bytes', options)).status).toBe(status)
+    expect((await askMeter('bytes', '', options)).status).toBe(status)
+  })
+  test('a key needs usage:read; a meter of another tenant is not there', async () => {
+    const { key } = await createApiKey(acme, ['meters:read'])
+    expect((await ask('?meter=bytes', { as: key })).status).toBe(403)
+    expect((await askMeter('bytes', '', { as: globex.api_key })).status).toBe(404)
+  })
+
+  test.each([
+    ['', '/meter', 'is needed'],
+    ['?meter=bytes&time_zone=Mars/Olympus', '/time_zone', 'not a time zone'],
+    ['?meter=bytes&time_zone=%2B05:30', '/time_zone', 'not a time zone'],
+    ['?meter=bytes&from=2026-11-02&to=2026-11-01', '/to', 'after from'],
+    ['?meter=bytes&from=2026-11-02&to=2026-11-02', '/to', 'after from'],
+    ['?meter=bytes&from=2026-02-30', '/from', 'not a date'],
+    ['?meter=bytes&from=2026-11-02T00:00:00', '/from', 'zone'],
+    ['?meter=bytes&to=2026-11-02', '/from', 'needed'],
+    ['?meter=bytes&from=2015-01-01&to=2026-01-01', '/from', 'five years'],
+    ['?meter=bytes&time_range=30d&from=2026-11-01', '/time_range', 'excludes'],
+    ['?meter=bytes&window=SECOND', '/window', 'MINUTE'],
+    ['?meter=bytes&window=minute&time_range=30d', '/window', 'at most 7 days'],
+    ['?meter=bytes&window=hour&from=2024-01-01&to=2026-01-01', '/window', 'at most 366 days'],
+    ['?meter=bytes&group_by=color', '/group_by', 'allowed: region, plan, customer'],
+    ['?meter=calls&groupBy=region', '/group_by', 'allowed: customer'],
+    ['?meter=bytes&filter[color]=red', '/filter', 'allowed: region, plan'],
+    ['?meter=bytes&filter=region', '/filter', 'must be JSON'],
+    ['?meter=bytes&filter=%7B%22property%22:%22region%22%7D', '/filter/operator', 'one of'],
+    ['?meter=bytes&customer=nobody', '/customer', 'no such customer: nobody'],
+    ['?meter=bytes&fill=perhaps', '/fill', ''],
+    ['?meter=bytes&format=xml', '/format', 'json or csv'],
+    ['?meter=bytes&color=red', '/color', 'not a known field'],
+  ])('%s is invalid at %s', async (query, pointer, detail) => {
+    const answer = await ask(query)
+    expect(answer).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer, detail: expect.stringContaining(detail) }] },
+    })
+  })
+  test('a meter that is not there', async () => {
+    expect((await ask('?meter=nothing')).status).toBe(404)
+    expect((await askMeter('nothing', '')).status).toBe(404)
+  })
+  test('more rows than an answer holds are refused, before they are made', async () => {
+    const answer = await ask('?meter=bytes&window=MINUTE&time_range=7d&fill=true&group_by=customer,region,plan')
+    expect(answer).toMatchObject({ status: 200 })
+    const people = Array.from({ length: 6 }, (_, index) => ({ meter_id: 'calls', user_id: `many-${index}` }))
+    await asSystem(acme, () => TenantUsageTrackingService.trackUsage(people))
+    expect(await ask('?meter=calls&window=MINUTE&time_range=7d&fill=true&group_by=customer')).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/group_by', detail: expect.stringContaining('50000 rows') }] },
+    })
+  })
+
+  test('a total is one row, exact, and half open', async () => {
+    const day = (back: number) => new Date(NOW - back * DAY).toISOString().slice(0, 10)
+    const { body } = await ask(`?meter=bytes&from=${day(2)}&to=${day(1)}`)
+    expect(body).toMatchObject({ aggregation: 'SUM', window: null, time_zone: 'UTC', from: `${day(2)}T00:00:00.000Z` })
+    expect(body.data).toEqual([
+      {
+        window_start: `${day(2)}T00:00:00.000Z`,
+        window_end: `${day(1)}T00:00:00.000Z`,
+        value: '12345678901234567887.7',
+        events: 3,
+      },
+    ])
+    expect((await ask(`?meter=bytes&from=${day(5)}&to=${day(4)}`)).body.data).toMatchObject([{ value: 0, events: 0 }])
+    expect((await askMeter('bytes', `?from=${day(3)}&to=${day(2)}`)).body.data).toMatchObject([
+      { value: 0.1, events: 1 },
+    ])
+  })
+  test('windows, groups, filters and customers in one', async () => {
+    const { body } = await ask(
+      '?meter=bytes&window=day&timeRange=7d&groupBy=region,customer&filter[region]=eu&filter[region]=us&customer=ada,bob',
+    )
+    expect(
+      body.data
+        .map(({ value, customer, group }: { value: unknown; customer: { external_id: string }; group: unknown }) => [
+          customer.external_id,
+          group,
+          value,
+        ])
+        .sort(),
+    ).toEqual([
+      ['ada', { region: 'eu' }, 0.1],
+      ['ada', { region: 'eu' }, 0.2],
+      ['bob', { region: 'us' }, '12345678901234567890.5'],
+    ])
+    const json = encodeURIComponent(JSON.stringify({ property: 'plan', operator: 'ne', value: 'pro' }))
+    expect((await ask(`?meter=bytes&filter=${json}&customer=ada`)).body.data).toMatchObject([{ value: 0.2, events: 1 }])
+    expect((await ask('?meter=bytes&group_by=plan&customer=bob')).body.data).toMatchObject([
+      { group: { plan: null }, events: 1 },
+    ])
+  })
+  test('24h is 24 whole hours; empty windows come when asked for', async () => {
+    const { body } = await ask('?meter=calls&window=HOUR&time_range=24h&fill=true')
+    expect(body.data).toHaveLength(24)
+    expect(Date.parse(body.to)).toBeGreaterThan(NOW)
+    expect((await ask('?meter=calls&window=HOUR&time_range=24h')).body.data.length).toBeLessThan(24)
+  })
+  test('as CSV no cell is a formula and figures stay as they are', async () => {
+    const answer = await ask('?meter=bytes&format=csv&group_by=customer,region')
+    expect(answer.headers.get('content-type')).toContain('text/csv')
+    const lines = answer.text.split('\r\n')
+    expect(lines[0]).toBe('window_start,window_end,customer,group.region,value,events')
+    expect(lines.find((line) => line.includes('cmd'))).toMatch(/,'=cmd,'@sum,-3,1$/)
+    expect(lines.find((line) => line.includes('bob'))).toContain(',12345678901234567890.5,1')
+  })
+})
+
+test('a correction that comes long after the fact is in the answer', async () => {
+  const world = worlds[1]
+  const plain = world?.meters.find(({ slug }) => slug === 'sum_0')
+  const event = world?.events.find(
+    ({ meter, at, properties }) =>
+      meter === plain?.slug &&
+      at.getTime() < NOW - 50 * DAY &&
+      (!plain.filter || passesFilter(plain.filter, properties)),
+  )
+  if (!world || !plain || !event) throw new Error('There is such an event.')
+  // Of one customer by the hour: from the events themselves.
+  const ask = async () => {
+    const { data } = await asSystem(world.tenant, () =>
+      queryUsage(plain.slug, {
+        from: new Date(event.at.getTime() - 4_000_000).toISOString(),
+        to: new Date(event.at.getTime() + 1).toISOString(),
+        window: 'HOUR',
+        customer: [event.customer],
+        group_by: [],
+        fill: false,
+      }),
+    )
+    return data.reduce((total, { events }) => total + events, 0)
+  }
+  const before = await ask()
+  expect(before).toBeGreaterThan(0)
+  await asSuperuser('delete from usage_settings where tenant_id = $1', [world.tenant.id])
+  await asSuperuser(
+    `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month, weight, corrects)
+     select e.tenant_id, gen_random_uuid(), e.meter_id, e.customer_id, e.value, e.occurred_at, now(), e.received_month, -1, e.id
+     from usage_events e join meters m on m.tenant_id = e.tenant_id and m.id = e.meter_id
+     where e.tenant_id = $1 and m.slug = $2 and e.occurred_at = $3 and e.weight = 1
+       and e.customer_id = (select id from customers where tenant_id = $1 and external_id = $4) limit 1`,
+    [world.tenant.id, plain.slug, event.at, event.customer],
+  )
+  // The event itself arrived when it happened, in the partition of that time.
+  const month = `${event.at.toISOString().slice(0, 7)}-01`
+  await asSuperuser(`create table usage_events_past partition of usage_events
+    for values from ('${month}') to ('${new Date(Date.parse(month) + 32 * DAY).toISOString().slice(0, 7)}-01')`)
+  await asSuperuser(
+    'update usage_events set received_at = occurred_at, received_month = $3 where tenant_id = $1 and weight = 1 and occurred_at = $2',
+    [world.tenant.id, event.at, month],
+  )
+  expect(await ask()).toBe(before - 1)
+})
