@@ -14,7 +14,7 @@ test('a change made by an admin is in the record with actor, before and after, c
   await signIn(work, loginOf('acme', 'admin'))
   await work.goto(`${dashboard}/acme/meters?new=true`)
   const dialog = work.getByRole('dialog', { name: 'New meter' })
-  await dialog.getByRole('textbox', { name: 'Name' }).fill(`Audited ${unique}`)
+  await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill(`Audited ${unique}`)
   await dialog.getByRole('button', { name: 'Create meter' }).click()
   await expect(work.getByRole('row', { name: new RegExp(`Audited ${unique}`) })).toBeVisible()
   const changed = await work.evaluate(async (slug) => {

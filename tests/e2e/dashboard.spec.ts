@@ -64,13 +64,13 @@ test('an admin makes a meter, a tier that caps it, and a key; the key works, and
   await page.goto(`${dashboard}/acme/meters`)
   await page.getByRole('button', { name: 'Create meter' }).first().click()
   const meter = page.getByRole('dialog', { name: 'New meter' })
-  await meter.getByRole('textbox', { name: 'Name' }).fill(`Renders ${unique}`)
+  await meter.getByRole('textbox', { name: 'Name', exact: true }).fill(`Renders ${unique}`)
   await expect(meter.getByRole('textbox', { name: 'Slug' })).toHaveValue(`renders_${unique}`)
   await meter.getByRole('button', { name: 'Create meter' }).click()
   await expect(page.getByRole('row', { name: new RegExp(`Renders ${unique}`) })).toBeVisible()
 
   await page.goto(`${dashboard}/acme/tiers/new`)
-  await page.getByRole('textbox', { name: 'Name' }).fill(`Journey ${unique}`)
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill(`Journey ${unique}`)
   await page.getByRole('textbox', { name: 'Price' }).fill('49.99')
   await page.getByRole('button', { name: 'Add cap' }).click()
   await page.getByRole('combobox', { name: 'Meter' }).click()
@@ -91,7 +91,7 @@ test('an admin makes a meter, a tier that caps it, and a key; the key works, and
 
   await page.goto(`${dashboard}/acme/api-keys?new=true`)
   const form = page.getByRole('dialog', { name: 'Create API key' })
-  await form.getByRole('textbox', { name: 'Name' }).fill(`Journey ${unique}`)
+  await form.getByRole('textbox', { name: 'Name', exact: true }).fill(`Journey ${unique}`)
   await form.getByRole('button', { name: 'Create key' }).click()
   const secret = page.getByRole('dialog', { name: 'Your new key' })
   const key = /hf_live_[0-9A-Za-z]{49}/.exec(await secret.innerText())?.[0] ?? ''

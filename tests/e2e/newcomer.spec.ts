@@ -14,7 +14,7 @@ test('from nothing to the first event', async ({ page }) => {
   if (new URL(page.url()).pathname === '/tenants')
     await page.getByRole('link', { name: 'Create a tenant' }).first().click()
 
-  await page.getByRole('textbox', { name: 'Name' }).fill(`Newcomer ${unique}`)
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill(`Newcomer ${unique}`)
   await expect(page.getByRole('textbox', { name: 'Address' })).toHaveValue(`newcomer-${unique}`)
   await page.getByRole('button', { name: 'Create tenant' }).click()
   await expect(page).toHaveURL(at(dashboard, `/newcomer-${unique}`))
@@ -24,13 +24,13 @@ test('from nothing to the first event', async ({ page }) => {
 
   await steps.getByRole('link', { name: 'Create a meter' }).click()
   const meter = page.getByRole('dialog', { name: 'New meter' })
-  await meter.getByRole('textbox', { name: 'Name' }).fill('API calls')
+  await meter.getByRole('textbox', { name: 'Name', exact: true }).fill('API calls')
   await meter.getByRole('button', { name: 'Create meter' }).click()
   await expect(page.getByRole('row', { name: /API calls/ })).toBeVisible()
 
   await page.getByRole('link', { name: 'Tiers', exact: true }).click()
   await page.getByRole('link', { name: 'Create tier' }).first().click()
-  await page.getByRole('textbox', { name: 'Name' }).fill('Basic')
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill('Basic')
   await page.getByRole('checkbox', { name: 'Default tier' }).check()
   await page.getByRole('button', { name: 'Create tier' }).click()
   await expect(page.getByRole('row', { name: /Basic/ })).toBeVisible()
