@@ -161,7 +161,8 @@ export const paths = {
     get: operation({
       summary: 'Usage trends',
       tag,
-      description: 'The range against the one before and the same one last year, with slope and forecast.',
+      description:
+        'The range against the one before and the same one last year, with slope and forecast. The slope is fitted by least squares; the forecast adds what is left of today and the days left, as the line through the last days says, to what is there exactly.',
       permission: 'usage:read',
       query: trendsQuery,
       success: [200, trendsReport],

@@ -110,6 +110,7 @@ const span = z.object({ from: z.iso.datetime(), to: z.iso.datetime() })
 export const trendsReport = z
   .object({
     ...range,
+    interval: z.enum(['hour', 'day']).meta({ description: 'What the slope goes by: hours for 24h' }),
     previous: span,
     last_year: span,
     data: z.array(
@@ -122,10 +123,28 @@ export const trendsReport = z
           .number()
           .nullable()
           .meta({ description: 'Against the range before; null when that is empty' }),
-        slope_per_day: z.number().meta({ description: 'Least squares over the whole days of the range' }),
+        change_last_year_percent: z.number().nullable().meta({ description: 'Against the same range last year' }),
+        slope_per_day: z.number().meta({ description: 'Least squares over the whole days (or hours) of the range' }),
         forecast: z
-          .object({ to: z.iso.datetime(), used: z.number() })
-          .meta({ description: 'Expected by the end of the month' }),
+          .object({
+            from: z.iso.datetime(),
+            to: z.iso.datetime(),
+            used: z.number(),
+            method: z.enum(['sum', 'level', 'proportional', 'none']).meta({
+              description:
+                'sum: what is there, and the line through the days for those that are left; level: that line itself; proportional: as fast as so far; none: there was nothing to go by',
+            }),
+          })
+          .meta({ description: 'Expected by the end of the month; for one customer, of its present period' }),
+        cap: z
+          .object({
+            limit: quantity,
+            used: quantity,
+            period: z.enum(['day', 'month']),
+            resets_at: z.iso.datetime(),
+          })
+          .nullable()
+          .meta({ description: 'For one customer: allowance and grants of the present period' }),
         cap_hit_on: z.iso
           .date()
           .nullable()

@@ -32,7 +32,7 @@ export function forecastUsage(input: ForecastInput): Forecast {
   const reached = limit !== null && used >= limit && used > 0 ? 0 : null
   if (aggregation === 'SUM' || aggregation === 'COUNT') return forecastTotal(input)
   if (aggregation === 'UNIQUE_COUNT') return forecastUniques(input)
-  const line = fitLine(carryForward(input.days))
+  const line = fitLine(fillDays(aggregation, input.days))
   if (input.days.every((value) => value === null)) return { used, method: 'none', hit: reached }
   const today = input.days.length
   const expected = levelAtEnd(input, line, today)
@@ -40,7 +40,7 @@ export function forecastUsage(input: ForecastInput): Forecast {
 }
 
 function forecastTotal({ used, days, share, daysLeft, limit }: ForecastInput): Forecast {
-  const line = fitLine(days.map((value) => value ?? 0))
+  const line = fitLine(fillDays('SUM', days))
   const today = days.length
   return {
     used: forecastSum(used, line, today, share, daysLeft),
@@ -61,7 +61,11 @@ function forecastUniques({ used, share, daysGone, daysLeft, limit }: ForecastInp
 }
 
 /** What the aggregation makes of the rest of the period, if it follows the line. */
-function levelAtEnd({ aggregation, used, share, daysGone, daysLeft }: ForecastInput, line: Line, today: number): number {
+function levelAtEnd(
+  { aggregation, used, share, daysGone, daysLeft }: ForecastInput,
+  line: Line,
+  today: number,
+): number {
   const end = line.at(today + daysLeft)
   if (aggregation === 'MAX') return Math.max(used, end)
   if (aggregation === 'MIN') return Math.min(used, end)
@@ -69,8 +73,7 @@ function levelAtEnd({ aggregation, used, share, daysGone, daysLeft }: ForecastIn
   const passed = daysGone + share
   const left = daysLeft + 1 - share
   let sum = used * passed
-  for (let ahead = 0; ahead <= daysLeft; ahead += 1)
-    sum += line.at(today + ahead) * (ahead === 0 ? 1 - share : 1)
+  for (let ahead = 0; ahead <= daysLeft; ahead += 1) sum += line.at(today + ahead) * (ahead === 0 ? 1 - share : 1)
   return sum / (passed + left)
 }
 
@@ -80,8 +83,10 @@ function hitByLevel({ aggregation, daysLeft, limit }: ForecastInput, line: Line,
   return null
 }
 
-/** Days without a value keep the one before; the first ones that of the first there is. */
-function carryForward(days: readonly (number | null)[]): number[] {
+/** A value for every day: of a total 0 where there was none, of a level the one before (at the start, the first there is). */
+export function fillDays(aggregation: string, days: readonly (number | null)[]): number[] {
+  if (aggregation === 'SUM' || aggregation === 'COUNT' || aggregation === 'UNIQUE_COUNT')
+    return days.map((value) => value ?? 0)
   let last = days.find((value) => value !== null) ?? 0
   return days.map((value) => {
     last = value ?? last

@@ -63,11 +63,10 @@ export async function shiftSpan(
 
 /** From the first moment of one day up to that of another, in a time zone. */
 export async function spanOfDays(from: string, to: string, timeZone: string): Promise<Span> {
-  const [row] = await tenantQuery<Span>('select app.first_moment($1::date, $3) as from, app.first_moment($2::date, $3) as to', [
-    from,
-    to,
-    timeZone,
-  ])
+  const [row] = await tenantQuery<Span>(
+    'select app.first_moment($1::date, $3) as from, app.first_moment($2::date, $3) as to',
+    [from, to, timeZone],
+  )
   if (!row) throw new Error('A range is one row.')
   return row
 }
