@@ -1,15 +1,6 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
-import {
-  customer,
-  customerInput,
-  customerListQuery,
-  customerPatch,
-  entitlements,
-  portalOverview,
-  subscription,
-  subscriptionInput,
-} from './schema'
+import { customer, customerInput, customerListQuery, customerPatch, subscription, subscriptionInput } from './schema'
 
 const tag = 'Customers'
 const params = z.object({ id: z.string().meta({ description: 'Id or external id' }) })
@@ -66,23 +57,6 @@ export const paths = {
       params,
       body: subscriptionInput,
       success: [200, subscription],
-    }),
-  },
-  '/api/v1/customers/{id}/entitlements': {
-    get: operation({
-      summary: 'What a customer may use now',
-      tag,
-      permission: 'customers:read',
-      params,
-      success: [200, entitlements],
-    }),
-  },
-  '/api/v1/portal/overview': {
-    get: operation({
-      summary: 'What a signed-in customer sees of itself',
-      tag: 'Portal',
-      permission: 'portal:read',
-      success: [200, portalOverview],
     }),
   },
 }

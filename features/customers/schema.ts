@@ -106,68 +106,6 @@ export const subscription = z
   })
   .meta({ id: 'Subscription' })
 
-const quantity = z.union([z.number(), z.string()])
-export const usageLine = z
-  .object({
-    meter_id: z.uuid(),
-    meter: z.string(),
-    name: z.string(),
-    unit: z.string(),
-    used: quantity,
-    limit: quantity.nullable(),
-    remaining: quantity.nullable(),
-    overage: quantity,
-    percent: z.number().nullable(),
-    behaviour: z.enum(['reject', 'overflow']).nullable(),
-    period: z.enum(['day', 'month']),
-    starts_on: z.iso.date(),
-    reset_at: z.iso.datetime(),
-  })
-  .meta({ id: 'UsageLine' })
-const feature = z.object({ key: z.string(), config: z.unknown() })
-
-export const entitlements = z
-  .object({
-    customer_id: z.uuid(),
-    tier: tierRef.nullable(),
-    features: z.array(feature),
-    usage: z.array(usageLine),
-  })
-  .meta({ id: 'Entitlements' })
-
-const offer = z.object({
-  id: z.uuid(),
-  slug: z.string(),
-  name: z.string(),
-  price: z.number(),
-  price_minor: z.number().int(),
-  currency: z.string(),
-  billing_interval: z.enum(['month', 'year']),
-})
-export const portalOverview = z
-  .object({
-    customer: z.object({
-      id: z.uuid(),
-      external_id: z.string(),
-      name: z.string().nullable(),
-      email: z.string().nullable(),
-    }),
-    tier: offer.extend({ description: z.string() }).nullable(),
-    usage: z.array(usageLine),
-    features: z.array(feature),
-    upgrade: z
-      .object({
-        reason: z.enum(['cap_near', 'cap_reached']),
-        meter: z.string(),
-        name: z.string(),
-        percent: z.number(),
-        next_tiers: z.array(offer.extend({ limit: quantity.nullable() })),
-      })
-      .nullable()
-      .meta({ description: 'From 80 % of a cap on: the meter that is nearest to its cap, and what allows more of it' }),
-  })
-  .meta({ id: 'PortalOverview' })
-
 export type CustomerInput = z.infer<typeof customerInput>
 export type CustomerPatch = z.infer<typeof customerPatch>
 export type CustomerListQuery = z.infer<typeof customerListQuery>

@@ -32,13 +32,15 @@ export type UsageTerms = {
   rollover_min: string
   rollover_max: string
   preserve_overage: boolean
+  /** What is left of the limit, reserved or not; null without a cap. */
+  left: Quantity | null
 }
 
 type Stored = Pick<
   UsageLine,
   'meter_id' | 'meter' | 'name' | 'unit' | 'aggregation' | 'entitlement_id' | 'behaviour' | 'period' | 'starts_on'
 > &
-  UsageTerms & {
+  Omit<UsageTerms, 'left'> & {
     cap_limit: string | null
     used: string
     balance: string | null
@@ -71,18 +73,19 @@ export async function readTimeZone(): Promise<string> {
 function toLine(row: Stored): UsageLine & { terms: UsageTerms } {
   const { cap_limit, used, balance, overage, granted, held, resets_at, ...rest } = row
   const { allowance, rollover_min, rollover_max, preserve_overage, ...line } = rest
+  const left = cap_limit === null ? null : subtractDecimals(cap_limit, used)
   return {
     ...line,
     used: toQuantity(used),
     limit: cap_limit === null ? null : toQuantity(cap_limit),
-    remaining: cap_limit === null ? null : notBelowZero(subtractDecimals(subtractDecimals(cap_limit, used), held)),
+    remaining: left === null ? null : notBelowZero(subtractDecimals(left, held)),
     overage: toQuantity(overage),
     percent: cap_limit === null ? null : percentOf(used, cap_limit),
     balance: balance === null ? null : toQuantity(balance),
     granted: granted === null ? null : toQuantity(granted),
     held: toQuantity(held),
     reset_at: resets_at,
-    terms: { allowance, rollover_min, rollover_max, preserve_overage },
+    terms: { allowance, rollover_min, rollover_max, preserve_overage, left: left === null ? null : notBelowZero(left) },
   }
 }
 

@@ -23,7 +23,10 @@ export const usageLine = z
     balance: quantity.nullable().meta({ description: 'What is left, where there are grants or rollover; else null' }),
     granted: quantity.nullable().meta({ description: 'Everything available in this period' }),
     held: quantity.meta({ description: 'Reserved and not yet settled' }),
-    entitlement_id: z.uuid().nullable().meta({ description: "The customer's own entitlement, when the cap is not its tier's" }),
+    entitlement_id: z
+      .uuid()
+      .nullable()
+      .meta({ description: "The customer's own entitlement, when the cap is not its tier's" }),
     behaviour: behaviour.nullable(),
     period: z.enum(['day', 'month']),
     starts_on: z.iso.date(),

@@ -555,6 +555,36 @@ comment on function app.settle_customer(uuid, uuid, timestamptz, text) is
 
 -- functions: grants ---------------------------------------------------------------------------------
 
+create function app.hold_usage(p_tenant uuid) returns void
+  language plpgsql volatile set search_path = ''
+  as $$
+    begin
+      perform pg_advisory_xact_lock(hashtextextended('usage ' || p_tenant::text, 0));
+    end
+  $$;
+comment on function app.hold_usage(uuid) is
+  'Holds off all writers of usage of a tenant until the end of the transaction: first thing of whatever gives a customer a balance or changes its terms.';
+
+create function app.customer_grants(p_tenant uuid, p_customer uuid, p_now timestamptz, p_time_zone text) returns setof public.grants
+  language plpgsql stable set search_path = ''
+  as $$
+    declare
+      b public.balances;
+      c record;
+      r record;
+    begin
+      return query select g.* from public.grants g where g.tenant_id = p_tenant and g.customer_id = p_customer and g.closed_at is not null;
+      for b in select * from public.balances x where x.tenant_id = p_tenant and x.customer_id = p_customer loop
+        select * into c from app.balance_cap(p_tenant, p_customer, b.meter_id);
+        select * into r from app.roll_balance(b, app.open_grants(p_tenant, p_customer, b.meter_id), c.cap_limit, c.period, c.anchor, c.rollover_min,
+          c.rollover_max, c.preserve_overage, p_now, p_time_zone);
+        return query select * from unnest(r.p_grants);
+      end loop;
+    end
+  $$;
+comment on function app.customer_grants(uuid, uuid, timestamptz, text) is
+  'All grants of a customer as they stand at p_now: what time did since they were last touched is done for the reader, not written.';
+
 create function app.add_grant(
   p_tenant uuid, p_time_zone text, p_now timestamptz, p_id uuid, p_customer uuid, p_meter uuid, p_amount numeric, p_priority integer,
   p_effective timestamptz, p_expires timestamptz, p_recurrence text, p_rollover_min numeric, p_rollover_max numeric, p_metadata jsonb
@@ -563,7 +593,7 @@ create function app.add_grant(
   as $$
     begin
       if not exists (select 1 from public.balances x where x.tenant_id = p_tenant and x.customer_id = p_customer and x.meter_id = p_meter) then
-        perform pg_advisory_xact_lock(hashtextextended('usage ' || p_tenant::text, 0));
+        perform app.hold_usage(p_tenant);
         perform app.open_balance(p_tenant, p_customer, p_meter, p_now, p_time_zone);
       end if;
       perform app.settle_balance(p_tenant, p_customer, p_meter, p_now, p_time_zone);
@@ -934,6 +964,7 @@ grant execute on function app.day_start(date, text), app.grant_due(timestamptz, 
   app.settle_balance(uuid, uuid, uuid, timestamptz, text), app.burn_balance(uuid, uuid, uuid, numeric, timestamptz),
   app.peek_balance(uuid, uuid, uuid, timestamptz, text), app.settle_customer(uuid, uuid, timestamptz, text),
   app.add_grant(uuid, text, timestamptz, uuid, uuid, uuid, numeric, integer, timestamptz, timestamptz, text, numeric, numeric, jsonb),
+  app.hold_usage(uuid), app.customer_grants(uuid, uuid, timestamptz, text),
   app.void_grant(uuid, text, timestamptz, uuid), app.held_usage(uuid, uuid, uuid, timestamptz),
   app.usage_standing(uuid, text, uuid, uuid, timestamptz, boolean), app.reserve_usage(uuid, text, text, text, numeric, timestamptz, uuid),
   app.settle_reservation(uuid, text, uuid, numeric, jsonb), app.release_reservation(uuid, uuid), app.event_key(text, text),

@@ -1,4 +1,4 @@
-import { getPortalOverview } from '@/features/customers/services/entitlement-service'
+import { getPortalOverview } from '@/features/entitlements/services/portal-overview-service'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(async () => ApiResponse.success(await getPortalOverview()), {

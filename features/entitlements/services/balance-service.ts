@@ -1,0 +1,86 @@
+import { cutPage, decodeCursor } from '@/libs/api-utils/page'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
+import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { readCustomerUsage, readTimeZone, type UsageLine } from '@/libs/metering/customer-usage'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { HistoryQuery } from '../schema'
+import { findCustomer, requireMeter } from './entitled-customer'
+import { type Grant, listGrants } from './grant-service'
+
+export type Balance = { customer_id: string } & UsageLine & { grants: Grant[] }
+export type BalanceEntry = {
+  id: string
+  kind: string
+  amount: Quantity
+  balance: Quantity
+  grant_id: string | null
+  occurred_at: Date
+}
+export type BalanceHistory = {
+  data: BalanceEntry[]
+  next_cursor: string | null
+  daily: { day: string; used: Quantity; events: number }[]
+}
+
+const MOST_GRANTS = 200
+
+/** Where a customer stands with a meter, and the grants that count. @throws AppError not_found, invalid_input for the meter. */
+export async function getBalance(customerRef: string, meterRef: string): Promise<Balance> {
+  const customer = await findCustomer(customerRef)
+  const meter = await requireMeter(meterRef)
+  const line = (await readCustomerUsage(customer.id)).find(({ meter_id }) => meter_id === meter.id)
+  if (!line) throw notFound()
+  const { terms: _terms, ...shown } = line
+  const grants = await listGrants(customer.id, { meter: meter.id, state: 'open', limit: MOST_GRANTS })
+  return { customer_id: customer.id, ...shown, grants: grants.data }
+}
+
+/**
+ * What happened to a balance beside usage, the newest first; the first page also has the usage of the last 90 days.
+ * @throws AppError not_found, invalid_input for the meter.
+ */
+export async function listBalanceHistory(customerRef: string, query: HistoryQuery): Promise<BalanceHistory> {
+  const customer = await findCustomer(customerRef)
+  const meter = await requireMeter(query.meter)
+  const [occurredAt, id] = readCursor(query.cursor)
+  const rows = await tenantQuery<StoredEntry>(
+    `select id, kind, amount::text, balance::text, grant_id, occurred_at, occurred_at::text as position from balance_entries
+     where tenant_id = $1 and customer_id = $2 and meter_id = $3
+       and ($4::timestamptz is null or (occurred_at, id) < ($4, $5::uuid))
+     order by occurred_at desc, id desc limit $6`,
+    [currentContext().tenantId, customer.id, meter.id, occurredAt, id, query.limit + 1],
+  )
+  const page = cutPage(rows, query.limit, (row) => [row.position, row.id])
+  return {
+    data: page.data.map(({ position: _position, ...row }) => ({
+      ...row,
+      amount: toQuantity(row.amount),
+      balance: toQuantity(row.balance),
+    })),
+    next_cursor: page.next_cursor,
+    daily: query.cursor === undefined ? await loadDaily(customer.id, meter.id) : [],
+  }
+}
+
+type StoredEntry = Omit<BalanceEntry, 'amount' | 'balance'> & { amount: string; balance: string; position: string }
+
+async function loadDaily(customerId: string, meterId: string): Promise<BalanceHistory['daily']> {
+  const rows = await tenantQuery<{ day: string; used: string; events: string }>(
+    `select starts_on::text as day, used::text, events::text from usage_counters
+     where tenant_id = $1 and period = 'day' and meter_id = $2 and customer_id = $3 and events > 0
+       and starts_on > (statement_timestamp() at time zone $4)::date - 90
+     order by starts_on`,
+    [currentContext().tenantId, meterId, customerId, await readTimeZone()],
+  )
+  return rows.map(({ day, used, events }) => ({ day, used: toQuantity(used), events: Number(events) }))
+}
+
+function readCursor(cursor: string | undefined): [string | null, string | null] {
+  if (cursor === undefined) return [null, null]
+  const [occurredAt = '', id = ''] = decodeCursor(cursor, 2)
+  if (!isUuid(id) || Number.isNaN(Date.parse(occurredAt)))
+    throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  return [occurredAt, id]
+}
