@@ -743,6 +743,11 @@ create function app.record_usage(
               end if;
             end if;
           end if;
+          -- What is refused may be here already, from before the cap was reached: then it is a duplicate, and there is room for others.
+          if v_refused is not null and p_event_ids is not null and not v_probe then
+            v_probe := true;
+            continue;
+          end if;
           if p_strict and not 1 >= all (v_codes) then
             raise exception using errcode = 'TM020', message = 'strict', detail = jsonb_build_object('codes', v_codes, 'refused', v_refused)::text;
           end if;
