@@ -49,7 +49,7 @@ export function NearCapsTable({ base }: { base: string }) {
       header: t('customers.column.caps'),
       width: 'w-1/2',
       cell: ({ caps }) => (
-        <ul className="flex min-w-56 flex-col gap-3 py-1 text-left">
+        <ul className="flex w-52 flex-col gap-3 py-1 text-left sm:w-auto sm:min-w-56">
           {caps.map((line) => (
             <li key={line.meter_id}>
               <UsageBar
