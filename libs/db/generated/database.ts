@@ -162,6 +162,15 @@ export interface AuditLogs {
   tenant_id: Generated<string>;
 }
 
+export interface AuthAttempts {
+  attempts: number;
+  /**
+   * SHA-256 of the limit and what it counts by, such as an address: nobody is named here.
+   */
+  key_hash: Buffer;
+  resets_at: Timestamp;
+}
+
 export interface BalanceEntries {
   amount: Numeric;
   /**
@@ -221,6 +230,10 @@ export interface BillingLines {
   adjustment: boolean;
   billing_period_id: string;
   cap_limit: Numeric | null;
+  /**
+   * External id at the time; the meter's slug beside it never changes.
+   */
+  customer: string;
   customer_id: string;
   /**
    * First day after it.
@@ -230,6 +243,7 @@ export interface BillingLines {
    * Events received in the cut, less those taken back in it.
    */
   events: number;
+  meter: string;
   meter_id: string;
   /**
    * Beyond the cap as of the end of the cut, less what was billed as overage before; null without a cap.
@@ -636,6 +650,54 @@ export interface RateLimitWindows {
   used_before: number;
 }
 
+export interface ReconciliationDrifts {
+  /**
+   * What the events come to; null when there are none.
+   */
+  expected: Json | null;
+  position: number;
+  reconciliation_id: string;
+  row_key: Json;
+  /**
+   * What the row held; null when there was no row.
+   */
+  stored: Json | null;
+  table_name: string;
+  tenant_id: Generated<string>;
+}
+
+export interface Reconciliations {
+  created_at: Generated<Timestamp>;
+  /**
+   * Running totals that were not what the events say; the first thousand are in reconciliation_drifts.
+   */
+  drifts: number | null;
+  error: string | null;
+  /**
+   * Events that were read.
+   */
+  events: number | null;
+  finished_at: Timestamp | null;
+  /**
+   * First day that was compared; null for all. Days before it are sealed: some of their events are gone.
+   */
+  from_day: Timestamp | null;
+  id: string;
+  /**
+   * How many were set to what the events say.
+   */
+  repaired: number | null;
+  repaired_at: Timestamp | null;
+  requested_by: string;
+  /**
+   * Running totals that were compared.
+   */
+  rows_checked: number | null;
+  started_at: Timestamp | null;
+  status: Generated<string>;
+  tenant_id: Generated<string>;
+}
+
 export interface Reservations {
   amount: Numeric;
   closed_at: Timestamp | null;
@@ -787,6 +849,10 @@ export interface Tiers {
    */
   price_minor: Generated<number>;
   /**
+   * Whether customers may take the tier by themselves in the portal; otherwise they ask for it.
+   */
+  self_service: Generated<boolean>;
+  /**
    * Name in calls. Never changes.
    */
   slug: string;
@@ -806,6 +872,28 @@ export interface TierVersions {
   tenant_id: Generated<string>;
   tier_id: string;
   version: number;
+}
+
+export interface UpgradeRequests {
+  created_at: Generated<Timestamp>;
+  customer_id: string;
+  decided_at: Timestamp | null;
+  id: string;
+  note: string | null;
+  /**
+   * E-mail address of the person who asked.
+   */
+  requested_by: string | null;
+  /**
+   * open until the tenant accepts or declines it or the customer withdraws it; a tier that customers may take by themselves is accepted at once.
+   */
+  status: Generated<string>;
+  tenant_id: Generated<string>;
+  tier_id: string;
+  /**
+   * Status that was last told by mail: to the admins that there is one, to the customer what became of it.
+   */
+  told: string | null;
 }
 
 export interface UsageCounters {
@@ -918,6 +1006,17 @@ export interface UsageRejections {
   tenant_id: Generated<string>;
 }
 
+export interface UsageSeals {
+  /**
+   * Running totals that differed at that time, and were set to what the events said.
+   */
+  drifts: number;
+  events: number;
+  month: Timestamp;
+  sealed_at: Generated<Timestamp>;
+  tenant_id: Generated<string>;
+}
+
 export interface UsageSettings {
   accepts_early_seconds: Generated<number>;
   accepts_late_days: Generated<number>;
@@ -966,6 +1065,7 @@ export interface DB {
   api_keys: ApiKeys;
   audit_details: AuditDetails;
   audit_logs: AuditLogs;
+  auth_attempts: AuthAttempts;
   balance_entries: BalanceEntries;
   balances: Balances;
   billing_lines: BillingLines;
@@ -990,6 +1090,8 @@ export interface DB {
   plans: Plans;
   rate_limit_overrides: RateLimitOverrides;
   rate_limit_windows: RateLimitWindows;
+  reconciliation_drifts: ReconciliationDrifts;
+  reconciliations: Reconciliations;
   reservations: Reservations;
   reserved_slugs: ReservedSlugs;
   subscriptions: Subscriptions;
@@ -1001,11 +1103,13 @@ export interface DB {
   tier_features: TierFeatures;
   tier_versions: TierVersions;
   tiers: Tiers;
+  upgrade_requests: UpgradeRequests;
   usage_counters: UsageCounters;
   usage_events: UsageEvents;
   usage_groups: UsageGroups;
   usage_hours: UsageHours;
   usage_rejections: UsageRejections;
+  usage_seals: UsageSeals;
   usage_settings: UsageSettings;
   usage_totals: UsageTotals;
   usage_uniques: UsageUniques;
