@@ -9,7 +9,6 @@ export default defineConfig({
   fullyParallel: false,
   workers: 1, // journeys share the demo's tenants
   forbidOnly: true,
-  retries: process.env.CI ? 1 : 0,
   timeout: 60_000,
   expect: { timeout: 10_000 },
   reporter: 'list',
