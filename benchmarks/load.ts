@@ -17,6 +17,8 @@ export type LoadPlan = {
   /** The one customer of all requests, where that is wanted. */
   customer?: string
   meters: string[]
+  /** Bodies to send as they are, one after the other, instead of made ones. */
+  bodies?: string[]
 }
 export type LoadResult = {
   requests: number
@@ -33,6 +35,7 @@ const run = randomBytes(4).toString('hex')
 let counter = 0
 
 function makeBody(): string {
+  if (plan.bodies) return plan.bodies[counter++ % plan.bodies.length] ?? ''
   if (plan.kind === 'none') return ''
   const customer = () => plan.customer ?? `customer-${Math.floor(Math.random() * plan.customers)}`
   const meter = () => plan.meters[Math.floor(Math.random() * plan.meters.length)]
