@@ -15,8 +15,11 @@ import { paths as metrics } from '@/features/metrics/openapi'
 import { paths as onboarding } from '@/features/onboarding/openapi'
 import { paths as operator } from '@/features/operator/openapi'
 import { paths as rateLimits } from '@/features/rate-limits/openapi'
+import { paths as reports } from '@/features/reports/openapi'
+import { paths as reservations } from '@/features/reservations/openapi'
 import { paths as tenants } from '@/features/tenants/openapi'
 import { paths as tiers } from '@/features/tiers/openapi'
+import { paths as upgradeRequests } from '@/features/upgrade-requests/openapi'
 import { paths as usageTracking } from '@/features/usage-tracking/openapi'
 import { createOpenApi } from '@/libs/api-utils/openapi'
 import { env } from '@/libs/env'
@@ -34,8 +37,11 @@ const paths = {
   ...entitlements,
   ...customerLogins,
   ...customerKeys,
+  ...upgradeRequests,
   ...rateLimits,
   ...usageTracking,
+  ...reservations,
+  ...reports,
   ...alerts,
   ...metrics,
   ...auditLogs,

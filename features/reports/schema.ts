@@ -1,0 +1,62 @@
+import { z } from 'zod'
+
+const month = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'must be a month, such as 2026-11')
+
+export const reportQuery = z.strictObject({
+  month: month.optional().meta({ description: 'The running month when left out', example: '2026-11' }),
+  customer: z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .meta({ description: 'Id or external id; all together when left out' }),
+  format: z.enum(['json', 'csv']).default('json'),
+})
+
+const quantity = z.union([z.number(), z.string()]).meta({
+  id: 'ReportQuantity',
+  description: 'A number, or exact decimal text where a double would lie',
+})
+const customer = z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() })
+const meter = z.object({
+  id: z.uuid(),
+  slug: z.string(),
+  name: z.string(),
+  unit: z.string(),
+  aggregation: z.string(),
+})
+
+export const monthReport = z
+  .object({
+    month,
+    from: z.iso.datetime(),
+    to: z.iso.datetime(),
+    time_zone: z.string(),
+    complete: z.boolean().meta({ description: 'false while the month is running' }),
+    customer: customer.nullable(),
+    meters: z.array(
+      z.object({
+        meter,
+        used: quantity.meta({ description: 'By event time in the calendar month, by the aggregation of the meter' }),
+        events: z.number().int(),
+        previous: quantity.meta({ description: 'The month before' }),
+        change_percent: z.number().nullable(),
+        cap: quantity.nullable().meta({ description: 'For one customer: the cap that holds now' }),
+        cap_period: z.enum(['day', 'month']).nullable(),
+        overage: quantity.nullable().meta({
+          description: 'Beyond the caps that hold now, in the periods that begin in this month; null without any cap',
+        }),
+      }),
+    ),
+    top_customers: z.array(
+      z.object({
+        meter: z.string(),
+        customers: z.array(z.object({ customer, used: quantity, events: z.number().int() })),
+      }),
+    ),
+    daily: z.array(z.object({ day: z.iso.date(), meter: z.string(), used: quantity, events: z.number().int() })),
+  })
+  .meta({ id: 'MonthReport' })
+
+export type ReportQuery = z.infer<typeof reportQuery>
+export type MonthReport = z.infer<typeof monthReport>
