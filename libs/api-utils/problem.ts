@@ -14,6 +14,7 @@ const TITLES: Record<ErrorCode, string> = {
   not_found: 'Not found',
   method_not_allowed: 'Method not allowed',
   conflict: 'Conflict',
+  reservation_expired: 'Reservation expired',
   payload_too_large: 'Too large',
   unsupported_media_type: 'Media type not supported',
   invalid_input: 'Invalid input',

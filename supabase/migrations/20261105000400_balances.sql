@@ -891,6 +891,17 @@ create function app.sweep_reservations(p_tenant uuid) returns integer
   $$;
 comment on function app.sweep_reservations(uuid) is 'Closes reservations of the current tenant that expired; returns how many, at most ten thousand.';
 
+create function app.tenants_with_expired_reservations(p_limit integer) returns table (tenant_id uuid)
+  language sql stable security definer set search_path = ''
+  as $$
+    select s.tenant_id from public.tenant_states s
+    where exists (select 1 from public.reservations r
+      where r.tenant_id = s.tenant_id and r.status = 'held' and r.expires_at < clock_timestamp() - interval '1 minute')
+    limit p_limit
+  $$;
+comment on function app.tenants_with_expired_reservations(integer) is
+  'Tenants with reservations that expired and are not closed yet. Definer: shows ids across tenants, nothing of their content.';
+
 -- functions: what a customer sees --------------------------------------------------------------------
 
 drop function app.customer_usage(uuid, uuid, text);
@@ -950,6 +961,8 @@ comment on function app.customer_usage(uuid, uuid, text) is
 
 grant update (opening, resets_at) on public.balances to app_tenant;
 grant update (opening) on public.grants to app_tenant;
+grant select (tenant_id, status, expires_at) on public.reservations to app_kernel;
+create policy reservations_kernel on public.reservations for select to app_kernel using (true);
 -- Whoever reads or changes customers sees and settles what they used.
 alter policy usage_counters_select on public.usage_counters
   using ((select app.can_any('{usage:read,usage:write,customers:read,customers:write}')) or customer_id = (select app.customer_id()));
@@ -968,4 +981,5 @@ grant execute on function app.day_start(date, text), app.grant_due(timestamptz, 
   app.void_grant(uuid, text, timestamptz, uuid), app.held_usage(uuid, uuid, uuid, timestamptz),
   app.usage_standing(uuid, text, uuid, uuid, timestamptz, boolean), app.reserve_usage(uuid, text, text, text, numeric, timestamptz, uuid),
   app.settle_reservation(uuid, text, uuid, numeric, jsonb), app.release_reservation(uuid, uuid), app.event_key(text, text),
-  app.sweep_reservations(uuid), app.customer_usage(uuid, uuid, text) to app_tenant;
+  app.sweep_reservations(uuid), app.tenants_with_expired_reservations(integer), app.customer_usage(uuid, uuid, text) to app_tenant;
+alter function app.tenants_with_expired_reservations(integer) owner to app_kernel;
