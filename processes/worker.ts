@@ -1,6 +1,7 @@
 // The worker: sends what waits in the outboxes, and keeps the database tidy. Any number of them may run beside each other.
 // SIGTERM lets it finish what is under way; what a killed one held comes free within a minute.
 import { alertSink } from '@/features/alerts/jobs/alert-sink'
+import { sweepReservations } from '@/features/reservations/jobs/sweep-reservations'
 import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
 import { measureTenants } from '@/features/metrics/jobs/measure-tenants'
 import { analyticsSink } from '@/libs/analytics/forward-events'
@@ -22,6 +23,7 @@ const HOUR = 60 * MINUTE
 const jobs: PeriodicJob[] = [
   { name: 'usage-partitions', everyMs: 6 * HOUR, run: makeUsagePartitions },
   { name: 'measure-tenants', everyMs: 10 * MINUTE, run: measureTenants },
+  { name: 'sweep-reservations', everyMs: MINUTE, run: sweepReservations },
   { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
   { name: 'sweep-rate-limits', everyMs: 10 * MINUTE, run: sweepWindows },
 ]
