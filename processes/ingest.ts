@@ -3,6 +3,9 @@
 // SIGTERM takes no more requests, commits what was accepted, answers it, and ends.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { POST as check } from '@/app/api/v1/usage/check/route'
+import { POST as release } from '@/app/api/v1/usage/release/route'
+import { POST as reserve } from '@/app/api/v1/usage/reserve/route'
+import { POST as settle } from '@/app/api/v1/usage/settle/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
 import { drainWriter } from '@/features/usage-tracking/services/usage-writer'
 import { problemResponse } from '@/libs/api-utils/problem'
@@ -25,6 +28,9 @@ const SHUTDOWN_MS = 15_000
 const routes = new Map<string, RouteHandler>([
   ['/api/v1/usage/track', track],
   ['/api/v1/usage/check', check],
+  ['/api/v1/usage/reserve', reserve],
+  ['/api/v1/usage/settle', settle],
+  ['/api/v1/usage/release', release],
 ])
 
 let active = 0
