@@ -80,11 +80,11 @@ create function app.average_level(p_before numeric, p_sum numeric, p_moment nume
       if p_to <= p_from then
         return 0;
       end if;
-      return trim_scale(round((p_before * (p_to - p_from) + p_to * p_sum - p_moment) / (p_to - p_from), 20));
+      return trim_scale(round((p_before * (p_to - p_from) + p_to * p_sum - p_moment) * 1e12 / (p_to - p_from)) * 1e-12);
     end
   $$;
 comment on function app.average_level(numeric, numeric, numeric, numeric, numeric) is
-  'WEIGHTED_SUM between two moments (epoch seconds): the level before, the sum of its changes, and the sum of change x moment.';
+  'WEIGHTED_SUM between two moments (epoch seconds): the level before, the sum of its changes, and the sum of change x moment; to 12 decimals.';
 
 create function app.cut_usage(p_tenant uuid, p_time_zone text, p_from timestamptz, p_to timestamptz, p_billed boolean)
   returns table (
@@ -201,12 +201,12 @@ create function app.cut_usage(p_tenant uuid, p_time_zone text, p_from timestampt
           select o.customer_id, o.meter_id, o.starts_on,
             case o.aggregation
               when 'MIN' then s.min_after when 'MAX' then s.max_after when 'LATEST' then s.last_after when 'UNIQUE_COUNT' then s.unique_after
-              when 'AVG' then trim_scale(s.sum_after / nullif(s.count_after, 0))
+              when 'AVG' then app.metered_value('AVG', s.sum_after, s.count_after)
               else app.average_level(coalesce(l.level, 0) - coalesce(n.later, 0), coalesce(s.level_after, 0), coalesce(s.moment_after, 0),
                 extract(epoch from o.opens), extract(epoch from least(o.closes, p_to))) end as after,
             case o.aggregation
               when 'MIN' then s.min_before when 'MAX' then s.max_before when 'LATEST' then s.last_before when 'UNIQUE_COUNT' then s.unique_before
-              when 'AVG' then trim_scale(s.sum_before / nullif(s.count_before, 0))
+              when 'AVG' then app.metered_value('AVG', s.sum_before, s.count_before)
               else app.average_level(coalesce(l.level, 0) - coalesce(n.later, 0) - coalesce(n.during, 0), coalesce(s.level_before, 0),
                 coalesce(s.moment_before, 0), extract(epoch from o.opens), extract(epoch from least(o.closes, p_from))) end as before
           from others o
@@ -254,9 +254,9 @@ create function app.cut_usage(p_tenant uuid, p_time_zone text, p_from timestampt
         join public.customers u on u.tenant_id = p_tenant and u.id = l.customer_id
         left join lateral (
           select x.tier_id, x.tier_version from public.subscriptions x
-          where x.tenant_id = p_tenant and x.customer_id = l.customer_id and x.created_at < least(app.day_start(l.ends_on, p_time_zone), p_to)
+          where x.tenant_id = p_tenant and x.customer_id = l.customer_id and x.started_at < least(app.day_start(l.ends_on, p_time_zone), p_to)
             and (x.canceled_at is null or x.canceled_at >= least(app.day_start(l.ends_on, p_time_zone), p_to))
-          order by x.created_at desc limit 1
+          order by x.started_at desc limit 1
         ) b on true
         cross join lateral (
           select coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version

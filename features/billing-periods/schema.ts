@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import { pageQuery } from '@/libs/api-utils/page'
+
+const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })])
+const quantity = z.union([z.number(), z.string()])
+
+export const billingPeriodListQuery = pageQuery
+
+export const billingPeriodInput = z
+  .strictObject({
+    ends_at: moment.meta({
+      description:
+        'End of the period: a moment, or a day that begins in the time zone of the tenant. Not in the future, and after the period before.',
+      example: '2026-11-01',
+    }),
+  })
+  .meta({ id: 'BillingPeriodInput' })
+
+export const billingPeriod = z
+  .object({
+    id: z.uuid(),
+    starts_at: z.iso.datetime().meta({ description: 'Usage received from here on' }),
+    ends_at: z.iso.datetime().meta({ description: 'Usage received before' }),
+    closed_at: z.iso.datetime(),
+    lines: z.number().int(),
+    events: z.number().int().meta({ description: 'Events received, less those taken back' }),
+    adjustments: z.number().int().meta({ description: 'Lines for usage that lies before the period' }),
+  })
+  .meta({ id: 'BillingPeriod' })
+
+export const billingLine = z
+  .object({
+    customer_id: z.uuid(),
+    customer: z.string().meta({ description: 'External id of the customer' }),
+    meter_id: z.uuid(),
+    meter: z.string(),
+    starts_on: z.iso
+      .date()
+      .meta({ description: 'First day of the period of usage, by the anchor of the subscription' }),
+    ends_on: z.iso.date().meta({ description: 'First day after it' }),
+    quantity: quantity.meta({
+      description:
+        'SUM and COUNT: what was received in the cut. Others: the value of the period of usage as of the end of the cut, less what was billed before',
+    }),
+    events: z.number().int(),
+    tier: z.string().nullable(),
+    tier_version: z.number().int().nullable(),
+    cap_limit: quantity.nullable(),
+    overage: quantity
+      .nullable()
+      .meta({ description: 'Beyond the cap, less what was billed as overage before; null without a cap' }),
+    adjustment: z.boolean().meta({ description: 'Whether the usage lies before the cut' }),
+  })
+  .meta({ id: 'BillingLine' })
+
+export const billingLineListQuery = pageQuery.extend({
+  customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
+  meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
+  adjustment: z.enum(['true', 'false']).optional(),
+})
+
+const format = z.enum(['csv', 'jsonl']).default('jsonl')
+export const billingDownloadQuery = z.strictObject({ format })
+export const billingExportQuery = z.strictObject({
+  from: moment.meta({
+    description: 'Received at or after: a moment, or a day that begins in the time zone of the tenant',
+  }),
+  to: moment.optional().meta({ description: 'Received before; now when left out' }),
+  format,
+})
+
+export type BillingFormat = z.infer<typeof format>
+export type BillingPeriodInput = z.infer<typeof billingPeriodInput>
+export type BillingPeriodListQuery = z.infer<typeof billingPeriodListQuery>
+export type BillingLineListQuery = z.infer<typeof billingLineListQuery>
+export type BillingExportQuery = z.infer<typeof billingExportQuery>
+export type BillingPeriodRow = z.infer<typeof billingPeriod>
+export type BillingLineRow = z.infer<typeof billingLine>

@@ -1,0 +1,132 @@
+import { stringify } from 'csv-stringify/sync'
+import { AuditLogger } from '@/libs/audit/audit-logger'
+import { streamRows } from '@/libs/db/stream-rows'
+import { env } from '@/libs/env'
+import { AppError } from '@/libs/errors'
+import { log } from '@/libs/log'
+import { type Actor, currentContext, runInTenant } from '@/libs/tenancy/tenant-context'
+import type { BillingExportQuery, BillingFormat } from '../schema'
+import { getBillingPeriod, readMoment, readZone, type StoredLine, toLine } from './billing-period-service'
+
+export type BillingFile = { file_name: string; content_type: string; body: ReadableStream<Uint8Array> }
+
+const COLUMNS = [
+  'customer_id',
+  'customer',
+  'meter_id',
+  'meter',
+  'starts_on',
+  'ends_on',
+  'quantity',
+  'events',
+  'tier',
+  'tier_version',
+  'cap_limit',
+  'overage',
+  'adjustment',
+] as const
+const SELECTED = `l.customer_id, l.customer, l.meter_id, l.meter, l.starts_on::text as starts_on, l.ends_on::text as ends_on,
+  trim_scale(l.quantity)::text as quantity, l.events::text as events, l.tier, l.tier_version, trim_scale(l.cap_limit)::text as cap_limit,
+  trim_scale(l.overage)::text as overage, l.adjustment`
+const TYPES: Record<BillingFormat, string> = { csv: 'text/csv; charset=utf-8', jsonl: 'application/x-ndjson' }
+/** What a cut is made of; the lines themselves are what the caller may see. */
+const READS = ['usage:read', 'customers:read', 'meters:read', 'tiers:read', 'billing-periods:read']
+
+let running = 0
+
+function encode(format: BillingFormat): (rows: StoredLine[], first: boolean) => Uint8Array {
+  if (format === 'jsonl') return (rows) => Buffer.from(rows.map((row) => `${JSON.stringify(toLine(row))}\n`).join(''))
+  return (rows, first) =>
+    Buffer.from(
+      rows.length === 0 && !first
+        ? ''
+        : stringify(rows, {
+            columns: [...COLUMNS],
+            header: first,
+            escape_formulas: true,
+            cast: { boolean: (value) => String(value) },
+            record_delimiter: 'windows',
+          }),
+    )
+}
+
+async function toFile(
+  name: string,
+  format: BillingFormat,
+  metadata: Record<string, unknown>,
+  statement: { text: string; values: unknown[] },
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<BillingFile> {
+  const { tenantId, actor: caller } = currentContext()
+  if (running >= Math.max(1, Math.floor(env().DATABASE_POOL_SIZE / 2)))
+    throw new AppError('rate_limited', 'Other exports are still running. Try again when they are done.', {
+      retry_after: 10,
+    })
+  running += 1
+  let ended = false
+  const onEnd = (rows: number, error: Error | null) => {
+    if (!ended) running -= 1
+    ended = true
+    if (error) log.info({ error: error.message, rows }, 'billing export ended early')
+  }
+  try {
+    await runInTenant(tenantId, caller, () => AuditLogger.logExport('billing_period', { format, ...metadata }))
+    const body = await streamRows<StoredLine>(tenantId, actor, { ...statement, encode: encode(format), signal, onEnd })
+    return { file_name: `${name}.${format}`, content_type: TYPES[format], body }
+  } catch (error) {
+    onEnd(0, error instanceof Error ? error : null)
+    throw error
+  }
+}
+
+/**
+ * Usage received in a range, as lines, cut now: nothing is kept. To be called outside of a transaction.
+ * @throws AppError invalid_input for a range that is turned round, rate_limited while too many exports run.
+ */
+export async function exportUsageCut(
+  { from, to, format }: BillingExportQuery,
+  slug: string,
+  signal: AbortSignal,
+): Promise<BillingFile> {
+  const { tenantId, actor } = currentContext()
+  const zone = await readZone()
+  const start = readMoment(from, zone)
+  const end = to === undefined ? new Date() : readMoment(to, zone)
+  if (start >= end)
+    throw new AppError('invalid_input', 'Check /from.', {
+      errors: [{ pointer: '/from', detail: 'must be before `to`' }],
+    })
+  const reader = { ...actor, permissions: [...new Set([...actor.permissions, ...READS])] }
+  return toFile(
+    `${slug}-usage-${start.toISOString().slice(0, 10)}-${end.toISOString().slice(0, 10)}`,
+    format,
+    { from: start, to: end },
+    { text: `select ${SELECTED} from app.cut_usage($1, $2, $3, $4, false) l`, values: [tenantId, zone, start, end] },
+    reader,
+    signal,
+  )
+}
+
+/** The lines of a closed period as a file. To be called outside of a transaction. @throws AppError not_found. */
+export async function downloadBillingPeriod(
+  id: string,
+  format: BillingFormat,
+  slug: string,
+  signal: AbortSignal,
+): Promise<BillingFile> {
+  const { tenantId, actor } = currentContext()
+  const { ends_at } = await getBillingPeriod(id)
+  return toFile(
+    `${slug}-billing-${ends_at.slice(0, 10)}`,
+    format,
+    { billing_period_id: id },
+    {
+      text: `select ${SELECTED} from billing_lines l where l.tenant_id = $1 and l.billing_period_id = $2
+        order by l.customer_id, l.meter_id, l.starts_on`,
+      values: [tenantId, id],
+    },
+    actor,
+    signal,
+  )
+}

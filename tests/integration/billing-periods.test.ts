@@ -1,0 +1,308 @@
+// What is billed is cut by reception: a closed period never changes, and over all cuts the lines add up to the usage exactly.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { GET as downloadRoute } from '@/app/api/v1/billing-periods/[id]/download/route'
+import { GET as linesRoute } from '@/app/api/v1/billing-periods/[id]/lines/route'
+import { GET as oneRoute } from '@/app/api/v1/billing-periods/[id]/route'
+import { GET as exportRoute } from '@/app/api/v1/billing-periods/export/route'
+import { POST as closeRoute, GET as listRoute } from '@/app/api/v1/billing-periods/route'
+import { POST as tierRoute } from '@/app/api/v1/tiers/route'
+import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
+import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { newId } from '@/libs/ids'
+import { addDecimals, subtractDecimals } from '@/libs/ingest/decimal'
+import {
+  type Answer,
+  asSuperuser,
+  asSystem,
+  call,
+  createApiKey,
+  createTenant,
+  createWorld,
+  type RequestOptions,
+  request,
+} from '../support/world'
+
+const { acme, globex, stranger } = await createWorld()
+const random = await createTenant('random', { time_zone: 'America/New_York' })
+const DAY = 86_400_000
+
+const METERS = [
+  { slug: 'sum', aggregation: 'SUM' },
+  { slug: 'count', aggregation: 'COUNT' },
+  { slug: 'unique', aggregation: 'UNIQUE_COUNT', value_property: 'device' },
+  { slug: 'min', aggregation: 'MIN' },
+  { slug: 'max', aggregation: 'MAX' },
+  { slug: 'avg', aggregation: 'AVG' },
+  { slug: 'latest', aggregation: 'LATEST' },
+  { slug: 'level', aggregation: 'WEIGHTED_SUM' },
+]
+async function arrange(tenant: { id: string }): Promise<void> {
+  await asSystem(tenant, async () => {
+    for (const { slug, aggregation, value_property = null } of METERS) {
+      await tenantQuery(
+        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property) values ($1, $2, $2, '', $3, true, $4)`,
+        [newId(), slug, aggregation, value_property],
+      )
+    }
+  })
+}
+beforeAll(async () => {
+  await arrange(acme)
+  await arrange(random)
+})
+
+const track = (body: unknown, as = acme.api_key): Promise<Answer> =>
+  call(trackRoute, 'POST', '/api/v1/usage/track', { as, body })
+const correct = (body: unknown, as = acme.api_key): Promise<Answer> =>
+  call(correctRoute, 'POST', '/api/v1/usage/correct', { as, body })
+const close = (ends_at: unknown, options: RequestOptions = { as: acme.api_key }): Promise<Answer> =>
+  call(closeRoute, 'POST', '/api/v1/billing-periods', { ...options, body: { ends_at } })
+const lines = (id: string, query = '', as = acme.api_key): Promise<Answer> =>
+  call(linesRoute, 'GET', `/api/v1/billing-periods/${id}/lines${query}`, { as, params: { id } })
+type Line = {
+  customer: string
+  meter: string
+  starts_on: string
+  quantity: number | string
+  events: number
+  adjustment: boolean
+  overage: number | null
+}
+async function exported(query: string, as = acme.api_key): Promise<{ status: number; text: string; lines: Line[] }> {
+  const answer = await exportRoute(await request('GET', `/api/v1/billing-periods/export${query}`, { as }))
+  const text = await answer.text()
+  return {
+    status: answer.status,
+    text,
+    lines:
+      answer.ok && !query.includes('csv')
+        ? text
+            .split('\n')
+            .filter(Boolean)
+            .map((line) => JSON.parse(line))
+        : [],
+  }
+}
+/** A moment no event shares: the clock of the database has moved on when this resolves. */
+async function now(): Promise<string> {
+  await sleep(15)
+  const moment = new Date().toISOString()
+  await sleep(15)
+  return moment
+}
+
+describe('who may', () => {
+  test.each([
+    ['nobody', { tenant: acme }, 401, 401],
+    ['a stranger', { as: stranger, tenant: acme }, 404, 404],
+    ['a member of another tenant', { as: globex.users.owner, tenant: acme }, 404, 404],
+    ['a customer', { as: acme.users.customer, tenant: acme }, 403, 403],
+    ['a member', { as: acme.users.member, tenant: acme }, 403, 403],
+    ['a compliance officer', { as: acme.users.compliance, tenant: acme }, 200, 403],
+    ['an admin', { as: acme.users.admin, tenant: acme }, 200, 422],
+  ] as [string, RequestOptions, number, number][])(
+    '%s reads: %s, %i, closes: %i',
+    async (_who, options, reads, closes) => {
+      expect((await call(listRoute, 'GET', '/api/v1/billing-periods', options)).status).toBe(reads)
+      expect(
+        (await exportRoute(await request('GET', '/api/v1/billing-periods/export?from=2026-01-01', options))).status,
+      ).toBe(reads)
+      expect((await close('not a day', options)).status).toBe(closes)
+    },
+  )
+  test('a key that sees less than all usage closes nothing', async () => {
+    const { key } = await createApiKey(acme, ['billing-periods:write'])
+    expect((await close(new Date(Date.now() - 1_000).toISOString(), { as: key })).status).toBe(403)
+  })
+})
+
+describe('closing', () => {
+  test('what is wrong is said', async () => {
+    expect(await close('2026-13-01')).toMatchObject({ status: 422, body: { errors: [{ pointer: '/ends_at' }] } })
+    expect(await close(new Date(Date.now() + DAY).toISOString())).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/ends_at', detail: 'must not be in the future' }] },
+    })
+    expect((await exported('?from=2026-02-01&to=2026-01-01')).status).toBe(422)
+    expect((await exported('?from=yesterday')).status).toBe(422)
+    expect((await call(oneRoute, 'GET', '/x', { as: acme.api_key, params: { id: newId() } })).status).toBe(404)
+    expect((await call(oneRoute, 'GET', '/x', { as: acme.api_key, params: { id: 'x' } })).status).toBe(404)
+    expect((await lines(newId())).status).toBe(404)
+  })
+
+  test('one period after the other, each as it was; what comes later is an adjustment', async () => {
+    const tier = await call(tierRoute, 'POST', '/api/v1/tiers', {
+      as: acme.api_key,
+      body: { name: 'Soft', usage_caps: { sum: { limit: 10, behaviour: 'soft' } }, is_default: true },
+    })
+    expect(tier.status).toBe(201)
+    const lastMonth = new Date(Date.now() - 31 * DAY).toISOString()
+    await track([
+      { meter_id: 'sum', user_id: 'ann', event_value: '12.5', event_id: 'a' },
+      { meter_id: 'max', user_id: 'ann', event_value: 7 },
+      { meter_id: 'sum', user_id: '=cmd', event_value: 1 },
+    ])
+    const first = await close(await now())
+    expect(first).toMatchObject({ status: 201, body: { lines: 3, events: 3, adjustments: 0 } })
+    const firstLines = await lines(first.body.id)
+    expect(firstLines.body.data.find((line: Line) => line.customer === 'ann' && line.meter === 'sum')).toMatchObject({
+      quantity: 12.5,
+      events: 1,
+      tier: 'soft',
+      tier_version: 1,
+      cap_limit: 10,
+      overage: 2.5,
+      adjustment: false,
+    })
+    await correct({ action: 'cancel', event_id: 'a' })
+    await track([
+      { meter_id: 'max', user_id: 'ann', event_value: 9 },
+      { meter_id: 'max', user_id: 'ann', event_value: 3, timestamp: lastMonth },
+    ])
+    const second = await close(await now())
+    expect(second.body).toMatchObject({ starts_at: first.body.ends_at, lines: 3, adjustments: 1 })
+    const secondLines: Line[] = (await lines(second.body.id)).body.data
+    expect(secondLines.find(({ meter }) => meter === 'sum')).toMatchObject({
+      quantity: -12.5,
+      events: -1,
+      overage: -2.5,
+      adjustment: false,
+    })
+    expect(secondLines.find(({ meter, adjustment }) => meter === 'max' && !adjustment)).toMatchObject({
+      quantity: 2,
+      events: 1,
+    })
+    expect(secondLines.find(({ adjustment }) => adjustment)).toMatchObject({ meter: 'max', quantity: 3, events: 1 })
+    expect((await lines(first.body.id)).body).toEqual(firstLines.body)
+    expect((await lines(second.body.id, '?adjustment=true')).body.data).toHaveLength(1)
+    expect((await lines(second.body.id, '?meter=sum&customer=ann')).body.data).toHaveLength(1)
+    // Backwards and twice: refused, with where it has to begin.
+    expect(await close(first.body.ends_at)).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/ends_at', detail: `must be after ${second.body.ends_at}` }] },
+    })
+    const empty = await close(await now())
+    expect(empty).toMatchObject({ status: 201, body: { lines: 0, events: 0 } })
+    const list = await call(listRoute, 'GET', '/api/v1/billing-periods?limit=2', { as: acme.api_key })
+    expect(list.body.data.map(({ id }: { id: string }) => id)).toEqual([empty.body.id, second.body.id])
+    const rest = await call(listRoute, 'GET', `/api/v1/billing-periods?cursor=${list.body.next_cursor}`, {
+      as: acme.api_key,
+    })
+    expect(rest.body).toMatchObject({ data: [{ id: first.body.id }], next_cursor: null })
+    expect(await call(listRoute, 'GET', '/api/v1/billing-periods', { as: globex.api_key })).toMatchObject({
+      body: { data: [] },
+    })
+  })
+
+  test('nobody changes what is closed, and closing is on record', async () => {
+    const change = (sql: string) => asSystem(acme, () => tenantQuery(sql))
+    await expect(change('update billing_lines set quantity = 0')).rejects.toThrow(/denied|append-only/)
+    await expect(change('delete from billing_periods')).rejects.toThrow(/denied/)
+    await expect(asSuperuser('update billing_lines set quantity = 0')).rejects.toThrow(/append-only/)
+    const logged = await asSuperuser(
+      "select 1 from audit_logs where tenant_id = $1 and action = 'billing_period.closed'",
+      [acme.id],
+    )
+    expect(logged).toHaveLength(3)
+  })
+
+  test('a file of a closed period, for spreadsheets and exact', async () => {
+    const list = await call(listRoute, 'GET', '/api/v1/billing-periods', { as: acme.users.compliance, tenant: acme })
+    const id = list.body.data.at(-1).id
+    const file = async (format: string) =>
+      downloadRoute(await request('GET', `/x?format=${format}`, { as: acme.api_key }), {
+        params: Promise.resolve({ id }),
+      })
+    const csv = await (await file('csv')).text()
+    expect(csv.split('\r\n')[0]).toMatch(/^customer_id,customer,meter_id,meter,starts_on/)
+    expect(csv).toContain("'=cmd")
+    const jsonl = await (await file('jsonl')).text()
+    expect(jsonl.split('\n').filter(Boolean)).toHaveLength(3)
+    expect((await file('xml')).status).toBe(422)
+  })
+
+  test('two who close at once close one after the other', async () => {
+    await track({ meter_id: 'count', user_id: 'ann' })
+    const moment = await now()
+    const answers = await Promise.all([close(moment), close(moment), close(moment)])
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 422, 422])
+  })
+})
+
+describe('over all cuts', () => {
+  test('lines add up to what the totals say, for every way of counting', async () => {
+    let state = 7
+    const next = (below: number): number => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+      return Math.floor((state / 2 ** 32) * below)
+    }
+    const as = random.api_key
+    const begun = await now()
+    const sums = new Map<string, string>()
+    const cuts: Line[][] = []
+    const add = (rows: readonly Line[], into = sums) => {
+      for (const row of rows) {
+        const key = `${row.customer} ${row.meter} ${row.starts_on}`
+        into.set(key, addDecimals(into.get(key) ?? '0', String(row.quantity)))
+      }
+    }
+    let last = begun
+    let sent = 0
+    for (let cut = 0; cut < 5; cut += 1) {
+      const events = Array.from({ length: 60 }, () => {
+        sent += 1
+        return {
+          meter_id: METERS[next(METERS.length)]?.slug,
+          user_id: ['ann', 'bob'][next(2)],
+          event_value: String(next(1_000) / 8 - 10),
+          event_id: `e${sent}`,
+          timestamp: Date.now() - next(30) * DAY - next(86_400) * 1_000,
+          properties: { device: `d${next(5)}` },
+        }
+      })
+      expect((await track(events, as)).body.rejected).toEqual([])
+      const items = Array.from({ length: 15 }, () => {
+        const event_id = `e${1 + next(sent)}`
+        return next(2) === 0
+          ? { action: 'cancel', event_id }
+          : { action: 'amend', event_id, event_value: String(next(1_000) / 8) }
+      })
+      expect((await correct(items, as)).status).toBe(200)
+      const ends = await now()
+      const open = await exported(`?from=${last}&to=${ends}`, as)
+      const period = await close(ends, { as })
+      expect(period.status).toBe(201)
+      const rows: Line[] = []
+      for (let cursor: string | null = ''; cursor !== null; ) {
+        const page: Answer = await lines(period.body.id, `?limit=20${cursor ? `&cursor=${cursor}` : ''}`, as)
+        rows.push(...page.body.data)
+        cursor = page.body.next_cursor
+      }
+      // What was exported before closing is what was closed.
+      if (cut > 0) expect(rows).toEqual(open.lines)
+      add(rows)
+      cuts.push(rows)
+      last = ends
+    }
+    expect(cuts.some((rows) => rows.some(({ adjustment }) => adjustment))).toBe(true)
+    const stored = await asSuperuser<{ key: string; value: string }>(
+      `select c.external_id || ' ' || m.slug || ' ' || k.starts_on as key, trim_scale(case m.aggregation
+         when 'WEIGHTED_SUM' then app.weighted_average(k.tenant_id, k.meter_id, k.customer_id, k.starts_on,
+           k.starts_on::timestamp at time zone 'America/New_York',
+           least($2::timestamptz, app.period_end(k.starts_on, 'month', 1)::timestamp at time zone 'America/New_York'), k.used, k.moment)
+         else coalesce(app.metered_value(m.aggregation, k.used, k.events), 0) end)::text as value
+       from usage_counters k join meters m on m.tenant_id = k.tenant_id and m.id = k.meter_id
+       join customers c on c.tenant_id = k.tenant_id and c.id = k.customer_id where k.tenant_id = $1 and k.period = 'month' order by 1`,
+      [random.id, last],
+    )
+    expect(stored.length).toBeGreaterThan(20)
+    const different = stored.filter(({ key, value }) => subtractDecimals(sums.get(key) ?? '0', value) !== '0')
+    expect(different.map(({ key, value }) => ({ key, value, billed: sums.get(key) }))).toEqual([])
+    // Any other cut comes to the same.
+    const whole = new Map<string, string>()
+    add((await exported(`?from=2026-01-01&to=${last}`, as)).lines, whole)
+    for (const [key, value] of whole) expect({ key, value }).toEqual({ key, value: sums.get(key) })
+  })
+})
