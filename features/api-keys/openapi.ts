@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
-import { apiKey, apiKeyInput, apiKeyListQuery, newApiKey } from './schema'
+import { apiKey, apiKeyInput, apiKeyListQuery, apiKeyRotation, newApiKey } from './schema'
 
 const tag = 'API keys'
 const params = z.object({ id: z.uuid() })
@@ -30,6 +30,18 @@ export const paths = {
       permission: 'api-keys:write',
       params,
       success: [200, apiKey],
+    }),
+  },
+  '/api/v1/api-keys/{id}/rotate': {
+    post: operation({
+      summary: 'Rotate an API key',
+      tag,
+      description:
+        'A new key with the same name, rights and length of life; the old one still works for the grace. Only a person can, as with a new key.',
+      permission: 'api-keys:write',
+      params,
+      body: apiKeyRotation,
+      success: [201, newApiKey],
     }),
   },
 }

@@ -48,6 +48,18 @@ export const newApiKey = apiKey
   .extend({ key: z.string().meta({ description: 'The key itself: shown now and never again' }) })
   .meta({ id: 'NewApiKey' })
 
+/** What a rotated key may still live, in seconds. */
+export const GRACES = { '0': 0, '1m': 60, '15m': 900, '1h': 3_600, '6h': 21_600, '24h': 86_400 } as const
+
+export const apiKeyRotation = z
+  .strictObject({
+    grace: z
+      .enum(['0', '1m', '15m', '1h', '6h', '24h'])
+      .default('0')
+      .meta({ description: 'How long the old key still works; never past its own expiry' }),
+  })
+  .meta({ id: 'ApiKeyRotation' })
+
 export const apiKeyListQuery = pageQuery.extend({
   status: z.enum(['active', 'expired', 'revoked']).optional(),
   q: z.string().trim().max(120).optional(),
@@ -55,3 +67,4 @@ export const apiKeyListQuery = pageQuery.extend({
 
 export type ApiKeyInput = z.infer<typeof apiKeyInput>
 export type ApiKeyListQuery = z.infer<typeof apiKeyListQuery>
+export type Grace = keyof typeof GRACES

@@ -6,7 +6,7 @@ import { registryDb } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import type { ApiKeyInput, ApiKeyListQuery } from '../schema'
+import { type ApiKeyInput, type ApiKeyListQuery, GRACES, type Grace } from '../schema'
 
 const COLUMNS = [
   'id',
@@ -40,11 +40,7 @@ export type ApiKeyRow = {
  * @throws AppError forbidden for a permission the creator does not hold, or when the creator is not a person.
  */
 export async function createApiKey(input: ApiKeyInput): Promise<ApiKeyRow & { key: string }> {
-  const { actor } = currentContext()
-  if (actor.kind !== 'user' && actor.kind !== 'job')
-    throw new AppError('forbidden', 'Only a person can make an API key.')
-  const missing = input.permissions.filter((permission) => !actor.permissions.includes(permission))
-  if (missing.length > 0) throw new AppError('forbidden', `You do not hold ${missing.join(', ')} yourself.`)
+  const actor = requireMaker(input.permissions)
   const key = createKey(input.mode)
   const row = await registryDb()
     .insertInto('api_keys')
@@ -65,6 +61,16 @@ export async function createApiKey(input: ApiKeyInput): Promise<ApiKeyRow & { ke
     permissions: input.permissions.length,
   })
   return { ...row, key }
+}
+
+/** Who makes a key with these permissions. @throws AppError forbidden when they hold one of them not, or are no person. */
+function requireMaker(permissions: readonly string[]) {
+  const { actor } = currentContext()
+  if (actor.kind !== 'user' && actor.kind !== 'job')
+    throw new AppError('forbidden', 'Only a person can make an API key.')
+  const missing = permissions.filter((permission) => !actor.permissions.includes(permission))
+  if (missing.length > 0) throw new AppError('forbidden', `You do not hold ${missing.join(', ')} yourself.`)
+  return actor
 }
 
 /** Keys of the tenant, newest first; `status` active, expired or revoked. */
@@ -114,4 +120,47 @@ export async function revokeApiKey(id: string): Promise<ApiKeyRow> {
     .executeTakeFirst()
   forgetApiKeys(currentContext().tenantId)
   return row ?? getApiKey(id)
+}
+
+/**
+ * Gives a key a successor: a new secret, the same name and rights, and a life as long as the old one was given. The old
+ * key works for the grace, never past its own end; without one it is revoked at once. Whoever rotates is the maker of the
+ * new key. @throws AppError not_found, conflict when the old one is dead, forbidden as createApiKey.
+ */
+export async function rotateApiKey(id: string, grace: Grace): Promise<ApiKeyRow & { key: string }> {
+  await getApiKey(id)
+  const old = await registryDb()
+    .selectFrom('api_keys')
+    .select(COLUMNS)
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
+  const now = Date.now()
+  if (old.revoked_at || (old.expires_at && old.expires_at.getTime() <= now))
+    throw new AppError('conflict', 'This key is dead; make a new one.')
+  const actor = requireMaker(old.permissions)
+  const key = createKey(old.prefix.startsWith('hf_test_') ? 'test' : 'live')
+  const life = old.expires_at ? old.expires_at.getTime() - old.created_at.getTime() : null
+  const row = await registryDb()
+    .insertInto('api_keys')
+    .values({
+      id: newId(),
+      name: old.name,
+      prefix: key.slice(0, 12),
+      last_four: key.slice(-4),
+      key_hash: hashKey(key),
+      permissions: old.permissions,
+      created_by: actor.id,
+      expires_at: life === null ? null : new Date(now + life),
+    })
+    .returning(COLUMNS)
+    .executeTakeFirstOrThrow()
+  const last = new Date(Math.min(now + GRACES[grace] * 1_000, old.expires_at?.getTime() ?? Number.MAX_SAFE_INTEGER))
+  await registryDb()
+    .updateTable('api_keys')
+    .set(grace === '0' ? { revoked_at: new Date(now) } : { expires_at: last })
+    .where('id', '=', id)
+    .execute()
+  forgetApiKeys(currentContext().tenantId)
+  return { ...row, key }
 }
