@@ -41,25 +41,42 @@ type StoredRow = {
 
 // $1 tenant, $2 its zone, $3 percent, $4 and $5 the position of the page before, $6 rows.
 const STATEMENT = `
-  -- Where each period that anybody is in began: few rows, and with them every counter is found by its key.
-  with periods as (
-    select p.period, a.anchor, app.period_start((statement_timestamp() at time zone $2)::date, p.period, a.anchor) as starts_on
-    from (values ('day'), ('month')) p (period)
-    cross join (select 1 as anchor union select s.anchor_day from subscriptions s where s.tenant_id = $1 and s.canceled_at is null) a
+  -- What is capped, by the least cap there is, and where its periods that run now began (on whatever day of the month they
+  -- begin): few rows, and with each of them its counters are one range of their key.
+  with capped_meters as materialized (
+    select cap.meter_id, cap.period, min(cap.cap_limit) as least from tier_caps cap
+    join meters m on m.tenant_id = $1 and m.id = cap.meter_id and m.archived_at is null
+    where cap.tenant_id = $1 group by cap.meter_id, cap.period
+  ),
+  windows as materialized (
+    select distinct c.meter_id, c.period, c.least, t.today, app.period_start(t.today, c.period, a.anchor) as starts_on
+    from capped_meters c cross join generate_series(1, 31) a (anchor)
+    cross join (select (statement_timestamp() at time zone $2)::date as today) t
+  ),
+  used as materialized (
+    select w.meter_id, w.period, w.today, w.starts_on, k.customer_id, k.used from windows w
+    cross join lateral (
+      select k.customer_id, k.used from usage_counters k
+      where k.tenant_id = $1 and k.period = w.period and k.meter_id = w.meter_id and k.starts_on = w.starts_on
+        and k.used > 0 and k.used * 100 >= w.least * $3::numeric
+      offset 0
+    ) k
+  ),
+  placed as materialized (
+    select u.*, coalesce(s.tier_id, d.id) as tier_id, coalesce(s.tier_version, d.version) as version, coalesce(s.anchor_day, 1) as anchor
+    from used u
+    left join subscriptions s on s.tenant_id = $1 and s.customer_id = u.customer_id and s.canceled_at is null
+    left join tiers d on d.tenant_id = $1 and d.is_default
   ),
   capped as (
-    select k.customer_id, cap.tier_id, m.id as meter_id, m.slug, m.name, m.unit, k.used, cap.cap_limit, cap.behaviour, p.period,
-      p.starts_on, app.period_end(p.starts_on, p.period, p.anchor)::timestamp at time zone $2 as reset_at,
-      case when cap.cap_limit = 0 then 1 else k.used / cap.cap_limit end as share
-    from tier_caps cap
-    join meters m on m.tenant_id = $1 and m.id = cap.meter_id and m.archived_at is null
-    join periods p on p.period = cap.period
-    join usage_counters k on k.tenant_id = $1 and k.period = cap.period and k.meter_id = cap.meter_id and k.starts_on = p.starts_on
-    left join subscriptions s on s.tenant_id = $1 and s.customer_id = k.customer_id and s.canceled_at is null
-    left join tiers d on d.tenant_id = $1 and d.is_default and s.id is null
-    where cap.tenant_id = $1 and cap.tier_id = coalesce(s.tier_id, d.id) and cap.version = coalesce(s.tier_version, d.version)
-      and p.anchor = coalesce(s.anchor_day, 1)
-      and k.used > 0 and k.used * 100 >= cap.cap_limit * $3::numeric
+    select p.customer_id, p.tier_id, m.id as meter_id, m.slug, m.name, m.unit, p.used, cap.cap_limit, cap.behaviour, p.period, p.starts_on,
+      app.period_end(p.starts_on, p.period, p.anchor)::timestamp at time zone $2 as reset_at,
+      case when cap.cap_limit = 0 then 1 else p.used / cap.cap_limit end as share
+    from placed p
+    join tier_caps cap on cap.tenant_id = $1 and cap.tier_id = p.tier_id and cap.version = p.version and cap.meter_id = p.meter_id
+      and cap.period = p.period
+    join meters m on m.tenant_id = $1 and m.id = p.meter_id
+    where p.used * 100 >= cap.cap_limit * $3::numeric and p.starts_on = app.period_start(p.today, p.period, p.anchor)
   ),
   nearest as (
     select customer_id, tier_id, max(share) as share,
