@@ -1,9 +1,10 @@
 // The worker: sends what waits in the outboxes, and keeps the database tidy. Any number of them may run beside each other.
 // SIGTERM lets it finish what is under way; what a killed one held comes free within a minute.
 import { alertSink } from '@/features/alerts/jobs/alert-sink'
-import { sweepReservations } from '@/features/reservations/jobs/sweep-reservations'
-import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
 import { measureTenants } from '@/features/metrics/jobs/measure-tenants'
+import { sweepReservations } from '@/features/reservations/jobs/sweep-reservations'
+import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
+import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
 import { analyticsSink } from '@/libs/analytics/forward-events'
 import { eventSink } from '@/libs/connectors/event-sink'
 import { stopNotifications } from '@/libs/db/notifications'
@@ -29,7 +30,7 @@ const jobs: PeriodicJob[] = [
 ]
 
 await checkAtBoot()
-const outbox = startOutboxWorker({ sinks: [analyticsSink, mailSink, alertSink, eventSink] })
+const outbox = startOutboxWorker({ sinks: [analyticsSink, mailSink, alertSink, upgradeSink, eventSink] })
 const periodic = startPeriodicJobs(jobs)
 const { POSTHOG_KEY, POSTHOG_HOST, SMTP_URL, MAIL_DIR } = env()
 log.info(

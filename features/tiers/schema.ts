@@ -101,6 +101,7 @@ const fields = {
   billing_interval: interval,
   interval: interval.meta({ description: 'The same as billing_interval' }),
   is_default: z.boolean().meta({ description: 'Holds for customers without a subscription; at most one tier' }),
+  self_service: z.boolean().meta({ description: 'Customers may take it by themselves in the portal' }),
   usage_caps: usageCaps,
   feature_entitlements: featureEntitlements,
 }
@@ -168,6 +169,7 @@ export const tier = z
     ...versionFields,
     newest_version: z.number().int().meta({ description: 'What new subscriptions get' }),
     is_default: z.boolean(),
+    self_service: z.boolean(),
     customers: z.number().int().meta({ description: 'Customers who are subscribed to it' }),
     customers_behind: z.number().int().meta({ description: 'Those of them who have an older version' }),
     created_at: z.iso.datetime(),

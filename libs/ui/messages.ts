@@ -21,6 +21,7 @@ import settings from '@/messages/en/settings.json'
 import tenants from '@/messages/en/tenants.json'
 import tiers from '@/messages/en/tiers.json'
 import ui from '@/messages/en/ui.json'
+import upgradeRequests from '@/messages/en/upgrade-requests.json'
 import usage from '@/messages/en/usage.json'
 
 /** One file of texts per noun; the file's name is the first part of the key. */
@@ -48,6 +49,7 @@ const messages = {
   tenants,
   tiers,
   ui,
+  'upgrade-requests': upgradeRequests,
   usage,
 }
 

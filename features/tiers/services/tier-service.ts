@@ -29,6 +29,7 @@ export type TierRow = {
   currency: string
   billing_interval: string
   is_default: boolean
+  self_service: boolean
   usage_caps: Record<string, TierCapRow>
   feature_entitlements: { key: string; config: unknown }[]
   customers: number
@@ -66,7 +67,7 @@ export const CONTENT = `
 /** The statement that reads tiers, each in the version the expression names. */
 const select = (version: string) => `
   select t.id, t.slug, t.name, t.description, v.version, t.version as newest_version, v.price_minor, v.currency, v.billing_interval,
-    t.is_default, t.created_at, t.updated_at, t.archived_at, ${CONTENT},
+    t.is_default, t.self_service, t.created_at, t.updated_at, t.archived_at, ${CONTENT},
     (select count(*) from subscriptions s where s.tenant_id = $1 and s.tier_id = t.id and s.canceled_at is null) as customers,
     (select count(*) from subscriptions s where s.tenant_id = $1 and s.tier_id = t.id and s.canceled_at is null
       and s.tier_version < t.version) as customers_behind
@@ -142,6 +143,7 @@ export async function createTier(input: TierInput): Promise<ChangedTier> {
       currency,
       billing_interval: input.billing_interval ?? input.interval ?? 'month',
       is_default: input.is_default ?? false,
+      self_service: input.self_service ?? false,
     })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'slug']).doNothing())
     .returning('id')
@@ -175,6 +177,7 @@ export async function updateTier(ref: string, input: TierPatch): Promise<Changed
       ...(input.description === undefined ? {} : { description: input.description }),
       ...(changes.any ? { ...changes.price, version } : {}),
       ...(input.is_default === undefined ? {} : { is_default: input.is_default }),
+      ...(input.self_service === undefined ? {} : { self_service: input.self_service }),
       ...(input.archived === undefined || input.archived === (present.archived_at !== null)
         ? {}
         : { archived_at: input.archived ? new Date() : null }),

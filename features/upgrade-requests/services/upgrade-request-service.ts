@@ -1,0 +1,152 @@
+import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid, newId } from '@/libs/ids'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { UpgradeRequestInput, UpgradeRequestListQuery } from '../schema'
+
+export type UpgradeRequestRow = {
+  id: string
+  customer: { id: string; external_id: string; name: string | null }
+  tier: { id: string; slug: string; name: string }
+  status: 'open' | 'accepted' | 'declined' | 'withdrawn'
+  requested_by: string | null
+  note: string | null
+  created_at: Date
+  decided_at: Date | null
+}
+
+const SELECT = `
+  select r.id, jsonb_build_object('id', c.id, 'external_id', c.external_id, 'name', c.name) as customer,
+    jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) as tier, r.status, r.requested_by, r.note, r.created_at, r.decided_at
+  from upgrade_requests r
+  join customers c on c.tenant_id = $1 and c.id = r.customer_id
+  join tiers t on t.tenant_id = $1 and t.id = r.tier_id
+  where r.tenant_id = $1`
+
+/** What customers asked for, the newest first. A customer sees its own. @throws AppError bad_request for a cursor that is not ours. */
+export async function listUpgradeRequests(query: UpgradeRequestListQuery): Promise<Page<UpgradeRequestRow>> {
+  const { cursor, limit, status, customer } = query
+  const [before] = cursor ? decodeCursor(cursor, 1) : []
+  if (before !== undefined && !isUuid(before)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const rows = await tenantQuery<UpgradeRequestRow>(
+    `${SELECT} and ($2::text is null or r.status = $2) and ($3::uuid is null or r.customer_id = $3) and ($4::uuid is null or r.id < $4)
+     order by r.id desc limit $5`,
+    [currentContext().tenantId, status ?? null, customer ?? null, before ?? null, limit + 1],
+  )
+  return cutPage(rows, limit, (row) => [row.id])
+}
+
+/** One request. @throws AppError not_found. */
+export async function getUpgradeRequest(id: string): Promise<UpgradeRequestRow> {
+  const [row] = isUuid(id)
+    ? await tenantQuery<UpgradeRequestRow>(`${SELECT} and r.id = $2`, [currentContext().tenantId, id])
+    : []
+  if (!row) throw notFound()
+  return row
+}
+
+/** The open request of the customer who is signed in. */
+export async function findOpenRequest(): Promise<UpgradeRequestRow | null> {
+  const { tenantId, actor } = currentContext()
+  const [row] = await tenantQuery<UpgradeRequestRow>(`${SELECT} and r.customer_id = $2 and r.status = 'open'`, [
+    tenantId,
+    actor.customer_id ?? null,
+  ])
+  return row ?? null
+}
+
+/** A tier that the customer who is signed in may ask for. @throws AppError invalid_input when it is not there, archived, or what it has. */
+export async function requireOffer(ref: string): Promise<{ id: string; slug: string; self_service: boolean }> {
+  const { tenantId, actor } = currentContext()
+  const [tier] = await tenantQuery<{ id: string; slug: string; self_service: boolean; present: boolean }>(
+    `select t.id, t.slug, t.self_service, case when s.id is null then t.is_default else s.tier_id = t.id and s.tier_version = t.version end as present
+     from tiers t left join subscriptions s on s.tenant_id = $1 and s.customer_id = $3 and s.canceled_at is null
+     where t.tenant_id = $1 and t.${isUuid(ref) ? 'id' : 'slug'} = $2 and t.archived_at is null`,
+    [tenantId, ref.toLowerCase(), actor.customer_id ?? null],
+  )
+  const detail = !tier ? 'there is no such tier' : tier.present ? 'is the tier you have' : null
+  if (!tier || detail) {
+    throw new AppError('invalid_input', 'Check /tier.', { errors: [{ pointer: '/tier', detail: detail ?? '' }] })
+  }
+  return tier
+}
+
+/**
+ * Notes that the customer who is signed in wants a tier; an open wish for another one is withdrawn, for the same it stays. With
+ * `accepted` the tier was taken already. The tenant's admins hear of it by mail, its connectors by `upgrade.requested`.
+ * @throws AppError not_found when the actor is no customer.
+ */
+export async function requestUpgrade(
+  tierId: string,
+  { note }: Pick<UpgradeRequestInput, 'note'>,
+  status: 'open' | 'accepted',
+): Promise<UpgradeRequestRow> {
+  const { tenantId, actor } = currentContext()
+  const customerId = actor.customer_id
+  if (!customerId) throw notFound()
+  const open = await findOpenRequest()
+  if (open && status === 'open' && open.tier.id === tierId) return open
+  if (open) await closeRequest(open.id, status === 'accepted' && open.tier.id === tierId ? 'accepted' : 'withdrawn')
+  const id = newId()
+  await tenantQuery(
+    `insert into upgrade_requests (tenant_id, id, customer_id, tier_id, status, requested_by, note, decided_at)
+     values ($1, $2, $3, $4, $5, $6, $7, case when $5 = 'accepted' then now() end)`,
+    [tenantId, id, customerId, tierId, status, actor.label ?? null, note],
+  )
+  await announce(id, 'upgrade.requested')
+  return getUpgradeRequest(id)
+}
+
+/** Takes back a wish of the customer who is signed in. @throws AppError not_found; conflict when it is decided. */
+export async function withdrawRequest(id: string): Promise<UpgradeRequestRow> {
+  const request = await getUpgradeRequest(id)
+  if (request.status === 'withdrawn') return request
+  requireOpen(request)
+  await closeRequest(id, 'withdrawn')
+  return getUpgradeRequest(id)
+}
+
+/** Decides a wish; whoever accepts gives the tier as well. The customer hears of it by mail. @throws AppError not_found; conflict when it is decided otherwise. */
+export async function decideRequest(id: string, status: 'accepted' | 'declined'): Promise<UpgradeRequestRow> {
+  const request = await getUpgradeRequest(id)
+  if (request.status === status) return request
+  requireOpen(request)
+  if (!(await closeRequest(id, status)))
+    throw new AppError('conflict', 'Somebody else decided this at the same moment.')
+  await announce(id, 'upgrade.decided')
+  return getUpgradeRequest(id)
+}
+
+function requireOpen({ status }: UpgradeRequestRow): void {
+  if (status !== 'open') throw new AppError('conflict', `This request is ${status} already.`, { extra: { status } })
+}
+
+async function closeRequest(id: string, status: UpgradeRequestRow['status']): Promise<boolean> {
+  const closed = await tenantQuery(
+    `update upgrade_requests set status = $3, decided_at = now() where tenant_id = $1 and id = $2 and status = 'open' returning id`,
+    [currentContext().tenantId, id, status],
+  )
+  return closed.length > 0
+}
+
+async function announce(id: string, event: 'upgrade.requested' | 'upgrade.decided'): Promise<void> {
+  const { tenantId } = currentContext()
+  const request = await getUpgradeRequest(id)
+  const { customer, tier, status } = request
+  await tenantQuery('insert into outbox (tenant_id, id, topic, payload) values ($1, $2, $3, $4), ($1, $5, $6, $7)', [
+    tenantId,
+    newId(),
+    event,
+    JSON.stringify({
+      request_id: id,
+      customer_id: customer.id,
+      user_id: customer.external_id,
+      tier: tier.slug,
+      status,
+    }),
+    newId(),
+    'upgrades',
+    JSON.stringify({ request_id: id }),
+  ])
+}
