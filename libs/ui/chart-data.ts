@@ -7,26 +7,33 @@ export type ChartSeries = { key: string; label: string; points: readonly ChartPo
 
 export type ChartInterval = 'hour' | 'day' | 'week' | 'month'
 
-/** One bucket: the values of the series in their order, their sum, and the same place in the period before. */
-export type ChartBucket = { at: string; values: number[]; total: number; previous: number | null; partial: boolean }
+/** One bucket: the values of the series in their order (null where there is none), their sum, and the same place in the period before. */
+export type ChartBucket = {
+  at: string
+  values: (number | null)[]
+  total: number
+  previous: number | null
+  partial: boolean
+}
 
 /**
- * Series as buckets, in order of time; a series without a point in a bucket counts 0 there.
+ * Series as buckets, in order of time; a series without a point in a bucket counts 0 there, or with `gaps` nothing.
  * `previous` is aligned by place, not by date. With `partial`, the last bucket is still filling.
  */
 export function toBuckets(
   series: readonly ChartSeries[],
   previous: readonly ChartPoint[] | undefined,
   partial: boolean,
+  gaps = false,
 ): ChartBucket[] {
   const times = [...new Set(series.flatMap((item) => item.points.map((point) => point.at)))].sort()
   const lookup = series.map((item) => new Map(item.points.map((point) => [point.at, point.value])))
   return times.map((at, index) => {
-    const values = lookup.map((points) => points.get(at) ?? 0)
+    const values = lookup.map((points) => points.get(at) ?? (gaps ? null : 0))
     return {
       at,
       values,
-      total: values.reduce((sum, value) => sum + value, 0),
+      total: values.reduce<number>((sum, value) => sum + (value ?? 0), 0),
       previous: previous?.[index]?.value ?? null,
       partial: partial && index === times.length - 1,
     }
@@ -44,13 +51,14 @@ export function bucketLabel(at: string, interval: ChartInterval, timeZone: strin
 /** What a chart shows, in sentences: total, highest and lowest bucket, comparison. */
 export function summarizeBuckets(
   buckets: readonly ChartBucket[],
-  options: { unit?: string; interval: ChartInterval; timeZone: string },
+  options: { unit?: string; interval: ChartInterval; timeZone: string; sums?: boolean },
 ): string {
   const [first] = buckets
   const last = buckets.at(-1)
   if (!first || !last) return t('ui.chart.empty')
   const name = (bucket: ChartBucket) => bucketLabel(bucket.at, options.interval, options.timeZone)
   const amount = (value: number) => formatQuantity(value, options.unit)
+  if (options.sums === false) return summarizeLevels(buckets, name, amount)
   const total = buckets.reduce((sum, bucket) => sum + bucket.total, 0)
   const sorted = buckets.toSorted((a, b) => b.total - a.total)
   const highest = sorted[0] ?? first
@@ -68,6 +76,24 @@ export function summarizeBuckets(
   return parts.join(' ')
 }
 
+/** Figures that do not add up: only the highest and the lowest of them can be told. */
+function summarizeLevels(
+  buckets: readonly ChartBucket[],
+  name: (bucket: ChartBucket) => string,
+  amount: (value: number) => string,
+): string {
+  const levels = buckets
+    .flatMap((bucket) => bucket.values.flatMap((value) => (value === null ? [] : [{ bucket, value }])))
+    .toSorted((a, b) => b.value - a.value)
+  const [highest] = levels
+  const lowest = levels.at(-1)
+  if (!highest || !lowest) return t('ui.chart.empty')
+  return [
+    t('ui.chart.summaryHighest', { value: amount(highest.value), at: name(highest.bucket) }),
+    t('ui.chart.summaryLowest', { value: amount(lowest.value), at: name(lowest.bucket) }),
+  ].join(' ')
+}
+
 /** A cell that no spreadsheet takes for a formula. */
 function csvCell(value: string): string {
   const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
@@ -81,7 +107,7 @@ export function bucketsToCsv(buckets: readonly ChartBucket[], series: readonly C
   if (series.length > 1) head.push('total')
   if (compared) head.push('previous')
   const rows = buckets.map((bucket) => {
-    const row = [csvCell(bucket.at), ...bucket.values.map(String)]
+    const row = [csvCell(bucket.at), ...bucket.values.map((value) => (value === null ? '' : String(value)))]
     if (series.length > 1) row.push(String(bucket.total))
     if (compared) row.push(bucket.previous === null ? '' : String(bucket.previous))
     return row.join(',')

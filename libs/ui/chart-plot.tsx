@@ -30,16 +30,18 @@ export type ChartPlotProps = {
   timeZone: string
   unit?: string
   height: number
+  /** False: bars stand side by side, and there is no total. */
+  sums?: boolean
 }
 
 /** The drawing itself; loaded when it is needed, since the library is large. Use UsageChart. */
-export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, height }: ChartPlotProps) {
+export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, height, sums = true }: ChartPlotProps) {
   const id = useId().replaceAll(':', '')
   const compared = buckets.some((bucket) => bucket.previous !== null)
   const last = buckets.length - 1
   const partial = buckets[last]?.partial ?? false
   const axis = { fontSize: 11, fill: 'var(--faint)' }
-  const value = (index: number) => (bucket: ChartBucket) => bucket.values[index] ?? 0
+  const value = (index: number) => (bucket: ChartBucket) => bucket.values[index] ?? (sums ? 0 : null)
 
   return (
     <ResponsiveContainer width="100%" height={height} initialDimension={{ width: 640, height }}>
@@ -89,7 +91,16 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
           content={({ active, payload }) => {
             const bucket = payload[0]?.payload as ChartBucket | undefined
             if (!active || !bucket) return null
-            return <BucketTip bucket={bucket} series={series} interval={interval} timeZone={timeZone} unit={unit} />
+            return (
+              <BucketTip
+                bucket={bucket}
+                series={series}
+                interval={interval}
+                timeZone={timeZone}
+                unit={unit}
+                sums={sums}
+              />
+            )
           }}
         />
         {series.map((item, index) =>
@@ -98,7 +109,7 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
               key={item.key}
               name={item.label}
               dataKey={value(index)}
-              stackId="all"
+              {...(sums ? { stackId: 'all' } : {})}
               fill={seriesColor(index)}
               isAnimationActive={false}
               maxBarSize={44}
@@ -106,7 +117,7 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
                 <Rectangle
                   {...props}
                   fill={partial && props.index === last ? `url(#${id}-hatch-${index})` : seriesColor(index)}
-                  radius={index === series.length - 1 ? [2, 2, 0, 0] : 0}
+                  radius={index === series.length - 1 || !sums ? [2, 2, 0, 0] : 0}
                 />
               )}
             />
@@ -119,6 +130,7 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
               stroke={seriesColor(index)}
               strokeWidth={2}
               dot={buckets.length < 3}
+              connectNulls={!sums}
               isAnimationActive={false}
             />
           ),
@@ -161,7 +173,8 @@ function BucketTip({
   interval,
   timeZone,
   unit,
-}: Pick<ChartPlotProps, 'series' | 'interval' | 'timeZone' | 'unit'> & { bucket: ChartBucket }) {
+  sums,
+}: Pick<ChartPlotProps, 'series' | 'interval' | 'timeZone' | 'unit' | 'sums'> & { bucket: ChartBucket }) {
   return (
     <div className="min-w-36 rounded-md border bg-raised px-3 py-2 text-xs shadow-pop">
       <p className="mb-1 font-medium">
@@ -172,10 +185,10 @@ function BucketTip({
         <p key={item.key} className="flex items-center gap-2">
           <span aria-hidden="true" className="size-2 rounded-[2px]" style={{ background: seriesColor(index) }} />
           <span className="flex-1 text-mute">{item.label}</span>
-          <span className="tabular font-medium">{formatQuantity(bucket.values[index] ?? 0, unit)}</span>
+          <span className="tabular font-medium">{showValue(bucket.values[index], unit)}</span>
         </p>
       ))}
-      {series.length > 1 ? (
+      {sums && series.length > 1 ? (
         <p className="mt-1 flex justify-between gap-4 border-t pt-1">
           <span className="text-mute">{t('ui.chart.total')}</span>
           <span className="tabular font-medium">{formatQuantity(bucket.total, unit)}</span>
@@ -190,3 +203,6 @@ function BucketTip({
     </div>
   )
 }
+
+const showValue = (value: number | null | undefined, unit: string | undefined): string =>
+  value === null || value === undefined ? '–' : formatQuantity(value, unit)

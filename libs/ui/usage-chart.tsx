@@ -4,7 +4,7 @@ import { ChartColumn, ChartLine, Download, Table2 } from 'lucide-react'
 import dynamic from 'next/dynamic'
 import { parseAsBoolean, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { type ReactNode, useId, useMemo, useState } from 'react'
-import { Button } from '@/libs/ui/button'
+import { Button, buttonClass } from '@/libs/ui/button'
 import {
   bucketLabel,
   bucketsToCsv,
@@ -78,6 +78,10 @@ export type UsageChartProps = {
   height?: number
   /** Name of the CSV file, without its ending. */
   fileName?: string
+  /** Where the exact figures are to be had as CSV; without it the figures shown are saved. */
+  csvHref?: string
+  /** False where figures do not add up, such as averages: nothing is stacked or totalled, and what is missing stays a gap. */
+  sums?: boolean
   /** More controls, such as DateRangePicker and the grouping. */
   controls?: ReactNode
   className?: string
@@ -104,6 +108,8 @@ export function UsageChart({
   onRetry,
   height = 280,
   fileName = 'usage',
+  csvHref,
+  sums = true,
   controls,
   className,
 }: UsageChartProps) {
@@ -113,10 +119,10 @@ export function UsageChart({
   const view = state?.view ?? ownView
   const compared = state ? state.compare : previous !== undefined
   const buckets = useMemo(
-    () => toBuckets(series ?? [], compared ? previous : undefined, partial),
-    [series, previous, compared, partial],
+    () => toBuckets(series ?? [], compared ? previous : undefined, partial, !sums),
+    [series, previous, compared, partial, sums],
   )
-  const summary = summarizeBuckets(buckets, { interval, timeZone, ...(unit ? { unit } : {}) })
+  const summary = summarizeBuckets(buckets, { interval, timeZone, sums, ...(unit ? { unit } : {}) })
   const ready = series !== undefined && !(error && !series)
 
   return (
@@ -144,13 +150,20 @@ export function UsageChart({
               { value: 'table', label: t('ui.chart.table'), icon: <Table2 />, hideLabel: true },
             ]}
           />
-          <Button
-            icon={<Download />}
-            disabled={!ready || buckets.length === 0}
-            onClick={() => saveFile(`${fileName}.csv`, bucketsToCsv(buckets, series ?? []), 'text/csv')}
-          >
-            {t('ui.chart.csv')}
-          </Button>
+          {csvHref ? (
+            <a href={csvHref} download className={buttonClass()}>
+              <Download aria-hidden="true" className="size-4" />
+              {t('ui.chart.csv')}
+            </a>
+          ) : (
+            <Button
+              icon={<Download />}
+              disabled={!ready || buckets.length === 0}
+              onClick={() => saveFile(`${fileName}.csv`, bucketsToCsv(buckets, series ?? []), 'text/csv')}
+            >
+              {t('ui.chart.csv')}
+            </Button>
+          )}
         </div>
       </header>
       {series && (series.length > 1 || compared || comparable) ? (
@@ -186,10 +199,18 @@ export function UsageChart({
             {t('ui.chart.empty')}
           </p>
         ) : view === 'table' ? (
-          <BucketTable title={title} {...{ buckets, series, interval, timeZone, height }} {...(unit ? { unit } : {})} />
+          <BucketTable
+            title={title}
+            {...{ buckets, series, interval, timeZone, height, sums }}
+            {...(unit ? { unit } : {})}
+          />
         ) : (
           <div aria-hidden="true" style={{ height }}>
-            <ChartPlot kind={view} {...{ buckets, series, interval, timeZone, height }} {...(unit ? { unit } : {})} />
+            <ChartPlot
+              kind={view}
+              {...{ buckets, series, interval, timeZone, height, sums }}
+              {...(unit ? { unit } : {})}
+            />
           </div>
         )}
       </div>
@@ -237,6 +258,7 @@ function BucketTable({
   timeZone,
   unit,
   height,
+  sums,
 }: {
   title: string
   buckets: readonly ChartBucket[]
@@ -245,6 +267,7 @@ function BucketTable({
   timeZone: string
   unit?: string
   height: number
+  sums: boolean
 }) {
   const compared = buckets.some((bucket) => bucket.previous !== null)
   const head = 'sticky top-0 border-b bg-surface px-2 py-1.5 font-medium text-faint text-xs whitespace-nowrap'
@@ -268,7 +291,7 @@ function BucketTable({
                 {item.label}
               </th>
             ))}
-            {series.length > 1 ? (
+            {sums && series.length > 1 ? (
               <th scope="col" className={cx(head, 'text-right')}>
                 {t('ui.chart.total')}
               </th>
@@ -292,10 +315,10 @@ function BucketTable({
               </th>
               {bucket.values.map((value, index) => (
                 <td key={series[index]?.key} className="border-b px-2 py-1.5 text-right">
-                  {formatQuantity(value, unit)}
+                  {value === null ? '–' : formatQuantity(value, unit)}
                 </td>
               ))}
-              {series.length > 1 ? (
+              {sums && series.length > 1 ? (
                 <td className="border-b px-2 py-1.5 text-right font-medium">{formatQuantity(bucket.total, unit)}</td>
               ) : null}
               {compared ? (

@@ -75,7 +75,7 @@ create function app.query_usage(
   p_tenant uuid, p_meter uuid, p_from timestamptz, p_to timestamptz, p_window text, p_zone text, p_time_zone text,
   p_customers uuid[], p_by_customer boolean, p_group_by text[], p_filter jsonb, p_fill boolean, p_now timestamptz, p_limit integer
 ) returns table (window_start timestamptz, window_end timestamptz, customer_id uuid, group_values jsonb, value numeric, events bigint)
-  language plpgsql stable set search_path = '' set jit = off
+  language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
   as $$
     declare
       v_meter public.meters;
@@ -109,6 +109,7 @@ create function app.query_usage(
       v_amount text;
       v_event text;
       v_filter text := '';
+      v_groups text;
       v_pieces text[] := '{}';
       v_used text;
       v_value text;
@@ -127,6 +128,20 @@ create function app.query_usage(
         select format(' and app.passes_filter($6, jsonb_strip_nulls(jsonb_build_object(%s)))', string_agg(format('%L, x.properties ->> %L', k, k), ', '))
           into v_filter from unnest(v_meter.group_by) k;
       end if;
+
+      -- Rows of one group are put together by its hash, so that few documents are looked into.
+      v_groups := format(
+        'select x.w, %1$s, %2$s, x.used, x.events, x.moment, x.last_at, x.last_received_at, null::uuid
+         from (select %%1$s as w, %3$s, any_value(x.group_values) as group_values, %4$s
+           %%2$s where x.tenant_id = $1 and x.meter_id = $2%%3$s group by 1, 2, x.group_hash%5$s) x%6$s',
+        v_customer, v_group_of_row, case when p_by_customer then 'x.customer_id' else 'null::uuid as customer_id' end,
+        case v_kind
+          when 'LATEST' then 'x.used, x.events, x.moment, x.last_at, x.last_received_at'
+          else format('%s as used, sum(x.events) as events, sum(x.moment) as moment, null::timestamptz as last_at, null::timestamptz as last_received_at',
+            case v_kind when 'MIN' then 'min(x.used) filter (where x.events > 0)' when 'MAX' then 'max(x.used) filter (where x.events > 0)'
+              else 'sum(x.used)' end) end,
+        case v_kind when 'LATEST' then ', x.used, x.events, x.moment, x.last_at, x.last_received_at' else '' end,
+        case when p_filter is not null then ' where app.passes_filter($6, jsonb_strip_nulls(x.group_values))' else '' end);
 
       -- Days and hours serve where every window begins with one.
       v_by_day := (p_window is null or p_window in ('DAY', 'WEEK', 'MONTH')) and not (v_kind = 'UNIQUE_COUNT' and v_grouped)
@@ -152,15 +167,12 @@ create function app.query_usage(
              from unnest($7, $8) d (day, w) join public.usage_uniques x on x.tenant_id = $1 and x.meter_id = $2 and x.period = %L
                and x.starts_on = d.day and x.events > 0%s', v_customer, case when v_picks then 'day' else 'total' end,
             case when v_picks then v_customers else ' and x.customer_id = ''00000000-0000-0000-0000-000000000000''' end)
-          when v_grouped then format(
-            'select d.w, %s, %s, x.used, x.events, x.moment, x.last_at, x.last_received_at, null::uuid
-             from unnest($7, $8) d (day, w) join public.usage_groups x on x.tenant_id = $1 and x.meter_id = $2 and x.day = d.day%s%s',
-            v_customer, v_group_of_row, v_customers,
-            case when p_filter is not null then ' and app.passes_filter($6, jsonb_strip_nulls(x.group_values))' else '' end)
+          when v_grouped then format(v_groups, 'd.w', 'from unnest($7, $8) d (day, w) join public.usage_groups x on x.day = d.day',
+            format(' and x.day >= %L and x.day < %L%s', v_first, v_end, v_customers))
           when v_picks then format(
             'select d.w, %s, null::jsonb, x.used, x.events, x.moment, x.last_at, x.last_received_at, null::uuid
              from unnest($7, $8) d (day, w) join public.usage_counters x on x.tenant_id = $1 and x.period = ''day'' and x.meter_id = $2
-               and x.starts_on = d.day%s', v_customer, v_customers)
+               and x.starts_on = d.day and x.starts_on >= %L and x.starts_on < %L%s', v_customer, v_first, v_end, v_customers)
           else
             'select d.w, null::uuid, null::jsonb, x.used, x.events, x.moment, x.last_at, x.last_received_at, null::uuid
              from unnest($7, $8) d (day, w) join public.usage_totals x on x.tenant_id = $1 and x.meter_id = $2 and x.day = d.day' end;
@@ -175,10 +187,7 @@ create function app.query_usage(
         select min(t.day) into v_oldest from public.usage_totals t where t.tenant_id = p_tenant and t.meter_id = p_meter;
         if v_oldest < v_first then
           v_pieces := v_pieces || case
-            when v_grouped then format(
-              'select 0, %s, %s, x.used, x.events, x.moment, x.last_at, x.last_received_at, null::uuid
-               from public.usage_groups x where x.tenant_id = $1 and x.meter_id = $2 and x.day < %L%s%s', v_customer, v_group_of_row, v_first,
-              v_customers, case when p_filter is not null then ' and app.passes_filter($6, jsonb_strip_nulls(x.group_values))' else '' end)
+            when v_grouped then format(v_groups, '0', 'from public.usage_groups x', format(' and x.day < %L%s', v_first, v_customers))
             when p_customers is not null then format(
               'select 0, %s, null::jsonb, x.used, x.events, x.moment, x.last_at, x.last_received_at, null::uuid
                from generate_series(%L::date, %L::date - 1, interval ''1 day'') d (day)
@@ -245,9 +254,8 @@ create function app.query_usage(
       return query execute format(
         'with pieces (w, customer_id, group_values, used, events, moment, last_at, last_received_at, hash) as (%s),
            states as materialized (
-             select p.w, coalesce(p.customer_id, ''00000000-0000-0000-0000-000000000000'') as customer_id, coalesce(p.group_values, ''{}'') as group_values,
-               %s as used, sum(p.events) as events, %s as moment
-             from pieces p group by 1, 2, 3
+             select p.w, %s as customer_id, %s as group_values, %s as used, sum(p.events) as events, %s as moment
+             from pieces p group by p.w%s
            ),
            keys as materialized (%s),
            cells as (%s),
@@ -260,7 +268,11 @@ create function app.query_usage(
          select k.starts, k.ends, nullif(k.customer_id, ''00000000-0000-0000-0000-000000000000''), case when %L then k.group_values end,
            trim_scale(%s), coalesce(k.events, 0)::bigint
          from known k where k.w > 0%s order by k.w, k.customer_id, k.group_values limit $10 + 1',
-        array_to_string(v_pieces, ' union all '), v_used, case v_kind when 'WEIGHTED_SUM' then 'sum(p.moment)' else 'null::numeric' end,
+        array_to_string(v_pieces, ' union all '),
+        case when p_by_customer then 'p.customer_id' else '''00000000-0000-0000-0000-000000000000''::uuid' end,
+        case when cardinality(p_group_by) > 0 then 'p.group_values' else '''{}''::jsonb' end,
+        v_used, case v_kind when 'WEIGHTED_SUM' then 'sum(p.moment)' else 'null::numeric' end,
+        case when p_by_customer then ', p.customer_id' else '' end || case when cardinality(p_group_by) > 0 then ', p.group_values' else '' end,
         'select distinct s.customer_id, s.group_values from states s'
           || case when v_split then '' else ' union select ''00000000-0000-0000-0000-000000000000'', ''{}''::jsonb' end,
         case when p_fill then
