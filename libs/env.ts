@@ -46,6 +46,9 @@ const schema = z.object({
   ONBOARDING_AUTO_ACTIVATE: flag(true),
   INVITATION_EXPIRY_DAYS: integer(7, 1, 90),
   MAX_TENANTS_PER_USER: integer(5, 1, 10_000),
+  USAGE_RETENTION_MONTHS: integer(25, 0, 1_200).refine((months) => months !== 1, {
+    error: 'must be 0 (keep all) or at least 2',
+  }),
   ENCRYPTION_KEYS: text,
   POSTHOG_KEY: text,
   POSTHOG_HOST: url(['http', 'https']).default('https://us.i.posthog.com'),

@@ -2,6 +2,8 @@
 // SIGTERM lets it finish what is under way; what a killed one held comes free within a minute.
 import { alertSink } from '@/features/alerts/jobs/alert-sink'
 import { measureTenants } from '@/features/metrics/jobs/measure-tenants'
+import { dropUsagePartitions } from '@/features/reconciliations/jobs/drop-usage-partitions'
+import { reconcileTenants, reconciliationSink } from '@/features/reconciliations/jobs/reconcile-usage'
 import { sweepReservations } from '@/features/reservations/jobs/sweep-reservations'
 import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
 import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
@@ -23,6 +25,8 @@ const HOUR = 60 * MINUTE
 
 const jobs: PeriodicJob[] = [
   { name: 'usage-partitions', everyMs: 6 * HOUR, run: makeUsagePartitions },
+  { name: 'usage-retention', everyMs: 6 * HOUR, run: dropUsagePartitions },
+  { name: 'reconcile-usage', everyMs: 15 * MINUTE, run: reconcileTenants },
   { name: 'measure-tenants', everyMs: 10 * MINUTE, run: measureTenants },
   { name: 'sweep-reservations', everyMs: MINUTE, run: sweepReservations },
   { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
@@ -30,7 +34,9 @@ const jobs: PeriodicJob[] = [
 ]
 
 await checkAtBoot()
-const outbox = startOutboxWorker({ sinks: [analyticsSink, mailSink, alertSink, upgradeSink, eventSink] })
+const outbox = startOutboxWorker({
+  sinks: [analyticsSink, mailSink, alertSink, upgradeSink, reconciliationSink, eventSink],
+})
 const periodic = startPeriodicJobs(jobs)
 const { POSTHOG_KEY, POSTHOG_HOST, SMTP_URL, MAIL_DIR } = env()
 log.info(

@@ -1,0 +1,58 @@
+import { z } from 'zod'
+import { pageQuery } from '@/libs/api-utils/page'
+
+export const reconciliationListQuery = pageQuery
+
+export const reconciliation = z
+  .object({
+    id: z.uuid(),
+    requested_by: z.enum(['schedule', 'person', 'retention']),
+    status: z.enum(['waiting', 'running', 'finished', 'failed']),
+    created_at: z.iso.datetime(),
+    started_at: z.iso.datetime().nullable(),
+    finished_at: z.iso.datetime().nullable(),
+    from_day: z.iso
+      .date()
+      .nullable()
+      .meta({ description: 'First day that was compared; null for all. Earlier ones are sealed' }),
+    events: z.number().int().nullable().meta({ description: 'Events that were read' }),
+    rows_checked: z.number().int().nullable().meta({ description: 'Running totals that were compared with them' }),
+    drifts: z.number().int().nullable().meta({ description: 'Running totals that were not what the events say' }),
+    error: z.string().nullable(),
+    repaired_at: z.iso.datetime().nullable(),
+    repaired: z.number().int().nullable(),
+  })
+  .meta({ id: 'Reconciliation' })
+
+const values = z
+  .object({
+    used: z.string().optional(),
+    events: z.number().int().optional(),
+    moment: z.string().optional(),
+    last_at: z.string().optional(),
+    last_received_at: z.string().optional(),
+  })
+  .nullable()
+
+export const reconciliationDrift = z
+  .object({
+    position: z.number().int(),
+    table_name: z.enum(['usage_counters', 'usage_totals', 'usage_hours', 'usage_groups', 'usage_uniques', 'balances']),
+    row_key: z.object({
+      meter: z.string(),
+      meter_id: z.uuid(),
+      customer: z.string().optional(),
+      customer_id: z.uuid().optional(),
+      period: z.string().optional(),
+      starts_on: z.iso.date().optional(),
+      hour: z.string().optional(),
+      hash: z.uuid().optional(),
+    }),
+    stored: values.meta({ description: 'What the row holds; null when there is none' }),
+    expected: values.meta({ description: 'What the events come to; null when there are none' }),
+  })
+  .meta({ id: 'ReconciliationDrift' })
+
+export type ReconciliationRow = z.infer<typeof reconciliation>
+export type DriftRow = z.infer<typeof reconciliationDrift>
+export type ReconciliationListQuery = z.infer<typeof reconciliationListQuery>
