@@ -95,7 +95,7 @@ export async function benchEnforcement(
   })
 
   // What gets through when there is too little: two processes of ours, then a design that reads before it writes.
-  const limit = 5_000
+  const limit = 1_000
   const second = await startService('processes/ingest.ts', world.environment, 'INGEST_PORT')
   const customer = await capHotCustomer(world, 'scarce', limit)
   await Promise.all([runLoad(plan(ingest.url, 'scarce')), runLoad(plan(second.url, 'scarce'))])

@@ -17,12 +17,16 @@ export type LoadPlan = {
   /** The one customer of all requests, where that is wanted. */
   customer?: string
   meters: string[]
+  /** API keys that take turns, where several tenants are meant. */
+  keys?: string[]
   /** Bodies to send as they are, one after the other, instead of made ones. */
   bodies?: string[]
 }
 export type LoadResult = {
   requests: number
   failures: number
+  /** Requests turned away with 429 or 503 and a Retry-After: neither answered nor failed. */
+  shed: number
   seconds: number
   p50: number
   p99: number
@@ -33,6 +37,7 @@ const plan = JSON.parse(process.argv[2] ?? '{}') as LoadPlan
 const { hostname, port } = new URL(plan.url)
 const run = randomBytes(4).toString('hex')
 let counter = 0
+let turn = 0
 
 function makeBody(): string {
   if (plan.bodies) return plan.bodies[counter++ % plan.bodies.length] ?? ''
@@ -55,6 +60,7 @@ function makeRequest(): Buffer {
   const head = [
     `${body ? 'POST' : 'GET'} ${plan.path} HTTP/1.1`,
     `host: ${hostname}:${port}`,
+    ...(plan.keys ? [`authorization: Bearer ${plan.keys[turn++ % plan.keys.length]}`] : []),
     ...Object.entries(plan.headers).map(([name, value]) => `${name}: ${value}`),
     ...(body ? ['content-type: application/json', `content-length: ${Buffer.byteLength(body)}`] : []),
   ]
@@ -63,6 +69,7 @@ function makeRequest(): Buffer {
 
 const latencies: number[] = []
 let failures = 0
+let shed = 0
 let sample = ''
 let started = 0
 let end = 0
@@ -93,6 +100,12 @@ function drive(socket: Socket): Promise<void> {
       const length = /content-length: (\d+)/i.exec(pending)
       if (length && pending.length < headEnd + 4 + Number(length[1])) return
       if (!length && /transfer-encoding: chunked/i.test(pending) && !pending.endsWith('0\r\n\r\n')) return
+      if (/^HTTP\/1\.1 (?:429|503) /.test(pending) && /\r\nretry-after: \d+\r\n/i.test(pending.slice(0, headEnd + 2))) {
+        shed += 1
+        pending = ''
+        send()
+        return
+      }
       latencies.push(performance.now() - sentAt)
       if (!pending.startsWith('HTTP/1.1 200')) {
         failures += 1
@@ -123,5 +136,5 @@ const seconds = (performance.now() - started) / 1_000
 latencies.sort((a, b) => a - b)
 const at = (share: number): number =>
   latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0
-const result: LoadResult = { requests: latencies.length, failures, seconds, p50: at(0.5), p99: at(0.99), sample }
+const result: LoadResult = { requests: latencies.length, failures, shed, seconds, p50: at(0.5), p99: at(0.99), sample }
 process.stdout.write(JSON.stringify(result))

@@ -1,11 +1,12 @@
 // What the README quotes, measured on the machine this runs on: every figure beside its yardstick from the same run.
-// `npm run bench`, or `npm run bench -- batches singles` for some parts. BENCH_SECONDS (5), BENCH_CUSTOMERS (100).
+// `npm run bench`, or `npm run bench -- batches singles` for some parts; growth and soak take long and run only when named. BENCH_SECONDS (5), BENCH_CUSTOMERS (100).
 import { existsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { inRepository } from '@/processes/dev-stack/repository'
 import { benchApplication } from './application'
 import { benchRowSecurity } from './database'
 import { benchEnforcement } from './enforcement'
+import { benchGrowth, benchOverload, benchSoak } from './growth'
 import { allReached, median, milliseconds, note, perSecond, runCommits, runLoad, table } from './measure'
 import { type BenchWorld, createBenchWorld, METERS, type Service, startService } from './world'
 
@@ -16,6 +17,8 @@ const CONNECTIONS = 64
 
 const asked = process.argv.slice(2)
 const wants = (part: string): boolean => asked.length === 0 || asked.includes(part)
+/** What takes more than a few minutes runs only when it is named. */
+const names = (part: string): boolean => asked.includes(part)
 
 async function benchBatches(world: BenchWorld, ingest: Service): Promise<void> {
   const bare: number[] = []
@@ -155,6 +158,9 @@ try {
   if (wants('singles')) await benchSingles(world, ingest)
   if (wants('enforcement')) await benchEnforcement(world, ingest, SECONDS, ROUNDS)
   if (wants('check')) await benchCheck(world, ingest)
+  if (wants('overload')) await benchOverload(world, ingest, SECONDS)
+  if (names('growth')) await benchGrowth(world, ingest, SECONDS)
+  if (names('soak')) await benchSoak(world, ingest)
   await ingest.stop()
   if (wants('next')) await benchNext(world)
   if (wants('database')) await benchRowSecurity(world)

@@ -81,7 +81,8 @@ export async function createBenchWorld(customers: number): Promise<BenchWorld> {
   }
 }
 
-async function createBenchTenant(superuser: pg.Client, slug: string, customers: number): Promise<BenchTenant> {
+/** A tenant with a key, three meters, a soft cap that is far away, and customers. */
+export async function createBenchTenant(superuser: pg.Client, slug: string, customers: number): Promise<BenchTenant> {
   const id = newId()
   const owner = randomUUID()
   await superuser.query('select app.register_tenant($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)', [

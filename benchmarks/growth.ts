@@ -1,0 +1,175 @@
+// What becomes of the figures when there is more of everything: customers, tenants, stored events, processes, hours of load;
+// and when more is asked than can be done. `npm run bench -- growth overload soak`.
+// BENCH_STORED (20,000,000 events), BENCH_SOAK_SECONDS (600).
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LoadPlan } from './load'
+import { median, note, perSecond, runLoad } from './measure'
+import { type BenchWorld, createBenchTenant, METERS, type Service, startService } from './world'
+
+const STORED = Number(process.env.BENCH_STORED ?? 20_000_000)
+const SOAK_SECONDS = Number(process.env.BENCH_SOAK_SECONDS ?? 600)
+const KEPT = 0.7
+
+type Shape = { customers: number; keys: string[]; urls: string[] }
+type Figures = { batches: number; singles: number; checks: number }
+
+function plan(url: string, { customers, keys }: Shape, more: Partial<LoadPlan>): LoadPlan {
+  return {
+    url,
+    path: '/api/v1/usage/track',
+    headers: {},
+    keys,
+    kind: 'events',
+    connections: 64,
+    size: 1,
+    customers,
+    meters: [...METERS],
+    seconds: 5,
+    ...more,
+  }
+}
+
+async function rate(shape: Shape, more: Partial<LoadPlan>): Promise<number> {
+  const connections = Math.ceil((more.connections ?? 64) / shape.urls.length)
+  const loads = await Promise.all(shape.urls.map((url) => runLoad(plan(url, shape, { ...more, connections }))))
+  return loads.reduce((sum, { requests, seconds }) => sum + (requests * (more.size ?? 1)) / seconds, 0)
+}
+
+async function measure(shape: Shape, seconds: number): Promise<Figures> {
+  const figures: Figures[] = []
+  for (let round = 0; round < 3; round += 1) {
+    figures.push({
+      batches: await rate(shape, { size: 1_000, connections: 8, seconds }),
+      singles: await rate(shape, { seconds }),
+      checks: await rate(shape, { path: '/api/v1/usage/check', kind: 'check', seconds }),
+    })
+  }
+  const middle = (name: keyof Figures) => median(figures.map((figure) => figure[name]))
+  return { batches: middle('batches'), singles: middle('singles'), checks: middle('checks') }
+}
+
+function compare(what: string, first: Figures, now: Figures): void {
+  for (const name of ['batches', 'singles', 'checks'] as const) {
+    const ratio = now[name] / first[name]
+    note({
+      what: `${name}, ${what}`,
+      figure: perSecond(now[name]),
+      yardstick: `${perSecond(first[name])} with 10 customers of 1 tenant, nothing stored`,
+      ratio: ratio.toFixed(2),
+      target: `≥ ${KEPT}`,
+      reached: ratio >= KEPT,
+    })
+  }
+}
+
+/** Events of the two months past and this one, for all tenants alike, as they would have been recorded. */
+async function fillEvents(world: BenchWorld): Promise<void> {
+  const chunk = 1_000_000
+  for (let stored = 0; stored < STORED; stored += chunk) {
+    await world.superuser.query(
+      `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month, event_id, properties)
+       select m.tenant_id, gen_random_uuid(), m.id, c.id, 1, t.at, t.at, date_trunc('month', now())::date, 'stored-' || n, '{"endpoint": "/api/v1/data"}'
+       from generate_series($1::bigint, $2::bigint) n
+       cross join lateral (select now() - (n % 2000000) * interval '1 second' as at) t
+       join (select tenant_id, id, row_number() over () as place, count(*) over () as many from meters) m on m.place = 1 + n % m.many
+       join lateral (select id from customers c where c.tenant_id = m.tenant_id order by id limit 1) c on true`,
+      [stored + 1, Math.min(stored + chunk, STORED)],
+    )
+  }
+  await world.superuser.query('vacuum analyze usage_events')
+}
+
+/** The same figures with more customers, more tenants, more events, two processes. */
+export async function benchGrowth(world: BenchWorld, ingest: Service, seconds: number): Promise<void> {
+  const few: Shape = { customers: 10, keys: [world.tenant.key], urls: [ingest.url] }
+  const first = await measure(few, seconds)
+  await world.superuser.query(
+    `insert into customers (tenant_id, id, external_id)
+     select $1, gen_random_uuid(), 'customer-' || n from generate_series(0, 9999) n on conflict do nothing`,
+    [world.tenant.id],
+  )
+  await world.superuser.query('analyze customers')
+  compare('10,000 customers', first, await measure({ ...few, customers: 10_000 }, seconds))
+  const keys = [world.tenant.key]
+  for (let made = 1; made < 200; made += 1)
+    keys.push((await createBenchTenant(world.superuser, `bench-${made}`, 100)).key)
+  await world.superuser.query('analyze')
+  compare('200 tenants', first, await measure({ ...few, customers: 100, keys }, seconds))
+  await fillEvents(world)
+  compare(`${STORED.toLocaleString('en')} stored events`, first, await measure(few, seconds))
+  const second = await startService('processes/ingest.ts', world.environment, 'INGEST_PORT')
+  compare('two ingest processes', first, await measure({ ...few, urls: [ingest.url, second.url] }, seconds))
+  await second.stop()
+}
+
+/** Far more at once than the queue takes: what is turned away says when to come back, and the rest is done as fast as ever. */
+export async function benchOverload(world: BenchWorld, ingest: Service, seconds: number): Promise<void> {
+  const shape: Shape = { customers: 100, keys: [world.tenant.key], urls: [ingest.url] }
+  const batches = (connections: number): Promise<Awaited<ReturnType<typeof runLoad>>> =>
+    runLoad(plan(ingest.url, shape, { size: 1_000, connections, seconds }))
+  const best: number[] = []
+  const crowded: number[] = []
+  let shed = 0
+  for (let round = 0; round < 3; round += 1) {
+    const calm = await batches(8)
+    best.push((calm.requests * 1_000) / calm.seconds)
+    const crowd = await batches(192)
+    crowded.push((crowd.requests * 1_000) / crowd.seconds)
+    shed += crowd.shed
+  }
+  const after = await batches(8)
+  const ratio = median(crowded) / median(best)
+  note({
+    what: `goodput with 192 connections sending 1,000 events each (${shed.toLocaleString('en')} turned away with Retry-After)`,
+    figure: perSecond(median(crowded)),
+    yardstick: `${perSecond(median(best))} with 8 connections`,
+    ratio: ratio.toFixed(2),
+    target: '≥ 0.8',
+    reached: ratio >= 0.8,
+  })
+  const recovered = (after.requests * 1_000) / after.seconds / median(best)
+  note({
+    what: 'straight after it',
+    figure: perSecond((after.requests * 1_000) / after.seconds),
+    yardstick: `${perSecond(median(best))} before`,
+    ratio: recovered.toFixed(2),
+    target: '≥ 0.8',
+    reached: recovered >= 0.8,
+  })
+}
+
+function residentBytes(pid: number | undefined): number {
+  const [, kilobytes = '0'] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(kilobytes) * 1_024
+}
+
+/** Memory of the ingest process over a long load of single events and batches. */
+export async function benchSoak(world: BenchWorld, ingest: Service): Promise<void> {
+  const shape: Shape = { customers: 100, keys: [world.tenant.key], urls: [ingest.url] }
+  const samples: number[] = []
+  const end = performance.now() + SOAK_SECONDS * 1_000
+  const load = (async () => {
+    while (performance.now() < end) {
+      await runLoad(plan(ingest.url, shape, { seconds: 10 }))
+      await runLoad(plan(ingest.url, shape, { size: 1_000, connections: 8, seconds: 10 }))
+    }
+  })()
+  while (performance.now() < end) {
+    await sleep(2_000)
+    samples.push(residentBytes(ingest.process.pid))
+  }
+  await load
+  const quarter = Math.max(1, Math.floor(samples.length / 4))
+  const early = median(samples.slice(quarter, 2 * quarter))
+  const late = median(samples.slice(-quarter))
+  const megabytes = (bytes: number): string => `${Math.round(bytes / 1_048_576)} MiB`
+  note({
+    what: `memory of the ingest process in the last quarter of ${SOAK_SECONDS} s of load`,
+    figure: megabytes(late),
+    yardstick: `${megabytes(early)} in the second quarter`,
+    ratio: (late / early).toFixed(2),
+    target: '≤ 1.1',
+    reached: late / early <= 1.1,
+  })
+}
