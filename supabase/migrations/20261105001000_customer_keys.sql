@@ -77,10 +77,12 @@ comment on function app.refill_start(text, integer) is
   'The day of the last refill that is due: today, or the day of the month, or the last day of a month that is shorter. In UTC.';
 
 create function app.find_customer_keys(p_tenant uuid, p_epoch bigint, p_actor jsonb, p_hashes bytea[]) returns jsonb
-  language plpgsql volatile set search_path = ''
+  language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
+  set enable_hashjoin = off set enable_mergejoin = off
   as $$
     begin
       perform app.begin_tenant(p_tenant, p_epoch, p_actor);
+      -- Each is looked up by itself, so that the plan that is kept stays right however many keys there are.
       return (
         select jsonb_agg(case when k.id is not null then jsonb_build_object(
             'id', k.id, 'name', k.name, 'external_id', k.external_id, 'meta', k.meta, 'permissions', k.permissions, 'roles', k.roles,
@@ -89,9 +91,15 @@ create function app.find_customer_keys(p_tenant uuid, p_epoch bigint, p_actor js
             'limited', (case when k.succeeded_by is null then k.remaining else s.remaining end) is not null,
             'customer_id', c.id, 'customer_archived', c.archived_at is not null) end order by h.n)
         from unnest(p_hashes) with ordinality h (hash, n)
-        left join public.customer_keys k on k.tenant_id = p_tenant and k.key_hash = h.hash
-        left join public.customer_keys s on s.tenant_id = p_tenant and s.id = k.succeeded_by
-        left join public.customers c on c.tenant_id = p_tenant and c.external_id = k.external_id);
+        left join lateral (
+          select x.* from public.customer_keys x where x.tenant_id = p_tenant and x.key_hash = h.hash limit 1
+        ) k on true
+        left join lateral (
+          select x.remaining from public.customer_keys x where x.tenant_id = p_tenant and x.id = k.succeeded_by limit 1
+        ) s on true
+        left join lateral (
+          select x.id, x.archived_at from public.customers x where x.tenant_id = p_tenant and x.external_id = k.external_id limit 1
+        ) c on true);
     end
   $$;
 comment on function app.find_customer_keys(uuid, bigint, jsonb, bytea[]) is
@@ -99,7 +107,8 @@ comment on function app.find_customer_keys(uuid, bigint, jsonb, bytea[]) is
 
 create function app.spend_customer_keys(p_tenant uuid, p_epoch bigint, p_actor jsonb, p_keys uuid[], p_key integer[], p_costs bigint[])
   returns jsonb
-  language plpgsql volatile set search_path = ''
+  language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
+  set enable_hashjoin = off set enable_mergejoin = off
   as $$
     declare
       v_accounts uuid[];
@@ -115,7 +124,9 @@ create function app.spend_customer_keys(p_tenant uuid, p_epoch bigint, p_actor j
       select array_agg(coalesce(k.succeeded_by, r.id) order by r.n), array_agg(distinct coalesce(k.succeeded_by, r.id))
         into v_accounts, v_distinct
         from unnest(p_keys) with ordinality r (id, n)
-        left join public.customer_keys k on k.tenant_id = p_tenant and k.id = r.id;
+        left join lateral (
+          select x.succeeded_by from public.customer_keys x where x.tenant_id = p_tenant and x.id = r.id limit 1
+        ) k on true;
       -- Always in the order of ids, which array_agg(distinct) gives, so that two batches never wait for each other.
       for i in 1 .. cardinality(v_distinct) loop
         select k.remaining, k.refill_amount, k.refill_interval, k.refill_day, k.refilled_on into v_row
@@ -154,7 +165,7 @@ comment on function app.spend_customer_keys(uuid, bigint, jsonb, uuid[], integer
   'Nothing is taken where too little is left. A refill that is due comes first. The rows are locked until the end.';
 
 create function app.touch_customer_keys(p_tenant uuid, p_epoch bigint, p_actor jsonb, p_ids uuid[]) returns void
-  language plpgsql volatile set search_path = ''
+  language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
   as $$
     begin
       perform app.begin_tenant(p_tenant, p_epoch, p_actor);

@@ -42,7 +42,8 @@ create function app.take_rate_limits(
   p_tenant uuid, p_epoch bigint, p_actor jsonb, p_namespaces text[], p_identifiers text[], p_durations bigint[],
   p_window integer[], p_call integer[], p_limits bigint[], p_costs bigint[]
 ) returns jsonb
-  language plpgsql volatile set search_path = ''
+  language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
+  set enable_hashjoin = off set enable_mergejoin = off
   as $$
     declare
       v_now bigint;
