@@ -15,8 +15,10 @@ type Queue<Item, Result> = { waiting: Waiting<Item, Result>[]; size: number; run
 export type GroupCommitOptions<Item, Result> = {
   /** Does a batch of one queue: one result, or the error, of each item in order. A throw fails the whole batch. */
   run: (key: string, items: readonly Item[]) => Promise<readonly (Result | Error)[]>
-  /** Batches under way at a time. */
+  /** Batches under way at a time, over all keys. */
   writers: number
+  /** Batches of one key under way at a time, 2 unless told: more of them would only wait for each other. */
+  writersOfKey?: number
   /** How much must wait under a key for a second batch of it beside one that is under way; less waits for that to end. */
   worthJoining: number
   /** Largest batch, in units of `size`. */
@@ -40,7 +42,7 @@ export type GroupCommit<Item, Result> = {
  * one gathers. Keys take turns, so that a busy one cannot starve a quiet one.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
-  const { run, writers, worthJoining, maxBatch, maxQueued } = options
+  const { run, writers, writersOfKey = 2, worthJoining, maxBatch, maxQueued } = options
   // Insertion order is the order of turns.
   const queues = new Map<string, Queue<Item, Result>>()
   const idle = new Set<() => void>()
@@ -64,7 +66,8 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
 
   function findQueue(): [string, Queue<Item, Result>] | null {
     for (const [key, queue] of queues) {
-      if (queue.size > 0 && (queue.running === 0 || queue.size >= worthJoining)) return [key, queue]
+      if (queue.size === 0 || queue.running >= writersOfKey) continue
+      if (queue.running === 0 || queue.size >= worthJoining) return [key, queue]
     }
     return null
   }

@@ -104,3 +104,30 @@ describe('group commit', () => {
     expect(await commit.submit('a', 3, 1)).toBe(3)
   })
 })
+
+test('many keys are written beside each other, one key by no more than two', async () => {
+  const running = new Map<string, number>()
+  let most = 0
+  let mostOfKey = 0
+  const commit = createGroupCommit<number, number>({
+    ...limits,
+    writers: 6,
+    worthJoining: 1,
+    maxBatch: 1,
+    run: async (key, items) => {
+      running.set(key, (running.get(key) ?? 0) + 1)
+      most = Math.max(
+        most,
+        [...running.values()].reduce((sum, count) => sum + count, 0),
+      )
+      mostOfKey = Math.max(mostOfKey, running.get(key) ?? 0)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      running.set(key, (running.get(key) ?? 0) - 1)
+      return items
+    },
+  })
+  const keys = ['a', 'b', 'c', 'd']
+  await Promise.all(Array.from({ length: 40 }, (_, item) => commit.submit(keys[item % 4] ?? '', item, 1)))
+  expect(most).toBe(6)
+  expect(mostOfKey).toBe(2)
+})

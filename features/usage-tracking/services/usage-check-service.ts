@@ -50,7 +50,7 @@ type Work = { tenantId: string; actor: Actor; question: UsageQuestion }
 
 const reader = createGroupCommit<Work, Answer>({
   run: (_key, works) => runOutsideTenant(() => readBatch(works)),
-  writers: 2,
+  writers: 8,
   worthJoining: 128,
   maxBatch: 500,
   maxQueued: 20_000,

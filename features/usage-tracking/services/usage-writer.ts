@@ -13,7 +13,8 @@ import { callerKey, routeTenant, runStatement, usageActor } from './usage-statem
 
 /** Requests up to this many events are told where their customers stand afterwards. */
 const REPORTED_EVENTS = 20
-const WRITERS = 2
+/** Tenants whose events are committed at one moment; below the size of the pool, so that keys can be looked up meanwhile. */
+const WRITERS = 8
 /** Events that make a second batch of one tenant worth its fixed cost. */
 const WORTH_JOINING = 256
 const MAX_BATCH = 1_000
