@@ -1,9 +1,12 @@
 import {
   Activity,
+  BellRing,
   BookOpen,
   Cable,
+  ChartArea,
   ChartColumn,
   Copy,
+  FileChartColumn,
   Gauge,
   KeyRound,
   Layers,
@@ -43,6 +46,7 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
   if (can('analytics-events:read')) {
     events.push({ href: `${base}/analytics-events`, label: t('analytics-events.title'), icon: <Activity /> })
   }
+  const reports: NavItem = { href: `${base}/reports`, label: t('reports.title'), icon: <FileChartColumn /> }
   const settings: NavItem = {
     href: `${base}/settings`,
     label: t('overview.nav.settings'),
@@ -50,7 +54,7 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
     shortcut: 'g s',
   }
   if (role === 'compliance') {
-    return [{ items: [audit, ...(can('usage:read') ? [usage] : []), ...events, settings] }]
+    return [{ items: [audit, ...(can('usage:read') ? [usage, reports] : []), ...events, settings] }]
   }
   const product: NavItem[] = []
   if (can('tiers:read')) {
@@ -65,7 +69,9 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
   if (can('customers:read')) {
     daily.push({ href: `${base}/customers`, label: t('overview.nav.customers'), icon: <Users />, shortcut: 'g c' })
   }
-  if (can('usage:read')) daily.push(usage)
+  if (can('usage:read')) daily.push(usage, reports)
+  if (can('metrics:read')) daily.push({ href: `${base}/metrics`, label: t('metrics.title'), icon: <ChartArea /> })
+  if (can('alerts:read')) product.push({ href: `${base}/alerts`, label: t('alerts.title'), icon: <BellRing /> })
   const control: NavItem[] = []
   if (can('api-keys:read')) {
     control.push({ href: `${base}/api-keys`, label: t('overview.nav.api_keys'), icon: <KeyRound />, shortcut: 'g k' })
