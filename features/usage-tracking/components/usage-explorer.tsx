@@ -1,7 +1,10 @@
 'use client'
 
 import { parseAsString, useQueryState } from 'nuqs'
+import type { ReactNode } from 'react'
 import type { z } from 'zod'
+import { dayAfter } from '@/features/usage-tracking/components/explorer-state'
+import { MeterExplorer } from '@/features/usage-tracking/components/meter-explorer'
 import {
   chartInterval,
   type DailyReport,
@@ -13,8 +16,7 @@ import {
 } from '@/features/usage-tracking/components/usage-series'
 import type { trendsReport } from '@/features/usage-tracking/schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
-import { DateRangePicker, describeRange, useDateRange } from '@/libs/ui/date-range'
-import { formatNumber, formatPercent, formatQuantity } from '@/libs/ui/format'
+import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { t } from '@/libs/ui/messages'
 import { Select } from '@/libs/ui/select'
 import { TimeZoneProvider, useNow, useTimeZone } from '@/libs/ui/time'
@@ -27,42 +29,83 @@ type MeterChoice = { slug: string; name: string }
 const ALL = 'all'
 
 /**
- * Usage over time with meter, range, grouping and comparison in the URL. `meter` and `customer` fix what it is about.
- * All meters together are shown as numbers of events, because their units do not add up.
+ * Usage over time, everything chosen in the URL. `meter` and `customer` fix what it is about; without a meter all of them
+ * are shown as numbers of events, because their units do not add up.
  */
 export function UsageExplorer({
   meter: fixedMeter,
   customer,
   listsMeters = true,
+  figures = false,
   refreshMs,
 }: {
   meter?: string
   customer?: string
   /** False for those who may see usage but not the list of meters: they choose among those with usage. */
   listsMeters?: boolean
+  /** A table of the exact figures below the chart of a meter. */
+  figures?: boolean
   /** Asks again after so many milliseconds, while the page is visible. */
   refreshMs?: number
+}) {
+  const [chosen, setChosen] = useQueryState('meter', parseAsString)
+  const meters = useApi<Page<MeterChoice>>(fixedMeter || !listsMeters ? null : '/meters?limit=200')
+  const meter = fixedMeter ?? chosen
+  const fixed = { ...(customer ? { customer } : {}), ...(refreshMs ? { refreshMs } : {}) }
+  const select = (choices: readonly MeterChoice[]) => (
+    <div className="w-38">
+      <Select
+        aria-label={t('usage.meter')}
+        options={[
+          { value: ALL, label: t('usage.all_meters') },
+          ...(meter && !choices.some(({ slug }) => slug === meter) ? [{ value: meter, label: meter }] : []),
+          ...choices.map(({ slug, name }) => ({ value: slug, label: name })),
+        ]}
+        value={meter ?? ALL}
+        onValueChange={(value) => void setChosen(value === ALL ? null : value)}
+      />
+    </div>
+  )
+  if (meter) {
+    return (
+      <MeterExplorer
+        meter={meter}
+        figures={figures}
+        {...(fixedMeter ? {} : { meterSelect: select(meters.data?.data ?? []) })}
+        {...fixed}
+      />
+    )
+  }
+  return <AllMeters {...fixed} meterSelect={(report) => select(meters.data?.data ?? report?.meters ?? [])} />
+}
+
+function AllMeters({
+  customer,
+  refreshMs,
+  meterSelect,
+}: {
+  customer?: string
+  refreshMs?: number
+  meterSelect: (report: DailyReport | undefined) => ReactNode
 }) {
   const range = useDateRange('30d')
   const chart = useChartState()
   const zone = useTimeZone()
   const now = useNow()
-  const [chosen, setChosen] = useQueryState('meter', parseAsString)
-  const meters = useApi<Page<MeterChoice>>(fixedMeter || !listsMeters ? null : '/meters?limit=200')
-  const meter = fixedMeter ?? chosen
-  const group = readGrouping(chart.group, meter, customer)
+  const offered = groupings(customer)
+  const group = offered.find((grouping) => grouping === chart.group) ?? offered[0]
 
   const { timeRange: time_range, from, to } = range.params
+  const span = { time_range, from, to: to === undefined ? undefined : dayAfter(to) }
   const filters = {
-    meter,
     customer,
     group_by: group === 'customer' ? 'customer' : 'meter',
     fill: 'true',
     limit: group === 'customer' ? 50 : null,
   }
   const live = refreshMs ? { refreshMs } : {}
-  const daily = useApi<DailyReport>(`/usage/daily${toQuery({ ...filters, time_range, from, to })}`, live)
-  const trends = useApi<TrendsReport>(`/usage/trends${toQuery({ meter, customer, time_range, from, to })}`, live)
+  const daily = useApi<DailyReport>(`/usage/daily${toQuery({ ...filters, ...span })}`, live)
+  const trends = useApi<TrendsReport>(chart.compare ? `/usage/trends${toQuery({ customer, ...span })}` : null, live)
   const before = useApi<DailyReport>(
     chart.compare && trends.data
       ? `/usage/daily${toQuery({ ...filters, group_by: 'meter', limit: null, ...trends.data.previous })}`
@@ -70,29 +113,16 @@ export function UsageExplorer({
   )
 
   const report = daily.data
-  const options: SeriesOptions = { meter, group, interval: report ? chartInterval(report.from, report.to) : 'day' }
-  const about = report?.meters.find((each) => each.slug === meter)
-  const trend = meter ? trends.data?.data.find((each) => each.meter.slug === meter) : undefined
-  const choices = meters.data?.data ?? report?.meters ?? []
+  const options: SeriesOptions = { group, interval: report ? chartInterval(report.from, report.to) : 'day' }
   const partial = range.preset !== 'custom' || (range.to !== null && now > 0 && range.to >= dayIn(zone, now))
-
   return (
     // The days of a report are days of the tenant already: they must not be moved by its zone a second time.
     <TimeZoneProvider timeZone="UTC">
       <UsageChart
-        title={about?.name ?? (meter ? meter : t('usage.all_meters'))}
-        description={
-          trend ? (
-            <TrendText trend={trend} unit={about?.unit} />
-          ) : meter ? (
-            describeRange(range)
-          ) : (
-            t('usage.all_meters_hint')
-          )
-        }
+        title={t('usage.all_meters')}
+        description={t('usage.all_meters_hint')}
         series={report ? toSeries(report, options) : undefined}
         interval={options.interval}
-        {...(about?.unit ? { unit: about.unit } : {})}
         {...(before.data ? { previous: toTotals(before.data, options) } : {})}
         partial={partial}
         state={chart}
@@ -101,28 +131,16 @@ export function UsageExplorer({
         refreshing={daily.refreshing && !refreshMs}
         error={daily.error}
         onRetry={daily.reload}
-        fileName={`usage-${meter ?? 'events'}${customer ? `-${customer}` : ''}`}
+        fileName={`usage-events${customer ? `-${customer}` : ''}`}
         controls={
           <>
-            {fixedMeter ? null : (
-              <div className="w-38">
-                <Select
-                  aria-label={t('usage.meter')}
-                  options={[
-                    { value: ALL, label: t('usage.all_meters') },
-                    ...choices.map(({ slug, name }) => ({ value: slug, label: name })),
-                  ]}
-                  value={meter ?? ALL}
-                  onValueChange={(value) => void setChosen(value === ALL ? null : value)}
-                />
-              </div>
-            )}
+            {meterSelect(report)}
             <div className="w-34">
               <Select
                 aria-label={t('usage.group')}
-                options={groupings(meter, customer).map((value) => ({ value, label: t(`usage.by.${value}`) }))}
+                options={offered.map((value) => ({ value, label: t(`usage.by.${value}`) }))}
                 value={group}
-                onValueChange={(value) => chart.setGroup(value === groupings(meter, customer)[0] ? null : value)}
+                onValueChange={(value) => chart.setGroup(value === offered[0] ? null : value)}
               />
             </div>
             <DateRangePicker range={range} />
@@ -133,27 +151,7 @@ export function UsageExplorer({
   )
 }
 
-/** What usage can be split by: all meters by meter or customer, one meter not at all or by customer. */
-function groupings(meter: string | null, customer: string | undefined): readonly [Grouping, ...Grouping[]] {
-  if (meter === null) return customer ? ['meter', 'none'] : ['meter', 'customer', 'none']
-  return customer ? ['none'] : ['none', 'customer']
-}
-
-function readGrouping(value: string | null, meter: string | null, customer: string | undefined): Grouping {
-  const offered = groupings(meter, customer)
-  return offered.find((grouping) => grouping === value) ?? offered[0]
-}
-
-function TrendText({ trend, unit }: { trend: TrendsReport['data'][number]; unit: string | undefined }) {
-  const change = trend.change_percent
-  const parts = [
-    t('usage.trend.total', { amount: formatQuantity(Number(trend.current), unit || undefined) }),
-    change === null
-      ? null
-      : t(change >= 0 ? 'usage.trend.more' : 'usage.trend.less', {
-          percent: formatPercent(Math.abs(change) / 100, true),
-        }),
-    t('usage.trend.forecast', { amount: formatNumber(Math.round(trend.forecast.used)) }),
-  ]
-  return <>{parts.filter(Boolean).join(' · ')}</>
+/** What the events of all meters can be split by. */
+function groupings(customer: string | undefined): readonly [Grouping, ...Grouping[]] {
+  return customer ? ['meter', 'none'] : ['meter', 'customer', 'none']
 }

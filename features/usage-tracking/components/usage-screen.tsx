@@ -11,7 +11,7 @@ export function UsageScreen({ customersHref, listsMeters }: { customersHref?: st
     <>
       <PageHeader title={t('usage.title')} description={t('usage.description')} />
       <div className="flex flex-col gap-8">
-        <UsageExplorer refreshMs={5_000} listsMeters={listsMeters} />
+        <UsageExplorer refreshMs={5_000} listsMeters={listsMeters} figures />
         <section className="min-w-0">
           <h2 className="mb-3 font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
           <UsageEvents refreshMs={5_000} limit={20} {...(customersHref ? { customersHref } : {})} />

@@ -37,25 +37,17 @@ function toPoints(
 
 export type Grouping = 'none' | 'meter' | 'customer'
 
-export type SeriesOptions = {
-  /** Slug of the one meter shown; null shows the number of events of all. */
-  meter: string | null
-  group: Grouping
-  interval: ChartInterval
-}
+export type SeriesOptions = { group: Grouping; interval: ChartInterval }
 
-const amountBy = (meter: string | null) => (row: DailyRow) => (meter === null ? row.events : Number(row.used))
+const eventsOf = ({ events }: DailyRow): number => events
 
-/** Daily usage as the series of a chart, the largest first; beyond eight, the rest together. */
-export function toSeries(report: DailyReport, { meter, group, interval }: SeriesOptions): ChartSeries[] {
-  const amountOf = amountBy(meter)
-  if (group === 'none') {
-    const label = report.meters.find((each) => each.slug === meter)?.name ?? t('usage.events')
-    return [{ key: 'total', label, points: toPoints(report.data, interval, amountOf) }]
-  }
+/** Daily numbers of events as the series of a chart, the largest first; beyond eight, the rest together. */
+export function toSeries(report: DailyReport, { group, interval }: SeriesOptions): ChartSeries[] {
+  if (group === 'none')
+    return [{ key: 'total', label: t('usage.events'), points: toPoints(report.data, interval, eventsOf) }]
   const keyOf = (row: DailyRow) => (group === 'meter' ? row.meter : (row.customer ?? ''))
   const groups = [...Map.groupBy(report.data, keyOf)]
-    .map(([key, rows]) => ({ key, rows, total: rows.reduce((sum, row) => sum + amountOf(row), 0) }))
+    .map(([key, rows]) => ({ key, rows, total: rows.reduce((sum, row) => sum + row.events, 0) }))
     .sort((a, b) => b.total - a.total)
   const shown = groups.slice(0, groups.length > MOST_SERIES ? MOST_SERIES - 1 : MOST_SERIES)
   const rest = groups.slice(shown.length).flatMap((each) => each.rows)
@@ -63,15 +55,15 @@ export function toSeries(report: DailyReport, { meter, group, interval }: Series
     ...shown.map(({ key, rows }) => ({
       key,
       label: group === 'meter' ? (report.meters.find((each) => each.slug === key)?.name ?? key) : key,
-      points: toPoints(rows, interval, amountOf),
+      points: toPoints(rows, interval, eventsOf),
     })),
-    ...(rest.length > 0 ? [{ key: 'rest', label: t('usage.rest'), points: toPoints(rest, interval, amountOf) }] : []),
+    ...(rest.length > 0 ? [{ key: 'rest', label: t('usage.rest'), points: toPoints(rest, interval, eventsOf) }] : []),
   ]
 }
 
 /** The totals of a report bucket by bucket, to be laid behind another one. */
-export function toTotals(report: DailyReport, { meter, interval }: SeriesOptions): ChartPoint[] {
-  return toPoints(report.data, interval, amountBy(meter))
+export function toTotals(report: DailyReport, { interval }: SeriesOptions): ChartPoint[] {
+  return toPoints(report.data, interval, eventsOf)
 }
 
 /** Today in a zone, as `2026-11-21`. */

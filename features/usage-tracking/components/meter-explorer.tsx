@@ -1,0 +1,185 @@
+'use client'
+
+import type { ReactNode } from 'react'
+import type { z } from 'zod'
+import {
+  FilterChips,
+  FilterPopover,
+  GroupMenu,
+  WindowSelect,
+  ZoneSelect,
+} from '@/features/usage-tracking/components/explorer-controls'
+import {
+  dayAfter,
+  daysOfRange,
+  explorerQuery,
+  fits,
+  fittingWindow,
+  intervalOf,
+  useExplorerState,
+} from '@/features/usage-tracking/components/explorer-state'
+import {
+  addsUp,
+  countLeftOut,
+  toChartSeries,
+  toPreviousPoints,
+} from '@/features/usage-tracking/components/meter-series'
+import { SeriesFigures } from '@/features/usage-tracking/components/series-figures'
+import type { trendsReport } from '@/features/usage-tracking/schema'
+import type { UsageSeries } from '@/libs/metering/usage-query'
+import { apiUrl, toQuery } from '@/libs/ui/api-client'
+import { DateRangePicker, describeRange, useDateRange } from '@/libs/ui/date-range'
+import { formatNumber, formatPercent, formatQuantity } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+import { TimeZoneProvider, useTimeZone } from '@/libs/ui/time'
+import { UsageChart, useChartState } from '@/libs/ui/usage-chart'
+import { useApi, useApiPath } from '@/libs/ui/use-api'
+
+const CUSTOMER = 'customer'
+
+type Trends = z.infer<typeof trendsReport>
+
+/**
+ * The usage of one meter: range, windows, time zone, groups and filters in the URL; chart, and with `figures` a table of
+ * the exact ones. `customer` (id or external id) fixes whose it is; `meterSelect` stands before the other controls.
+ */
+export function MeterExplorer({
+  meter,
+  customer,
+  meterSelect,
+  figures = false,
+  refreshMs,
+}: {
+  meter: string
+  customer?: string
+  meterSelect?: ReactNode
+  figures?: boolean
+  refreshMs?: number
+}) {
+  const range = useDateRange('30d')
+  const chart = useChartState()
+  const explorer = useExplorerState()
+  const ownZone = useTimeZone()
+  const toPath = useApiPath()
+
+  const days = daysOfRange(range)
+  const window = explorer.window && fits(explorer.window, days) ? explorer.window : fittingWindow(days)
+  const { timeRange: time_range, from, to } = range.params
+  const span = { time_range, from, to: to === undefined ? undefined : dayAfter(to) }
+  const customers = customer ? [customer] : explorer.customers
+  const asked = { ...explorer, customers, range: span, window }
+  const base = `/meters/${encodeURIComponent(meter)}/query`
+  const live = refreshMs ? { refreshMs } : {}
+  const state = useApi<UsageSeries>(base + explorerQuery({ ...asked, fill: true }), live)
+  const series = state.data?.meter.slug === meter || state.data?.meter.id === meter ? state.data : undefined
+
+  const whole = { groups: [], filters: explorer.filters, customers, zone: explorer.zone }
+  const before = series ? spanBefore(series) : null
+  const total = useApi<UsageSeries>(base + explorerQuery({ ...whole, range: span, window: null, fill: false }), live)
+  const totalBefore = useApi<UsageSeries>(
+    before ? base + explorerQuery({ ...whole, range: before, window: null, fill: false }) : null,
+  )
+  const previous = useApi<UsageSeries>(
+    before && chart.compare ? base + explorerQuery({ ...whole, range: before, window, fill: true }) : null,
+  )
+
+  // How the month will end is told where amounts add up and nothing is left out of them.
+  const foreseen = series && addsUp(series.aggregation) && explorer.filters.length === 0 && customers.length <= 1
+  const trends = useApi<Trends>(
+    foreseen ? `/usage/trends${toQuery({ meter: series.meter.slug, customer: customers[0], ...span })}` : null,
+    live,
+  )
+  const forecast = foreseen
+    ? trends.data?.data.find((each) => each.meter.id === series.meter.id)?.forecast.used
+    : undefined
+
+  const choices = [...(customer ? [] : [CUSTOMER]), ...(series?.meter.group_by ?? [])]
+  const unit = series?.meter.unit
+  const leftOut = series ? countLeftOut(series) : 0
+  return (
+    <TimeZoneProvider timeZone={explorer.zone ?? ownZone}>
+      <div className="flex min-w-0 flex-col gap-8">
+        <UsageChart
+          title={series?.meter.name ?? meter}
+          description={
+            total.data && total.data.meter.id === series?.meter.id ? (
+              <ComparisonText now={total.data} before={totalBefore.data} forecast={forecast} leftOut={leftOut} />
+            ) : (
+              describeRange(range)
+            )
+          }
+          series={series ? toChartSeries(series) : undefined}
+          interval={intervalOf(window)}
+          {...(unit ? { unit } : {})}
+          {...(previous.data ? { previous: toPreviousPoints(previous.data) } : {})}
+          partial={series !== undefined && Date.parse(series.to) > Date.parse(series.as_of)}
+          state={chart}
+          comparable
+          sums={series === undefined || addsUp(series.aggregation)}
+          loading={state.loading || (state.refreshing && series === undefined)}
+          refreshing={state.refreshing && !refreshMs}
+          error={state.error}
+          onRetry={state.reload}
+          csvHref={apiUrl(toPath(`${base}${explorerQuery({ ...asked, fill: false })}&format=csv`))}
+          controls={
+            <>
+              {meterSelect}
+              <DateRangePicker range={range} />
+              <WindowSelect explorer={explorer} days={days} />
+              <ZoneSelect explorer={explorer} own={ownZone} />
+              {choices.length > 0 ? <GroupMenu explorer={explorer} choices={choices} /> : null}
+              <FilterPopover
+                explorer={explorer}
+                properties={series?.meter.group_by ?? []}
+                fixedCustomer={customer !== undefined}
+              />
+              <FilterChips explorer={explorer} fixedCustomer={customer !== undefined} />
+            </>
+          }
+        />
+        {figures && series ? <SeriesFigures series={series} /> : null}
+      </div>
+    </TimeZoneProvider>
+  )
+}
+
+/** The span of the same length that ends where a series begins. */
+function spanBefore({ from, to }: UsageSeries): { from: string; to: string } {
+  const length = Date.parse(to) - Date.parse(from)
+  return { from: new Date(Date.parse(from) - length).toISOString(), to: from }
+}
+
+function ComparisonText({
+  now,
+  before,
+  forecast,
+  leftOut,
+}: {
+  now: UsageSeries
+  before: UsageSeries | undefined
+  forecast: number | undefined
+  leftOut: number
+}) {
+  const value = now.data[0]?.value ?? null
+  const earlier = before?.meter.id === now.meter.id ? (before.data[0]?.value ?? null) : null
+  const change =
+    value !== null && earlier !== null && Number(earlier) !== 0 ? Number(value) / Number(earlier) - 1 : null
+  const amount = value === null ? '–' : formatQuantity(Number(value), now.meter.unit || undefined)
+  const parts = [
+    addsUp(now.aggregation)
+      ? t('usage.trend.total', { amount })
+      : t('usage.explorer.over_range', { aggregation: t(`meters.aggregation.${readAggregation(now)}`), amount }),
+    change === null
+      ? null
+      : t(change >= 0 ? 'usage.trend.more' : 'usage.trend.less', { percent: formatPercent(Math.abs(change), true) }),
+    forecast === undefined ? null : t('usage.trend.forecast', { amount: formatNumber(Math.round(forecast)) }),
+    leftOut > 0 ? t('usage.explorer.left_out', { count: leftOut }) : null,
+  ]
+  return <>{parts.filter(Boolean).join(' · ')}</>
+}
+
+const NAMED = ['UNIQUE_COUNT', 'MIN', 'MAX', 'AVG', 'LATEST', 'WEIGHTED_SUM'] as const
+
+function readAggregation({ aggregation }: UsageSeries): (typeof NAMED)[number] {
+  return NAMED.find((name) => name === aggregation) ?? 'LATEST'
+}

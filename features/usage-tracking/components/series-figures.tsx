@@ -1,0 +1,81 @@
+'use client'
+
+import { useMemo, useState } from 'react'
+import { groupLabel } from '@/features/usage-tracking/components/meter-series'
+import type { UsageSeries } from '@/libs/metering/usage-query'
+import { Button } from '@/libs/ui/button'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { formatNumber } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+import { Time } from '@/libs/ui/time'
+
+const AT_ONCE = 25
+
+type Row = UsageSeries['data'][number] & { key: string }
+
+/** The figures of a series as they are, to the last digit, the newest first. */
+export function SeriesFigures({ series }: { series: UsageSeries }) {
+  const [shown, setShown] = useState(AT_ONCE)
+  const rows = useMemo(
+    () =>
+      series.data
+        .filter(({ events }) => events > 0)
+        .map((row): Row => ({ ...row, key: `${row.window_start} ${groupLabel(row)}` }))
+        .reverse(),
+    [series],
+  )
+  const columns = useMemo(() => columnsOf(series), [series])
+  if (rows.length === 0) return null
+  return (
+    <section className="min-w-0">
+      <h2 className="mb-3 font-semibold text-base tracking-tight">{t('usage.explorer.figures')}</h2>
+      <DataTable
+        label={t('usage.explorer.figures')}
+        columns={columns}
+        rows={rows.slice(0, shown)}
+        rowKey={(row) => row.key}
+        rowLabel={(row) => row.key}
+        footer={
+          rows.length > shown ? (
+            <Button size="sm" onClick={() => setShown(shown + 4 * AT_ONCE)}>
+              {t('usage.explorer.more', { count: rows.length - shown })}
+            </Button>
+          ) : null
+        }
+      />
+    </section>
+  )
+}
+
+function columnsOf({ data, meter, window }: UsageSeries): ReadonlyArray<Column<Row>> {
+  const byDay = window === 'DAY' || window === 'WEEK' || window === 'MONTH'
+  const split = data.some(({ customer, group }) => customer || group)
+  return [
+    {
+      key: 'window',
+      header: t('usage.explorer.from'),
+      cell: (row) => <Time value={row.window_start} mode={byDay ? 'date' : 'datetime'} />,
+    },
+    ...(split
+      ? [
+          {
+            key: 'group',
+            header: t('usage.group'),
+            cell: (row: Row) => <span className="break-words">{groupLabel(row)}</span>,
+          },
+        ]
+      : []),
+    {
+      key: 'value',
+      header: meter.unit ? t('usage.explorer.value_in', { unit: meter.unit }) : t('usage.value'),
+      align: 'right',
+      // Exactly: a figure that no double holds comes as text and stays as it is.
+      cell: (row) => (
+        <span className="tabular break-all">
+          {row.value === null ? '–' : typeof row.value === 'number' ? formatNumber(row.value) : row.value}
+        </span>
+      ),
+    },
+    { key: 'events', header: t('usage.events'), align: 'right', cell: (row) => formatNumber(row.events) },
+  ]
+}
