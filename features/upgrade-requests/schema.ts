@@ -30,7 +30,7 @@ export const upgradeRequest = z
 
 export const upgradeRequestListQuery = pageQuery.extend({
   status: z.enum(STATUSES).optional(),
-  customer: z.uuid().optional().meta({ description: 'Id of the customer' }),
+  customer: z.string().min(1).max(255).optional().meta({ description: 'Id or external id' }),
 })
 
 const quantity = z.union([z.number(), z.string()])

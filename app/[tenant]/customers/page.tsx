@@ -2,6 +2,7 @@ import type { Metadata } from 'next'
 import { trackUrl } from '@/app/[tenant]/api-address'
 import { CustomersScreen } from '@/features/customers/components/customers-screen'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
+import { UpgradeRequests } from '@/features/upgrade-requests/components/upgrade-requests'
 import { requirePageTenant } from '@/libs/auth/page-access'
 import { t } from '@/libs/ui/messages'
 
@@ -15,6 +16,9 @@ export default async function CustomersPage({ params }: { params: Promise<{ tena
       base={`/${tenant.slug}/customers`}
       trackUrl={await trackUrl()}
       canWrite={permissions.includes('customers:write')}
+      notices={
+        <UpgradeRequests base={`/${tenant.slug}/customers`} canWrite={permissions.includes('customers:write')} />
+      }
       seesUsage={permissions.includes('usage:read')}
     />
   )

@@ -3,6 +3,7 @@ import { paths as analyticsEvents } from '@/features/analytics-events/openapi'
 import { paths as apiKeys } from '@/features/api-keys/openapi'
 import { paths as auditLogs } from '@/features/audit-logs/openapi'
 import { paths as auth } from '@/features/auth/openapi'
+import { paths as billingPeriods } from '@/features/billing-periods/openapi'
 import { paths as branding } from '@/features/branding/openapi'
 import { paths as connectorEvents } from '@/features/connector-events/openapi'
 import { paths as customerKeys } from '@/features/customer-keys/openapi'
@@ -14,7 +15,9 @@ import { paths as meters } from '@/features/meters/openapi'
 import { paths as metrics } from '@/features/metrics/openapi'
 import { paths as onboarding } from '@/features/onboarding/openapi'
 import { paths as operator } from '@/features/operator/openapi'
+import { paths as portal } from '@/features/portal/openapi'
 import { paths as rateLimits } from '@/features/rate-limits/openapi'
+import { paths as reconciliations } from '@/features/reconciliations/openapi'
 import { paths as reports } from '@/features/reports/openapi'
 import { paths as reservations } from '@/features/reservations/openapi'
 import { paths as tenants } from '@/features/tenants/openapi'
@@ -38,8 +41,11 @@ const paths = {
   ...customerLogins,
   ...customerKeys,
   ...upgradeRequests,
+  ...portal,
   ...rateLimits,
   ...usageTracking,
+  ...billingPeriods,
+  ...reconciliations,
   ...reservations,
   ...reports,
   ...alerts,

@@ -33,6 +33,7 @@ export function CustomerScreen({
   base,
   auditHref,
   canWrite,
+  notices,
   chart,
   events,
 }: {
@@ -41,13 +42,15 @@ export function CustomerScreen({
   /** The audit log, for those who may read it. */
   auditHref?: string
   canWrite: boolean
+  /** What is to be decided about the customer. */
+  notices: ReactNode
   chart: ReactNode
   events: ReactNode
 }) {
   const path = `/customers/${encodeURIComponent(id)}`
-  const state = useApi<Customer>(path)
+  const state = useApi<Customer>(path, { refreshMs: 15_000 })
   const entitlements = useApi<Entitlements>(`${path}/entitlements`, { refreshMs: 5_000 })
-  const subscribed = useApi<Subscription>(`${path}/subscription`)
+  const subscribed = useApi<Subscription>(`${path}/subscription`, { refreshMs: 15_000 })
   const [editing, setEditing] = useState(false)
   const [moving, setMoving] = useState(false)
   const [history, setHistory] = useState<MeterRef | null>(null)
@@ -102,6 +105,7 @@ export function CustomerScreen({
           ) : null
         }
       />
+      {notices}
       <div className="flex flex-col gap-6">
         {customer?.archived_at ? (
           <Banner tone="warning" title={t('customers.detail.archived_title')}>

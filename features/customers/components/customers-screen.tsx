@@ -2,7 +2,7 @@
 
 import { Archive, ArchiveRestore, Pencil, Plus, Users } from 'lucide-react'
 import { parseAsBoolean, parseAsStringLiteral, useQueryState } from 'nuqs'
-import { useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import { type Customer, CustomerDialog, type TierChoice } from '@/features/customers/components/customer-dialog'
 import { NearCapsTable } from '@/features/customers/components/near-caps-table'
 import { useArchiveCustomer } from '@/features/customers/components/use-archive-customer'
@@ -28,11 +28,14 @@ export function CustomersScreen({
   base,
   trackUrl,
   canWrite,
+  notices,
   seesUsage,
 }: {
   base: string
   trackUrl: string
   canWrite: boolean
+  /** What is to be decided about customers. */
+  notices: ReactNode
   /** Whether who is near a cap may be asked for. */
   seesUsage: boolean
 }) {
@@ -124,6 +127,7 @@ export function CustomersScreen({
   return (
     <>
       <PageHeader title={t('customers.title')} description={t('customers.description')} actions={create} />
+      {notices}
       {near ? (
         <div className="mb-4 flex">{show}</div>
       ) : (

@@ -1,6 +1,6 @@
 'use client'
 
-import { LayoutDashboard } from 'lucide-react'
+import { ChartColumn, Layers, LayoutDashboard } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { apiFetch } from '@/libs/ui/api-client'
 import { t } from '@/libs/ui/messages'
@@ -29,7 +29,11 @@ export function PortalFrame({
   return (
     <PortalShell
       brand={brand}
-      items={[{ href: '/', label: t('portal.nav.overview'), icon: <LayoutDashboard />, exact: true }]}
+      items={[
+        { href: '/', label: t('portal.nav.overview'), icon: <LayoutDashboard />, exact: true },
+        { href: '/usage', label: t('portal.nav.usage'), icon: <ChartColumn /> },
+        { href: '/tiers', label: t('portal.nav.tiers'), icon: <Layers /> },
+      ]}
       user={{ name: '', email }}
       onSignOut={() => void signOut()}
     >

@@ -52,11 +52,14 @@ export function UpgradePrompt({
             <p className="mt-3 text-sm">{t('portal.upgrade.none', { name })}</p>
           )}
         </div>
-        {supportUrl ? (
-          <LinkButton href={supportUrl} variant="primary">
-            {t('portal.upgrade.ask', { name })}
-          </LinkButton>
-        ) : null}
+        <div className="flex flex-wrap gap-2">
+          {supportUrl ? <LinkButton href={supportUrl}>{t('portal.upgrade.ask', { name })}</LinkButton> : null}
+          {upgrade.next_tiers.length > 0 ? (
+            <LinkButton href="/tiers" variant="primary">
+              {t('portal.upgrade.see')}
+            </LinkButton>
+          ) : null}
+        </div>
       </div>
     </section>
   )

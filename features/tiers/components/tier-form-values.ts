@@ -34,6 +34,7 @@ export const tierFormSchema = z
     currency: z.string().length(3),
     billing_interval: z.enum(['month', 'year']),
     is_default: z.boolean(),
+    self_service: z.boolean(),
     caps: z.array(
       z
         .object({
@@ -81,6 +82,7 @@ export function tierFormValues(tier: Tier | null): TierFormValues {
       currency: 'USD',
       billing_interval: 'month',
       is_default: false,
+      self_service: false,
       caps: [],
       features: [],
     }
@@ -92,6 +94,7 @@ export function tierFormValues(tier: Tier | null): TierFormValues {
     currency: tier.currency,
     billing_interval: tier.billing_interval,
     is_default: tier.is_default,
+    self_service: tier.self_service,
     caps: Object.entries(tier.usage_caps).map(([meter, { rollover, limit, ...cap }]) => ({
       ...cap,
       meter,
@@ -115,6 +118,7 @@ export function tierBody(values: TierFormValues) {
     currency: values.currency,
     billing_interval: values.billing_interval,
     is_default: values.is_default,
+    self_service: values.self_service,
     usage_caps: Object.fromEntries(
       values.caps.map(({ meter, limit, rollover_min, rollover_max, ...cap }) => [
         meter,

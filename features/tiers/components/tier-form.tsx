@@ -33,7 +33,10 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
   const router = useRouter()
   const meters = useApi<Page<CapMeter & { archived_at: string | null }>>('/meters?limit=200')
   const form = useForm<TierFormValues>({ resolver: zodResolver(tierFormSchema), defaultValues: tierFormValues(tier) })
-  const [currency, isDefault] = useWatch({ control: form.control, name: ['currency', 'is_default'] })
+  const [currency, isDefault, selfService] = useWatch({
+    control: form.control,
+    name: ['currency', 'is_default', 'self_service'],
+  })
   const values = useWatch({ control: form.control }) as TierFormValues
   const [moves, setMoves] = useState(false)
   const { isDirty, isSubmitting, isSubmitSuccessful } = form.formState
@@ -117,6 +120,13 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
               onCheckedChange={(on) => form.setValue('is_default', on, { shouldDirty: true })}
               label={t('tiers.form.is_default')}
               description={t('tiers.form.is_default_hint')}
+              disabled={readOnly}
+            />
+            <Checkbox
+              checked={selfService}
+              onCheckedChange={(on) => form.setValue('self_service', on, { shouldDirty: true })}
+              label={t('tiers.form.self_service')}
+              description={t('tiers.form.self_service_hint')}
               disabled={readOnly}
             />
           </div>

@@ -30,7 +30,7 @@ export async function listUpgradeRequests(query: UpgradeRequestListQuery): Promi
   const [before] = cursor ? decodeCursor(cursor, 1) : []
   if (before !== undefined && !isUuid(before)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
   const rows = await tenantQuery<UpgradeRequestRow>(
-    `${SELECT} and ($2::text is null or r.status = $2) and ($3::uuid is null or r.customer_id = $3) and ($4::uuid is null or r.id < $4)
+    `${SELECT} and ($2::text is null or r.status = $2) and ($3::text is null or c.external_id = $3 or c.id::text = lower($3)) and ($4::uuid is null or r.id < $4)
      order by r.id desc limit $5`,
     [currentContext().tenantId, status ?? null, customer ?? null, before ?? null, limit + 1],
   )

@@ -2,6 +2,7 @@ import type { Metadata } from 'next'
 import { PortalAccessCard } from '@/features/customer-logins/components/portal-access-card'
 import { CustomerScreen } from '@/features/customers/components/customer-screen'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
+import { UpgradeRequests } from '@/features/upgrade-requests/components/upgrade-requests'
 import { UsageEvents } from '@/features/usage-tracking/components/usage-events'
 import { UsageExplorer } from '@/features/usage-tracking/components/usage-explorer'
 import { requirePageTenant } from '@/libs/auth/page-access'
@@ -20,6 +21,13 @@ export default async function CustomerPage({ params }: { params: Promise<{ tenan
       id={id}
       base={`/${tenant.slug}/customers`}
       canWrite={permissions.includes('customers:write')}
+      notices={
+        <UpgradeRequests
+          base={`/${tenant.slug}/customers`}
+          customer={id}
+          canWrite={permissions.includes('customers:write')}
+        />
+      }
       chart={
         <>
           {seesUsage ? <UsageExplorer customer={id} listsMeters={permissions.includes('meters:read')} /> : null}

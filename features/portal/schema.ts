@@ -1,0 +1,35 @@
+import { z } from 'zod'
+
+export const portalUsageQuery = z.strictObject({
+  meter: z.string().min(1).max(64).optional().meta({ description: 'Slug; the first meter by default' }),
+  starts_on: z.iso.date().optional().meta({ description: 'First day of the period; the present one by default' }),
+})
+
+const quantity = z.union([z.number(), z.string()])
+const meter = z.object({ slug: z.string(), name: z.string(), unit: z.string(), aggregation: z.string() })
+
+export const portalUsage = z
+  .object({
+    time_zone: z.string(),
+    meters: z.array(meter),
+    meter: meter.nullable().meta({ description: 'Null where the tenant has no meter' }),
+    period: z.object({ starts_on: z.iso.date(), ends_on: z.iso.date(), present: z.boolean() }),
+    days: z
+      .array(z.object({ day: z.iso.date(), used: quantity.nullable() }))
+      .meta({ description: 'Each day of the period until today; null where nothing is known of a day' }),
+    periods: z
+      .array(z.object({ starts_on: z.iso.date(), ends_on: z.iso.date(), used: quantity.nullable() }))
+      .meta({ description: 'The present period and at most twelve before it, the newest first' }),
+    limit: quantity.nullable().meta({ description: 'What is available in the present period; null without a cap' }),
+    forecast: z
+      .object({
+        used: z.number().meta({ description: 'Expected by the end of the present period' }),
+        cap_hit_on: z.iso.date().nullable().meta({ description: 'Day the cap is expected to be reached' }),
+        days: z.int().meta({ description: 'Days it is drawn from' }),
+      })
+      .nullable()
+      .meta({ description: 'For SUM and COUNT, from three whole days of usage on' }),
+  })
+  .meta({ id: 'PortalUsage' })
+
+export type PortalUsageQuery = z.infer<typeof portalUsageQuery>

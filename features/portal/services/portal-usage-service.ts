@@ -1,0 +1,169 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { addDays, daysBetween, daysUntil, fitLine, forecastSum, localToday, roundTo } from '@/libs/metering/trend'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { PortalUsageQuery } from '../schema'
+
+type Meter = { slug: string; name: string; unit: string; aggregation: string }
+type Period = { starts_on: string; ends_on: string }
+export type PortalUsageReport = {
+  time_zone: string
+  meters: Meter[]
+  meter: Meter | null
+  period: Period & { present: boolean }
+  days: { day: string; used: Quantity | null }[]
+  periods: (Period & { used: Quantity | null })[]
+  limit: Quantity | null
+  forecast: { used: number; cap_hit_on: string | null; days: number } | null
+}
+
+const ADDITIVE = ['SUM', 'COUNT']
+/** Aggregations of which a day without events is zero. */
+const EMPTY_IS_ZERO = [...ADDITIVE, 'UNIQUE_COUNT']
+/** Whole days that a forecast is drawn from, and how few are too few. */
+const LOOK_BACK = 30
+const FEWEST = 3
+
+/**
+ * What the customer who is signed in used of a meter: each day of a period, the periods before, and, for the present one, what it
+ * comes to and when the cap will be reached at this pace.
+ * @throws AppError not_found when the actor is no customer; invalid_input for a meter or period that is not there.
+ */
+export async function reportPortalUsage(query: PortalUsageQuery): Promise<PortalUsageReport> {
+  const { tenantId, actor } = currentContext()
+  const routing = await findTenantRouting({ id: tenantId })
+  const customerId = actor.customer_id
+  if (!customerId || !routing) throw notFound()
+  const zone = routing.time_zone
+  const meters = await tenantQuery<Meter & { id: string }>(
+    'select id, slug, name, unit, aggregation from meters where tenant_id = $1 and archived_at is null order by name, slug',
+    [tenantId],
+  )
+  const meter = query.meter ? meters.find(({ slug }) => slug === query.meter) : meters[0]
+  if (query.meter && !meter) throw wrong('/meter', 'there is no such meter')
+  const { day: today } = localToday(zone)
+  const present = await periodOf(customerId, today)
+  const period = query.starts_on ? await periodOf(customerId, query.starts_on) : present
+  if (query.starts_on && (period.starts_on !== query.starts_on || period.starts_on > present.starts_on))
+    throw wrong('/starts_on', 'is not the first day of a period')
+  const common = {
+    time_zone: zone,
+    meters: meters.map(({ slug, name, unit, aggregation }) => ({ slug, name, unit, aggregation })),
+    period: { ...period, present: period.starts_on === present.starts_on },
+  }
+  if (!meter) return { ...common, meter: null, days: [], periods: [], limit: null, forecast: null }
+  const { id, ...shown } = meter
+  const days = await loadDays(customerId, id, zone, period)
+  const limit = await loadLimit(customerId, id, zone)
+  return {
+    ...common,
+    meter: shown,
+    days: days.map(({ day, used }) => ({ day, used: toValue(used, meter.aggregation) })),
+    periods: await loadPeriods(customerId, meter, zone, present),
+    limit: limit === null ? null : toQuantity(limit.available),
+    forecast: ADDITIVE.includes(meter.aggregation) ? await forecast(customerId, id, zone, present, limit) : null,
+  }
+}
+
+const wrong = (pointer: string, detail: string) =>
+  new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
+
+const toValue = (used: string | null, aggregation: string): Quantity | null =>
+  used === null ? (EMPTY_IS_ZERO.includes(aggregation) ? 0 : null) : toQuantity(used)
+
+/** The customer's month that a day lies in. */
+async function periodOf(customerId: string, day: string): Promise<Period> {
+  const [row] = await tenantQuery<Period>(
+    `select p.starts_on::text, app.period_end(p.starts_on, 'month', p.anchor)::text as ends_on
+     from (select a.anchor, app.period_start($3::date, 'month', a.anchor) as starts_on
+       from (select coalesce((select s.anchor_day from subscriptions s
+         where s.tenant_id = $1 and s.customer_id = $2 and s.canceled_at is null), 1)::integer as anchor) a) p`,
+    [currentContext().tenantId, customerId, day],
+  )
+  if (!row) throw notFound()
+  return row
+}
+
+// A level of WEIGHTED_SUM goes on while nothing happens; every other day means what its counter says.
+const VALUE = (starts: string, ends: string) => `case when m.aggregation = 'WEIGHTED_SUM' then
+    app.weighted_average($1, m.id, $2, ${starts}, (${starts})::timestamp at time zone $4,
+      least((${ends})::timestamp at time zone $4, statement_timestamp()), k.used, k.moment)
+  else app.metered_value(m.aggregation, k.used, k.events) end::text as used`
+
+async function loadDays(customerId: string, meterId: string, zone: string, { starts_on, ends_on }: Period) {
+  return tenantQuery<{ day: string; used: string | null }>(
+    `select d.day::date::text as day, ${VALUE('d.day::date', 'd.day::date + 1')}
+     from generate_series($5::date, least($6::date - 1, (statement_timestamp() at time zone $4)::date), interval '1 day') d (day)
+     join meters m on m.tenant_id = $1 and m.id = $3
+     left join usage_counters k on k.tenant_id = $1 and k.period = 'day' and k.meter_id = $3 and k.starts_on = d.day::date and k.customer_id = $2
+     order by 1`,
+    [currentContext().tenantId, customerId, meterId, zone, starts_on, ends_on],
+  )
+}
+
+async function loadPeriods(
+  customerId: string,
+  { id, aggregation }: Meter & { id: string },
+  zone: string,
+  present: Period,
+): Promise<PortalUsageReport['periods']> {
+  const rows = await tenantQuery<Period & { used: string | null }>(
+    `with recursive anchor as (
+       select coalesce((select s.anchor_day from subscriptions s
+         where s.tenant_id = $1 and s.customer_id = $2 and s.canceled_at is null), 1)::integer as day
+     ),
+     since as (select (created_at at time zone $4)::date as day from customers where tenant_id = $1 and id = $2),
+     spans as (
+       select $5::date as starts_on, $6::date as ends_on, 0 as back
+       union all
+       select app.period_start(s.starts_on - 1, 'month', a.day), s.starts_on, s.back + 1 from spans s, anchor a, since
+       where s.back < 12 and (s.starts_on > since.day or exists (select from usage_counters k
+         where k.tenant_id = $1 and k.period = 'month' and k.meter_id = $3 and k.starts_on < s.starts_on and k.customer_id = $2))
+     )
+     select s.starts_on::text, s.ends_on::text, ${VALUE('s.starts_on', 's.ends_on')}
+     from spans s
+     join meters m on m.tenant_id = $1 and m.id = $3
+     left join usage_counters k on k.tenant_id = $1 and k.period = 'month' and k.meter_id = $3 and k.starts_on = s.starts_on and k.customer_id = $2
+     order by s.back`,
+    [currentContext().tenantId, customerId, id, zone, present.starts_on, present.ends_on],
+  )
+  return rows.map(({ used, ...row }) => ({ ...row, used: toValue(used, aggregation) }))
+}
+
+type Limit = { available: string; used: string; period: string }
+
+/** What is available of a meter in the present period, grants and what carried over included; null without a cap. */
+async function loadLimit(customerId: string, meterId: string, zone: string): Promise<Limit | null> {
+  const [row] = await tenantQuery<Limit>(
+    `select cap_limit::text as available, used::text, period from app.customer_usage($1, $2, $3)
+     where meter_id = $4 and cap_limit is not null`,
+    [currentContext().tenantId, customerId, zone, meterId],
+  )
+  return row ?? null
+}
+
+async function forecast(customerId: string, meterId: string, zone: string, present: Period, limit: Limit | null) {
+  const { day: today, share } = localToday(zone)
+  const [first] = await tenantQuery<{ day: string | null }>(
+    `select min(starts_on)::text as day from usage_counters
+     where tenant_id = $1 and period = 'day' and meter_id = $3 and customer_id = $2 and starts_on >= $4::date and events > 0`,
+    [currentContext().tenantId, customerId, meterId, addDays(today, -LOOK_BACK)],
+  )
+  if (!first?.day || daysBetween(first.day, today) < FEWEST) return null
+  const past = await loadDays(customerId, meterId, zone, { starts_on: first.day, ends_on: today })
+  const line = fitLine(past.map(({ used }) => Number(used ?? 0)))
+  const here = await loadDays(customerId, meterId, zone, present)
+  const used = here.reduce((sum, day) => sum + Number(day.used ?? 0), 0)
+  const left = daysBetween(today, present.ends_on) - 1
+  const ahead =
+    limit && limit.period === 'month'
+      ? daysUntil(Number(limit.available), Number(limit.used), line, past.length, share, left)
+      : null
+  return {
+    used: roundTo(forecastSum(used, line, past.length, share, left), 2),
+    cap_hit_on: ahead === null ? null : addDays(today, ahead),
+    days: past.length,
+  }
+}

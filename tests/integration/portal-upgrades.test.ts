@@ -1,0 +1,250 @@
+// What a customer does by itself in the portal: looks back and ahead, asks for a tier, takes one where the tenant lets it.
+import { beforeAll, describe, expect, test } from 'vitest'
+import { GET as getBalance } from '@/app/api/v1/customers/[id]/balance/route'
+import { POST as postGrant } from '@/app/api/v1/customers/[id]/grants/route'
+import { GET as getSubscription, PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
+import { GET as getTiers } from '@/app/api/v1/portal/tiers/route'
+import { DELETE as withdraw } from '@/app/api/v1/portal/upgrade-requests/[id]/route'
+import { POST as ask } from '@/app/api/v1/portal/upgrade-requests/route'
+import { GET as getUsage } from '@/app/api/v1/portal/usage/route'
+import { PATCH as patchTier } from '@/app/api/v1/tiers/[id]/route'
+import { POST as postTier } from '@/app/api/v1/tiers/route'
+import { PATCH as decide } from '@/app/api/v1/upgrade-requests/[id]/route'
+import { GET as listRequests } from '@/app/api/v1/upgrade-requests/route'
+import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
+import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { runInTenant } from '@/libs/tenancy/tenant-context'
+import { asSuperuser, call, createWorld, type RequestOptions } from '../support/world'
+
+const { acme, globex } = await createWorld()
+const admin = { as: acme.users.admin, tenant: acme }
+const customer: RequestOptions = { as: acme.users.customer, tenant: acme }
+const id = acme.customer.id
+const ofCustomer = { ...admin, params: { id } }
+
+const tiers = (options = customer) => call(getTiers, 'GET', '/api/v1/portal/tiers', options)
+const usage = (query = '', options = customer) => call(getUsage, 'GET', `/api/v1/portal/usage${query}`, options)
+const wish = (body: unknown, options = customer) =>
+  call(ask, 'POST', '/api/v1/portal/upgrade-requests', { ...options, body })
+const requests = (query = '', options: RequestOptions = admin) =>
+  call(listRequests, 'GET', `/api/v1/upgrade-requests${query}`, options)
+const answer = (request: string, status: string, options: RequestOptions = admin) =>
+  call(decide, 'PATCH', '/api/v1/upgrade-requests/x', { ...options, body: { status }, params: { id: request } })
+const subscription = () => call(getSubscription, 'GET', '/api/v1/customers/x/subscription', ofCustomer)
+const subscribe = (body: unknown) =>
+  call(putSubscription, 'PUT', '/api/v1/customers/x/subscription', { ...ofCustomer, body })
+const track = (event_value: number, at?: Date) =>
+  call(trackRoute, 'POST', '/api/v1/usage/track', {
+    as: acme.api_key,
+    body: {
+      meter_id: 'api_calls',
+      user_id: acme.customer.external_id,
+      event_value,
+      ...(at ? { timestamp: at.toISOString() } : {}),
+    },
+  })
+
+/** What the worker would do with the messages that wait for it. */
+async function deliver(): Promise<{ to: string; subject: string }[]> {
+  const routing = await findTenantRouting({ id: acme.id })
+  if (!routing) throw new Error('acme is gone')
+  const waiting = await asSuperuser<{ id: string; payload: unknown }>(
+    "select id, payload from outbox where tenant_id = $1 and topic = 'upgrades' order by id",
+    [acme.id],
+  )
+  const messages = waiting.map((message) => ({ ...message, topic: 'upgrades', attempts: 1, created_at: new Date() }))
+  await asSuperuser("delete from outbox where tenant_id = $1 and topic = 'email'", [acme.id])
+  // Twice: a message may come again.
+  for (const _round of [1, 2]) expect(await upgradeSink.deliver(messages, routing)).toEqual([])
+  return asSuperuser(
+    `select payload ->> 'to' as to, payload -> 'data' ->> 'subject' as subject from outbox where tenant_id = $1 and topic = 'email' order by 1`,
+    [acme.id],
+  )
+}
+
+beforeAll(async () => {
+  for (const body of [
+    { name: 'Small', price: 10, usage_caps: { api_calls: 100 } },
+    { name: 'Large', price: 50, usage_caps: { api_calls: 1000 }, feature_entitlements: ['sso'] },
+    { name: 'Open', price: 20, usage_caps: { api_calls: 200 }, self_service: true },
+  ])
+    expect((await call(postTier, 'POST', '/api/v1/tiers', { ...admin, body })).status).toBe(201)
+  await subscribe({ tier: 'small' })
+})
+
+describe('who may', () => {
+  test.each([
+    ['nobody', { tenant: acme }, 401],
+    ['a customer of another tenant', { as: globex.users.customer, tenant: acme }, 404],
+    ['a member', { as: acme.users.member, tenant: acme }, 403],
+  ] as [string, RequestOptions, number][])('%s: %s', async (_who, options, status) => {
+    expect((await tiers(options)).status).toBe(status)
+    expect((await usage('', options)).status).toBe(status)
+    expect((await wish({ tier: 'large' }, options)).status).toBe(status)
+  })
+  test('a customer does not see or decide what others asked', async () => {
+    expect((await requests('', customer)).status).toBe(403)
+    expect((await answer(id, 'accepted', customer)).status).toBe(403)
+  })
+})
+
+describe('asking', () => {
+  test('the tiers, the cheapest first, with the own one marked', async () => {
+    const { body } = await tiers()
+    expect(body).toMatchObject({
+      open_request: null,
+      data: [
+        { slug: 'small', present: true, caps: [{ meter: 'api_calls', limit: 100 }] },
+        { slug: 'open', present: false, self_service: true },
+        { slug: 'large', present: false, self_service: false, features: [{ key: 'sso' }] },
+      ],
+    })
+  })
+  test('the own tier is shown in the version one has', async () => {
+    await call(patchTier, 'PATCH', '/api/v1/tiers/small', { ...admin, body: { price: 15 }, params: { id: 'small' } })
+    expect((await tiers()).body.data[0]).toMatchObject({ slug: 'small', present: true, price: 10 })
+  })
+  test.each([
+    [{ tier: 'nothing' }, '/tier'],
+    [{}, '/tier'],
+    [{ tier: 'large', note: '' }, '/note'],
+  ])('%j is invalid at %s', async (body, pointer) => {
+    const wrong = await wish(body)
+    expect(wrong.status).toBe(422)
+    expect(wrong.body.errors[0].pointer).toBe(pointer)
+  })
+  test('the tenant hears of it, once, and the customer of the answer', async () => {
+    const asked = await wish({ tier: 'large', note: 'We grow' })
+    expect(asked).toMatchObject({
+      status: 201,
+      body: { status: 'open', tier: { slug: 'large' }, note: 'We grow', requested_by: acme.users.customer.email },
+    })
+    expect((await wish({ tier: 'large' })).body.id).toBe(asked.body.id)
+    expect((await tiers()).body.open_request).toMatchObject({ id: asked.body.id })
+    expect((await requests('?status=open')).body.data).toMatchObject([
+      { id: asked.body.id, customer: { external_id: acme.customer.external_id } },
+    ])
+    const admins = [acme.users.admin.email, acme.users.owner.email].sort()
+    expect((await deliver()).map(({ to }) => to)).toEqual(admins)
+    expect((await subscription()).body.tier.slug).toBe('small')
+
+    expect((await answer(asked.body.id, 'accepted')).body).toMatchObject({ status: 'accepted' })
+    expect((await subscription()).body.tier.slug).toBe('large')
+    expect((await answer(asked.body.id, 'accepted')).status).toBe(200)
+    expect((await answer(asked.body.id, 'declined')).status).toBe(409)
+    expect((await deliver()).map(({ to }) => to)).toEqual([acme.users.customer.email])
+    const topics = await asSuperuser<{ topic: string; payload: { status: string } }>(
+      "select topic, payload from outbox where tenant_id = $1 and topic like 'upgrade.%' order by id",
+      [acme.id],
+    )
+    expect(topics).toMatchObject([
+      { topic: 'upgrade.requested', payload: { status: 'open', tier: 'large' } },
+      { topic: 'upgrade.decided', payload: { status: 'accepted', tier: 'large' } },
+    ])
+    await subscribe({ tier: 'small', version: 1 })
+  })
+  test('another wish takes the place of the first; it can be withdrawn', async () => {
+    const first = await wish({ tier: 'large' })
+    const newer = await wish({ tier: 'small' })
+    expect(newer.body).toMatchObject({ status: 'open', tier: { slug: 'small' } })
+    expect((await requests('?status=withdrawn')).body.data.map((row: { id: string }) => row.id)).toEqual([
+      first.body.id,
+    ])
+    const back = () =>
+      call(withdraw, 'DELETE', '/api/v1/portal/upgrade-requests/x', { ...customer, params: { id: newer.body.id } })
+    expect((await back()).body.status).toBe('withdrawn')
+    expect((await back()).body.status).toBe('withdrawn')
+    expect((await answer(newer.body.id, 'accepted')).status).toBe(409)
+    expect((await tiers()).body.open_request).toBeNull()
+  })
+})
+
+describe('taking', () => {
+  test('a tier that customers may take holds at once', async () => {
+    const taken = await wish({ tier: 'open' })
+    expect(taken).toMatchObject({ status: 201, body: { status: 'accepted', tier: { slug: 'open' } } })
+    expect((await subscription()).body).toMatchObject({ tier: { slug: 'open' }, source: 'subscription' })
+    expect(await wish({ tier: 'open' })).toMatchObject({ status: 422, body: { errors: [{ pointer: '/tier' }] } })
+    const [logged] = await asSuperuser<{ actor_kind: string; actor_id: string }>(
+      "select actor_kind, actor_id from audit_logs where tenant_id = $1 and action = 'subscription.created' order by id desc limit 1",
+      [acme.id],
+    )
+    expect(logged).toEqual({ actor_kind: 'customer', actor_id: acme.users.customer.id })
+  })
+  test('the database lets a customer do nothing but ask', async () => {
+    await expect(
+      asCustomer(
+        "insert into subscriptions (id, customer_id, tier_id) select app.uuid_v7(), $1, id from tiers where slug = 'large'",
+      ),
+    ).rejects.toThrow(/row-level security/)
+    await expect(
+      asCustomer(
+        "insert into upgrade_requests (id, customer_id, tier_id, status, decided_at) select app.uuid_v7(), $1, id, 'accepted', now() from tiers where slug = 'large'",
+      ),
+    ).rejects.toThrow(/row-level security/)
+  })
+  test('with grants, the new allowance holds at once and the grant stays', async () => {
+    await call(postGrant, 'POST', '/api/v1/customers/x/grants', {
+      ...ofCustomer,
+      body: { meter: 'api_calls', amount: 30 },
+    })
+    const balance = () => call(getBalance, 'GET', '/api/v1/customers/x/balance?meter=api_calls', ofCustomer)
+    expect((await balance()).body).toMatchObject({ granted: 230, used: 0 })
+    await call(patchTier, 'PATCH', '/api/v1/tiers/open', {
+      ...admin,
+      body: { usage_caps: { api_calls: 500 }, move: true },
+      params: { id: 'open' },
+    })
+    expect((await balance()).body).toMatchObject({ granted: 530, used: 0, overage: 0 })
+  })
+})
+
+async function asCustomer(sql: string): Promise<unknown> {
+  const actor = {
+    id: acme.users.customer.id,
+    kind: 'customer' as const,
+    permissions: ['portal:read'],
+    customer_id: acme.customer.id,
+  }
+  return runInTenant(acme.id, actor, () => tenantQuery(sql, [acme.customer.id]))
+}
+
+describe('usage', () => {
+  test('each day, each period, and what is to be expected', async () => {
+    const now = Date.now()
+    // More than a month ago: in a period before, and too old for the forecast.
+    expect((await track(7, new Date(now - 33 * 86_400_000))).body.inserted).toBe(1)
+    for (let ago = 10; ago >= 0; ago -= 1) {
+      expect((await track(10, new Date(now - ago * 86_400_000))).body.inserted).toBe(1)
+    }
+    const { status, body } = await usage('?meter=api_calls')
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ meter: { slug: 'api_calls' }, limit: 530, period: { present: true } })
+    const today = new Date().toISOString().slice(0, 10)
+    expect(body.days.at(-1)).toEqual({ day: today, used: 10 })
+    const total = body.days.reduce((sum: number, day: { used: number }) => sum + day.used, 0)
+    expect(body.periods[0]).toMatchObject({ starts_on: body.period.starts_on, used: total })
+    expect(body.forecast.days).toBe(10)
+    const left = (Date.parse(body.period.ends_on) - Date.parse(today)) / 86_400_000 - 1
+    expect(body.forecast.used).toBeGreaterThanOrEqual(total + left * 10)
+    expect(body.forecast.used).toBeLessThanOrEqual(total + (left + 1) * 10)
+    expect(body.forecast.cap_hit_on).toBeNull()
+
+    const before = body.periods[1]
+    const earlier = await usage(`?meter=api_calls&starts_on=${before.starts_on}`)
+    expect(earlier.body.period).toMatchObject({ starts_on: before.starts_on, ends_on: before.ends_on, present: false })
+    expect(earlier.body.days).toHaveLength((Date.parse(before.ends_on) - Date.parse(before.starts_on)) / 86_400_000)
+  })
+  test.each([
+    ['?meter=nothing', '/meter'],
+    ['?starts_on=2026-01-17', '/starts_on'],
+    ['?starts_on=2099-01-01', '/starts_on'],
+    ['?starts_on=yesterday', '/starts_on'],
+  ])('%s is invalid at %s', async (query, pointer) => {
+    const wrong = await usage(query)
+    expect(wrong.status).toBe(422)
+    expect(wrong.body.errors[0].pointer).toBe(pointer)
+  })
+})
