@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
+import { correctionPaths } from './correction-openapi'
 import {
   cappedCustomer,
   checkBody,
@@ -209,4 +210,5 @@ export const paths = {
       success: [200, usageSettings],
     }),
   },
+  ...correctionPaths,
 }

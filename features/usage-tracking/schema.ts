@@ -154,10 +154,20 @@ export const trendsReport = z
   })
   .meta({ id: 'UsageTrends' })
 
+const eventState = z.enum(['counted', 'filtered', 'corrected', 'correction']).meta({
+  description:
+    'counted; filtered: does not pass the filter of its meter; corrected: was taken back; correction: takes another one back',
+})
 export const eventListQuery = pageQuery.extend({
   meter: z.string().max(64).optional(),
   customer: z.string().max(255).optional(),
-  event_id: z.string().max(255).optional(),
+  event_id: z
+    .string()
+    .max(255)
+    .optional()
+    .meta({ description: 'With its corrections; without `source` the last two months are searched' }),
+  source: z.string().max(255).optional(),
+  state: eventState.optional(),
   from: moment.optional().meta({ description: 'Received at or after' }),
   to: moment.optional().meta({ description: 'Received before' }),
 })
@@ -174,8 +184,39 @@ export const usageEvent = z
     occurred_at: z.iso.datetime(),
     received_at: z.iso.datetime(),
     properties: z.record(z.string(), z.unknown()).nullable(),
+    state: eventState,
+    counted: quantity.nullable().meta({ description: 'What it added where a cap left only a part of its value' }),
+    corrects: z.uuid().nullable().meta({ description: 'The event this one takes back or stands for' }),
   })
   .meta({ id: 'UsageEvent' })
+
+export const usageEventDetail = z
+  .object({
+    event: usageEvent,
+    aggregation: z.string(),
+    unit: z.string(),
+    amount: quantity.nullable().meta({ description: 'What it adds to each total; null where a total is no sum' }),
+    chain: z
+      .array(usageEvent)
+      .meta({ description: 'Everything that corrects it or that it corrects, in order of reception' }),
+    moved: z
+      .array(
+        z.object({
+          scope: z.enum(['customer_day', 'customer_period', 'day', 'hour', 'group']),
+          starts_at: z.string(),
+          used: quantity,
+          events: z.number().int(),
+          group: z.record(z.string(), z.string().nullable()).nullable(),
+        }),
+      )
+      .meta({ description: 'The running totals it is part of, as they stand now' }),
+  })
+  .meta({ id: 'UsageEventDetail' })
+
+export const rejectionCounts = z.object({
+  data: z.array(z.object({ code: z.string(), count: z.number().int(), last_at: z.iso.datetime() })),
+  next_cursor: z.null(),
+})
 
 export const usageCapsQuery = pageQuery.extend({
   above: z.coerce.number().min(0).max(1_000).default(80).meta({ description: 'Least share of a cap, in percent' }),

@@ -8,6 +8,10 @@ import type { EventListQuery } from '../schema'
 import { eventKey } from './event-parser'
 import { resolveFilter, resolveRange } from './usage-range'
 
+/** How far back an event_id is looked for whose source is not known. */
+const SEARCHED_DAYS = 62
+
+export type EventState = 'counted' | 'filtered' | 'corrected' | 'correction'
 export type EventRow = {
   id: string
   event_id: string | null
@@ -20,33 +24,61 @@ export type EventRow = {
   occurred_at: Date
   received_at: Date
   properties: Record<string, unknown> | null
+  /** counted; filtered: does not pass its meter's filter; corrected: was taken back; correction: takes another one back. */
+  state: EventState
+  /** What it added where a cap left only a part of its value. */
+  counted: Quantity | null
+  /** The event this one takes back or stands for. */
+  corrects: string | null
 }
-type StoredRow = Omit<EventRow, 'value'> & { value: string; position: string }
+/** An event as the database gives it. */
+export type StoredEvent = Omit<EventRow, 'value' | 'counted'> & {
+  value: string
+  counted: string | null
+  position: string
+}
 
-/** Counted events, the last received first. @throws AppError not_found for a filter, invalid_input for the range. */
+/** Columns of an event; the tables are e, m and c, and $1 is the tenant. */
+export const EVENT_COLUMNS = `e.id, e.event_id, e.source, m.slug as meter, e.meter_id, c.external_id as user_id, e.customer_id, e.value::text as value,
+  e.occurred_at, e.received_at, e.properties, e.counted::text as counted, e.corrects, e.received_at::text as position,
+  case when e.weight = -1 then 'correction'
+    when exists (select 1 from usage_events b where b.tenant_id = $1 and b.corrects = e.id and b.weight = -1) then 'corrected'
+    when e.weight = 0 then 'filtered' else 'counted' end as state`
+export const EVENT_TABLES = `usage_events e
+  join meters m on m.tenant_id = $1 and m.id = e.meter_id
+  join customers c on c.tenant_id = $1 and c.id = e.customer_id`
+
+/** An event as it goes out. */
+export function toEvent({ position: _position, value, counted, ...row }: StoredEvent): EventRow {
+  return { ...row, value: toQuantity(value), counted: counted === null ? null : toQuantity(counted) }
+}
+
+/**
+ * Usage events, the last received first. With an event_id and its source the event and its corrections are found at once;
+ * without the source the last two months are looked through.
+ * @throws AppError not_found for a filter, invalid_input for the range.
+ */
 export async function listEvents(query: EventListQuery): Promise<Page<EventRow>> {
+  const { tenantId } = currentContext()
   const { meterId, customerId } = await resolveFilter(query)
   const range = query.from === undefined ? null : await resolveRange({ from: query.from, to: query.to })
   const [receivedAt, id] = readCursor(query.cursor)
-  const rows = await tenantQuery<StoredRow>(
-    `select e.id, e.event_id, e.source, m.slug as meter, e.meter_id, c.external_id as user_id, e.customer_id, e.value::text as value,
-       e.occurred_at, e.received_at, e.properties, e.received_at::text as position
-     from usage_events e
-     join meters m on m.tenant_id = $1 and m.id = e.meter_id
-     join customers c on c.tenant_id = $1 and c.id = e.customer_id
+  const ids = query.event_id === undefined ? null : await findVersions(query.event_id, query.source)
+  const rows = await tenantQuery<StoredEvent>(
+    `select ${EVENT_COLUMNS} from ${EVENT_TABLES}
      where e.tenant_id = $1
        and ($2::uuid is null or e.meter_id = $2) and ($3::uuid is null or e.customer_id = $3)
-       and ($4::text is null or (e.event_id = $4 and (e.source is not null or e.id = $5)))
+       and ($4::uuid[] is null or e.id = any ($4)) and ($5::text is null or e.source = $5)
        and ($6::timestamptz is null or e.received_at >= $6) and ($7::timestamptz is null or e.received_at < $7)
-       and ($8::timestamptz is null or (e.received_at, e.id) < ($8, $9))
+       and ($8::timestamptz is null or (e.received_at, e.id) < ($8, $9)) ${ofState(query.state)}
      order by e.received_at desc, e.id desc limit $10`,
     [
-      currentContext().tenantId,
+      tenantId,
       meterId,
       customerId,
-      query.event_id ?? null,
-      query.event_id === undefined ? null : eventKey(null, query.event_id),
-      range?.from ?? null,
+      ids,
+      query.event_id === undefined ? (query.source ?? null) : null,
+      range?.from ?? (await earliestOf(customerId)),
       range?.to ?? null,
       receivedAt,
       id,
@@ -54,10 +86,60 @@ export async function listEvents(query: EventListQuery): Promise<Page<EventRow>>
     ],
   )
   const page = cutPage(rows, query.limit, (row) => [row.position, row.id])
-  return {
-    data: page.data.map(({ position: _position, value, ...row }) => ({ ...row, value: toQuantity(value) })),
-    next_cursor: page.next_cursor,
+  return { data: page.data.map(toEvent), next_cursor: page.next_cursor }
+}
+
+function ofState(state: EventState | undefined): string {
+  const taken = 'exists (select 1 from usage_events b where b.tenant_id = $1 and b.corrects = e.id and b.weight = -1)'
+  switch (state) {
+    case 'correction':
+      return 'and e.weight = -1 and e.corrects is not null'
+    case 'corrected':
+      // From the corrections, of which there are few, to the events.
+      return 'and e.weight <> -1 and e.id in (select b.corrects from usage_events b where b.tenant_id = $1 and b.corrects is not null and b.weight = -1)'
+    case 'filtered':
+      return `and e.weight = 0 and not ${taken}`
+    case 'counted':
+      return `and e.weight = 1 and not ${taken}`
+    default:
+      return ''
   }
+}
+
+/** All rows of an event: as sent, taken back, replaced. */
+async function findVersions(eventId: string, source: string | undefined): Promise<string[]> {
+  const { tenantId } = currentContext()
+  const known = await tenantQuery<{ id: string }>(
+    `with recursive chain (id) as (
+       select $2::uuid
+       union
+       select n.id from chain p join usage_events n on n.tenant_id = $1 and n.corrects = p.id
+     )
+     select e.id from chain p join usage_events e on e.tenant_id = $1 and e.id = p.id`,
+    [tenantId, eventKey(source ?? null, eventId)],
+  )
+  if (known.length > 0 || source !== undefined) return known.map(({ id }) => id)
+  const found = await tenantQuery<{ id: string }>(
+    `select e.id from usage_events e
+     where e.tenant_id = $1 and e.event_id = $2 and e.received_at >= now() - make_interval(days => $3) limit 1000`,
+    [tenantId, eventId, SEARCHED_DAYS],
+  )
+  return found.map(({ id }) => id)
+}
+
+/** Nothing of a customer was received more than a day before its first day of usage: where looking back may end. */
+async function earliestOf(customerId: string | null): Promise<Date | null> {
+  if (customerId === null) return null
+  const [row] = await tenantQuery<{ since: Date | null }>(
+    `select (min(k.starts_on) - 2)::timestamptz as since from meters m
+     join lateral (
+       select x.starts_on from usage_counters x
+       where x.tenant_id = $1 and x.period = 'month' and x.meter_id = m.id and x.customer_id = $2 order by x.starts_on limit 1
+     ) k on true
+     where m.tenant_id = $1`,
+    [currentContext().tenantId, customerId],
+  )
+  return row?.since ?? null
 }
 
 function readCursor(cursor: string | undefined): [string | null, string | null] {

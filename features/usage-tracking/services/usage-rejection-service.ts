@@ -78,3 +78,14 @@ export async function listRejections({ cursor, limit, code }: RejectionListQuery
   if (code) query = query.where('code', '=', code)
   return cutPage(await query.execute(), limit, (row) => [row.id])
 }
+
+export type RejectionCount = { code: string; count: number; last_at: Date }
+
+/** How many of the refused events that are kept there are for each reason, the most frequent first. */
+export async function countRejections(): Promise<RejectionCount[]> {
+  return tenantQuery<RejectionCount>(
+    `select r.code, count(*)::integer as count, max(r.received_at) as last_at from usage_rejections r
+     where r.tenant_id = $1 group by r.code order by 2 desc, 1`,
+    [currentContext().tenantId],
+  )
+}
