@@ -203,6 +203,7 @@ describe('the catalog', () => {
       register_tenant: 'makes a tenant',
       return_auth_attempts: 'counts, by hash',
       route_tenant: 'what the address of a tenant shows anyway',
+      tenants_to_measure: 'ids, for the worker',
       tenants_with_leftovers: 'ids, for the worker',
       tenants_with_outbox: 'ids, for the worker',
       touch_api_key: 'notes a time',
