@@ -692,7 +692,7 @@ create function app.usage_standing(
         overage := greatest(used - cap_limit, 0);
       end if;
       held := app.held_usage(p_tenant, p_customer, p_meter, p_now);
-      remaining := greatest(cap_limit - used - held, 0);
+      remaining := case when cap_limit is not null then greatest(cap_limit - used - held, 0) end;
     end
   $$;
 comment on function app.usage_standing(uuid, text, uuid, uuid, timestamptz, boolean) is
@@ -709,14 +709,18 @@ create function app.reserve_usage(
       m record;
       k record;
       s record;
+      v_meter uuid;
       v_held boolean;
     begin
       if not app.can('usage:write') then
         raise exception using errcode = '42501', message = 'usage:write is needed';
       end if;
+      if pg_input_is_valid(p_meter, 'uuid') then
+        v_meter := p_meter::uuid;
+      end if;
       perform pg_advisory_xact_lock_shared(hashtextextended('usage ' || p_tenant::text, 0));
       select x.id, x.slug, x.aggregation, x.archived_at into m from public.meters x
-        where x.tenant_id = p_tenant and (x.slug = p_meter or x.id = case when pg_input_is_valid(p_meter, 'uuid') then p_meter::uuid end);
+        where x.tenant_id = p_tenant and (x.slug = p_meter or x.id = v_meter);
       if not found then
         return jsonb_build_object('allowed', false, 'code', 'NOT_FOUND');
       end if;
@@ -748,7 +752,7 @@ create function app.reserve_usage(
       return jsonb_build_object(
         'allowed', v_held, 'code', case when v_held then 'VALID' else 'USAGE_EXCEEDED' end, 'meter', m.slug,
         'limit', s.cap_limit::text, 'used', s.used::text, 'held', (s.held + case when v_held then p_amount else 0 end)::text,
-        'remaining', case when v_held then greatest(s.cap_limit - s.used - s.held - p_amount, 0) else s.remaining end::text,
+        'remaining', case when v_held and s.cap_limit is not null then greatest(s.cap_limit - s.used - s.held - p_amount, 0) else s.remaining end::text,
         'overage', coalesce(s.overage, 0)::text, 'reset', extract(epoch from s.resets_at),
         'reservation', case when v_held then jsonb_build_object('id', p_id, 'amount', p_amount::text, 'expires_at', extract(epoch from p_expires)) end,
         'next_tiers', case when not v_held then app.next_tiers(p_tenant, m.id, s.cap_limit) end);
@@ -810,7 +814,7 @@ create function app.settle_reservation(
               v_properties := coalesce(v_properties, '{}') || jsonb_build_object(m.value_property, v_amount);
             end if;
             v_result := app.record_usage(p_tenant, p_time_zone, array[m.slug], array[v_user], array_fill(1, array[v_count]), array_fill(1, array[v_count]),
-              array_fill(v_amount / v_count, array[v_count]),
+              array_fill(case when m.aggregation = 'COUNT' then 1 else v_amount end, array[v_count]),
               array(select app.event_key('reservation', p_id || '/' || i) from generate_series(1, v_count) i),
               array(select p_id || '/' || i from generate_series(1, v_count) i), array_fill('reservation'::text, array[v_count]),
               null, case when v_properties is not null then array_fill(v_properties, array[v_count]) end, null, true, false, true, false, false);
@@ -963,9 +967,13 @@ grant update (opening, resets_at) on public.balances to app_tenant;
 grant update (opening) on public.grants to app_tenant;
 grant select (tenant_id, status, expires_at) on public.reservations to app_kernel;
 create policy reservations_kernel on public.reservations for select to app_kernel using (true);
--- Whoever reads or changes customers sees and settles what they used.
+-- Whoever reads customers sees what they used of which meter, and whoever changes them settles it.
 alter policy usage_counters_select on public.usage_counters
-  using ((select app.can_any('{usage:read,usage:write,customers:read,customers:write}')) or customer_id = (select app.customer_id()));
+  using ((select (select current_setting('app.permissions', true)) like any ('{% usage:read %,% usage:write %,% customers:read %,% customers:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+alter policy meters_select on public.meters
+  using ((select current_setting('app.permissions', true))
+    like any ('{% meters:read %,% usage:read %,% usage:write %,% tiers:read %,% portal:read %,% customers:read %}'));
 
 revoke all on all functions in schema app from public;
 grant execute on function app.day_start(date, text), app.grant_due(timestamptz, text, integer, text), app.balance_cap(uuid, uuid, uuid),
