@@ -20,36 +20,43 @@ export type DailyReport = Range & {
 
 /**
  * Usage as rows of (meter, customer or null, day, used, events): whole days from the running totals, parts of days at the
- * edges of the range from the events themselves. Parameters: tenant, first day, end day, meter, customer, zone, edges.
+ * edges of the range from the events themselves. Of meters whose days do not add up, `window` says what each row is about.
+ * Parameters: tenant, first day, end day, meter, customer, zone, from, to, edges.
  */
-function usageRows(perCustomer: boolean, { edges }: UsageRange): { text: string; values: Date[] } {
+function usageRows(
+  perCustomer: boolean,
+  { from, to, edges }: UsageRange,
+  window: 'DAY' | null,
+): { text: string; values: Date[] } {
+  const meters = `select m.id from meters m where m.tenant_id = $1 and ($4::uuid is null or m.id = $4) and m.aggregation in ('SUM', 'COUNT')`
   const days = perCustomer
     ? `select c.meter_id, c.customer_id, c.starts_on as day, c.used, c.events from usage_counters c
        where c.tenant_id = $1 and c.period = 'day' and c.starts_on >= $2 and c.starts_on < $3
-         and c.meter_id in (select m.id from meters m where m.tenant_id = $1 and ($4::uuid is null or m.id = $4))
+         and c.meter_id in (${meters})
          and ($5::uuid is null or c.customer_id = $5)`
     : `select t.meter_id, null::uuid as customer_id, t.day, t.used, t.events from usage_totals t
        where t.tenant_id = $1 and t.day >= $2 and t.day < $3
-         and t.meter_id in (select m.id from meters m where m.tenant_id = $1 and ($4::uuid is null or m.id = $4)) and $5::uuid is null`
+         and t.meter_id in (${meters}) and $5::uuid is null`
   // An event is received at most a day before the time it says, so that the index on reception serves.
   const parts = edges.map((_, index) => {
-    const from = `$${7 + index * 2}`
-    const to = `$${8 + index * 2}`
+    const from = `$${9 + index * 2}`
+    const to = `$${10 + index * 2}`
     return `select e.meter_id, ${perCustomer ? 'e.customer_id' : 'null::uuid'}, (e.occurred_at at time zone $6)::date,
-        sum(case m.aggregation when 'COUNT' then 1 else e.value end), count(*)
-      from usage_events e join meters m on m.tenant_id = $1 and m.id = e.meter_id
-      where e.tenant_id = $1 and e.occurred_at >= ${from} and e.occurred_at < ${to}
+        sum(e.weight * case m.aggregation when 'COUNT' then 1 else coalesce(e.counted, e.value) end), sum(e.weight)
+      from usage_events e join meters m on m.tenant_id = $1 and m.id = e.meter_id and m.aggregation in ('SUM', 'COUNT')
+      where e.tenant_id = $1 and e.weight <> 0 and e.occurred_at >= ${from} and e.occurred_at < ${to}
         and e.received_at >= ${from}::timestamptz - interval '1 day'
         and e.received_month >= date_trunc('month', (${from}::timestamptz - interval '1 day') at time zone 'UTC')::date
         and ($4::uuid is null or e.meter_id = $4) and ($5::uuid is null or e.customer_id = $5)
       group by 1, 2, 3`
   })
-  const text = [days, ...parts].join(' union all ')
-  // The zone is a parameter of every text, whether or not there is an edge.
-  return {
-    text: `select * from (${text}) rows where $6::text is not null`,
-    values: edges.flatMap(({ from, to }) => [from, to]),
-  }
+  const others = `select m.id, q.customer_id, (q.window_start at time zone $6)::date, q.value, q.events
+    from meters m
+    cross join lateral app.query_usage($1, m.id, $7, $8, ${window ? `'${window}'` : 'null'}, $6, $6,
+      case when $5::uuid is not null then array[$5::uuid] end, ${perCustomer}, '{}', null, false, statement_timestamp(), 100000) q
+    where m.tenant_id = $1 and ($4::uuid is null or m.id = $4) and m.aggregation not in ('SUM', 'COUNT') and q.events > 0`
+  const text = [days, ...parts, others].join(' union all ')
+  return { text: `select * from (${text}) rows`, values: [from, to, ...edges.flatMap((edge) => [edge.from, edge.to])] }
 }
 
 function parametersOf({ firstDay, endDay, timeZone }: UsageRange, { meterId, customerId }: Filter): unknown[] {
@@ -72,7 +79,7 @@ const rangeOf = ({ from, to, timeZone }: UsageRange): Range => ({ from, to, time
 export async function reportUsage(query: UsageQuery): Promise<UsageReport> {
   const [range, filter] = [await resolveRange(query), await resolveFilter(query)]
   const byCustomer = query.group_by === 'customer'
-  const { text, values } = usageRows(byCustomer || filter.customerId !== null, range)
+  const { text, values } = usageRows(byCustomer || filter.customerId !== null, range, null)
   const meters = new Map((await loadMeters(filter.meterId)).map((meter) => [meter.id, meter]))
   const group = byCustomer ? 'u.meter_id, u.customer_id' : 'u.meter_id'
   const parameters = [...parametersOf(range, filter), ...values]
@@ -122,7 +129,7 @@ export type DayRow = { day: string; meter_id: string; external_id?: string; used
 
 /** Rows per day and meter, oldest first; with `customers` per customer as well, the largest so many. */
 export async function loadDays(range: UsageRange, filter: Filter, customers: number | null): Promise<DayRow[]> {
-  const { text, values } = usageRows(customers !== null || filter.customerId !== null, range)
+  const { text, values } = usageRows(customers !== null || filter.customerId !== null, range, 'DAY')
   const parameters = [...parametersOf(range, filter), ...values]
   if (customers === null) {
     return tenantQuery<DayRow>(
