@@ -1,6 +1,6 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { ensureAccount } from './accounts'
-import { type DemoTenant, METERS, TIERS } from './demo-data'
+import { type DemoTenant, type DemoTier, METERS, TIERS } from './demo-data'
 import { demoId } from './demo-id'
 
 const DAY_MS = 86_400_000
@@ -17,25 +17,51 @@ export async function ensureCatalogue(demo: DemoTenant): Promise<void> {
   for (const customer of demo.customers) await ensureCustomer(customer)
 }
 
+/** Age in days from which on a customer still has the first version of a tier that has two. */
+const KEEPS_FIRST_VERSION = 60
+
 async function ensureTier(tier: (typeof TIERS)[number]): Promise<void> {
   const id = demoId(`tier ${tier.slug}`)
+  const first = tier.before ?? tier
   await tenantQuery(
-    `insert into tiers (id, slug, name, description, price_minor, is_default) values ($1, $2, $3, $4, $5, $6)
+    `insert into tiers (id, slug, name, description, price_minor, is_default, self_service) values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (tenant_id, slug) do nothing`,
-    [id, tier.slug, tier.name, tier.description, tier.price_minor, tier.is_default],
+    [id, tier.slug, tier.name, tier.description, first.price_minor, tier.is_default, tier.self_service ?? false],
   )
-  for (const cap of tier.caps)
+  await ensureVersion(tier, 1, first.caps)
+  if (!tier.before) return
+  await tenantQuery(
+    'update tiers set version = 2, price_minor = $2, updated_at = now() where tenant_id = (select app.tenant_id()) and id = $1 and version = 1',
+    [id, tier.price_minor],
+  )
+  await ensureVersion(tier, 2, tier.caps)
+}
+
+async function ensureVersion(tier: DemoTier, version: number, caps: DemoTier['caps']): Promise<void> {
+  const id = demoId(`tier ${tier.slug}`)
+  const name = version === 1 ? tier.slug : `${tier.slug} ${version}`
+  for (const cap of caps)
     await tenantQuery(
-      `insert into tier_caps (id, tier_id, meter_id, cap_limit, behaviour) values ($1, $2, $3, $4, $5)
+      `insert into tier_caps (id, tier_id, version, meter_id, cap_limit, behaviour, rollover_max) values ($1, $2, $3, $4, $5, $6, $7)
        on conflict (tenant_id, tier_id, version, meter_id) do nothing`,
-      [demoId(`cap ${tier.slug} ${cap.meter}`), id, demoId(`meter ${cap.meter}`), cap.limit, cap.behaviour],
+      [
+        demoId(`cap ${name} ${cap.meter}`),
+        id,
+        version,
+        demoId(`meter ${cap.meter}`),
+        cap.limit,
+        cap.behaviour,
+        cap.rollover_max ?? 0,
+      ],
     )
   for (const feature of tier.features)
     await tenantQuery(
-      'insert into tier_features (id, tier_id, key, config) values ($1, $2, $3, $4) on conflict (tenant_id, tier_id, version, key) do nothing',
+      `insert into tier_features (id, tier_id, version, key, config) values ($1, $2, $3, $4, $5)
+       on conflict (tenant_id, tier_id, version, key) do nothing`,
       [
-        demoId(`feature ${tier.slug} ${feature.key}`),
+        demoId(`feature ${name} ${feature.key}`),
         id,
+        version,
         feature.key,
         feature.config ? JSON.stringify(feature.config) : null,
       ],
@@ -50,9 +76,12 @@ async function ensureCustomer(customer: DemoTenant['customers'][number]): Promis
      on conflict (tenant_id, external_id) do nothing`,
     [id, customer.external_id, customer.name, customer.email, since],
   )
+  const tier = TIERS.find(({ slug }) => slug === customer.tier)
+  const version = tier?.before && customer.since <= KEEPS_FIRST_VERSION ? 2 : 1
   await tenantQuery(
-    'insert into subscriptions (id, customer_id, tier_id, started_at) values ($1, $2, $3, $4) on conflict do nothing',
-    [demoId(`subscription ${customer.external_id}`), id, demoId(`tier ${customer.tier}`), since],
+    `insert into subscriptions (id, customer_id, tier_id, tier_version, started_at) values ($1, $2, $3, $4, $5)
+     on conflict do nothing`,
+    [demoId(`subscription ${customer.external_id}`), id, demoId(`tier ${customer.tier}`), version, since],
   )
   if (!customer.signs_in) return
   const account = await ensureAccount(customer.email)

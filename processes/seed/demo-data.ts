@@ -54,13 +54,17 @@ export const METERS = [
   },
 ] as const
 
-type Cap = { meter: string; limit: number; behaviour: 'reject' | 'overflow' }
+type Cap = { meter: string; limit: number; behaviour: 'reject' | 'overflow'; rollover_max?: number }
 export type DemoTier = {
   slug: string
   name: string
   description: string
   price_minor: number
   is_default: boolean
+  /** Customers may take it by themselves. */
+  self_service?: true
+  /** What it was when it had its first version; customers of more than sixty days still have that. */
+  before?: { price_minor: number; caps: readonly Cap[] }
   caps: readonly Cap[]
   features: readonly { key: string; config?: Record<string, unknown> }[]
 }
@@ -84,9 +88,18 @@ export const TIERS: readonly DemoTier[] = [
     description: 'For the first product in production.',
     price_minor: 1_900,
     is_default: false,
+    self_service: true,
+    before: {
+      price_minor: 1_500,
+      caps: [
+        { meter: 'api_calls', limit: 5_000, behaviour: 'reject' },
+        { meter: 'compute_minutes', limit: 250, behaviour: 'overflow' },
+        { meter: 'emails_sent', limit: 500, behaviour: 'reject' },
+      ],
+    },
     caps: [
       { meter: 'api_calls', limit: 5_000, behaviour: 'reject' },
-      { meter: 'compute_minutes', limit: 300, behaviour: 'overflow' },
+      { meter: 'compute_minutes', limit: 300, behaviour: 'overflow', rollover_max: 60 },
       { meter: 'emails_sent', limit: 500, behaviour: 'reject' },
     ],
     features: [{ key: 'portal' }, { key: 'email_support' }],
@@ -97,6 +110,7 @@ export const TIERS: readonly DemoTier[] = [
     description: 'For teams whose customers come back.',
     price_minor: 7_900,
     is_default: false,
+    self_service: true,
     caps: [
       { meter: 'api_calls', limit: 10_000, behaviour: 'reject' },
       { meter: 'compute_minutes', limit: 2_000, behaviour: 'overflow' },

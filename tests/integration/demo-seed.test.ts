@@ -67,7 +67,7 @@ test('the demo is made once, and completed when its file is lost', { timeout: 12
      join customers k on (k.tenant_id, k.id) = (u.tenant_id, u.customer_id)
      join meters m on (m.tenant_id, m.id) = (u.tenant_id, u.meter_id)
      join subscriptions s on (s.tenant_id, s.customer_id) = (u.tenant_id, u.customer_id)
-     join tier_caps c on (c.tenant_id, c.tier_id, c.meter_id) = (u.tenant_id, s.tier_id, u.meter_id)
+     join tier_caps c on (c.tenant_id, c.tier_id, c.version, c.meter_id) = (u.tenant_id, s.tier_id, s.tier_version, u.meter_id)
      where u.tenant_id = $1 and k.external_id = 'bluebird' and m.slug = 'api_calls' and u.period = 'month'
      order by u.starts_on desc limit 1`,
     [acme.id],
