@@ -2,7 +2,9 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { GET as queryMeter } from '@/app/api/v1/meters/[id]/query/route'
+import { GET as dailyRoute } from '@/app/api/v1/usage/daily/route'
 import { GET as queryUsageRoute } from '@/app/api/v1/usage/query/route'
+import { GET as totalsRoute } from '@/app/api/v1/usage/route'
 import { createMeter } from '@/features/meters/services/meter-service'
 import { TenantUsageTrackingService } from '@/features/usage-tracking/services/tenant-usage-tracking-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
@@ -383,6 +385,30 @@ describe('asked over HTTP', () => {
     expect(lines.find((line) => line.includes('cmd'))).toMatch(/,'=cmd,'@sum,-3,1$/)
     expect(lines.find((line) => line.includes('bob'))).toContain(',12345678901234567890.5,1')
   })
+})
+
+test('reports tell of every meter what its own way of counting gives', async () => {
+  const [world] = worlds
+  if (!world) throw new Error('There is a world.')
+  const as = { as: world.tenant.api_key }
+  const { body: daily } = await call(dailyRoute, 'GET', '/api/v1/usage/daily?time_range=30d', as)
+  const { body: totals } = await call(totalsRoute, 'GET', '/api/v1/usage?time_range=30d&limit=100', as)
+  const whole = { time_zone: 'UTC', from: new Date(daily.from), to: new Date(daily.to), now: new Date(NOW + DAY) }
+  for (const meter of world.meters.filter(({ aggregation }) => aggregation !== 'WEIGHTED_SUM')) {
+    const days = answerByModel({ ...whole, meter, window: 'DAY' }, world.events)
+    const lines: { day: string; meter: string; used: unknown; events: number }[] = daily.data
+    expect(lines.filter((line) => line.meter === meter.slug)).toEqual(
+      days.map(({ window_start, value, events }) => ({
+        day: window_start.slice(0, 10),
+        meter: meter.slug,
+        used: toQuantity(value ?? ''),
+        events,
+      })),
+    )
+    const [total] = answerByModel({ ...whole, meter, window: null }, world.events)
+    const rows: { meter: { slug: string }; used: unknown }[] = totals.data
+    expect(rows.find((row) => row.meter.slug === meter.slug)?.used).toEqual(toQuantity(total?.value ?? ''))
+  }
 })
 
 test('a correction that comes long after the fact is in the answer', async () => {
