@@ -3,11 +3,14 @@ import analyticsEvents from '@/messages/en/analytics-events.json'
 import apiKeys from '@/messages/en/api-keys.json'
 import auditLogs from '@/messages/en/audit-logs.json'
 import auth from '@/messages/en/auth.json'
+import billingPeriods from '@/messages/en/billing-periods.json'
 import connectorEvents from '@/messages/en/connector-events.json'
+import customerKeys from '@/messages/en/customer-keys.json'
 import customerLogins from '@/messages/en/customer-logins.json'
 import customers from '@/messages/en/customers.json'
 import docs from '@/messages/en/docs.json'
 import entitlements from '@/messages/en/entitlements.json'
+import events from '@/messages/en/events.json'
 import landing from '@/messages/en/landing.json'
 import mail from '@/messages/en/mail.json'
 import meters from '@/messages/en/meters.json'
@@ -16,6 +19,8 @@ import onboarding from '@/messages/en/onboarding.json'
 import operator from '@/messages/en/operator.json'
 import overview from '@/messages/en/overview.json'
 import portal from '@/messages/en/portal.json'
+import rateLimits from '@/messages/en/rate-limits.json'
+import reconciliations from '@/messages/en/reconciliations.json'
 import reports from '@/messages/en/reports.json'
 import settings from '@/messages/en/settings.json'
 import tenants from '@/messages/en/tenants.json'
@@ -31,11 +36,14 @@ const messages = {
   'api-keys': apiKeys,
   'audit-logs': auditLogs,
   auth,
+  'billing-periods': billingPeriods,
   'connector-events': connectorEvents,
+  'customer-keys': customerKeys,
   'customer-logins': customerLogins,
   customers,
   docs,
   entitlements,
+  events,
   landing,
   mail,
   meters,
@@ -45,6 +53,8 @@ const messages = {
   overview,
   portal,
   reports,
+  'rate-limits': rateLimits,
+  reconciliations,
   settings,
   tenants,
   tiers,
