@@ -168,6 +168,7 @@ export const eventListQuery = pageQuery.extend({
     .meta({ description: 'With its corrections; without `source` the last two months are searched' }),
   source: z.string().max(255).optional(),
   state: eventState.optional(),
+  time_range: rangeFields.time_range,
   from: moment.optional().meta({ description: 'Received at or after' }),
   to: moment.optional().meta({ description: 'Received before' }),
 })

@@ -61,7 +61,8 @@ export function toEvent({ position: _position, value, counted, ...row }: StoredE
 export async function listEvents(query: EventListQuery): Promise<Page<EventRow>> {
   const { tenantId } = currentContext()
   const { meterId, customerId } = await resolveFilter(query)
-  const range = query.from === undefined ? null : await resolveRange({ from: query.from, to: query.to })
+  const { time_range, from, to } = query
+  const range = from === undefined && time_range === undefined ? null : await resolveRange({ time_range, from, to })
   const [receivedAt, id] = readCursor(query.cursor)
   const ids = query.event_id === undefined ? null : await findVersions(query.event_id, query.source)
   const rows = await tenantQuery<StoredEvent>(
