@@ -2,6 +2,8 @@
 // Any number of these processes may run beside each other; caps and counters are exact in the database.
 // SIGTERM takes no more requests, commits what was accepted, answers it, and ends.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { POST as verifyKey } from '@/app/api/v1/customer-keys/verify/route'
+import { POST as limit } from '@/app/api/v1/rate-limits/limit/route'
 import { POST as check } from '@/app/api/v1/usage/check/route'
 import { POST as release } from '@/app/api/v1/usage/release/route'
 import { POST as reserve } from '@/app/api/v1/usage/reserve/route'
@@ -28,6 +30,8 @@ const SHUTDOWN_MS = 15_000
 const routes = new Map<string, RouteHandler>([
   ['/api/v1/usage/track', track],
   ['/api/v1/usage/check', check],
+  ['/api/v1/customer-keys/verify', verifyKey],
+  ['/api/v1/rate-limits/limit', limit],
   ['/api/v1/usage/reserve', reserve],
   ['/api/v1/usage/settle', settle],
   ['/api/v1/usage/release', release],
@@ -46,28 +50,29 @@ const server = createServer(
   { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384, noDelay: true },
   (incoming, outgoing) => {
     active += 1
-    serve(incoming, outgoing)
-      .catch((error: unknown) => {
-        log.error({ err: error }, 'request not answered')
-        outgoing.destroy()
-      })
-      .finally(() => {
-        active -= 1
-      })
+    void serve(incoming, outgoing)
   },
 )
 
 async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-  const url = incoming.url ?? '/'
-  const mark = url.indexOf('?')
-  const pathname = mark < 0 ? url : url.slice(0, mark)
-  const response = await answer(incoming, pathname, mark < 0 ? '' : url.slice(mark))
-  const text = await response.text()
-  const headers: Record<string, string | number> = Object.fromEntries(response.headers)
-  headers['content-length'] = Buffer.byteLength(text)
-  if (stopping || !incoming.complete) headers.connection = 'close'
-  outgoing.writeHead(response.status, headers)
-  outgoing.end(text)
+  try {
+    const url = incoming.url ?? '/'
+    const mark = url.indexOf('?')
+    const pathname = mark < 0 ? url : url.slice(0, mark)
+    const response = await answer(incoming, pathname, mark < 0 ? '' : url.slice(mark))
+    const text = await response.text()
+    // A flat list goes out as it is; an object is taken apart, checked and put together again.
+    const head = ['content-length', String(Buffer.byteLength(text))]
+    for (const [name, value] of response.headers) if (name !== 'content-length') head.push(name, value)
+    if (stopping || !incoming.complete) head.push('connection', 'close')
+    outgoing.writeHead(response.status, head)
+    outgoing.end(text)
+  } catch (error) {
+    log.error({ err: error }, 'request not answered')
+    outgoing.destroy()
+  } finally {
+    active -= 1
+  }
 }
 
 async function answer(incoming: IncomingMessage, pathname: string, query: string): Promise<Response> {

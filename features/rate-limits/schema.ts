@@ -32,11 +32,9 @@ export const rateLimitResult = z
     success: z.boolean(),
     limit: z.number(),
     remaining: z.number(),
-    reset: z
-      .number()
-      .meta({
-        description: 'Milliseconds since 1970: when the present window ends, or when a refused call would pass',
-      }),
+    reset: z.number().meta({
+      description: 'Milliseconds since 1970: when the present window ends, or when a refused call would pass',
+    }),
     override_id: z.uuid().nullable(),
   })
   .meta({ id: 'RateLimitResult', description: 'An answer is not a status: always 200' })

@@ -7,6 +7,7 @@ import type { z } from 'zod'
 import { CreateKeyDialog, type NewApiKey } from '@/features/api-keys/components/create-key-dialog'
 import { KeyPermissions, KeyStatePill } from '@/features/api-keys/components/key-cells'
 import { keyState } from '@/features/api-keys/components/key-permissions'
+import { RotateKeyDialog } from '@/features/api-keys/components/rotate-key-dialog'
 import type { apiKey } from '@/features/api-keys/schema'
 import type { Page } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
@@ -32,7 +33,7 @@ type ApiKey = z.infer<typeof apiKey>
 
 const STATUSES = ['all', 'active', 'expired', 'revoked'] as const
 
-/** Keys of the tenant: list, create, revoke. `trackUrl` is where a key sends usage, absolute. */
+/** Keys of the tenant: list, create, rotate, revoke. `trackUrl` is where a key sends usage, absolute. */
 export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWrite: boolean }) {
   const list = useListState(['status'])
   const page = useApi<Page<ApiKey>>(`/api-keys${list.query}`)
@@ -42,6 +43,7 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
   const api = useApiFetch()
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
   const [created, setCreated] = useState<NewApiKey | null>(null)
+  const [rotating, setRotating] = useState<ApiKey | null>(null)
   const [revoking, setRevoking] = useState<ApiKey | null>(null)
   const now = useNow()
   useShortcut('n', t('api-keys.create'), () => canWrite && void setCreating(true))
@@ -132,7 +134,12 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
         rowLabel={(key) => key.name}
         actions={(key) =>
           canWrite && key.revoked_at === null
-            ? [{ label: t('api-keys.revoke.action'), tone: 'danger', onSelect: () => setRevoking(key) }]
+            ? [
+                ...(keyState(key, now) === 'expired'
+                  ? []
+                  : [{ label: t('api-keys.rotate.action'), onSelect: () => setRotating(key) }]),
+                { label: t('api-keys.revoke.action'), tone: 'danger', onSelect: () => setRevoking(key) },
+              ]
             : []
         }
         loading={page.loading}
@@ -171,6 +178,15 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
         onOpenChange={(open) => void setCreating(open)}
         onCreated={(key) => {
           void setCreating(false)
+          setCreated(key)
+          page.reload()
+        }}
+      />
+      <RotateKeyDialog
+        rotating={rotating}
+        onClose={() => setRotating(null)}
+        onRotated={(key) => {
+          setRotating(null)
           setCreated(key)
           page.reload()
         }}

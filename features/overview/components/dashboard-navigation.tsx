@@ -9,11 +9,13 @@ import {
   FileChartColumn,
   Gauge,
   KeyRound,
+  KeySquare,
   Layers,
   LayoutDashboard,
   Plus,
   ScrollText,
   Settings,
+  Timer,
   Users,
 } from 'lucide-react'
 import type { MemberRole, Permission } from '@/libs/auth/permissions'
@@ -62,6 +64,12 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
   }
   if (can('meters:read')) {
     product.push({ href: `${base}/meters`, label: t('overview.nav.meters'), icon: <Gauge />, shortcut: 'g m' })
+  }
+  if (can('customer-keys:read')) {
+    product.push({ href: `${base}/customer-keys`, label: t('customer-keys.title'), icon: <KeySquare /> })
+  }
+  if (can('rate-limits:read')) {
+    product.push({ href: `${base}/rate-limits`, label: t('rate-limits.title'), icon: <Timer /> })
   }
   const daily: NavItem[] = [
     { href: base, label: t('overview.nav.overview'), icon: <LayoutDashboard />, exact: true, shortcut: 'g o' },

@@ -1,0 +1,155 @@
+'use client'
+
+import { zodResolver } from '@hookform/resolvers/zod'
+import { useId, useState } from 'react'
+import { useForm } from 'react-hook-form'
+import { z } from 'zod'
+import type { override as overrideSchema } from '@/features/rate-limits/schema'
+import { Button } from '@/libs/ui/button'
+import { Dialog } from '@/libs/ui/dialog'
+import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { t } from '@/libs/ui/messages'
+import { NumberField } from '@/libs/ui/number-field'
+import { Select } from '@/libs/ui/select'
+import { useApiFetch } from '@/libs/ui/use-api'
+
+export type Override = z.infer<typeof overrideSchema>
+
+const SPANS = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
+const UNITS = ['second', 'minute', 'hour', 'day'] as const
+
+/** A span of time in the largest unit that fits without a rest. */
+export function formatSpan(ms: number): string {
+  if (ms % SPANS.day === 0) return t('rate-limits.days', { count: ms / SPANS.day })
+  if (ms % SPANS.hour === 0) return t('rate-limits.hours', { count: ms / SPANS.hour })
+  if (ms % SPANS.minute === 0) return t('rate-limits.minutes', { count: ms / SPANS.minute })
+  if (ms % SPANS.second === 0) return t('rate-limits.seconds', { count: ms / SPANS.second })
+  return t('rate-limits.milliseconds', { count: ms })
+}
+
+const formSchema = z.object({
+  namespace: z
+    .string()
+    .min(1, { error: () => t('rate-limits.form.required') })
+    .max(255),
+  identifier: z
+    .string()
+    .min(1, { error: () => t('rate-limits.form.required') })
+    .max(255),
+  limit: z
+    .number({ error: () => t('rate-limits.form.required') })
+    .int()
+    .min(0),
+  duration: z.string(),
+})
+type Values = z.infer<typeof formSchema>
+
+/** Sets an override, or changes what the one that is given allows. */
+export function OverrideDialog({
+  open,
+  override,
+  onOpenChange,
+  onSaved,
+}: {
+  open: boolean
+  override: Override | null
+  onOpenChange: (open: boolean) => void
+  onSaved: () => void
+}) {
+  const formId = useId()
+  const [sending, setSending] = useState(false)
+  return (
+    <Dialog
+      open={open}
+      onOpenChange={onOpenChange}
+      title={t(override ? 'rate-limits.form.edit_title' : 'rate-limits.form.new_title')}
+      footer={
+        <>
+          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
+          <Button type="submit" form={formId} variant="primary" loading={sending}>
+            {t(override ? 'ui.save' : 'rate-limits.create')}
+          </Button>
+        </>
+      }
+    >
+      <OverrideForm id={formId} override={override} onSending={setSending} onSaved={onSaved} />
+    </Dialog>
+  )
+}
+
+function OverrideForm({
+  id,
+  override,
+  onSending,
+  onSaved,
+}: {
+  id: string
+  override: Override | null
+  onSending: (sending: boolean) => void
+  onSaved: () => void
+}) {
+  const api = useApiFetch()
+  const form = useForm<Values>({
+    resolver: zodResolver(formSchema),
+    defaultValues: {
+      namespace: override?.namespace ?? '',
+      identifier: override?.identifier ?? '',
+      limit: override?.limit ?? 100,
+      duration: String(override?.duration ?? SPANS.minute),
+    },
+  })
+  const usual = UNITS.map((unit) => ({ value: String(SPANS[unit]), label: t(`rate-limits.form.${unit}`) }))
+  const isUsual = !override || usual.some(({ value }) => value === String(override.duration))
+  const spans = isUsual ? usual : [...usual, { value: String(override.duration), label: formatSpan(override.duration) }]
+
+  async function submit(values: Values, options: { idempotencyKey: string }) {
+    onSending(true)
+    const body = { limit: values.limit, duration: Number(values.duration) }
+    try {
+      if (override) await api(`/rate-limits/overrides/${override.id}`, { method: 'PATCH', body, ...options })
+      else await api('/rate-limits/overrides', { method: 'POST', body: { ...values, ...body }, ...options })
+      onSaved()
+    } finally {
+      onSending(false)
+    }
+  }
+
+  return (
+    <Form id={id} form={form} onSubmit={submit} className="gap-5">
+      <TextField
+        form={form}
+        name="namespace"
+        label={t('rate-limits.form.namespace')}
+        hint={t('rate-limits.form.namespace_hint')}
+        maxLength={255}
+        autoComplete="off"
+        disabled={override !== null}
+        required
+      />
+      <TextField
+        form={form}
+        name="identifier"
+        label={t('rate-limits.form.identifier')}
+        hint={t('rate-limits.form.identifier_hint')}
+        maxLength={255}
+        autoComplete="off"
+        disabled={override !== null}
+        required
+      />
+      <div className="grid gap-4 sm:grid-cols-2">
+        <ControlledField
+          form={form}
+          name="limit"
+          label={t('rate-limits.form.limit')}
+          hint={t('rate-limits.form.limit_hint')}
+          required
+        >
+          {(field) => <NumberField value={field.value} onValueChange={field.onChange} onBlur={field.onBlur} min={0} />}
+        </ControlledField>
+        <ControlledField form={form} name="duration" label={t('rate-limits.form.span')}>
+          {(field) => <Select options={spans} value={field.value} onValueChange={field.onChange} />}
+        </ControlledField>
+      </div>
+    </Form>
+  )
+}

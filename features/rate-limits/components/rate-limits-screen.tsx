@@ -1,0 +1,153 @@
+'use client'
+
+import { Pencil, Plus, Timer, Trash2 } from 'lucide-react'
+import { parseAsBoolean, useQueryState } from 'nuqs'
+import { useState } from 'react'
+import { formatSpan, type Override, OverrideDialog } from '@/features/rate-limits/components/override-dialog'
+import type { Page } from '@/libs/ui/api-client'
+import { Badge } from '@/libs/ui/badge'
+import { Button } from '@/libs/ui/button'
+import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { FilterBar } from '@/libs/ui/filter-bar'
+import { formatNumber } from '@/libs/ui/format'
+import { useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { useShortcut } from '@/libs/ui/shortcuts'
+import { EmptyState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { toast } from '@/libs/ui/toast'
+import { useApi, useApiFetch } from '@/libs/ui/use-api'
+
+/** The exceptions a tenant makes from rate limits: list, set, change, delete. */
+export function RateLimitsScreen({ canWrite }: { canWrite: boolean }) {
+  const list = useListState([])
+  const page = useApi<Page<Override>>(`/rate-limits/overrides${list.query}`)
+  const api = useApiFetch()
+  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
+  const [editing, setEditing] = useState<Override | null>(null)
+  const [removing, setRemoving] = useState<Override | null>(null)
+  useShortcut('n', t('rate-limits.create'), () => canWrite && void setCreating(true))
+
+  const columns: ReadonlyArray<Column<Override>> = [
+    {
+      key: 'identifier',
+      header: t('rate-limits.column.identifier'),
+      sortValue: (override) => override.identifier,
+      cell: (override) => (
+        <span className="inline-flex items-center gap-2">
+          <code className="font-mono text-sm">{override.identifier}</code>
+          {override.identifier.includes('*') ? <Badge>{t('rate-limits.pattern')}</Badge> : null}
+        </span>
+      ),
+    },
+    {
+      key: 'namespace',
+      header: t('rate-limits.column.namespace'),
+      cell: (override) => override.namespace,
+      sortValue: (override) => override.namespace,
+    },
+    {
+      key: 'limit',
+      header: t('rate-limits.column.limit'),
+      sortValue: (override) => override.limit / override.duration,
+      cell: (override) =>
+        override.limit === 0
+          ? t('rate-limits.banned')
+          : t('rate-limits.allowance', { limit: formatNumber(override.limit), span: formatSpan(override.duration) }),
+    },
+    {
+      key: 'changed',
+      header: t('rate-limits.column.changed'),
+      cell: (override) => <Time value={override.updated_at} mode="relative" />,
+      sortValue: (override) => override.updated_at,
+    },
+  ]
+
+  async function remove(override: Override) {
+    await api(`/rate-limits/overrides/${override.id}`, { method: 'DELETE' })
+    toast.success(t('rate-limits.deleted'), { description: override.identifier })
+    page.reload()
+  }
+
+  const create = canWrite ? (
+    <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+      {t('rate-limits.create')}
+    </Button>
+  ) : null
+
+  return (
+    <>
+      <PageHeader title={t('rate-limits.title')} description={t('rate-limits.description')} actions={create} />
+      <FilterBar list={list} search={t('rate-limits.search')} />
+      <DataTable
+        label={t('rate-limits.title')}
+        columns={columns}
+        rows={page.data?.data}
+        rowKey={(override) => override.id}
+        rowLabel={(override) => override.identifier}
+        actions={
+          canWrite
+            ? (override) => [
+                { label: t('rate-limits.edit'), icon: <Pencil />, onSelect: () => setEditing(override) },
+                {
+                  label: t('rate-limits.delete'),
+                  icon: <Trash2 />,
+                  tone: 'danger',
+                  onSelect: () => setRemoving(override),
+                },
+              ]
+            : undefined
+        }
+        loading={page.loading}
+        refreshing={page.refreshing}
+        error={page.error}
+        onRetry={page.reload}
+        filtered={list.filtered}
+        onClearFilters={list.clear}
+        empty={
+          <EmptyState
+            icon={<Timer />}
+            title={t('rate-limits.empty.title')}
+            description={t('rate-limits.empty.description')}
+            action={create}
+          />
+        }
+        footer={
+          <CursorPager
+            list={list}
+            nextCursor={page.data?.next_cursor ?? null}
+            shown={page.data?.data.length ?? 0}
+            busy={page.refreshing}
+          />
+        }
+      />
+      <OverrideDialog
+        open={(creating && canWrite) || editing !== null}
+        override={editing}
+        onOpenChange={(open) => {
+          if (open) return
+          void setCreating(false)
+          setEditing(null)
+        }}
+        onSaved={() => {
+          void setCreating(false)
+          setEditing(null)
+          toast.success(t('rate-limits.saved'))
+          page.reload()
+        }}
+      />
+      <ConfirmDialog
+        open={removing !== null}
+        onOpenChange={(open) => !open && setRemoving(null)}
+        tone="danger"
+        title={t('rate-limits.remove.title', { name: removing?.identifier ?? '' })}
+        description={t('rate-limits.remove.description')}
+        confirmLabel={t('rate-limits.remove.confirm')}
+        onConfirm={async () => removing && remove(removing)}
+      />
+    </>
+  )
+}
