@@ -1,11 +1,14 @@
 // Balances against a plain model: whatever is granted, used, taken back, voided and waited for, in any zone, used, balance and
 // overage are the model's to the last digit, and used + balance - overage = granted after every step.
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { TenantUsageTrackingService } from '@/features/usage-tracking/services/tenant-usage-tracking-service'
+import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { runWithoutTransaction, systemActor } from '@/libs/tenancy/tenant-context'
 import { createBalanceModel, type ModelCalendar, type ModelTerms } from '../support/balance-model'
-import { asSystem, createWorld } from '../support/world'
+import { asSuperuser, asSystem, createWorld } from '../support/world'
 
 const { acme } = await createWorld()
 const UNITS = 1_000n
@@ -247,5 +250,232 @@ test('is the model, to the last digit, after every step', async () => {
       },
     ),
     { numRuns: Number(process.env.BALANCE_RUNS ?? 60) },
+  )
+}, 120_000)
+
+const fixed = { rollover_min: 0n, rollover_max: 0n, preserve_overage: false }
+const now = () => Date.now()
+const settleAll = (place: Place, moments: readonly string[]) =>
+  asSystem(acme, async () => {
+    const seen: string[] = []
+    for (const moment of moments) seen.push((await settle(place, Date.parse(moment))).starts_on)
+    return seen
+  })
+
+describe('the calendar', () => {
+  test('resets on the anchor day, or on the last day of a month that is shorter, and comes back to it', async () => {
+    const place = await arrange(
+      { zone: 'Europe/Berlin', period: 'month', anchor: 31 },
+      { limit: 10n, ...fixed },
+      Date.parse('2026-01-31T12:00:00Z'),
+    )
+    const seen = await settleAll(place, [
+      '2026-02-27T22:59:59.999Z',
+      '2026-02-27T23:00:00Z',
+      '2026-03-30T21:59:59.999Z',
+      '2026-03-30T22:00:00Z',
+      '2026-04-29T22:00:00Z',
+      '2026-05-30T22:00:00Z',
+    ])
+    expect(seen).toEqual(['2026-01-31', '2026-02-28', '2026-02-28', '2026-03-31', '2026-04-30', '2026-05-31'])
+  })
+
+  test('issues a recurring grant from its first day on, not from the one before', async () => {
+    const start = Date.parse('2026-01-31T12:00:00Z')
+    const place = await arrange({ zone: 'UTC', period: 'month', anchor: 1 }, { limit: 0n, ...fixed }, start)
+    await asSystem(acme, async () => {
+      const id = newId()
+      await addGrant(place, start, {
+        id,
+        amount: 5n * UNITS,
+        priority: 1,
+        recurrence: 'month',
+        rollover_min: 0n,
+        rollover_max: 0n,
+        effective_at: start,
+        expires_at: null,
+      })
+      for (const [moment, issues] of [
+        ['2026-02-28T11:59:59Z', 1],
+        ['2026-02-28T12:00:00Z', 2],
+        ['2026-03-31T11:59:59Z', 2],
+        ['2026-03-31T12:00:00Z', 3],
+      ] as const) {
+        const settled = await settle(place, Date.parse(moment))
+        const [row] = await tenantQuery<{ issues: number }>(
+          'select issues from grants where tenant_id = $1 and id = $2',
+          [acme.id, id],
+        )
+        expect([row?.issues, scaled(settled.balance)]).toEqual([issues, 5n * UNITS])
+      }
+    })
+  })
+
+  test('three years that nobody looked are rolled over one by one, in no time', async () => {
+    const start = Date.parse('2023-01-01T12:00:00Z')
+    const rolling = { limit: 2n * UNITS, rollover_min: 0n, rollover_max: 1_500n * UNITS, preserve_overage: false }
+    const place = await arrange({ zone: 'America/Havana', period: 'day', anchor: 1 }, rolling, start)
+    const began = performance.now()
+    const settled = await asSystem(acme, () => settle(place, Date.parse('2025-12-31T12:00:00Z')))
+    expect(performance.now() - began).toBeLessThan(5_000)
+    // 1,095 midnights: each carries what was left, up to 1,500, on top of 2.
+    expect(scaled(settled.balance)).toBe(1_502n * UNITS)
+    const [entries] = await asSystem(acme, () =>
+      tenantQuery<{ n: number }>(
+        "select count(*)::int as n from balance_entries where tenant_id = $1 and customer_id = $2 and kind = 'reset'",
+        [acme.id, place.customer],
+      ),
+    )
+    expect(entries?.n).toBeLessThanOrEqual(1_095)
+  })
+
+  test('an allowance that rolls over has done so since the customer has it, also before anything was used', async () => {
+    const start = Date.parse('2026-01-10T00:00:00Z')
+    const rolling = { limit: 10n * UNITS, rollover_min: 0n, rollover_max: 15n * UNITS, preserve_overage: false }
+    const place = await arrange({ zone: 'UTC', period: 'month', anchor: 1 }, rolling, start)
+    await asSuperuser('delete from balance_entries where tenant_id = $1 and customer_id = $2', [
+      acme.id,
+      place.customer,
+    ])
+    await asSuperuser('delete from balances where tenant_id = $1 and customer_id = $2', [acme.id, place.customer])
+    await asSystem(acme, async () => {
+      await tenantQuery('select app.open_balance($1, $2, $3, $4, $5)', [
+        acme.id,
+        place.customer,
+        place.meter,
+        '2026-03-05T00:00:00Z',
+        'UTC',
+      ])
+      expect(scaled((await settle(place, Date.parse('2026-03-05T00:00:00Z'))).balance)).toBe(25n * UNITS)
+    })
+  })
+
+  test('a period that begins on another day takes over what its counter says', async () => {
+    const start = Date.parse('2026-03-20T12:00:00Z')
+    const place = await arrange({ zone: 'UTC', period: 'month', anchor: 1 }, { limit: 100n * UNITS, ...fixed }, start)
+    await asSystem(acme, async () => {
+      await tenantQuery(
+        `insert into usage_counters (tenant_id, period, meter_id, starts_on, customer_id, used, events)
+         values ($1, 'month', $2, '2026-03-15', $3, 30, 2)`,
+        [acme.id, place.meter, place.customer],
+      )
+      await tenantQuery('select app.burn_balance($1, $2, $3, 70, $4)', [
+        acme.id,
+        place.customer,
+        place.meter,
+        toMoment(start),
+      ])
+      await tenantQuery('update subscriptions set canceled_at = now() where tenant_id = $1 and customer_id = $2', [
+        acme.id,
+        place.customer,
+      ])
+      await tenantQuery(
+        'insert into subscriptions (id, customer_id, tier_id, anchor_day) select $3, $2, tier_id, 15 from subscriptions where tenant_id = $1 and customer_id = $2 limit 1',
+        [acme.id, place.customer, newId()],
+      )
+      const settled = await settle(place, start)
+      expect(settled).toMatchObject({ starts_on: '2026-03-15', resets_at: new Date('2026-04-15T00:00:00Z') })
+      expect([scaled(settled.used), scaled(settled.balance)]).toEqual([30n * UNITS, 70n * UNITS])
+    })
+  })
+})
+
+const tracked = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('use' as const), amount }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('use' as const), amount: fc.constant(0n) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('grant' as const),
+      amount,
+      priority: fc.integer({ min: 0, max: 2 }),
+      rollover_min: fc.constant(0n),
+      rollover_max: amount,
+      recurrence: fc.constant(null),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('void' as const), which: fc.nat() }) },
+)
+
+test('what is tracked and cancelled by API moves it alike, and is let in as far as there is any left', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom('reject' as const, 'overflow' as const, 'cap' as const),
+      maybeNothing,
+      fc.array(tracked, { minLength: 1, maxLength: 20 }),
+      async (behaviour, limit, steps) => {
+        const start = now()
+        const calendar = { zone: 'UTC', period: 'month' as const, anchor: 1 }
+        const place = await arrange(calendar, { limit, ...fixed }, start)
+        await asSystem(acme, () =>
+          tenantQuery('update entitlements set behaviour = $3 where tenant_id = $1 and customer_id = $2', [
+            acme.id,
+            place.customer,
+            behaviour,
+          ]),
+        )
+        const model = createBalanceModel(calendar, { limit, ...fixed }, start)
+        const granted: string[] = []
+        const counted: { event_id: string; amount: bigint }[] = []
+        for (const step of steps) {
+          if (step.kind === 'use') {
+            const event_id = newId()
+            const { balance } = model.state()
+            const fits = behaviour === 'overflow' || step.amount <= balance
+            const taken = fits ? step.amount : behaviour === 'cap' && balance > 0n ? balance : null
+            const { inserted } = await runWithoutTransaction(acme.id, systemActor(), () =>
+              TenantUsageTrackingService.trackUsage({
+                meter_id: place.meter,
+                user_id: place.customer,
+                event_value: toDecimal(step.amount),
+                event_id,
+              }),
+            )
+            expect(inserted).toBe(taken === null ? 0 : 1)
+            if (taken !== null) {
+              model.use(taken)
+              counted.push({ event_id, amount: taken })
+            }
+          } else if (step.kind === 'cancel') {
+            const [event] = counted.splice(step.which % Math.max(counted.length, 1), 1)
+            if (event) {
+              model.use(-event.amount)
+              const result = await asSystem(acme, () => correctUsage({ action: 'cancel', event_id: event.event_id }))
+              expect(result.corrected).toBe(1)
+            }
+          } else if (step.kind === 'grant') {
+            const at = now()
+            const grant = { ...step, id: newId(), effective_at: at, expires_at: null }
+            granted.push(grant.id)
+            model.advance(at)
+            model.grant(grant)
+            await asSystem(acme, () => addGrant(place, at, grant))
+          } else {
+            const id = granted[step.which % Math.max(granted.length, 1)]
+            if (id !== undefined) {
+              model.void(id)
+              await asSystem(acme, () =>
+                tenantQuery('select app.void_grant($1, $2, clock_timestamp(), $3)', [acme.id, place.zone, id]),
+              )
+            }
+          }
+          const after = await asSystem(acme, () => settle(place, now()))
+          const expected = model.state()
+          expect({
+            used: scaled(after.used),
+            balance: scaled(after.balance),
+            overage: scaled(after.overage),
+            granted: scaled(after.granted),
+          }).toEqual({
+            used: expected.used,
+            balance: expected.balance,
+            overage: expected.overage,
+            granted: expected.granted,
+          })
+        }
+      },
+    ),
+    { numRuns: Number(process.env.BALANCE_RUNS ?? 25) },
   )
 }, 120_000)
