@@ -1,3 +1,4 @@
+import type { ApiKey } from '@/libs/auth/api-key'
 import type { Caller } from '@/libs/auth/credentials'
 import { keyPermissions, type MemberRole, type Permission, ROLE_PERMISSIONS } from '@/libs/auth/permissions'
 import { serverPool } from '@/libs/db/pools'
@@ -15,6 +16,17 @@ export type Access = {
 }
 
 type AccessRow = { role: MemberRole | null; customer_id: string | null }
+
+const grants = new WeakMap<ApiKey, Permission[]>()
+
+/** What a key may do, worked out once for each time it is read. */
+function permissionsOf(key: ApiKey): Permission[] {
+  const known = grants.get(key)
+  if (known) return known
+  const permissions = keyPermissions(key.permissions, key.creator_role)
+  grants.set(key, permissions)
+  return permissions
+}
 
 async function loadAccess(tenantId: string, userId: string): Promise<AccessRow> {
   const { rows } = await serverPool().query<AccessRow>({
@@ -43,7 +55,7 @@ export async function findAccess(
   }
   if (caller.kind === 'api_key') {
     const { key } = caller
-    const permissions = keyPermissions(key.permissions, key.creator_role)
+    const permissions = permissionsOf(key)
     return {
       user: { id: key.id, email: '' },
       role: 'api_key',

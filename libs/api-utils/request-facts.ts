@@ -5,6 +5,11 @@ import { newId } from '@/libs/ids'
 /** What is known of a request besides its content. */
 export type RequestFacts = { requestId: string; ip: string | null; userAgent: string | null }
 
+// The one before is often the same caller.
+let lastChain: string | undefined
+let lastHops = 0
+let lastIp: string | null = null
+
 const REQUEST_ID = /^[\w.-]{8,64}$/
 
 /**
@@ -12,14 +17,20 @@ const REQUEST_ID = /^[\w.-]{8,64}$/
  * the one the server itself noted. Null when it is not an address.
  */
 export function readIp(headers: Headers): string | null {
-  const chain =
-    headers
-      .get('x-forwarded-for')
-      ?.split(',')
-      .map((part) => part.trim()) ?? []
+  const chain = headers.get('x-forwarded-for')
+  if (chain === null) return null
   const hops = Math.max(1, env().TRUSTED_PROXY_HOPS)
-  const address = chain.at(-hops)?.replace(/^::ffff:(?=\d+\.)/i, '') ?? ''
-  return isIP(address) > 0 && !address.includes('%') ? address : null
+  if (chain === lastChain && hops === lastHops) return lastIp
+  const address =
+    chain
+      .split(',')
+      .at(-hops)
+      ?.trim()
+      .replace(/^::ffff:(?=\d+\.)/i, '') ?? ''
+  lastChain = chain
+  lastHops = hops
+  lastIp = isIP(address) > 0 && !address.includes('%') ? address : null
+  return lastIp
 }
 
 /** Reads the facts of a request; a usable X-Request-Id is kept, else one is made. */

@@ -64,6 +64,8 @@ export function hashKey(key: string): Buffer {
 }
 
 const cache = new LRUCache<string, { key: ApiKey | null }>({ max: 50_000 })
+/** Hashes of keys seen in the last seconds, because a busy caller sends the same one with every request. */
+const hashes = new LRUCache<string, string>({ max: 10_000, ttl: 5_000, ttlAutopurge: true })
 const flights = new Map<string, Promise<ApiKey | null>>()
 let generation = 0
 let listening = false
@@ -88,11 +90,21 @@ export function forgetApiKeys(tenantId?: string): void {
   for (const [hash, entry] of cache.entries()) if (entry.key?.tenant_id === tenantId) cache.delete(hash)
 }
 
-async function load(hash: Buffer): Promise<ApiKey | null> {
+/** The hash of a text that has the form of a key, in Base64. */
+function readHash(text: string): string | null {
+  const known = hashes.get(text)
+  if (known !== undefined) return known
+  if (!isKey(text)) return null
+  const name = hashKey(text).toString('base64')
+  hashes.set(text, name)
+  return name
+}
+
+async function load(hash: string): Promise<ApiKey | null> {
   const { rows } = await serverPool().query<ApiKey>({
     name: 'find_api_key',
     text: 'select tenant_id, id, name, permissions, creator_role, expires_at, revoked_at from app.find_api_key($1)',
-    values: [hash],
+    values: [Buffer.from(hash, 'base64')],
   })
   return rows[0] ?? null
 }
@@ -109,29 +121,28 @@ export function isUsable(key: ApiKey, now: number = Date.now()): boolean {
  * heard of by notification within milliseconds; without it the database is asked.
  */
 export async function findApiKey(text: string, { cached }: { cached: boolean }): Promise<ApiKey | null> {
-  if (!isKey(text)) return null
-  const hash = hashKey(text)
+  const hash = readHash(text)
+  if (hash === null) return null
   const key = cached ? await findCached(hash) : await load(hash)
   if (!key || !isUsable(key)) return null
   touch(key)
   return key
 }
 
-function findCached(hash: Buffer): Promise<ApiKey | null> {
+function findCached(hash: string): ApiKey | null | Promise<ApiKey | null> {
   listen()
-  const name = hash.toString('base64')
-  const hit = cache.get(name)
-  if (hit) return Promise.resolve(hit.key)
-  const flying = flights.get(name)
+  const hit = cache.get(hash)
+  if (hit) return hit.key
+  const flying = flights.get(hash)
   if (flying) return flying
   const started = generation
   const flight = load(hash)
     .then((key) => {
-      if (started === generation) cache.set(name, { key }, { ttl: isListening() ? 5_000 : 500 })
+      if (started === generation) cache.set(hash, { key }, { ttl: isListening() ? 5_000 : 500 })
       return key
     })
-    .finally(() => flights.delete(name))
-  flights.set(name, flight)
+    .finally(() => flights.delete(hash))
+  flights.set(hash, flight)
   return flight
 }
 

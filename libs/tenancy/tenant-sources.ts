@@ -2,7 +2,7 @@ import type { Caller } from '@/libs/auth/credentials'
 import { env } from '@/libs/env'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
-import { PATH_TENANT_HEADER, readHost } from './host'
+import { type HostKind, PATH_TENANT_HEADER, readHost } from './host'
 import { findTenantRouting, peekTenantRouting, type TenantName, type TenantRouting } from './resolve-tenant'
 
 export type SourceKind = 'host' | 'header' | 'path' | 'query' | 'jwt' | 'api_key'
@@ -12,9 +12,29 @@ export type TenantSource = { source: SourceKind; value: string; name: TenantName
 
 const SLUG_HEADER = 'x-tenant-slug'
 
+let headerNames: string[] = []
+
 /** Headers in which a caller may name a tenant. */
-export function tenantHeaders(): string[] {
-  return [...new Set([env().TENANT_HEADER_NAME, 'x-tenant-id', SLUG_HEADER])]
+export function tenantHeaders(): readonly string[] {
+  const { TENANT_HEADER_NAME } = env()
+  if (headerNames[0] !== TENANT_HEADER_NAME) {
+    headerNames = [...new Set([TENANT_HEADER_NAME, 'x-tenant-id', SLUG_HEADER])]
+  }
+  return headerNames
+}
+
+const hosts = new Map<string, HostKind>()
+
+/** What a Host header means here; remembered, because a few names are asked for over and over. */
+function hostOf(header: string): HostKind {
+  const { ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED } = env()
+  const key = `${header} ${ROOT_DOMAIN} ${TENANT_SUBDOMAIN_ENABLED}`
+  const known = hosts.get(key)
+  if (known) return known
+  const host = readHost(header, ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED)
+  if (hosts.size >= 1_000) hosts.clear()
+  if (header.length <= 300) hosts.set(key, host)
+  return host
 }
 
 function byIdOrSlug(value: string): TenantName {
@@ -31,10 +51,10 @@ function addSource(sources: TenantSource[], source: SourceKind, value: string | 
  * @throws AppError not_found for a host that can be nobody's.
  */
 export function readTenantSources(request: Request, caller: Caller | null): TenantSource[] {
-  const { ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED, TENANT_PARAMETER_ROUTING } = env()
+  const { TENANT_PARAMETER_ROUTING } = env()
   const sources: TenantSource[] = []
   const header = request.headers.get('host')
-  const host = header === null ? { kind: 'root' as const } : readHost(header, ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED)
+  const host: HostKind = header === null ? { kind: 'root' } : hostOf(header)
   if (host.kind === 'unknown') throw notFound()
   if (host.kind === 'tenant') sources.push({ source: 'host', value: host.slug, name: { slug: host.slug } })
   if (host.kind === 'custom') sources.push({ source: 'host', value: host.hostname, name: { hostname: host.hostname } })
