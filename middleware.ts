@@ -5,7 +5,17 @@ import { ASKED_PATH_HEADER, isInternalHeader, PATH_TENANT_HEADER } from '@/libs/
 import { routeRequest } from '@/libs/tenancy/route-request'
 import { contentSecurityPolicy, SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
 
-export const config = { matcher: ['/((?!_next/static/).*)'] }
+/**
+ * Everything but files of the build, and but machines that track and check usage: running a middleware costs Next more than the
+ * route itself, and there it would have nothing to do. These routes read no header of ours but the one that names a tenant,
+ * which proves nothing; with a cookie they come by here, for the session to be renewed.
+ */
+export const config = {
+  matcher: [
+    '/((?!_next/static/|api/v1/usage/(?:track|check)$).*)',
+    { source: '/api/v1/usage/(track|check)', has: [{ type: 'header', key: 'cookie' }] },
+  ],
+}
 
 /** Names the tenant a request is about, drops what only we may say, renews the session and sends the request to its route. It decides no right. */
 export async function middleware(request: NextRequest): Promise<Response> {

@@ -5,8 +5,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import next from 'next'
 import { env } from '@/libs/env'
 import { runShutdown } from '@/libs/jobs/at-shutdown'
+import { isInternalHeader } from '@/libs/tenancy/host'
 import { isDecodable } from '@/libs/tenancy/route-request'
-import { SECURITY_HEADERS } from '@/libs/tenancy/security-headers'
+import { SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
 
 const FORWARDED = [
   'x-forwarded-for',
@@ -21,6 +22,19 @@ const SHUTDOWN_MS = 10_000
 function dropUntrusted(request: IncomingMessage): void {
   for (const name of FORWARDED) delete request.headers[name]
 }
+
+/**
+ * What the middleware does for every other route: headers that only we may set are taken out, and the answer gets the
+ * headers that all answers carry.
+ */
+function prepareUsage(request: IncomingMessage, response: ServerResponse, publicNames: readonly string[]): void {
+  for (const name of Object.keys(request.headers)) if (isInternalHeader(name, publicNames)) delete request.headers[name]
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value)
+  const [scheme = ''] = String(request.headers['x-forwarded-proto'] ?? '').split(',')
+  if (scheme.trim() === 'https') response.setHeader('strict-transport-security', STRICT_TRANSPORT)
+}
+
+const USAGE = /^\/api\/v1\/usage\/(?:track|check)(?:\?|$)/
 
 /** A path no route can have, which Next would answer with a 500 or a redirect of its own. */
 function isUnreadable(url = '/'): boolean {
@@ -44,7 +58,8 @@ function refuse(response: ServerResponse): void {
 }
 
 async function main(): Promise<void> {
-  const { PORT, TRUSTED_PROXY_HOPS } = env()
+  const { PORT, TRUSTED_PROXY_HOPS, TENANT_HEADER_NAME } = env()
+  const publicNames = ['x-tenant-id', 'x-tenant-slug', TENANT_HEADER_NAME]
   const hostname = process.env.HOST || '127.0.0.1'
   // Next writes loopback addresses as `localhost` in the URLs it hands to the middleware; under any other name it would take
   // a rewrite of ours for one to a foreign server and fetch it over HTTP.
@@ -55,8 +70,12 @@ async function main(): Promise<void> {
     { requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 },
     (request, response) => {
       if (TRUSTED_PROXY_HOPS === 0) dropUntrusted(request)
-      if (isUnreadable(request.url)) refuse(response)
-      else void handle(request, response)
+      if (isUnreadable(request.url)) {
+        refuse(response)
+        return
+      }
+      if (USAGE.test(request.url ?? '') && !request.headers.cookie) prepareUsage(request, response, publicNames)
+      void handle(request, response)
     },
   )
   const stop = () => {

@@ -56,6 +56,22 @@ test('pages carry a strict policy with a nonce of their own, and the other heade
   expect(policies.size).toBe(3)
 })
 
+test('usage routes answer with the same headers, by the middleware (with a cookie) and past it', async () => {
+  const usual = ['x-content-type-options', 'x-frame-options', 'referrer-policy', 'permissions-policy', 'cache-control']
+  const answers: unknown[] = []
+  for (const cookie of [{}, { cookie: 'a=b' }]) {
+    const { status, headers } = await ask(app, '/api/v1/usage/check', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...cookie },
+      body: '{"meter_id":"api_calls","user_id":"u"}',
+    })
+    expect(status).toBe(401)
+    for (const name of usual) expect([name, headers[name]]).toEqual([name, expect.any(String)])
+    answers.push(usual.map((name) => headers[name]))
+  }
+  expect(answers[0]).toEqual(answers[1])
+})
+
 test('whatever the path or host, the answer is no 5xx and no stack', async () => {
   const hosts = [
     app,
