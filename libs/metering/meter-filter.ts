@@ -121,17 +121,22 @@ export const meterFilter = z
 
 const PLAIN_DECIMAL = /^[+-]?\d{1,30}(\.\d{1,20})?$/
 
-/** The plain decimal text of a number or numeric text; null for everything else. */
-function decimalOf(value: FilterScalar): string | null {
-  if (typeof value === 'string') return PLAIN_DECIMAL.test(value) ? value.replace('+', '') : null
-  if (typeof value !== 'number' || Math.abs(value) >= 1e30) return null
-  const [digits = '', exponent] = String(value).split('e')
+/** A scalar as text, numbers without an exponent. */
+function textOf(value: FilterScalar): string {
+  const [digits = '', exponent] = typeof value === 'number' ? String(value).split('e') : [String(value)]
   if (exponent === undefined) return digits
   const [whole = '', fraction = ''] = digits.replace('-', '').split('.')
   const shift = Number(exponent)
-  const sign = value < 0 ? '-' : ''
+  const sign = digits.startsWith('-') ? '-' : ''
   if (shift < 0) return `${sign}0.${'0'.repeat(-shift - whole.length)}${whole}${fraction}`
   return `${sign}${whole}${fraction.padEnd(shift, '0')}`
+}
+
+/** The decimal text of a number or numeric text that is not too long; null for everything else. */
+function decimalOf(value: FilterScalar): string | null {
+  if (typeof value !== 'string' && typeof value !== 'number') return null
+  const text = textOf(value)
+  return PLAIN_DECIMAL.test(text) ? text.replace('+', '') : null
 }
 
 /** By code point, as the database sorts text in its plainest collation. */
@@ -154,7 +159,7 @@ function compare(left: FilterScalar, right: FilterScalar): number {
     const difference = subtractDecimals(a, b)
     return isNegative(difference) ? -1 : /[1-9]/.test(difference) ? 1 : 0
   }
-  return compareText(String(left), String(right))
+  return compareText(textOf(left), textOf(right))
 }
 
 const isSame = (left: FilterScalar, right: FilterScalar): boolean =>

@@ -26,6 +26,7 @@ import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
 
 type Daily = { data: ReadonlyArray<{ day: string; meter: string; used: number | string }> }
+type Totals = { data: ReadonlyArray<{ meter: { slug: string }; used: number | string }> }
 
 /** The meters of the tenant with what came in of late. `base` is the address of the list. */
 export function MetersScreen({ base, trackUrl, canWrite }: { base: string; trackUrl: string; canWrite: boolean }) {
@@ -33,6 +34,8 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
   const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Meter>>(`/meters${list.query}`)
   const daily = useApi<Daily>('/usage/daily?time_range=30d&fill=true')
+  // Of an average or a greatest value the days do not add up to the whole.
+  const totals = useApi<Totals>('/usage?time_range=30d&limit=500')
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
   const [editing, setEditing] = useState<Meter | null>(null)
   const archive = useArchiveMeter(page.reload)
@@ -42,7 +45,11 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
     const bySlug = Map.groupBy(daily.data?.data ?? [], (row) => row.meter)
     return new Map([...bySlug].map(([slug, rows]) => [slug, rows.map((row) => Number(row.used))]))
   }, [daily.data])
-  const total = (meter: Meter) => (days.get(meter.slug) ?? []).reduce((sum, value) => sum + value, 0)
+  const used = useMemo(
+    () => new Map((totals.data?.data ?? []).map((row) => [row.meter.slug, Number(row.used)])),
+    [totals.data],
+  )
+  const total = (meter: Meter) => used.get(meter.slug) ?? 0
 
   const columns: ReadonlyArray<Column<Meter>> = [
     {
