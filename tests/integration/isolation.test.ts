@@ -204,8 +204,10 @@ describe('the catalog', () => {
       return_auth_attempts: 'counts, by hash',
       route_tenant: 'what the address of a tenant shows anyway',
       tenants_to_measure: 'ids, for the worker',
+      tenants_with_expired_reservations: 'ids, for the worker',
       tenants_with_leftovers: 'ids, for the worker',
       tenants_with_outbox: 'ids, for the worker',
+      tenants_with_stale_windows: 'ids, for the worker',
       touch_api_key: 'notes a time',
     }
     expect(rows.map(({ name }) => name)).toEqual(Object.keys(reviewed).sort())
