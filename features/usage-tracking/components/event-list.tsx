@@ -1,0 +1,190 @@
+'use client'
+
+import { Activity } from 'lucide-react'
+import { parseAsString, useQueryState } from 'nuqs'
+import { type FormEvent, useEffect, useState } from 'react'
+import type { z } from 'zod'
+import { EventInspector } from '@/features/usage-tracking/components/event-inspector'
+import { EventStateBadge } from '@/features/usage-tracking/components/event-state'
+import type { usageEvent } from '@/features/usage-tracking/schema'
+import { type Page, toQuery } from '@/libs/ui/api-client'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
+import { FilterBar } from '@/libs/ui/filter-bar'
+import { Input } from '@/libs/ui/input'
+import { type ListState, useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { EmptyState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
+
+export type UsageEvent = z.infer<typeof usageEvent>
+
+const STATES = ['counted', 'filtered', 'corrected', 'correction'] as const
+const REFRESH_MS = 5_000
+
+/** Events as they come in, narrowed by the address; one opens in full. */
+export function EventList({
+  customersHref,
+  listsMeters,
+  corrects,
+}: {
+  customersHref?: string
+  listsMeters: boolean
+  corrects: boolean
+}) {
+  const list = useListState(['meter', 'customer', 'source', 'state'], { limit: 50 })
+  const range = useDateRange('30d')
+  const [open, setOpen] = useQueryState('event', parseAsString)
+  const meters = useApi<Page<{ slug: string; name: string }>>(listsMeters ? '/meters?archived=all&limit=200' : null)
+  const one = (key: string) => list.facets[key]?.[0] ?? null
+  const query = toQuery({
+    event_id: list.q === '' ? null : list.q,
+    meter: one('meter'),
+    customer: one('customer'),
+    source: one('source'),
+    state: one('state'),
+    // An id is looked for at any time.
+    time_range: list.q === '' ? (range.params.timeRange ?? null) : null,
+    from: list.q === '' ? (range.params.from ?? null) : null,
+    to: list.q === '' ? (range.params.to ?? null) : null,
+    cursor: list.cursor,
+    limit: 50,
+  })
+  const page = useApi<Page<UsageEvent>>(`/usage/events${query}`, list.cursor === null ? { refreshMs: REFRESH_MS } : {})
+  const narrowed = list.filtered || range.preset !== '30d'
+  return (
+    <>
+      <FilterBar
+        list={list}
+        search={t('events.search')}
+        facets={[
+          ...(meters.data
+            ? [
+                {
+                  key: 'meter',
+                  label: t('events.meter'),
+                  options: meters.data.data.map(({ slug, name }) => ({ value: slug, label: name })),
+                },
+              ]
+            : []),
+          {
+            key: 'state',
+            label: t('events.state_filter'),
+            options: STATES.map((value) => ({ value, label: t(`events.state.${value}`) })),
+          },
+        ]}
+      >
+        <ExactFilter list={list} name="customer" label={t('events.customer')} />
+        <ExactFilter list={list} name="source" label={t('events.source')} />
+        <DateRangePicker range={range} />
+      </FilterBar>
+      <DataTable
+        label={t('events.list')}
+        columns={COLUMNS}
+        rows={page.data?.data}
+        rowKey={(event) => event.id}
+        rowLabel={(event) => `${event.meter}, ${event.user_id}`}
+        onRowOpen={(event) => void setOpen(event.id)}
+        loading={page.loading}
+        refreshing={page.refreshing && list.cursor !== null}
+        // A customer or meter that is not there is a filter that matches nothing.
+        error={page.error?.status === 404 ? null : page.error}
+        onRetry={page.reload}
+        filtered={narrowed}
+        onClearFilters={() => {
+          list.clear()
+          range.set('30d')
+        }}
+        skeletonRows={12}
+        empty={<EmptyState icon={<Activity />} title={t('events.empty')} description={t('events.empty_hint')} />}
+        footer={
+          <CursorPager
+            list={list}
+            nextCursor={page.data?.next_cursor ?? null}
+            shown={page.data?.data.length ?? 0}
+            busy={page.refreshing && list.cursor !== null}
+          />
+        }
+        {...(page.error?.status === 404 ? { rows: [] } : {})}
+      />
+      <EventInspector
+        id={open}
+        corrects={corrects}
+        onOpen={(id) => void setOpen(id)}
+        onChanged={page.reload}
+        {...(customersHref ? { customersHref } : {})}
+      />
+    </>
+  )
+}
+
+const code = (text: string) => <code className="break-all font-mono text-xs">{text}</code>
+
+const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
+  { key: 'meter', header: t('events.column.meter'), cell: (event) => code(event.meter) },
+  { key: 'customer', header: t('events.column.customer'), cell: (event) => code(event.user_id) },
+  {
+    key: 'value',
+    header: t('events.column.value'),
+    align: 'right',
+    cell: (event) => (
+      <span className={event.state === 'counted' ? 'tabular' : 'tabular text-faint line-through'}>
+        {String(event.value)}
+      </span>
+    ),
+  },
+  {
+    key: 'event_id',
+    header: t('events.column.event_id'),
+    hideOnCard: true,
+    cell: (event) =>
+      event.event_id ? (
+        <span className="block max-w-52 truncate font-mono text-xs" title={event.event_id}>
+          {event.source ? <span className="text-faint">{event.source} / </span> : null}
+          {event.event_id}
+        </span>
+      ) : (
+        <span className="text-faint">–</span>
+      ),
+  },
+  { key: 'state', header: t('events.column.state'), cell: (event) => <EventStateBadge state={event.state} /> },
+  {
+    key: 'occurred',
+    header: t('events.column.occurred'),
+    align: 'right',
+    hideOnCard: true,
+    cell: (event) => <Time value={event.occurred_at} />,
+  },
+  {
+    key: 'received',
+    header: t('events.column.received'),
+    align: 'right',
+    cell: (event) => <Time value={event.received_at} mode="relative" />,
+  },
+]
+
+/** A filter that names one thing exactly: it takes effect on Enter and when the field is left. */
+function ExactFilter({ list, name, label }: { list: ListState; name: string; label: string }) {
+  const value = list.facets[name]?.[0] ?? ''
+  const [draft, setDraft] = useState(value)
+  useEffect(() => setDraft(value), [value])
+  const commit = (event?: FormEvent) => {
+    event?.preventDefault()
+    if (draft.trim() !== value) list.setFacet(name, draft.trim() === '' ? [] : [draft.trim()])
+  }
+  return (
+    <form onSubmit={commit} className="w-36">
+      <Input
+        aria-label={label}
+        placeholder={label}
+        value={draft}
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={() => commit()}
+        autoComplete="off"
+        spellCheck={false}
+      />
+    </form>
+  )
+}
