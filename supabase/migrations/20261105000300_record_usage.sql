@@ -9,6 +9,8 @@ drop function app.ingest_usage(uuid, bigint, jsonb, text, text[], text[], intege
   timestamptz[], jsonb[], boolean, boolean, boolean, boolean);
 drop function app.record_usage(uuid, text, text[], text[], integer[], integer[], numeric[], uuid[], text[], text[], timestamptz[], jsonb[],
   boolean, boolean, boolean, boolean);
+drop function app.check_usage(uuid, bigint, jsonb, text, text[], text[], numeric[]);
+drop function app.read_usage(uuid, text, text[], text[], numeric[]);
 
 create function app.property_number(p_value jsonb) returns numeric
   language plpgsql immutable parallel safe set search_path = ''
@@ -443,6 +445,8 @@ create function app.record_usage(
         v_now := clock_timestamp();
       else
         perform pg_advisory_xact_lock_shared(v_lock);
+        -- Read once the lock is held: who closes a period waits for writers, and nothing may be received before that afterwards.
+        v_now := clock_timestamp();
       end if;
       v_month := date_trunc('month', v_now at time zone 'UTC')::date;
       v_today := (v_now at time zone p_time_zone)::date;
@@ -538,7 +542,13 @@ create function app.record_usage(
       end if;
       v_entitled := exists (
         select 1 from public.entitlements c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and c.canceled_at is null);
-      v_balanced := exists (select 1 from public.balances c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids));
+      -- Allowances that roll over have a balance from their first usage on.
+      v_balanced := exists (select 1 from public.balances c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids))
+        or exists (select 1 from public.tier_caps c
+          where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and (c.rollover_max > 0 or c.preserve_overage))
+        or v_entitled and exists (select 1 from public.entitlements c
+          where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and c.canceled_at is null
+            and (c.rollover_max > 0 or c.preserve_overage));
       v_capped := v_entitled or v_balanced or exists (
         select 1 from public.tier_caps c
         where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and (p_enforce or c.behaviour <> 'overflow'));
@@ -615,7 +625,7 @@ create function app.record_usage(
               into v_pair_users, v_pair_meters, v_pair_starts, v_pair_periods, v_pair_limits, v_pair_behaviours, v_pair_totals, v_pair_balanced
               from (
                 select e.u, e.m, case when c.period = 'day' then e.day else app.period_start(e.day, c.period, v_anchors[e.u]) end as starts_on,
-                  c.period, c.cap_limit, c.behaviour, b.customer_id is not null as balanced,
+                  c.period, c.cap_limit, c.behaviour, b.customer_id is not null or c.rolls as balanced,
                   case when v_kinds[e.m] in ('MAX', 'LATEST') then max(e.most) else sum(e.total) end as total
                 from (
                   select e.u, e.m, e.day, sum(e.amount) as total, max(e.amount) as most
@@ -628,19 +638,20 @@ create function app.record_usage(
                   where v_balanced and x.tenant_id = p_tenant and x.customer_id = v_customer_ids[e.u] and x.meter_id = v_meter_ids[e.m]
                 ) b on true
                 cross join lateral (
-                  select coalesce(y.cap_limit, 0) as cap_limit, coalesce(y.period, 'month') as period, coalesce(y.behaviour, 'reject') as behaviour
+                  select coalesce(y.cap_limit, 0) as cap_limit, y.period, y.behaviour, y.rolls and v_kinds[e.m] in ('SUM', 'COUNT') as rolls
                   from (
-                    select x.cap_limit, x.period, x.behaviour from public.entitlements x
+                    select x.cap_limit, x.period, x.behaviour, x.rollover_max > 0 or x.preserve_overage as rolls from public.entitlements x
                     where v_entitled and x.tenant_id = p_tenant and x.customer_id = v_customer_ids[e.u] and x.meter_id = v_meter_ids[e.m]
                       and x.canceled_at is null
                     union all
-                    select x.cap_limit, x.period, x.behaviour from public.tier_caps x
+                    select x.cap_limit, x.period, x.behaviour, x.rollover_max > 0 or x.preserve_overage from public.tier_caps x
                     where x.tenant_id = p_tenant and x.tier_id = v_tiers[e.u] and x.version = v_versions[e.u] and x.meter_id = v_meter_ids[e.m]
                     union all
-                    select null, null, null where b.customer_id is not null
+                    -- A balance from before, and no cap any more: nothing is refused.
+                    select 'Infinity', 'month', 'none', false where b.customer_id is not null
                     limit 1
                   ) y
-                  where (p_enforce or y.behaviour is distinct from 'overflow' or b.customer_id is not null)
+                  where (p_enforce or y.behaviour <> 'overflow' or b.customer_id is not null or y.rolls)
                     and v_kinds[e.m] in ('SUM', 'COUNT', 'UNIQUE_COUNT', 'MAX', 'LATEST')
                 ) c
                 group by 1, 2, 3, 4, 5, 6, 7
@@ -666,8 +677,14 @@ create function app.record_usage(
               for pair in 1 .. cardinality(v_pair_users) loop
                 continue when not v_pair_balanced[pair];
                 v_balance := app.settle_balance(p_tenant, v_customer_ids[v_pair_users[pair]], v_meter_ids[v_pair_meters[pair]], v_now, p_time_zone);
+                if v_balance.customer_id is null then
+                  perform app.open_balance(p_tenant, v_customer_ids[v_pair_users[pair]], v_meter_ids[v_pair_meters[pair]], v_now, p_time_zone);
+                  v_balance := app.settle_balance(p_tenant, v_customer_ids[v_pair_users[pair]], v_meter_ids[v_pair_meters[pair]], v_now, p_time_zone);
+                end if;
                 if v_balance.starts_on = v_pair_starts[pair] then
-                  v_pair_limits[pair] := v_used[pair] + v_balance.granted - v_balance.used + v_balance.overage;
+                  if v_pair_behaviours[pair] <> 'none' then
+                    v_pair_limits[pair] := v_used[pair] + v_balance.granted - v_balance.used + v_balance.overage;
+                  end if;
                 else
                   v_pair_balanced[pair] := false;
                 end if;
@@ -852,7 +869,7 @@ create function app.record_usage(
               when v_kinds[e.m] = 'WEIGHTED_SUM' then app.weighted_average(p_tenant, v_meter_ids[e.m], v_customer_ids[e.u], q.starts_on,
                 q.starts_on::timestamp at time zone p_time_zone, least(v_now, to_timestamp(q.ends)), c.used, c.moment)::text
               else coalesce(app.metered_value(v_kinds[e.m], c.used, c.events), 0)::text end,
-            case when b.customer_id is not null then b.granted::text else t.cap_limit::text end, t.behaviour, q.period, q.ends))
+            case when b.customer_id is not null and t.cap_limit is not null then (b.granted + b.overage)::text else t.cap_limit::text end, t.behaviour, q.period, q.ends))
           into v_usage
           from (
             select distinct e.u, e.m from unnest(p_user, p_meter) e (u, m) where v_meter_codes[e.m] = 0 and v_customer_codes[e.u] = 0
@@ -882,7 +899,7 @@ create function app.record_usage(
             limit 1
           ) c on true
           left join lateral (
-            select x.customer_id, x.used, x.granted from public.balances x
+            select x.customer_id, x.used, x.granted, x.overage from public.balances x
             where v_balanced and x.tenant_id = p_tenant and x.customer_id = v_customer_ids[e.u] and x.meter_id = v_meter_ids[e.m]
               and x.starts_on = q.starts_on
           ) b on true;
@@ -955,7 +972,7 @@ comment on function app.ingest_usage_once(text, bytea, uuid, bigint, jsonb, text
   'with another request.';
 
 
-create or replace function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[], p_users text[], p_amounts numeric[]) returns jsonb
+create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[], p_users text[], p_amounts numeric[]) returns json
   language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
   as $$
     declare
@@ -975,7 +992,7 @@ create or replace function app.read_usage(p_tenant uuid, p_time_zone text, p_met
       v_entitled boolean;
       v_balanced boolean;
       v_reserved boolean;
-      v_answers jsonb;
+      v_answers json;
     begin
       select t.id, t.version into v_default, v_default_version from public.tiers t where t.tenant_id = p_tenant and t.is_default;
       select s.creates_customers into v_open from public.usage_settings s where s.tenant_id = p_tenant;
@@ -995,7 +1012,7 @@ create or replace function app.read_usage(p_tenant uuid, p_time_zone text, p_met
       v_balanced := exists (select 1 from public.balances c where c.tenant_id = p_tenant and c.meter_id = any (v_ids));
       v_reserved := exists (
         select 1 from public.reservations c where c.tenant_id = p_tenant and c.meter_id = any (v_ids) and c.status = 'held');
-      select jsonb_agg(jsonb_build_array(
+      select json_agg(json_build_array(
           case
             when v_ids[r.m] is null or (c.id is null and not coalesce(v_open, true)) then 'NOT_FOUND'
             when v_archived[r.m] or c.archived_at is not null then 'DISABLED'
@@ -1042,12 +1059,12 @@ create or replace function app.read_usage(p_tenant uuid, p_time_zone text, p_met
           limit 1
         ) k on true
         left join lateral (
-          select b.used, b.granted from app.peek_balance(p_tenant, c.id, v_ids[r.m], v_now, p_time_zone) b
+          select b.used, b.granted + b.overage as granted from app.peek_balance(p_tenant, c.id, v_ids[r.m], v_now, p_time_zone) b
           where v_balanced and c.id is not null and exists (
             select 1 from public.balances x where x.tenant_id = p_tenant and x.customer_id = c.id and x.meter_id = v_ids[r.m])
         ) b on v_balanced
         cross join lateral (
-          select coalesce(b.granted, t.cap_limit) as cap_limit,
+          select case when t.cap_limit is not null then coalesce(b.granted, t.cap_limit) end as cap_limit,
             case when b.granted is not null then b.used
               when v_kinds[r.m] = 'WEIGHTED_SUM' then app.weighted_average(p_tenant, v_ids[r.m], c.id, q.starts_on,
                 q.starts_on::timestamp at time zone p_time_zone, v_now, k.used, k.moment)
@@ -1069,6 +1086,19 @@ comment on function app.read_usage(uuid, text, text[], text[], numeric[]) is
   'What customers of the current tenant may use: per question [code, limit, used, behaviour, period, reset epoch, meter, next tiers when the cap is '
   'passed, reserved]. Amount 0 is a look: VALID as long as anything is left. Customers who do not exist yet count as new ones where the tenant '
   'makes them. Caps of MIN, AVG and WEIGHTED_SUM are compared with, whatever the amount.';
+
+create function app.check_usage(
+  p_tenant uuid, p_epoch bigint, p_actor jsonb, p_time_zone text, p_meters text[], p_users text[], p_amounts numeric[]
+) returns json
+  language plpgsql volatile set search_path = ''
+  as $$
+    begin
+      perform app.begin_tenant(p_tenant, p_epoch, p_actor);
+      return app.read_usage(p_tenant, p_time_zone, p_meters, p_users, p_amounts);
+    end
+  $$;
+comment on function app.check_usage(uuid, bigint, jsonb, text, text[], text[], numeric[]) is
+  'begin_tenant and read_usage in one statement: all checks of a tenant that wait at one moment are one round trip.';
 
 create or replace function app.rebuild_customer_counters(p_tenant uuid, p_customer uuid, p_anchor integer) returns void
   language plpgsql volatile set search_path = ''
@@ -1110,6 +1140,8 @@ create or replace function app.rebuild_customer_counters(p_tenant uuid, p_custom
 -- grants --------------------------------------------------------------------------------------------
 
 revoke all on all functions in schema app from public;
+grant execute on function app.check_usage(uuid, bigint, jsonb, text, text[], text[], numeric[]), app.read_usage(uuid, text, text[], text[], numeric[])
+  to app_tenant;
 grant execute on function app.property_number(jsonb), app.passes_filter(jsonb, jsonb), app.same_property(jsonb, jsonb),
   app.metered_value(text, numeric, bigint), app.effective_cap(uuid, uuid, uuid),
   app.weighted_average(uuid, uuid, uuid, date, timestamptz, timestamptz, numeric, numeric) to app_tenant;
