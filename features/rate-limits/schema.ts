@@ -24,8 +24,9 @@ export const rateLimitCall = z
   })
   .meta({ id: 'RateLimitCall' })
 
-/** One call, or several limits at once: all or nothing. */
-export const rateLimitInput = z.union([rateLimitCall, z.array(rateLimitCall).min(1).max(50)])
+/** Several limits at once: all or nothing. */
+export const rateLimitCalls = z.array(rateLimitCall).min(1).max(50)
+export const rateLimitInput = z.union([rateLimitCall, rateLimitCalls])
 
 export const rateLimitResult = z
   .object({

@@ -50,8 +50,11 @@ const OF_USERS: Record<string, string> = {
 const isProtected = (route: Route) => !(route.name in PUBLIC)
 const inPath = (route: Route) => route.path.startsWith('/api/v1/tenants/') && route.parameters.includes('id')
 const isOperators = (route: Route) => route.path === '/api/v1/tenants/stats'
+/** Ways in for the clients of other products: they answer in the shape those expect. */
+const isCompat = (route: Route) => route.path.startsWith('/compat/')
 const ofTenant = routes.filter(
-  (route) => isProtected(route) && !(route.name in OF_USERS) && !inPath(route) && !isOperators(route),
+  (route) =>
+    isProtected(route) && !(route.name in OF_USERS) && !inPath(route) && !isOperators(route) && !isCompat(route),
 )
 
 const SAME_ID = { 'x-request-id': 'the-same-request' }
@@ -71,6 +74,10 @@ function send(route: Route, options: RequestOptions): Promise<Answer> {
 
 const isProblem = ({ headers, body, status }: Answer): boolean =>
   headers.get('content-type') === 'application/problem+json' && body.status === status && typeof body.code === 'string'
+/** What is wrong, as the client of that route is told: our problem document, or an object with `error` for clients of others. */
+const isRefusal = (route: Route, answer: Answer): boolean =>
+  isProblem(answer) ||
+  (isCompat(route) && /json/.test(answer.headers.get('content-type') ?? '') && typeof answer.body.error === 'object')
 
 beforeAll(() => {
   expect(routes.length).toBeGreaterThan(40)
@@ -118,7 +125,7 @@ describe('a stranger', () => {
     ]) {
       const answer = await send(route, options)
       expect(answer.status).toBe(401)
-      if (route.method !== 'HEAD') expect(isProblem(answer)).toBe(true)
+      if (route.method !== 'HEAD') expect(isRefusal(route, answer)).toBe(true)
     }
   })
 
@@ -131,6 +138,19 @@ describe('a stranger', () => {
         texts.add(answer.text)
       }
     expect(texts.size).toBe(1)
+  })
+
+  test.each(each(routes.filter(isCompat)))('%s: another product’s client learns as little', async (_, route) => {
+    const texts = new Set<string>()
+    for (const as of [stranger, globex.users.owner, operators.super_admin])
+      for (const tenant of [acme.id, acme.slug, newId()]) {
+        const answer = await send(route, { as, tenant })
+        expect(answer.status).toBe(404)
+        texts.add(answer.text)
+      }
+    expect(texts.size).toBe(1)
+    const mismatch = await send(route, { as: globex.api_key, tenant: acme })
+    expect([mismatch.status, isRefusal(route, mismatch)]).toEqual([403, true])
   })
 
   test.each(each(ofTenant))('%s: a key of another tenant is a mismatch', async (_, route) => {
@@ -296,7 +316,7 @@ describe('hostile input', () => {
     'format=exe',
   ]
 
-  test.each(each(routes.filter(({ method, path }) => isUnsafe(method) && path.startsWith('/api/'))))(
+  test.each(each(routes.filter((route) => isUnsafe(route.method) && /^\/(?:api|compat)\//.test(route.path))))(
     '%s: every body is answered with a 4xx problem',
     async (_, route) => {
       log.level = 'error'
@@ -309,7 +329,7 @@ describe('hostile input', () => {
         })
         expect([kind, answer.status], answer.text.slice(0, 300)).toEqual([kind, expect.any(Number)])
         expect(answer.status, `${kind}: ${answer.text.slice(0, 300)}`).toBeLessThan(500)
-        if (answer.status >= 400) expect([kind, isProblem(answer)]).toEqual([kind, true])
+        if (answer.status >= 400) expect([kind, isRefusal(route, answer)]).toEqual([kind, true])
         if (!operationOf(route)?.requestBody) continue
         // A batch is answered event by event: what is wrong with one of them does not refuse the call.
         if (route.name === 'POST /api/v1/usage/track' && answer.status === 200) expect(answer.body.inserted).toBe(0)
@@ -331,7 +351,7 @@ describe('hostile input', () => {
         })
         expect(answer.status, `${JSON.stringify(value).slice(0, 40)}: ${answer.text}`).toBeGreaterThanOrEqual(400)
         expect(answer.status, `${JSON.stringify(value).slice(0, 40)}: ${answer.text}`).toBeLessThan(500)
-        expect(isProblem(answer)).toBe(true)
+        expect(isRefusal(route, answer)).toBe(true)
       }
     },
   )

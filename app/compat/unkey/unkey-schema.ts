@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { creditsInput, customerKeyInput, customerKeyPatch, verifyInput } from '@/features/customer-keys/schema'
-import { overrideInput, rateLimitCall } from '@/features/rate-limits/schema'
+import { overrideInput, rateLimitCall, rateLimitCalls } from '@/features/rate-limits/schema'
 
 // Bodies of the wire, after camelCase was read as snake_case; what they hold is checked by our own schemas.
 const moment = z
@@ -111,7 +111,7 @@ export const verifyBody = z
   .pipe(verifyInput)
 
 export const limitBody = rateLimitCall
-export const multiLimitBody = z.array(rateLimitCall).min(1).max(50)
+export const multiLimitBody = rateLimitCalls
 export const overrideBody = overrideInput
 export const overrideNameBody = overrideInput.pick({ namespace: true, identifier: true })
 export const overrideListBody = z.strictObject({

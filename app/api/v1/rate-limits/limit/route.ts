@@ -1,13 +1,16 @@
-import { rateLimitInput } from '@/features/rate-limits/schema'
+import { rateLimitCall, rateLimitCalls } from '@/features/rate-limits/schema'
 import { callLimits } from '@/features/rate-limits/services/rate-limit-service'
-import { readJson } from '@/libs/api-utils/read-json'
+import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const POST = withTenantAuth(
   async (request) => {
-    const input = await readJson(request, rateLimitInput)
-    const { headers, ...answer } = await callLimits(Array.isArray(input) ? input : [input])
-    return ApiResponse.success(Array.isArray(input) ? answer : answer.limits[0], { headers })
+    const body = parseJson(await readBody(request))
+    const several = Array.isArray(body)
+    // One or the other, so that what is wrong is said where it is.
+    const calls = several ? parseInput(rateLimitCalls, body) : [parseInput(rateLimitCall, body)]
+    const { headers, ...answer } = await callLimits(calls)
+    return ApiResponse.success(several ? answer : answer.limits[0], { headers })
   },
   { permission: 'usage:write', transaction: 'none' },
 )
