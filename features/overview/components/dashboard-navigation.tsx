@@ -3,6 +3,7 @@ import {
   BellRing,
   BookOpen,
   Cable,
+  CalendarCheck,
   ChartArea,
   ChartColumn,
   Copy,
@@ -12,7 +13,9 @@ import {
   KeySquare,
   Layers,
   LayoutDashboard,
+  ListTree,
   Plus,
+  Scale,
   ScrollText,
   Settings,
   Timer,
@@ -42,6 +45,15 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
     shortcut: 'g u',
   }
   const events: NavItem[] = []
+  const received: NavItem = { href: `${base}/events`, label: t('events.title'), icon: <ListTree /> }
+  const billing: NavItem[] = can('billing-periods:read')
+    ? [{ href: `${base}/billing-periods`, label: t('billing-periods.title'), icon: <CalendarCheck /> }]
+    : []
+  const reconciliation: NavItem = {
+    href: `${base}/reconciliations`,
+    label: t('reconciliations.title'),
+    icon: <Scale />,
+  }
   if (can('connector-events:read')) {
     events.push({ href: `${base}/connector-events`, label: t('connector-events.title'), icon: <Cable /> })
   }
@@ -56,7 +68,16 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
     shortcut: 'g s',
   }
   if (role === 'compliance') {
-    return [{ items: [audit, ...(can('usage:read') ? [usage, reports] : []), ...events, settings] }]
+    return [
+      {
+        items: [
+          audit,
+          ...(can('usage:read') ? [usage, received, reports, ...billing, reconciliation] : []),
+          ...events,
+          settings,
+        ],
+      },
+    ]
   }
   const product: NavItem[] = []
   if (can('tiers:read')) {
@@ -77,13 +98,15 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
   if (can('customers:read')) {
     daily.push({ href: `${base}/customers`, label: t('overview.nav.customers'), icon: <Users />, shortcut: 'g c' })
   }
-  if (can('usage:read')) daily.push(usage, reports)
+  if (can('usage:read')) daily.push(usage, received, reports)
   if (can('metrics:read')) daily.push({ href: `${base}/metrics`, label: t('metrics.title'), icon: <ChartArea /> })
   if (can('alerts:read')) product.push({ href: `${base}/alerts`, label: t('alerts.title'), icon: <BellRing /> })
   const control: NavItem[] = []
   if (can('api-keys:read')) {
     control.push({ href: `${base}/api-keys`, label: t('overview.nav.api_keys'), icon: <KeyRound />, shortcut: 'g k' })
   }
+  control.push(...billing)
+  if (can('usage:read')) control.push(reconciliation)
   if (can('audit-logs:read')) control.push(audit)
   control.push(...events, settings)
   return [

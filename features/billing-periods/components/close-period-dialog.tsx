@@ -1,0 +1,91 @@
+'use client'
+
+import { type FormEvent, useEffect, useId, useState } from 'react'
+import type { BillingPeriodRow } from '@/features/billing-periods/schema'
+import { describeProblem } from '@/libs/ui/api-client'
+import { Button } from '@/libs/ui/button'
+import { Checkbox } from '@/libs/ui/checkbox'
+import { Dialog } from '@/libs/ui/dialog'
+import { Field } from '@/libs/ui/field'
+import { formatDate } from '@/libs/ui/format'
+import { Input } from '@/libs/ui/input'
+import { t } from '@/libs/ui/messages'
+import { useTimeZone } from '@/libs/ui/time'
+import { toast } from '@/libs/ui/toast'
+import { useApiFetch, useMutation } from '@/libs/ui/use-api'
+
+/** Closes the time since the last period, up to the beginning of a day or up to now. */
+export function ClosePeriodDialog({
+  open,
+  since,
+  onClose,
+  onDone,
+}: {
+  open: boolean
+  /** Where the period before ended; null for the first. */
+  since: string | null
+  onClose: () => void
+  onDone: () => void
+}) {
+  const api = useApiFetch()
+  const zone = useTimeZone()
+  const formId = useId()
+  const today = new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(new Date())
+  const first = `${today.slice(0, 8)}01`
+  const [day, setDay] = useState(first)
+  const [now, setNow] = useState(false)
+  const [fault, setFault] = useState<string>()
+  useEffect(() => {
+    if (!open) return
+    setDay(first)
+    setNow(false)
+    setFault(undefined)
+  }, [open, first])
+  const close = useMutation(
+    (ends_at: string, options) =>
+      api<BillingPeriodRow>('/billing-periods', { method: 'POST', body: { ends_at }, ...options }),
+    {
+      onSuccess: ({ lines }) => {
+        toast.success(t('billing-periods.form.done', { count: lines }))
+        onClose()
+        onDone()
+      },
+      onError: (problem) => setFault(problem.errors[0]?.detail ?? describeProblem(problem)),
+    },
+  )
+  function submit(event: FormEvent) {
+    event.preventDefault()
+    setFault(undefined)
+    if (now) return void close.run(new Date().toISOString())
+    if (!/^\d{4}-\d\d-\d\d$/.test(day) || day > today) return setFault(t('billing-periods.form.day_wrong'))
+    void close.run(day)
+  }
+  return (
+    <Dialog
+      open={open}
+      onOpenChange={(next) => !next && onClose()}
+      size="sm"
+      title={t('billing-periods.form.title')}
+      description={
+        since === null
+          ? t('billing-periods.form.first')
+          : t('billing-periods.form.description', { start: formatDate(since, 'datetime', zone) })
+      }
+      footer={
+        <>
+          <Button onClick={onClose}>{t('ui.cancel')}</Button>
+          <Button type="submit" form={formId} variant="primary" loading={close.pending}>
+            {t('billing-periods.form.submit')}
+          </Button>
+        </>
+      }
+    >
+      <form id={formId} onSubmit={submit} className="flex flex-col gap-4" noValidate>
+        <Field label={t('billing-periods.form.day')} hint={t('billing-periods.form.day_hint', { zone })} error={fault}>
+          <Input type="date" value={day} max={today} disabled={now} onChange={(event) => setDay(event.target.value)} />
+        </Field>
+        <Checkbox label={t('billing-periods.form.now')} checked={now} onCheckedChange={setNow} />
+      </form>
+    </Dialog>
+  )
+}
