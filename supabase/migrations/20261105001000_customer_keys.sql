@@ -209,11 +209,11 @@ grant update (name, api_id, external_id, meta, permissions, roles, ratelimits, e
 create policy customer_keys_isolation on public.customer_keys as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy customer_keys_select on public.customer_keys for select to app_tenant
-  using ((select app.can_any('{customer-keys:read,usage:write}')));
+  using ((select current_setting('app.permissions', true)) like any ('{% customer-keys:read %,% usage:write %}'));
 create policy customer_keys_insert on public.customer_keys for insert to app_tenant
-  with check ((select app.can('customer-keys:write')));
+  with check ((select strpos((select current_setting('app.permissions', true)), ' customer-keys:write ') > 0));
 create policy customer_keys_update on public.customer_keys for update to app_tenant
-  using ((select app.can_any('{customer-keys:write,usage:write}'))) with check ((select app.can_any('{customer-keys:write,usage:write}')));
+  using ((select current_setting('app.permissions', true)) like any ('{% customer-keys:write %,% usage:write %}')) with check ((select (select current_setting('app.permissions', true)) like any ('{% customer-keys:write %,% usage:write %}')));
 
 revoke all on all functions in schema app from public;
 grant execute on function app.refill_start(text, integer), app.find_customer_keys(uuid, bigint, jsonb, bytea[]),

@@ -153,13 +153,13 @@ grant update (call_limit, duration_ms, updated_at) on public.rate_limit_override
 create policy rate_limit_overrides_isolation on public.rate_limit_overrides as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy rate_limit_overrides_select on public.rate_limit_overrides for select to app_tenant
-  using ((select app.can_any('{rate-limits:read,usage:write}')));
+  using ((select current_setting('app.permissions', true)) like any ('{% rate-limits:read %,% usage:write %}'));
 create policy rate_limit_overrides_insert on public.rate_limit_overrides for insert to app_tenant
-  with check ((select app.can('rate-limits:write')));
+  with check ((select strpos((select current_setting('app.permissions', true)), ' rate-limits:write ') > 0));
 create policy rate_limit_overrides_update on public.rate_limit_overrides for update to app_tenant
-  using ((select app.can('rate-limits:write'))) with check ((select app.can('rate-limits:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' rate-limits:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' rate-limits:write ') > 0));
 create policy rate_limit_overrides_delete on public.rate_limit_overrides for delete to app_tenant
-  using ((select app.can('rate-limits:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' rate-limits:write ') > 0);
 
 alter table public.rate_limit_windows enable row level security;
 alter table public.rate_limit_windows force row level security;
@@ -169,14 +169,14 @@ grant select (tenant_id, stale_at) on public.rate_limit_windows to app_kernel;
 create policy rate_limit_windows_isolation on public.rate_limit_windows as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy rate_limit_windows_select on public.rate_limit_windows for select to app_tenant
-  using ((select app.can_any('{usage:write,outbox:write}')));
+  using ((select current_setting('app.permissions', true)) like any ('{% usage:write %,% outbox:write %}'));
 create policy rate_limit_windows_insert on public.rate_limit_windows for insert to app_tenant
-  with check ((select app.can('usage:write')));
+  with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 create policy rate_limit_windows_update on public.rate_limit_windows for update to app_tenant
-  using ((select app.can('usage:write'))) with check ((select app.can('usage:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 -- Only jobs hold outbox:write.
 create policy rate_limit_windows_delete on public.rate_limit_windows for delete to app_tenant
-  using ((select app.can('outbox:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' outbox:write ') > 0);
 create policy rate_limit_windows_kernel on public.rate_limit_windows for select to app_kernel using (true);
 
 revoke all on all functions in schema app from public;
