@@ -9,7 +9,7 @@ import { formatNumber } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Time } from '@/libs/ui/time'
 
-const AT_ONCE = 25
+const AT_ONCE = 12
 
 type Row = UsageSeries['data'][number] & { key: string }
 
@@ -49,18 +49,19 @@ export function SeriesFigures({ series }: { series: UsageSeries }) {
 
 function columnsOf({ data, meter, window }: UsageSeries): ReadonlyArray<Column<Row>> {
   const byDay = window === 'DAY' || window === 'WEEK' || window === 'MONTH'
-  const split = data.some(({ customer, group }) => customer || group)
+  const grouped = data.find(({ customer, group }) => customer || group)
+  const names = [...(grouped?.customer ? [t('usage.customer')] : []), ...Object.keys(grouped?.group ?? {})]
   return [
     {
       key: 'window',
       header: t('usage.explorer.from'),
       cell: (row) => <Time value={row.window_start} mode={byDay ? 'date' : 'datetime'} />,
     },
-    ...(split
+    ...(names.length > 0
       ? [
           {
             key: 'group',
-            header: t('usage.group'),
+            header: names.join(' · '),
             cell: (row: Row) => <span className="break-words">{groupLabel(row)}</span>,
           },
         ]
@@ -72,7 +73,7 @@ function columnsOf({ data, meter, window }: UsageSeries): ReadonlyArray<Column<R
       // Exactly: a figure that no double holds comes as text and stays as it is.
       cell: (row) => (
         <span className="tabular break-all">
-          {row.value === null ? '–' : typeof row.value === 'number' ? formatNumber(row.value) : row.value}
+          {row.value === null ? '–' : Number.isInteger(row.value) ? formatNumber(Number(row.value)) : String(row.value)}
         </span>
       ),
     },
