@@ -15,6 +15,14 @@ test('every cap is watched with one click, and one of them fires', async ({ page
   const table = page.getByRole('table', { name: 'Alerts' })
   await expect(table.getByRole('row').filter({ hasText: '80 % of the cap' }).first()).toBeVisible()
 
+  const use = async (event_value: number) => {
+    const body = { meter_id: 'api_calls', user_id: unique, event_value }
+    expect(await callApi('/api/v1/usage/track', { key: api_key, body })).toMatchObject({
+      status: 200,
+      body: { inserted: 1 },
+    })
+  }
+  await use(5)
   await page.getByRole('button', { name: 'Create alert' }).first().click()
   const dialog = page.getByRole('dialog', { name: 'New alert' })
   await dialog.getByRole('button', { name: 'Create alert' }).click()
@@ -23,6 +31,7 @@ test('every cap is watched with one click, and one of them fires', async ({ page
   await dialog.getByRole('textbox', { name: 'Name' }).fill(`Much for ${unique}`)
   await dialog.getByRole('combobox', { name: 'Meter' }).click()
   await page.getByRole('option', { name: 'API calls' }).click()
+  await dialog.getByRole('textbox', { name: /^Customer/ }).fill(unique)
   await dialog.getByRole('combobox', { name: 'What is watched' }).click()
   await page.getByRole('option', { name: 'Used', exact: true }).click()
   await dialog.getByRole('textbox', { name: 'Threshold' }).fill('30')
@@ -31,11 +40,7 @@ test('every cap is watched with one click, and one of them fires', async ({ page
   await expect(page.getByText(`Alert “Much for ${unique}” created`)).toBeVisible()
   await expect(table.getByRole('row').filter({ hasText: unique })).toContainText('and every 10')
 
-  const { status, body } = await callApi('/api/v1/usage/track', {
-    key: api_key,
-    body: { meter_id: 'api_calls', user_id: unique, event_value: 45 },
-  })
-  expect([status, body.inserted]).toEqual([200, 1])
+  await use(40)
   await page.getByRole('radio', { name: 'Fired' }).click()
   await expect(page).toHaveURL(/view=firings/)
   const fired = page

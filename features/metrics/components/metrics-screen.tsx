@@ -89,13 +89,14 @@ export function MetricsScreen({ metricsUrl }: { metricsUrl: string }) {
             fileName={about ? keyOf(about) : 'metrics'}
             controls={
               <>
-                <Select
-                  aria-label={t('metrics.choose')}
-                  options={(report.data?.data ?? []).map((row) => ({ value: keyOf(row), label: metricName(row) }))}
-                  value={about ? keyOf(about) : null}
-                  onValueChange={(value) => void setChosen(value === 'api_calls' ? null : value)}
-                  className="w-44"
-                />
+                <div className="w-44">
+                  <Select
+                    aria-label={t('metrics.choose')}
+                    options={(report.data?.data ?? []).map((row) => ({ value: keyOf(row), label: metricName(row) }))}
+                    value={about ? keyOf(about) : null}
+                    onValueChange={(value) => void setChosen(value === 'api_calls' ? null : value)}
+                  />
+                </div>
                 <DateRangePicker range={range} />
               </>
             }

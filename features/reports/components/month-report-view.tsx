@@ -3,7 +3,6 @@
 import { parseAsString, useQueryState } from 'nuqs'
 import type { MonthReport } from '@/features/reports/schema'
 import { TextLink } from '@/libs/ui/button'
-import { Card } from '@/libs/ui/card'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { formatNumber, formatPercent, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
@@ -52,18 +51,20 @@ export function MonthReportView({ report, customersHref }: { report: MonthReport
       </section>
       {about ? (
         <>
-          <div className="flex flex-wrap items-center gap-3 print:hidden">
+          <div className="w-full sm:w-64 print:hidden">
             <Select
               aria-label={t('reports.choose_meter')}
               options={meters.map(({ meter }) => ({ value: meter.slug, label: meter.name }))}
               value={about.meter.slug}
               onValueChange={(value) => void setChosen(value === meters[0]?.meter.slug ? null : value)}
-              className="w-56"
             />
           </div>
           <Daily report={report} about={about} />
           {top ? (
-            <Card title={t('reports.top_of', { meter: about.meter.name })} padded={false}>
+            <section aria-labelledby="report-top">
+              <h3 id="report-top" className="mb-3 font-semibold text-base tracking-tight">
+                {t('reports.top_of', { meter: about.meter.name })}
+              </h3>
               <DataTable
                 label={t('reports.top')}
                 columns={customerColumns(about.meter.unit, customersHref)}
@@ -71,7 +72,7 @@ export function MonthReportView({ report, customersHref }: { report: MonthReport
                 rowKey={(row) => row.customer.id}
                 rowLabel={(row) => row.customer.name ?? row.customer.external_id}
               />
-            </Card>
+            </section>
           ) : null}
         </>
       ) : null}
