@@ -302,10 +302,10 @@ grant update (used, events, moment, last_at, last_received_at) on public.usage_h
 create policy usage_hours_isolation on public.usage_hours as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy usage_hours_select on public.usage_hours for select to app_tenant
-  using ((select app.can_any('{usage:read,usage:write}')));
-create policy usage_hours_insert on public.usage_hours for insert to app_tenant with check ((select app.can('usage:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% usage:read %,% usage:write %}'));
+create policy usage_hours_insert on public.usage_hours for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 create policy usage_hours_update on public.usage_hours for update to app_tenant
-  using ((select app.can('usage:write'))) with check ((select app.can('usage:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 
 alter table public.usage_groups enable row level security;
 alter table public.usage_groups force row level security;
@@ -314,10 +314,10 @@ grant update (used, events, moment, last_at, last_received_at) on public.usage_g
 create policy usage_groups_isolation on public.usage_groups as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy usage_groups_select on public.usage_groups for select to app_tenant
-  using ((select app.can_any('{usage:read,usage:write}')));
-create policy usage_groups_insert on public.usage_groups for insert to app_tenant with check ((select app.can('usage:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% usage:read %,% usage:write %}'));
+create policy usage_groups_insert on public.usage_groups for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 create policy usage_groups_update on public.usage_groups for update to app_tenant
-  using ((select app.can('usage:write'))) with check ((select app.can('usage:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 
 alter table public.usage_uniques enable row level security;
 alter table public.usage_uniques force row level security;
@@ -326,10 +326,10 @@ grant update (events) on public.usage_uniques to app_tenant;
 create policy usage_uniques_isolation on public.usage_uniques as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy usage_uniques_select on public.usage_uniques for select to app_tenant
-  using ((select app.can_any('{usage:read,usage:write}')));
-create policy usage_uniques_insert on public.usage_uniques for insert to app_tenant with check ((select app.can_any('{usage:write,customers:write}')));
+  using ((select current_setting('app.permissions', true)) like any ('{% usage:read %,% usage:write %}'));
+create policy usage_uniques_insert on public.usage_uniques for insert to app_tenant with check ((select (select current_setting('app.permissions', true)) like any ('{% usage:write %,% customers:write %}')));
 create policy usage_uniques_update on public.usage_uniques for update to app_tenant
-  using ((select app.can_any('{usage:write,customers:write}'))) with check ((select app.can_any('{usage:write,customers:write}')));
+  using ((select current_setting('app.permissions', true)) like any ('{% usage:write %,% customers:write %}')) with check ((select (select current_setting('app.permissions', true)) like any ('{% usage:write %,% customers:write %}')));
 
 alter table public.tier_versions enable row level security;
 alter table public.tier_versions force row level security;
@@ -337,8 +337,8 @@ grant select, insert on public.tier_versions to app_tenant;
 create policy tier_versions_isolation on public.tier_versions as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy tier_versions_select on public.tier_versions for select to app_tenant
-  using ((select app.can_any('{tiers:read,customers:read,usage:read,usage:write,portal:read}')));
-create policy tier_versions_insert on public.tier_versions for insert to app_tenant with check ((select app.can('tiers:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% tiers:read %,% customers:read %,% usage:read %,% usage:write %,% portal:read %}'));
+create policy tier_versions_insert on public.tier_versions for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' tiers:write ') > 0));
 
 alter table public.entitlements enable row level security;
 alter table public.entitlements force row level security;
@@ -347,11 +347,11 @@ grant update (config, cap_limit, behaviour, period, rollover_min, rollover_max, 
 create policy entitlements_isolation on public.entitlements as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy entitlements_select on public.entitlements for select to app_tenant
-  using ((select app.can_any('{customers:read,usage:read,usage:write}'))
-    or customer_id = (select app.customer_id()));
-create policy entitlements_insert on public.entitlements for insert to app_tenant with check ((select app.can('customers:write')));
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+create policy entitlements_insert on public.entitlements for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0));
 create policy entitlements_update on public.entitlements for update to app_tenant
-  using ((select app.can('customers:write'))) with check ((select app.can('customers:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0));
 
 alter table public.grants enable row level security;
 alter table public.grants force row level security;
@@ -360,11 +360,11 @@ grant update (amount, priority, expires_at, remaining, issued_at, issues, closed
 create policy grants_isolation on public.grants as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy grants_select on public.grants for select to app_tenant
-  using ((select app.can_any('{customers:read,usage:read,usage:write}'))
-    or customer_id = (select app.customer_id()));
-create policy grants_insert on public.grants for insert to app_tenant with check ((select app.can('customers:write')));
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+create policy grants_insert on public.grants for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0));
 create policy grants_update on public.grants for update to app_tenant
-  using ((select app.can_any('{customers:write,usage:write}'))) with check ((select app.can_any('{customers:write,usage:write}')));
+  using ((select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')) with check ((select (select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')));
 
 alter table public.balances enable row level security;
 alter table public.balances force row level security;
@@ -373,11 +373,11 @@ grant update (starts_on, allowance, allowance_left, granted, carried, used, over
 create policy balances_isolation on public.balances as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy balances_select on public.balances for select to app_tenant
-  using ((select app.can_any('{customers:read,usage:read,usage:write}'))
-    or customer_id = (select app.customer_id()));
-create policy balances_insert on public.balances for insert to app_tenant with check ((select app.can_any('{customers:write,usage:write}')));
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+create policy balances_insert on public.balances for insert to app_tenant with check ((select (select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')));
 create policy balances_update on public.balances for update to app_tenant
-  using ((select app.can_any('{customers:write,usage:write}'))) with check ((select app.can_any('{customers:write,usage:write}')));
+  using ((select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')) with check ((select (select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')));
 
 alter table public.balance_entries enable row level security;
 alter table public.balance_entries force row level security;
@@ -385,9 +385,9 @@ grant select, insert on public.balance_entries to app_tenant;
 create policy balance_entries_isolation on public.balance_entries as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy balance_entries_select on public.balance_entries for select to app_tenant
-  using ((select app.can_any('{customers:read,usage:read,usage:write}'))
-    or customer_id = (select app.customer_id()));
-create policy balance_entries_insert on public.balance_entries for insert to app_tenant with check ((select app.can_any('{customers:write,usage:write}')));
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+create policy balance_entries_insert on public.balance_entries for insert to app_tenant with check ((select (select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')));
 
 alter table public.reservations enable row level security;
 alter table public.reservations force row level security;
@@ -396,8 +396,8 @@ grant update (settled, status, closed_at) on public.reservations to app_tenant;
 create policy reservations_isolation on public.reservations as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy reservations_select on public.reservations for select to app_tenant
-  using ((select app.can_any('{customers:read,usage:read,usage:write}'))
-    or customer_id = (select app.customer_id()));
-create policy reservations_insert on public.reservations for insert to app_tenant with check ((select app.can('usage:write')));
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+create policy reservations_insert on public.reservations for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 create policy reservations_update on public.reservations for update to app_tenant
-  using ((select app.can('usage:write'))) with check ((select app.can('usage:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));

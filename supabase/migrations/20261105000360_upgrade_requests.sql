@@ -53,9 +53,9 @@ grant update (status, decided_at, told) on public.upgrade_requests to app_tenant
 create policy upgrade_requests_isolation on public.upgrade_requests as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy upgrade_requests_select on public.upgrade_requests for select to app_tenant
-  using ((select app.can('customers:read')) or customer_id = (select app.customer_id()));
+  using ((select strpos((select current_setting('app.permissions', true)), ' customers:read ') > 0) or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
 create policy upgrade_requests_insert on public.upgrade_requests for insert to app_tenant
-  with check ((select app.can('customers:write')) or (customer_id = (select app.customer_id()) and status = 'open'));
+  with check ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0) or (customer_id = nullif((select current_setting('app.customer', true)), '')::uuid and status = 'open'));
 create policy upgrade_requests_update on public.upgrade_requests for update to app_tenant
-  using ((select app.can('customers:write')) or customer_id = (select app.customer_id()))
-  with check ((select app.can('customers:write')) or (customer_id = (select app.customer_id()) and status = 'withdrawn'));
+  using ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0) or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid)
+  with check ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0) or (customer_id = nullif((select current_setting('app.customer', true)), '')::uuid and status = 'withdrawn'));

@@ -363,8 +363,8 @@ grant select, insert on public.billing_periods to app_tenant;
 create policy billing_periods_isolation on public.billing_periods as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy billing_periods_select on public.billing_periods for select to app_tenant
-  using ((select app.can_any('{billing-periods:read,billing-periods:write}')));
-create policy billing_periods_insert on public.billing_periods for insert to app_tenant with check ((select app.can('billing-periods:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% billing-periods:read %,% billing-periods:write %}'));
+create policy billing_periods_insert on public.billing_periods for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' billing-periods:write ') > 0));
 
 alter table public.billing_lines enable row level security;
 alter table public.billing_lines force row level security;
@@ -372,8 +372,8 @@ grant select, insert on public.billing_lines to app_tenant;
 create policy billing_lines_isolation on public.billing_lines as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy billing_lines_select on public.billing_lines for select to app_tenant
-  using ((select app.can_any('{billing-periods:read,billing-periods:write}')));
-create policy billing_lines_insert on public.billing_lines for insert to app_tenant with check ((select app.can('billing-periods:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% billing-periods:read %,% billing-periods:write %}'));
+create policy billing_lines_insert on public.billing_lines for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' billing-periods:write ') > 0));
 
 revoke all on all functions in schema app from public;
 grant execute on function app.await_usage_writers(uuid), app.average_level(numeric, numeric, numeric, numeric, numeric),

@@ -463,10 +463,10 @@ grant update (status, started_at, finished_at, from_day, events, rows_checked, d
 create policy reconciliations_isolation on public.reconciliations as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy reconciliations_select on public.reconciliations for select to app_tenant
-  using ((select app.can_any('{usage:read,usage:write}')));
-create policy reconciliations_insert on public.reconciliations for insert to app_tenant with check ((select app.can('usage:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% usage:read %,% usage:write %}'));
+create policy reconciliations_insert on public.reconciliations for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 create policy reconciliations_update on public.reconciliations for update to app_tenant
-  using ((select app.can('usage:write'))) with check ((select app.can('usage:write')));
+  using (strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 
 alter table public.reconciliation_drifts enable row level security;
 alter table public.reconciliation_drifts force row level security;
@@ -474,8 +474,8 @@ grant select, insert on public.reconciliation_drifts to app_tenant;
 create policy reconciliation_drifts_isolation on public.reconciliation_drifts as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy reconciliation_drifts_select on public.reconciliation_drifts for select to app_tenant
-  using ((select app.can_any('{usage:read,usage:write}')));
-create policy reconciliation_drifts_insert on public.reconciliation_drifts for insert to app_tenant with check ((select app.can('usage:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% usage:read %,% usage:write %}'));
+create policy reconciliation_drifts_insert on public.reconciliation_drifts for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 
 alter table public.usage_seals enable row level security;
 alter table public.usage_seals force row level security;
@@ -483,8 +483,8 @@ grant select, insert on public.usage_seals to app_tenant;
 create policy usage_seals_isolation on public.usage_seals as restrictive for all to app_tenant
   using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 create policy usage_seals_select on public.usage_seals for select to app_tenant
-  using ((select app.can_any('{usage:read,usage:write}')));
-create policy usage_seals_insert on public.usage_seals for insert to app_tenant with check ((select app.can('usage:write')));
+  using ((select current_setting('app.permissions', true)) like any ('{% usage:read %,% usage:write %}'));
+create policy usage_seals_insert on public.usage_seals for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 
 grant select (tenant_id, created_at, status) on public.reconciliations to app_kernel;
 grant select (tenant_id, received_at, received_month) on public.usage_events to app_kernel;
