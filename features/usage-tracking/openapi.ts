@@ -1,25 +1,22 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
-import { correctionPaths } from './correction-openapi'
 import {
   cappedCustomer,
   checkBody,
   dailyQuery,
   dailyReport,
-  eventListQuery,
   quantity,
-  rejectionListQuery,
   trackQuery,
   trendsQuery,
   trendsReport,
   usageCapsQuery,
-  usageEvent,
   usageQuery,
-  usageRejection,
   usageReport,
   usageSettings,
   usageSettingsInput,
 } from './schema'
+import { correctionPaths } from './services/correction-openapi'
+import { eventListQuery, rejectionListQuery, usageEvent, usageRejection } from './services/event-schema'
 
 const tag = 'Usage'
 

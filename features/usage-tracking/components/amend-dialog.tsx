@@ -2,8 +2,8 @@
 
 import { type FormEvent, useEffect, useId, useState } from 'react'
 import type { z } from 'zod'
-import type { CorrectionResult } from '@/features/usage-tracking/correction-schema'
-import type { usageEvent } from '@/features/usage-tracking/schema'
+import type { CorrectionResult } from '@/features/usage-tracking/services/correction-schema'
+import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
 import { describeProblem } from '@/libs/ui/api-client'
 import { Banner } from '@/libs/ui/banner'
 import { Button } from '@/libs/ui/button'

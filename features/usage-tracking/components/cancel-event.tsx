@@ -1,7 +1,7 @@
 'use client'
 
 import { useState } from 'react'
-import type { CorrectionResult } from '@/features/usage-tracking/correction-schema'
+import type { CorrectionResult } from '@/features/usage-tracking/services/correction-schema'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
 import { Field } from '@/libs/ui/field'
 import { Input } from '@/libs/ui/input'

@@ -3,7 +3,7 @@
 import { Activity } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import type { z } from 'zod'
-import type { usageEvent } from '@/features/usage-tracking/schema'
+import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'

@@ -4,8 +4,8 @@ import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import type { EventListQuery } from '../schema'
 import { eventKey } from './event-parser'
+import type { EventListQuery } from './event-schema'
 import { resolveFilter, resolveRange } from './usage-range'
 
 /** How far back an event_id is looked for whose source is not known. */

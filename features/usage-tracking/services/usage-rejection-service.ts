@@ -4,8 +4,8 @@ import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import type { RejectionListQuery } from '../schema'
 import { describeEvent, type ParsedEvents } from './event-parser'
+import type { RejectionListQuery } from './event-schema'
 import { runStatement, usageActor } from './usage-statement'
 
 const LONGEST_EVENT = 2_000

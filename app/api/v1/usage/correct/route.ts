@@ -1,4 +1,4 @@
-import { correctQuery } from '@/features/usage-tracking/correction-schema'
+import { correctQuery } from '@/features/usage-tracking/services/correction-schema'
 import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
 import { parseJson, readBody, readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'

@@ -1,4 +1,4 @@
-import { eventListQuery } from '@/features/usage-tracking/schema'
+import { eventListQuery } from '@/features/usage-tracking/services/event-schema'
 import { listEvents } from '@/features/usage-tracking/services/usage-event-service'
 import { readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'

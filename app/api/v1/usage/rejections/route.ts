@@ -1,4 +1,4 @@
-import { rejectionListQuery } from '@/features/usage-tracking/schema'
+import { rejectionListQuery } from '@/features/usage-tracking/services/event-schema'
 import { listRejections } from '@/features/usage-tracking/services/usage-rejection-service'
 import { readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation } from '@/libs/api-utils/openapi'
 import { correctBody, correctionResult, correctQuery } from './correction-schema'
-import { rejectionCounts, usageEventDetail } from './schema'
+import { rejectionCounts, usageEventDetail } from './event-schema'
 
 const tag = 'Usage'
 
