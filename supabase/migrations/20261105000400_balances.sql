@@ -499,8 +499,21 @@ create function app.burn_balance(p_tenant uuid, p_customer uuid, p_meter uuid, p
       r record;
       v_grants public.grants[];
     begin
+      if p_delta = 0 then
+        return;
+      end if;
+      -- Most usage is of an allowance that nothing goes before.
+      update public.balances x set used = x.used + p_delta, allowance_left = x.allowance_left - p_delta
+        where x.tenant_id = p_tenant and x.customer_id = p_customer and x.meter_id = p_meter and p_delta > 0 and x.allowance_left >= p_delta
+          and not exists (
+            select 1 from public.grants g
+            where g.tenant_id = p_tenant and g.customer_id = p_customer and g.meter_id = p_meter and g.closed_at is null and g.remaining > 0
+              and (g.priority = 0 or (g.priority = 1 and g.expires_at < x.resets_at)));
+      if found then
+        return;
+      end if;
       select * into b from public.balances x where x.tenant_id = p_tenant and x.customer_id = p_customer and x.meter_id = p_meter for update;
-      if not found or p_delta = 0 then
+      if not found then
         return;
       end if;
       v_grants := app.open_grants(p_tenant, p_customer, p_meter);
@@ -599,13 +612,13 @@ create function app.add_grant(
       perform app.settle_balance(p_tenant, p_customer, p_meter, p_now, p_time_zone);
       insert into public.grants (tenant_id, id, customer_id, meter_id, amount, priority, effective_at, expires_at, recurrence, rollover_min,
           rollover_max, metadata)
-        values (p_tenant, p_id, p_customer, p_meter, p_amount, p_priority, p_effective, p_expires, p_recurrence, p_rollover_min, p_rollover_max,
+        values (p_tenant, p_id, p_customer, p_meter, p_amount, p_priority, coalesce(p_effective, p_now), p_expires, p_recurrence, p_rollover_min, p_rollover_max,
           p_metadata);
       perform app.settle_balance(p_tenant, p_customer, p_meter, p_now, p_time_zone);
     end
   $$;
 comment on function app.add_grant(uuid, text, timestamptz, uuid, uuid, uuid, numeric, integer, timestamptz, timestamptz, text, numeric, numeric, jsonb) is
-  'Gives a customer an amount of a meter, now or from p_effective on. Overage there is already stays. The first grant of a customer for a meter holds off '
+  'Gives a customer an amount of a meter, from p_effective on; at once where that is null. Overage there is already stays. The first grant of a customer for a meter holds off '
   'the writers of the tenant until the end of the transaction.';
 
 create function app.void_grant(p_tenant uuid, p_time_zone text, p_now timestamptz, p_grant uuid) returns void

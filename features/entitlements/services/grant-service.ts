@@ -122,7 +122,7 @@ export async function createGrant(customerRef: string, input: GrantInput): Promi
     meter.id,
     input.amount,
     input.priority,
-    effective,
+    input.effective_at ?? null,
     input.expires_at ?? null,
     input.recurrence ?? null,
     input.rollover?.min ?? '0',
