@@ -50,18 +50,22 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
   let running = 0
   let scheduled = false
 
-  function schedule(): void {
+  function schedule(afterBatch = false): void {
     if (scheduled || running >= writers || queued === 0) return
     scheduled = true
-    // After the events of this turn of the loop: all requests that arrived together go together.
-    setImmediate(() => {
-      scheduled = false
-      while (running < writers) {
-        const next = findQueue()
-        if (!next) break
-        void write(...next)
-      }
-    })
+    // After the events of this turn of the loop: all requests that arrived together go together. After a batch one turn later,
+    // because those it answered ask again at once, and the larger the next batch is the less each part of it costs.
+    if (afterBatch) setImmediate(() => setImmediate(start))
+    else setImmediate(start)
+  }
+
+  function start(): void {
+    scheduled = false
+    while (running < writers) {
+      const next = findQueue()
+      if (!next) break
+      void write(...next)
+    }
   }
 
   function findQueue(): [string, Queue<Item, Result>] | null {
@@ -109,7 +113,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       running -= 1
       queue.running -= 1
       if (queue.running === 0 && queue.size === 0) queues.delete(key)
-      if (queued > 0) schedule()
+      if (queued > 0) schedule(true)
       else if (running === 0) {
         for (const wake of idle) wake()
         idle.clear()
