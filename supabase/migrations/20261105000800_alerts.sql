@@ -78,30 +78,29 @@ create function app.fire_alerts(p_tenant uuid, p_time_zone text, p_meters uuid[]
       v_today date := (statement_timestamp() at time zone p_time_zone)::date;
       v_default uuid;
       v_version integer;
+      -- Most tenants have neither, and need not be asked for each pair.
+      v_entitled boolean := exists (select from public.entitlements e where e.tenant_id = p_tenant and e.kind = 'metered');
+      v_balanced boolean := exists (select from public.balances b where b.tenant_id = p_tenant);
       v_fired integer;
     begin
       select t.id, t.version into v_default, v_version from public.tiers t where t.tenant_id = p_tenant and t.is_default;
-      with standing as (
-        select r.id as rule_id, r.kind, r.threshold, r.recurring_every, p.meter_id, p.customer_id, q.period, q.starts_on,
-          coalesce(b.used, app.metered_value(m.aggregation, k.used, k.events)) as used,
-          coalesce(b.granted, cap.cap_limit) as available,
-          coalesce(b.balance, greatest(cap.cap_limit - app.metered_value(m.aggregation, k.used, k.events), 0)) as remaining
+      with rules as materialized (
+        select r.id, r.meter_id, r.customer_id, r.kind, r.threshold, r.recurring_every, m.aggregation
+        from public.alert_rules r
+        cross join lateral (select x.aggregation from public.meters x where x.tenant_id = p_tenant and x.id = r.meter_id limit 1) m
+        where r.tenant_id = p_tenant and r.enabled and r.archived_at is null and r.meter_id = any (p_meters)
+      ),
+      pairs as materialized (
+        select p.meter_id, p.customer_id, q.period, q.starts_on, k.used, k.events, cap.cap_limit,
+          b.used as balance_used, b.granted, b.balance
         from unnest(p_meters, p_customers, p_starts) p (meter_id, customer_id, starts_on)
-        cross join lateral (
-          select * from public.alert_rules x
-          where x.tenant_id = p_tenant and x.meter_id = p.meter_id and x.enabled and x.archived_at is null
-            and (x.customer_id is null or x.customer_id = p.customer_id)
-        ) r
-        cross join lateral (
-          select x.aggregation from public.meters x where x.tenant_id = p_tenant and x.id = p.meter_id limit 1
-        ) m
         left join lateral (
           select x.tier_id, x.tier_version, x.anchor_day from public.subscriptions x
           where x.tenant_id = p_tenant and x.customer_id = p.customer_id and x.canceled_at is null limit 1
         ) s on true
         left join lateral (
           select coalesce(x.cap_limit, 0) as cap_limit, x.period from public.entitlements x
-          where x.tenant_id = p_tenant and x.customer_id = p.customer_id and x.meter_id = p.meter_id and x.canceled_at is null and x.kind = 'metered'
+          where v_entitled and x.tenant_id = p_tenant and x.customer_id = p.customer_id and x.meter_id = p.meter_id and x.canceled_at is null
           limit 1
         ) e on true
         left join lateral (
@@ -114,7 +113,8 @@ create function app.fire_alerts(p_tenant uuid, p_time_zone text, p_meters uuid[]
         cross join lateral (
           -- The days of a daily cap are over before anybody could be told of an earlier one.
           select cap.period, case when cap.period = 'day' then v_today
-            else app.period_start(p.starts_on, 'month', coalesce(s.anchor_day, 1)) end as starts_on
+            when coalesce(s.anchor_day, 1) = 1 then p.starts_on - date_part('day', p.starts_on)::integer + 1
+            else app.period_start(p.starts_on, 'month', s.anchor_day) end as starts_on
           offset 0
         ) q
         cross join lateral (
@@ -128,9 +128,19 @@ create function app.fire_alerts(p_tenant uuid, p_time_zone text, p_meters uuid[]
           select y.used, y.granted, y.balance
           from public.balances x
           cross join lateral app.peek_balance(p_tenant, p.customer_id, p.meter_id, statement_timestamp(), p_time_zone) y
-          where x.tenant_id = p_tenant and x.customer_id = p.customer_id and x.meter_id = p.meter_id and y.starts_on = q.starts_on
+          where v_balanced and x.tenant_id = p_tenant and x.customer_id = p.customer_id and x.meter_id = p.meter_id and y.starts_on = q.starts_on
           limit 1
         ) b on true
+        where p.meter_id in (select r.meter_id from rules r)
+      ),
+      standing as (
+        select r.id as rule_id, r.kind, r.threshold, r.recurring_every, p.meter_id, p.customer_id, p.period, p.starts_on, u.used,
+          coalesce(p.granted, p.cap_limit) as available, coalesce(p.balance, greatest(p.cap_limit - u.used, 0)) as remaining
+        from pairs p
+        join rules r on r.meter_id = p.meter_id and (r.customer_id is null or r.customer_id = p.customer_id)
+        cross join lateral (
+          select coalesce(p.balance_used, case r.aggregation when 'AVG' then app.metered_value('AVG', p.used, p.events) else p.used end) as used
+        ) u
       ),
       -- How far past the threshold, in exact arithmetic: shares are compared crosswise, never divided.
       reached as (
