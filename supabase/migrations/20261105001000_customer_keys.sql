@@ -115,10 +115,10 @@ create function app.spend_customer_keys(p_tenant uuid, p_epoch bigint, p_actor j
       v_distinct uuid[];
       v_before bigint[];
       v_left bigint[];
-      v_row record;
+      v_due bigint[];
+      v_filled bigint;
       v_answers jsonb[] := '{}';
       v_at integer;
-      v_start date;
     begin
       perform app.begin_tenant(p_tenant, p_epoch, p_actor);
       select array_agg(coalesce(k.succeeded_by, r.id) order by r.n), array_agg(distinct coalesce(k.succeeded_by, r.id))
@@ -127,20 +127,25 @@ create function app.spend_customer_keys(p_tenant uuid, p_epoch bigint, p_actor j
         left join lateral (
           select x.succeeded_by from public.customer_keys x where x.tenant_id = p_tenant and x.id = r.id limit 1
         ) k on true;
-      -- Always in the order of ids, which array_agg(distinct) gives, so that two batches never wait for each other.
+      -- Locked one by one in the order of ids, which array_agg(distinct) gives, so that two batches never wait for each other.
+      select array_agg(k.remaining order by d.n), array_agg(k.due order by d.n)
+        into v_before, v_due
+        from unnest(v_distinct) with ordinality d (id, n)
+        left join lateral (
+          select x.remaining,
+            case when x.refill_amount is not null and x.remaining is not null
+              and app.refill_start(x.refill_interval, x.refill_day) > x.refilled_on then x.refill_amount end as due
+          from public.customer_keys x where x.tenant_id = p_tenant and x.id = d.id for update
+        ) k on true;
+      v_left := v_before;
       for i in 1 .. cardinality(v_distinct) loop
-        select k.remaining, k.refill_amount, k.refill_interval, k.refill_day, k.refilled_on into v_row
-          from public.customer_keys k where k.tenant_id = p_tenant and k.id = v_distinct[i] for update;
-        v_before[i] := v_row.remaining;
-        v_left[i] := v_row.remaining;
-        if v_row.refill_amount is not null and v_row.remaining is not null then
-          v_start := app.refill_start(v_row.refill_interval, v_row.refill_day);
-          if v_start > v_row.refilled_on then
-            v_left[i] := greatest(v_row.remaining, v_row.refill_amount);
-            update public.customer_keys k set remaining = v_left[i], refilled_on = v_start
-              where k.tenant_id = p_tenant and k.id = v_distinct[i];
-            v_before[i] := v_left[i];
-          end if;
+        if v_due[i] is not null then
+          update public.customer_keys k
+            set remaining = greatest(k.remaining, v_due[i]), refilled_on = app.refill_start(k.refill_interval, k.refill_day)
+            where k.tenant_id = p_tenant and k.id = v_distinct[i]
+            returning k.remaining into v_filled;
+          v_left[i] := v_filled;
+          v_before[i] := v_filled;
         end if;
       end loop;
       for i in 1 .. cardinality(p_key) loop
