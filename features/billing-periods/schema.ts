@@ -62,8 +62,9 @@ export const billingLineListQuery = pageQuery.extend({
 const format = z.enum(['csv', 'jsonl']).default('jsonl')
 export const billingDownloadQuery = z.strictObject({ format })
 export const billingExportQuery = z.strictObject({
-  from: moment.meta({
-    description: 'Received at or after: a moment, or a day that begins in the time zone of the tenant',
+  from: moment.optional().meta({
+    description:
+      'Received at or after: a moment, or a day that begins in the time zone of the tenant; this month when left out',
   }),
   to: moment.optional().meta({ description: 'Received before; now when left out' }),
   format,

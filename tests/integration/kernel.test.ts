@@ -300,8 +300,8 @@ describe('functions', () => {
        where n.nspname in ('app', 'public') and p.prosecdef`,
     )
     expect(definers.length).toBeGreaterThan(8)
-    // Only the owner of a partitioned table may add a partition to it.
-    const ofOwner = new Set(['make_usage_partitions'])
+    // Only the owner of a partitioned table may add a partition to it, or drop one.
+    const ofOwner = new Set(['make_usage_partitions', 'drop_usage_partitions'])
     expect(definers.filter(({ name, owner }) => owner !== 'app_kernel' && !ofOwner.has(name))).toEqual([])
     const [kernel] = await asSuperuser(
       `select rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb,

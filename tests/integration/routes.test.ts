@@ -333,6 +333,8 @@ describe('hostile input', () => {
         if (!operationOf(route)?.requestBody) continue
         // A batch is answered event by event: what is wrong with one of them does not refuse the call.
         if (route.name === 'POST /api/v1/usage/track' && answer.status === 200) expect(answer.body.inserted).toBe(0)
+        else if (route.name === 'POST /api/v1/usage/correct' && answer.status === 200)
+          expect(answer.body.corrected).toBe(0)
         else expect(answer.status, kind).toBeGreaterThanOrEqual(400)
         expect(answer.text).not.toMatch(/node_modules|\.ts:\d|violates|SQLSTATE|syntax error at/)
       }

@@ -91,7 +91,8 @@ export async function exportUsageCut(
 ): Promise<BillingFile> {
   const { tenantId, actor } = currentContext()
   const zone = await readZone()
-  const start = readMoment(from, zone)
+  const today = new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(new Date())
+  const start = readMoment(from ?? `${today.slice(0, 8)}01`, zone)
   const end = to === undefined ? new Date() : readMoment(to, zone)
   if (start >= end)
     throw new AppError('invalid_input', 'Check /from.', {
