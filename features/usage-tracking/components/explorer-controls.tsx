@@ -9,6 +9,7 @@ import {
   fittingWindow,
   windows,
 } from '@/features/usage-tracking/components/explorer-state'
+import { listTimeZones } from '@/features/usage-tracking/components/time-zones'
 import { Button } from '@/libs/ui/button'
 import { Field } from '@/libs/ui/field'
 import { Input } from '@/libs/ui/input'
@@ -40,7 +41,7 @@ export function WindowSelect({ explorer, days }: { explorer: ExplorerState; days
 /** The time zone of the windows: the tenant's own, the reader's, UTC, or any other. */
 export function ZoneSelect({ explorer, own }: { explorer: ExplorerState; own: string }) {
   // Node and browsers know slightly different lists; what is chosen is always among the options.
-  const others = Intl.supportedValuesOf('timeZone').filter((zone) => zone !== own && zone !== 'UTC')
+  const others = listTimeZones().filter((zone) => zone !== own && zone !== 'UTC')
   const chosen = explorer.zone !== null && ![own, 'UTC', ...others].includes(explorer.zone) ? [explorer.zone] : []
   return (
     <div className="w-48">

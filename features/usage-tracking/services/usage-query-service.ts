@@ -27,7 +27,8 @@ type Row = {
 }
 
 function invalid(...errors: InputError[]): AppError {
-  const where = errors.length === 1 ? errors[0]?.pointer : `${errors.length} fields`
+  const [first] = errors
+  const where = errors.length === 1 ? `${first?.pointer}: ${first?.detail}` : `${errors.length} fields`
   return new AppError('invalid_input', `Check ${where}.`, { errors })
 }
 
