@@ -215,10 +215,17 @@ describe('routeRequest', () => {
     expect(route(`globex.${ROOT}`, '/portal/acme')).toMatchObject({ pathname: '/portal/globex/portal/acme' })
   })
 
+  test('clients of other products find their way on every host that is somebody’s', () => {
+    for (const host of [`app.${ROOT}`, ROOT, `acme.${ROOT}`, 'portal.acme.test', '127.0.0.1:3001'])
+      expect(route(host, '/compat/unkey/v2/keys.verifyKey')).toEqual({ action: 'pass', page: false })
+    expect(route(`a.b.${ROOT}`, '/compat/unkey/v2/keys.verifyKey')).toEqual({ action: 'not_found' })
+    expect(route(`app.${ROOT}`, '/compat')).toMatchObject({ page: true })
+  })
+
   test('no path on a portal host leads to dashboard or console', () => {
     fc.assert(
       fc.property(slug, fc.webPath(), (name, path) => {
-        fc.pre(!path.startsWith('/api/') && !/^\/(healthz|readyz|_next\/|auth\/confirm$)/.test(path))
+        fc.pre(!/^\/(?:api|compat)\//.test(path) && !/^\/(healthz|readyz|_next\/|auth\/confirm$)/.test(path))
         const found = route(`${name}.${ROOT}`, path || '/')
         expect(found).toMatchObject({ action: 'rewrite' })
         expect((found as { pathname: string }).pathname.startsWith(`/portal/${name}`)).toBe(true)

@@ -25,7 +25,7 @@ export type VerifiableKey = {
   customer_id: string | null
   customer_archived: boolean
 }
-type Entry = { key: VerifiableKey; held: ReadonlySet<string>; tenantId: string }
+type Entry = { key: VerifiableKey; held: ReadonlySet<string> }
 type Work = { tenantId: string; actor: Actor; hash: Buffer; name: string }
 
 const FIND = 'select app.find_customer_keys($1, $2, $3, $4) as value'
@@ -111,10 +111,10 @@ async function find(works: readonly Work[]): Promise<(Entry | { key: null })[]> 
       statementActor(first.actor, ['usage:write']),
       works.map(({ hash }) => hash),
     ])
-    return works.map(({ name, tenantId }, index) => {
+    return works.map(({ name }, index) => {
       const key = rows[index]
       if (!key) return { key: null }
-      const entry = { key, held: new Set(key.permissions), tenantId }
+      const entry = { key, held: new Set(key.permissions) }
       if (!reading.all && !reading.stale.has(key.id)) remember(name, entry)
       return entry
     })
