@@ -36,6 +36,14 @@ const counting = {
     .max(255)
     .nullable()
     .meta({ description: 'Name other meters’ clients send events by; null is the slug. Never changes.' }),
+  property_paths: z
+    .record(property, z.string().min(1).max(128))
+    .nullable()
+    .meta({
+      description:
+        'Where events of `event_type` have the properties of `group_by`, when not by their own name. Never changes.',
+      example: { region: 'request.region' },
+    }),
 }
 
 const slug = z
@@ -65,9 +73,13 @@ export const meterInput = z
     group_by: counting.group_by.default([]),
     filter: counting.filter.default(null),
     event_type: counting.event_type.default(null),
+    property_paths: counting.property_paths.optional(),
     allows_negative: fields.allows_negative.default(false),
   })
-  .superRefine(({ aggregation, value_property }, context) => {
+  .superRefine(({ aggregation, value_property, group_by, property_paths }, context) => {
+    for (const name of Object.keys(property_paths ?? {}))
+      if (!group_by.includes(name))
+        context.addIssue({ code: 'custom', path: ['property_paths', name], message: 'is not among group_by' })
     if (aggregation === 'UNIQUE_COUNT' && value_property === null)
       context.addIssue({
         code: 'custom',
@@ -91,6 +103,7 @@ const FIXED = {
   group_by: fixed,
   filter: fixed,
   event_type: fixed,
+  property_paths: fixed,
 }
 
 export const meterPatch = z

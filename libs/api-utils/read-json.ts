@@ -9,7 +9,7 @@ const MAX_DEPTH = 32
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
 /**
- * The body of a request as text: size is checked before parsing, gzip is unpacked up to the same size.
+ * The body of a JSON request as text: size is checked before parsing, gzip is unpacked up to the same size.
  * @throws AppError payload_too_large, unsupported_media_type, bad_request.
  */
 export async function readBody(request: Request, maxBytes = MIB): Promise<string> {
@@ -17,6 +17,11 @@ export async function readBody(request: Request, maxBytes = MIB): Promise<string
   if (type && !/^application\/(?:[a-z.+-]*\+)?json(?:\s*;|$)/i.test(type.trim())) {
     throw new AppError('unsupported_media_type', 'Send JSON with Content-Type: application/json.')
   }
+  return readText(request, maxBytes)
+}
+
+/** The body of a request as text, whatever it is written in. @throws AppError as readBody, but for the type of JSON. */
+export async function readText(request: Request, maxBytes = MIB): Promise<string> {
   const encoding = request.headers.get('content-encoding')?.trim().toLowerCase() ?? 'identity'
   if (encoding !== 'identity' && encoding !== 'gzip') {
     throw new AppError('unsupported_media_type', 'Only gzip is understood as Content-Encoding.')
@@ -66,10 +71,10 @@ async function unpack(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> 
 
 /**
  * Parses JSON: nesting is limited to 32 levels, NUL and lone surrogates are refused, camelCase keys are read as
- * snake_case at the top levels (keys inside `properties`, `metadata` and `config` stay as they are).
+ * snake_case at the top levels (keys inside `properties`, `metadata` and `config` stay as they are; `verbatim`: all do).
  * @throws AppError bad_request.
  */
-export function parseJson(text: string): unknown {
+export function parseJson(text: string, { verbatim = false } = {}): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -80,7 +85,7 @@ export function parseJson(text: string): unknown {
     )
   }
   checkText(text, value)
-  return toSnakeCase(value, 0)
+  return toSnakeCase(value, 0, verbatim)
 }
 
 /** Escapes can smuggle in what the raw text does not show; only then is the parsed value walked. */
@@ -106,6 +111,7 @@ const OPAQUE = new Set([
   'config',
   'value',
   'config_value',
+  'property_paths',
   'usage_caps',
   'feature_entitlements',
 ])

@@ -20,6 +20,7 @@ export const SCOPED_TABLES: ReadonlySet<string> = new Set([
   'customers',
   'domains',
   'entitlements',
+  'features',
   'grants',
   'idempotency_keys',
   'memberships',

@@ -10,6 +10,7 @@ import { paths as customerKeys } from '@/features/customer-keys/openapi'
 import { paths as customerLogins } from '@/features/customer-logins/openapi'
 import { paths as customers } from '@/features/customers/openapi'
 import { paths as entitlements } from '@/features/entitlements/openapi'
+import { paths as features } from '@/features/features/openapi'
 import { paths as members } from '@/features/members/openapi'
 import { paths as meters } from '@/features/meters/openapi'
 import { paths as metrics } from '@/features/metrics/openapi'
@@ -37,6 +38,7 @@ const paths = {
   ...meters,
   ...tiers,
   ...customers,
+  ...features,
   ...entitlements,
   ...customerLogins,
   ...customerKeys,

@@ -16,6 +16,7 @@ const COLUMNS = [
   'group_by',
   'filter',
   'event_type',
+  'property_paths',
   'allows_negative',
   'created_at',
   'updated_at',
@@ -33,6 +34,7 @@ export type MeterRow = {
   group_by: string[]
   filter: unknown
   event_type: string | null
+  property_paths: Record<string, string> | null
   allows_negative: boolean
   created_at: Date
   updated_at: Date
@@ -49,7 +51,13 @@ export async function createMeter(input: MeterInput): Promise<MeterRow> {
   }
   const row = await tenantDb()
     .insertInto('meters')
-    .values({ id: newId(), ...input, filter: input.filter && JSON.stringify(input.filter), slug })
+    .values({
+      id: newId(),
+      ...input,
+      filter: input.filter && JSON.stringify(input.filter),
+      property_paths: input.property_paths ? JSON.stringify(input.property_paths) : null,
+      slug,
+    })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'slug']).doNothing())
     .returning(COLUMNS)
     .executeTakeFirst()

@@ -456,6 +456,23 @@ export interface Entitlements {
   updated_at: Generated<Timestamp>;
 }
 
+export interface Features {
+  archived_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  id: string;
+  /**
+   * Name in calls; never changes. An archived feature gives its key free.
+   */
+  key: string;
+  metadata: Generated<Json>;
+  /**
+   * Counts the use of the feature; null when it is not counted. Never changes.
+   */
+  meter_id: string | null;
+  name: string;
+  tenant_id: Generated<string>;
+}
+
 export interface Grants {
   amount: Numeric;
   /**
@@ -543,6 +560,10 @@ export interface Meters {
   group_by: Generated<string[]>;
   id: string;
   name: string;
+  /**
+   * Where events that name a type have the properties of group_by, when not by their own name: {"region": "request.region"}. Never changes.
+   */
+  property_paths: Json | null;
   /**
    * Name in calls and tiers. Never changes, and never looks like an id.
    */
@@ -1078,6 +1099,7 @@ export interface DB {
   databases: Databases;
   domains: Domains;
   entitlements: Entitlements;
+  features: Features;
   grants: Grants;
   idempotency_keys: IdempotencyKeys;
   memberships: Memberships;

@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import { pageQuery } from '@/libs/api-utils/page'
+
+const KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
+const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+const fields = {
+  key: z
+    .string()
+    .max(64)
+    .regex(KEY, 'must be lower-case letters and digits, with single . - or _ between')
+    .refine((text) => !UUID_LIKE.test(text), 'must not look like an id')
+    .meta({ description: 'Name in tiers, entitlements and calls; never changes', example: 'exports' }),
+  name: z.string().trim().min(1).max(200).meta({ example: 'Exports' }),
+  metadata: z
+    .record(z.string().max(128), z.unknown())
+    .refine((value) => JSON.stringify(value).length <= 8_192, 'at most 8,192 characters'),
+}
+
+export const featureInput = z
+  .strictObject({
+    key: fields.key,
+    name: fields.name.optional().meta({ description: 'The key when left out' }),
+    meter: z
+      .string()
+      .trim()
+      .min(1)
+      .max(64)
+      .nullable()
+      .default(null)
+      .meta({ description: 'Id or slug of the meter that counts it; without one it is had or not had' }),
+    metadata: fields.metadata.default({}),
+  })
+  .meta({ id: 'FeatureInput' })
+
+export const feature = z
+  .object({
+    id: z.uuid(),
+    ...fields,
+    meter: z.object({ id: z.uuid(), slug: z.string(), name: z.string(), unit: z.string() }).nullable(),
+    created_at: z.iso.datetime(),
+    archived_at: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Feature' })
+
+export const featureListQuery = pageQuery.extend({
+  meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
+  archived: z.enum(['true', 'false', 'all']).default('false').meta({ description: 'true: only archived ones' }),
+})
+
+export type FeatureInput = z.infer<typeof featureInput>
+export type FeatureListQuery = z.infer<typeof featureListQuery>

@@ -1,0 +1,89 @@
+import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid, newId } from '@/libs/ids'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { FeatureInput, FeatureListQuery } from '../schema'
+
+export type FeatureRow = {
+  id: string
+  key: string
+  name: string
+  meter: { id: string; slug: string; name: string; unit: string } | null
+  metadata: Record<string, unknown>
+  created_at: Date
+  archived_at: Date | null
+}
+
+const SELECT = `
+  select f.id, f.key, f.name, f.metadata, f.created_at, f.archived_at,
+    case when m.id is not null then jsonb_build_object('id', m.id, 'slug', m.slug, 'name', m.name, 'unit', m.unit) end as meter
+  from features f
+  left join meters m on m.tenant_id = $1 and m.id = f.meter_id
+  where f.tenant_id = $1`
+
+/** Names a feature. @throws AppError conflict when the key is taken, invalid_input when there is no such meter. */
+export async function createFeature({ key, name, meter, metadata }: FeatureInput): Promise<FeatureRow> {
+  const { tenantId } = currentContext()
+  const meterId = meter === null ? null : await findMeterId(meter)
+  const id = newId()
+  const rows = await tenantQuery(
+    `insert into features (tenant_id, id, key, name, meter_id, metadata) values ($1, $2, $3, $4, $5, $6)
+     on conflict (tenant_id, key) where archived_at is null do nothing returning id`,
+    [tenantId, id, key, name ?? key, meterId, JSON.stringify(metadata)],
+  )
+  if (rows.length === 0) throw new AppError('conflict', `A feature with the key ${key} exists already.`)
+  return getFeature(id)
+}
+
+async function findMeterId(reference: string): Promise<string> {
+  const [row] = await tenantQuery<{ id: string }>(
+    'select id from meters where tenant_id = $1 and (slug = $2 or id = $3) and archived_at is null limit 1',
+    [currentContext().tenantId, reference.toLowerCase(), isUuid(reference) ? reference : null],
+  )
+  if (!row)
+    throw new AppError('invalid_input', 'Check /meter.', {
+      errors: [{ pointer: '/meter', detail: 'there is no such meter' }],
+    })
+  return row.id
+}
+
+/** Features by key; archived ones only when asked for. */
+export async function listFeatures({ cursor, limit, meter, archived }: FeatureListQuery): Promise<Page<FeatureRow>> {
+  const [key, id] = cursor === undefined ? [null, null] : decodeCursor(cursor, 2)
+  if (id !== null && !isUuid(id ?? '')) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const rows = await tenantQuery<FeatureRow>(
+    `${SELECT} and ($2 = 'all' or (f.archived_at is not null) = ($2 = 'true'))
+       and ($3::text is null or m.slug = $3 or m.id::text = $3)
+       and ($4::text is null or (f.key, f.id) > ($4, $5))
+     order by f.key, f.id limit $6`,
+    [currentContext().tenantId, archived, meter?.toLowerCase() ?? null, key, id, limit + 1],
+  )
+  return cutPage(rows, limit, (row) => [row.key, row.id])
+}
+
+/** One feature by id, or by key among those in use; null when there is none. */
+export async function findFeature(reference: string): Promise<FeatureRow | null> {
+  const [row] = await tenantQuery<FeatureRow>(
+    `${SELECT} and (f.id = $3 or (f.key = $2 and f.archived_at is null)) order by f.id = $3 desc nulls last limit 1`,
+    [currentContext().tenantId, reference, isUuid(reference) ? reference : null],
+  )
+  return row ?? null
+}
+
+/** One feature by id, or by key among those in use. @throws AppError not_found. */
+export async function getFeature(reference: string): Promise<FeatureRow> {
+  const row = await findFeature(reference)
+  if (!row) throw notFound()
+  return row
+}
+
+/** Archives a feature, which gives its key free. Safe to repeat by id. @throws AppError not_found. */
+export async function archiveFeature(reference: string): Promise<FeatureRow> {
+  const { id } = await getFeature(reference)
+  await tenantQuery(
+    'update features set archived_at = now() where tenant_id = $1 and id = $2 and archived_at is null',
+    [currentContext().tenantId, id],
+  )
+  return getFeature(id)
+}
