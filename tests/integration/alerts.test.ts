@@ -6,6 +6,9 @@ import { DELETE as archiveRule, GET as getRule, PATCH as patchRule } from '@/app
 import { GET as getFirings } from '@/app/api/v1/alerts/firings/route'
 import { GET as getRules, POST as postRule } from '@/app/api/v1/alerts/route'
 import { POST as postStandard } from '@/app/api/v1/alerts/standard/route'
+import { POST as postEntitlement } from '@/app/api/v1/customers/[id]/entitlements/route'
+import { POST as postGrant } from '@/app/api/v1/customers/[id]/grants/route'
+import { PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { PATCH as patchTier } from '@/app/api/v1/tiers/[id]/route'
@@ -323,6 +326,48 @@ describe('without new usage', () => {
     expect(answer.status).toBe(200)
     await work()
     expect(await firings(`?rule=${rule.id}`)).toMatchObject([{ step: 100, used: 500, available: 400 }])
+  })
+})
+
+describe('what a customer has of its own', () => {
+  const addCustomer = async (external_id: string): Promise<string> => {
+    const { body } = await send(postCustomer, 'POST', '/api/v1/customers', { external_id })
+    return body.id
+  }
+  const of = (handler: Parameters<typeof call>[0], method: string, id: string, what: string, body: Row) =>
+    call(handler, method, `/api/v1/customers/${id}/${what}`, { as: acme.api_key, params: { id }, body })
+
+  test('a grant is part of what is available', async () => {
+    const id = await addCustomer('granted')
+    const rule = await makeRule({ meter: 'calls', kind: 'usage_percent', threshold: 80, customer: 'granted' })
+    expect((await of(postGrant, 'POST', id, 'grants', { meter: 'calls', amount: 100 })).status).toBe(201)
+    await use('granted', 159)
+    await work()
+    expect(await steps(rule.id)).toEqual([])
+    await use('granted', 1)
+    expect(await firings(`?rule=${rule.id}`)).toMatchObject([{ step: 80, used: 160, available: 200 }])
+  })
+
+  test('an entitlement stands in the place of the cap', async () => {
+    const id = await addCustomer('entitled')
+    const rule = await makeRule({ meter: 'calls', kind: 'remaining', threshold: 5, customer: 'entitled' })
+    const terms = { kind: 'metered', meter: 'calls', limit: 20, behaviour: 'overflow' }
+    expect((await of(postEntitlement, 'POST', id, 'entitlements', terms)).status).toBe(201)
+    await use('entitled', 14)
+    expect(await steps(rule.id)).toEqual([])
+    await use('entitled', 1)
+    expect(await firings(`?rule=${rule.id}`)).toMatchObject([{ step: 5, used: 15, available: 20 }])
+  })
+
+  test('periods begin on its own day', async () => {
+    const id = await addCustomer('anchored')
+    const anchor_day = (new Date().getUTCDate() % 28) + 1
+    expect((await of(putSubscription, 'PUT', id, 'subscription', { tier: 'small', anchor_day })).status).toBe(200)
+    const rule = await makeRule({ meter: 'calls', kind: 'usage_percent', threshold: 50, customer: 'anchored' })
+    await use('anchored', 50)
+    const [firing] = await firings(`?rule=${rule.id}`)
+    expect(firing).toMatchObject({ step: 50, used: 50 })
+    expect(Number(String(firing?.period_start).slice(-2))).toBe(anchor_day)
   })
 })
 
