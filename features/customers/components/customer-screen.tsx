@@ -6,10 +6,10 @@ import type { z } from 'zod'
 import { BalanceDrawer } from '@/features/customers/components/balance-drawer'
 import { ChangeTierDialog } from '@/features/customers/components/change-tier-dialog'
 import { type Customer, CustomerDialog } from '@/features/customers/components/customer-dialog'
+import { CustomerGrants } from '@/features/customers/components/customer-grants'
 import { CustomerUsage } from '@/features/customers/components/customer-usage'
 import type { Entitlements, MeterRef } from '@/features/customers/components/entitlement-rows'
 import { EntitlementsCard } from '@/features/customers/components/entitlements-card'
-import { GrantsCard } from '@/features/customers/components/grants-card'
 import { useArchiveCustomer } from '@/features/customers/components/use-archive-customer'
 import type { subscription } from '@/features/customers/schema'
 import { Badge, TierBadge } from '@/libs/ui/badge'
@@ -146,7 +146,7 @@ export function CustomerScreen({
           </Card>
         </div>
         {customer ? (
-          <GrantsCard
+          <CustomerGrants
             customerId={customer.id}
             entitlements={entitlements.data?.entitlements ?? []}
             canWrite={canWrite && customer.archived_at === null}

@@ -9,6 +9,7 @@ import { Loading, RowsSkeleton } from '@/libs/ui/skeleton'
 import { EmptyState, ErrorState } from '@/libs/ui/states'
 import { UsageBar } from '@/libs/ui/usage-bar'
 import { useApi } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 import type { PortalOverview, PortalTier, PortalUsage } from './portal-overview'
 import { UpgradePrompt } from './upgrade-prompt'
 
@@ -138,13 +139,4 @@ function priceOf(tier: PortalTier): string {
   if (tier.price_minor === 0) return t('portal.home.free')
   const price = formatMoney(tier.price_minor, tier.currency)
   return tier.billing_interval === 'year' ? t('portal.home.per_year', { price }) : t('portal.home.per_month', { price })
-}
-
-const ACRONYMS = new Set(['api', 'cdn', 'id', 'ip', 'saml', 'sdk', 'sla', 'sms', 'sso', 'ssl'])
-
-/** `custom_domain` as people would write it, `sso` in capitals. */
-function toWords(key: string): string {
-  const words = key.split(/[._-]+/).map((word) => (ACRONYMS.has(word) ? word.toUpperCase() : word))
-  const text = words.join(' ')
-  return text.charAt(0).toUpperCase() + text.slice(1)
 }

@@ -5,7 +5,6 @@ import { parseAsString, useQueryStates } from 'nuqs'
 import type { z } from 'zod'
 import type { portalUsage } from '@/features/portal/schema'
 import { toQuery } from '@/libs/ui/api-client'
-import { Card } from '@/libs/ui/card'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { formatDate, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
@@ -64,6 +63,7 @@ export function PortalUsage() {
                 <>
                   <Select
                     size="sm"
+                    className="w-40"
                     aria-label={t('portal.usage.meter')}
                     options={usage.meters.map((each) => ({ value: each.slug, label: each.name }))}
                     value={usage.meter?.slug ?? ''}
@@ -71,6 +71,7 @@ export function PortalUsage() {
                   />
                   <Select
                     size="sm"
+                    className="w-52"
                     aria-label={t('portal.usage.period')}
                     options={usage.periods.map((each, index) => ({
                       value: each.starts_on,
@@ -86,7 +87,8 @@ export function PortalUsage() {
             }
           />
         </TimeZoneProvider>
-        <Card title={t('portal.usage.periods')} padded={false}>
+        <section className="min-w-0">
+          <h2 className="mb-3 font-semibold text-base tracking-tight">{t('portal.usage.periods')}</h2>
           <DataTable
             label={t('portal.usage.periods')}
             columns={columnsOf(unit)}
@@ -98,7 +100,7 @@ export function PortalUsage() {
             onRetry={state.reload}
             skeletonRows={3}
           />
-        </Card>
+        </section>
       </div>
     </>
   )

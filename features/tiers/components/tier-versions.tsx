@@ -7,7 +7,6 @@ import type { Tier, TierVersion } from '@/features/tiers/components/tier-form-va
 import type { Page } from '@/libs/ui/api-client'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
-import { Card } from '@/libs/ui/card'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { formatNumber } from '@/libs/ui/format'
@@ -55,18 +54,18 @@ export function TierVersions({ tier, canMove, onMoved }: { tier: Tier; canMove: 
   ]
 
   return (
-    <Card
-      title={t('tiers.versions.title')}
-      description={t('tiers.versions.description')}
-      padded={false}
-      actions={
-        canMove && tier.customers_behind > 0 ? (
+    <section className="min-w-0">
+      <header className="mb-3 flex flex-wrap items-end justify-between gap-x-4 gap-y-2">
+        <div className="min-w-0">
+          <h2 className="font-semibold text-base tracking-tight">{t('tiers.versions.title')}</h2>
+          <p className="mt-0.5 text-faint text-sm">{t('tiers.versions.description')}</p>
+        </div>
+        {canMove && tier.customers_behind > 0 ? (
           <Button size="sm" icon={<ArrowUpRight />} onClick={() => setMoving(true)}>
             {t('tiers.versions.move', { version })}
           </Button>
-        ) : null
-      }
-    >
+        ) : null}
+      </header>
       <DataTable
         label={t('tiers.versions.title')}
         columns={columns}
@@ -96,6 +95,6 @@ export function TierVersions({ tier, canMove, onMoved }: { tier: Tier; canMove: 
           onMoved()
         }}
       />
-    </Card>
+    </section>
   )
 }

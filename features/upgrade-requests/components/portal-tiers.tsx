@@ -16,6 +16,7 @@ import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { EmptyState, ErrorState } from '@/libs/ui/states'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 type Tier = z.infer<typeof portalTier>
 type Request = z.infer<typeof upgradeRequest>
@@ -71,7 +72,7 @@ export function PortalTiers({ name }: { name: string }) {
       ) : null}
       {tiers ? (
         tiers.length > 0 ? (
-          <ul className="grid items-stretch gap-4 sm:grid-cols-2 lg:grid-cols-3">
+          <ul className="grid items-stretch gap-4 sm:grid-cols-[repeat(auto-fill,minmax(15rem,1fr))]">
             {tiers.map((tier) => (
               <TierCard
                 key={tier.id}
@@ -173,7 +174,7 @@ function TierCard({
               {tier.features.map((feature) => (
                 <li key={feature.key} className="flex items-center gap-2">
                   <Check aria-hidden="true" className="size-4 text-success-text" />
-                  {feature.key.split(/[._-]+/).join(' ')}
+                  {toWords(feature.key)}
                 </li>
               ))}
             </ul>

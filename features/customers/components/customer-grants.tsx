@@ -7,7 +7,6 @@ import { GrantDrawer } from '@/features/customers/components/grant-drawer'
 import type { Page } from '@/libs/ui/api-client'
 import { Badge, type Tone } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
-import { Card } from '@/libs/ui/card'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { formatNumber, formatQuantity } from '@/libs/ui/format'
@@ -68,7 +67,7 @@ const COLUMNS: ReadonlyArray<Column<Grant>> = [
 ]
 
 /** The grants of a customer, the newest first; added and voided here. */
-export function GrantsCard({
+export function CustomerGrants({
   customerId,
   entitlements,
   canWrite,
@@ -91,18 +90,18 @@ export function GrantsCard({
   }
 
   return (
-    <Card
-      title={t('entitlements.grants.title')}
-      description={t('entitlements.grants.description')}
-      padded={false}
-      actions={
-        canWrite ? (
+    <section className="min-w-0">
+      <header className="mb-3 flex flex-wrap items-end justify-between gap-x-4 gap-y-2">
+        <div className="min-w-0">
+          <h2 className="font-semibold text-base tracking-tight">{t('entitlements.grants.title')}</h2>
+          <p className="mt-0.5 text-faint text-sm">{t('entitlements.grants.description')}</p>
+        </div>
+        {canWrite ? (
           <Button size="sm" icon={<Plus />} onClick={() => setAdding(true)}>
             {t('entitlements.grants.add')}
           </Button>
-        ) : null
-      }
-    >
+        ) : null}
+      </header>
       <DataTable
         label={t('entitlements.grants.title')}
         columns={COLUMNS}
@@ -161,6 +160,6 @@ export function GrantsCard({
           changed()
         }}
       />
-    </Card>
+    </section>
   )
 }
