@@ -60,6 +60,8 @@ const VISITS: Record<string, Visit> = {
     as: ['operators', 'super_admin'],
   },
   'portal/[tenant]/page.tsx': { path: '/', as: ['acme', 'customer'], origin: acme },
+  'portal/[tenant]/usage/page.tsx': { path: '/usage', as: ['acme', 'customer'], origin: acme },
+  'portal/[tenant]/tiers/page.tsx': { path: '/tiers', as: ['acme', 'customer'], origin: acme },
   'portal/[tenant]/sign-in/page.tsx': { path: '/sign-in', origin: acme },
   'portal/[tenant]/sign-up/page.tsx': { path: '/sign-up', origin: acme },
   'portal/[tenant]/forgot-password/page.tsx': { path: '/forgot-password', origin: acme },
