@@ -22,6 +22,7 @@ const featureParams = params.extend({ feature: z.string().meta({ description: 'F
 const grantParams = params.extend({ grant: z.string().meta({ description: 'Id of the grant' }) })
 const reads = { tag, permission: 'customers:read', params }
 const writes = { tag, permission: 'customers:write', params }
+const grants = 'Grants'
 
 export const paths = {
   '/api/v1/customers/{id}/entitlements': {
@@ -74,6 +75,7 @@ export const paths = {
   '/api/v1/customers/{id}/grants': {
     get: operation({
       ...reads,
+      tag: grants,
       summary: 'List the grants of a customer',
       description: 'The newest first, as they stand now.',
       query: grantListQuery,
@@ -81,6 +83,7 @@ export const paths = {
     }),
     post: operation({
       ...writes,
+      tag: grants,
       summary: 'Grant an amount',
       description:
         'On top of the allowance. Allowance and grants are used by priority, then earliest expiry, then age. ' +
@@ -90,9 +93,10 @@ export const paths = {
     }),
   },
   '/api/v1/customers/{id}/grants/{grant}': {
-    get: operation({ ...reads, summary: 'Get a grant', params: grantParams, success: [200, grant] }),
+    get: operation({ ...reads, tag: grants, summary: 'Get a grant', params: grantParams, success: [200, grant] }),
     delete: operation({
       ...writes,
+      tag: grants,
       summary: 'Void a grant',
       description: 'Takes back what is left; what was used of it stays used.',
       params: grantParams,
@@ -102,6 +106,7 @@ export const paths = {
   '/api/v1/customers/{id}/balance': {
     get: operation({
       ...reads,
+      tag: grants,
       summary: 'Where a customer stands with a meter',
       query: balanceQuery,
       success: [200, balance],
@@ -110,6 +115,7 @@ export const paths = {
   '/api/v1/customers/{id}/balance/history': {
     get: operation({
       ...reads,
+      tag: grants,
       summary: 'What happened to a balance',
       description: 'What was issued, carried over, expired and reset, the newest first, and usage by day beside it.',
       query: historyQuery,

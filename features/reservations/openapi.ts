@@ -1,7 +1,7 @@
 import { operation } from '@/libs/api-utils/openapi'
 import { releaseAnswer, releaseInput, reserveAnswer, reserveInput, settleAnswer, settleInput } from './schema'
 
-const tag = 'Usage'
+const tag = 'Reservations'
 
 export const paths = {
   '/api/v1/usage/reserve': {

@@ -987,6 +987,39 @@ alter policy usage_counters_select on public.usage_counters
 alter policy meters_select on public.meters
   using ((select current_setting('app.permissions', true))
     like any ('{% meters:read %,% usage:read %,% usage:write %,% tiers:read %,% portal:read %,% customers:read %}'));
+-- Policies of the tables this chapter reads and writes with every event: settings are read as they are, without entering a function.
+alter policy entitlements_select on public.entitlements
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+alter policy grants_select on public.grants
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+alter policy balances_select on public.balances
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+alter policy balance_entries_select on public.balance_entries
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+alter policy reservations_select on public.reservations
+  using ((select (select current_setting('app.permissions', true)) like any ('{% customers:read %,% usage:read %,% usage:write %}'))
+    or customer_id = nullif((select current_setting('app.customer', true)), '')::uuid);
+alter policy entitlements_insert on public.entitlements with check ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0));
+alter policy grants_insert on public.grants with check ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0));
+alter policy balances_insert on public.balances with check ((select (select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')));
+alter policy balance_entries_insert on public.balance_entries with check ((select (select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')));
+alter policy reservations_insert on public.reservations with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
+alter policy entitlements_update on public.entitlements
+  using (strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0)
+  with check ((select strpos((select current_setting('app.permissions', true)), ' customers:write ') > 0));
+alter policy grants_update on public.grants
+  using ((select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}'))
+  with check ((select (select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')));
+alter policy balances_update on public.balances
+  using ((select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}'))
+  with check ((select (select current_setting('app.permissions', true)) like any ('{% customers:write %,% usage:write %}')));
+alter policy reservations_update on public.reservations
+  using (strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0)
+  with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 
 revoke all on all functions in schema app from public;
 grant execute on function app.day_start(date, text), app.grant_due(timestamptz, text, integer, text), app.balance_cap(uuid, uuid, uuid),
