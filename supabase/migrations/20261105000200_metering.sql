@@ -11,6 +11,7 @@ alter table public.meters
   add column group_by text[] not null default '{}' check (cardinality(group_by) <= 5),
   add column filter jsonb check (jsonb_typeof(filter) = 'object'),
   add column event_type text check (length(event_type) between 1 and 255),
+  add column individual boolean not null default false,
   add constraint meters_unique_needs_property check (aggregation <> 'UNIQUE_COUNT' or value_property is not null);
 comment on column public.meters.aggregation is
   'SUM adds values, COUNT events; UNIQUE_COUNT counts different values of value_property; MIN, MAX, AVG and LATEST are of values; '
@@ -19,6 +20,8 @@ comment on column public.meters.value_property is 'Property the value is taken f
 comment on column public.meters.group_by is 'Properties usage is also kept by, so that it can be shown by them. Never changes.';
 comment on column public.meters.filter is
   'Which events count: {"and": [...]}, {"or": [...]} or {"property", "operator": eq|ne|gt|gte|lt|lte|in|like, "value"}; null counts all. Never changes.';
+comment on column public.meters.individual is
+  'True once a customer had an entitlement, a balance or a reservation of its own for it: only then are those looked for.';
 comment on column public.meters.event_type is 'Name other meters'' clients send events by; null is the slug. Several meters may count one type.';
 
 alter table public.usage_events
@@ -274,7 +277,33 @@ insert into public.tier_versions (tenant_id, tier_id, version, price_minor, curr
 drop policy tiers_migration on public.tiers;
 drop policy tier_versions_migration on public.tier_versions;
 
+-- functions -----------------------------------------------------------------------------------------
+
+create function app.mark_meter_individual() returns trigger
+  language plpgsql security definer set search_path = ''
+  as $$
+    begin
+      update public.meters m set individual = true where m.tenant_id = new.tenant_id and m.id = new.meter_id and not m.individual;
+      return null;
+    end
+  $$;
+comment on function app.mark_meter_individual() is
+  'Notes on a meter that customers have rows of their own for it. Definer: whoever makes such a row need not be allowed to change meters.';
+
 -- triggers ------------------------------------------------------------------------------------------
+
+-- What the database notes for itself is no change of a meter.
+drop trigger meters_audit on public.meters;
+create trigger meters_audit after insert or delete or update of name, description, unit, allows_negative, archived_at on public.meters
+  for each row execute function app.audit_row('meter');
+create trigger entitlements_individual after insert on public.entitlements
+  for each row when (new.meter_id is not null) execute function app.mark_meter_individual();
+create trigger balances_individual after insert on public.balances for each row execute function app.mark_meter_individual();
+create trigger reservations_individual after insert on public.reservations for each row execute function app.mark_meter_individual();
+comment on trigger meters_audit on public.meters is '@move-safe';
+comment on trigger entitlements_individual on public.entitlements is '@move-safe';
+comment on trigger balances_individual on public.balances is '@move-safe';
+comment on trigger reservations_individual on public.reservations is '@move-safe';
 
 create trigger tier_versions_audit after insert or update or delete on public.tier_versions
   for each row execute function app.audit_row('tier_version');
@@ -289,6 +318,9 @@ comment on trigger grants_audit on public.grants is '@move-safe';
 -- grants and policies -------------------------------------------------------------------------------
 -- Usage is decided by these rows, so whoever writes usage reads them and moves balances; customers see their own.
 
+grant select (tenant_id, id, individual), update (individual) on public.meters to app_kernel;
+create policy meters_kernel on public.meters for all to app_kernel
+  using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()));
 grant update (moment, last_at, last_received_at) on public.usage_counters to app_tenant;
 grant update (moment, last_at, last_received_at) on public.usage_totals to app_tenant;
 grant update (version) on public.tiers to app_tenant;
@@ -401,3 +433,6 @@ create policy reservations_select on public.reservations for select to app_tenan
 create policy reservations_insert on public.reservations for insert to app_tenant with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 create policy reservations_update on public.reservations for update to app_tenant
   using (strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0) with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
+
+revoke all on all functions in schema app from public;
+alter function app.mark_meter_individual() owner to app_kernel;

@@ -398,6 +398,7 @@ create function app.record_usage(
       v_hours timestamptz[];
       v_versions integer[];
       v_default_version integer;
+      v_individual boolean;
       v_entitled boolean;
       v_balanced boolean;
       v_reserved boolean;
@@ -461,8 +462,8 @@ create function app.record_usage(
           array_agg(m.value_property), array_agg(m.filter), array_agg(case when m.group_by <> '{}' then to_jsonb(m.group_by) end),
           bool_and(coalesce(m.aggregation in ('SUM', 'COUNT', 'AVG') and m.value_property is null and m.filter is null, true)),
           array_agg(m.id) filter (where m.aggregation = 'MIN'), array_agg(m.id) filter (where m.aggregation = 'MAX'),
-          array_agg(m.id) filter (where m.aggregation = 'LATEST')
-        into v_meter_ids, v_meter_codes, v_kinds, v_negative, v_from_property, v_filters, v_groups, v_plain, v_min, v_max, v_latest
+          array_agg(m.id) filter (where m.aggregation = 'LATEST'), coalesce(bool_or(m.individual), false)
+        into v_meter_ids, v_meter_codes, v_kinds, v_negative, v_from_property, v_filters, v_groups, v_plain, v_min, v_max, v_latest, v_individual
         from unnest(p_meters) r (ref)
         left join lateral (
           select x.* from public.meters x where x.tenant_id = p_tenant and x.slug = r.ref
@@ -540,18 +541,18 @@ create function app.record_usage(
       else
         v_asked_amounts := p_values;
       end if;
-      v_entitled := exists (
+      v_entitled := v_individual and exists (
         select 1 from public.entitlements c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and c.canceled_at is null);
       -- Allowances that roll over have a balance from their first usage on.
-      v_balanced := exists (select 1 from public.balances c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids))
-        or exists (select 1 from public.tier_caps c
-          where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and (c.rollover_max > 0 or c.preserve_overage))
+      select coalesce(bool_or(p_enforce or c.behaviour <> 'overflow'), false), coalesce(bool_or(c.rollover_max > 0 or c.preserve_overage), false)
+        into v_capped, v_balanced
+        from public.tier_caps c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids);
+      v_balanced := v_balanced
+        or v_individual and exists (select 1 from public.balances c where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids))
         or v_entitled and exists (select 1 from public.entitlements c
           where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and c.canceled_at is null
             and (c.rollover_max > 0 or c.preserve_overage));
-      v_capped := v_entitled or v_balanced or exists (
-        select 1 from public.tier_caps c
-        where c.tenant_id = p_tenant and c.meter_id = any (v_meter_ids) and (p_enforce or c.behaviour <> 'overflow'));
+      v_capped := v_capped or v_entitled or v_balanced;
 
       for attempt in 1 .. 10 loop
         begin
@@ -989,6 +990,7 @@ create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[],
       v_slugs text[];
       v_archived boolean[];
       v_kinds text[];
+      v_individual boolean;
       v_entitled boolean;
       v_balanced boolean;
       v_reserved boolean;
@@ -997,16 +999,62 @@ create function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[],
       select t.id, t.version into v_default, v_default_version from public.tiers t where t.tenant_id = p_tenant and t.is_default;
       select s.creates_customers into v_open from public.usage_settings s where s.tenant_id = p_tenant;
       -- A crowd asks about few meters: each is looked up once.
-      select array_agg(r.ref), array_agg(m.id), array_agg(m.slug), array_agg(m.archived_at is not null), array_agg(m.aggregation)
-        into v_refs, v_ids, v_slugs, v_archived, v_kinds
+      select array_agg(r.ref), array_agg(m.id), array_agg(m.slug), array_agg(m.archived_at is not null), array_agg(m.aggregation),
+          coalesce(bool_or(m.individual or m.aggregation not in ('SUM', 'COUNT')), false)
+        into v_refs, v_ids, v_slugs, v_archived, v_kinds, v_individual
         from (select distinct x.ref from unnest(p_meters) x (ref)) r
         left join lateral (
-          select x.id, x.slug, x.archived_at, x.aggregation from public.meters x where x.tenant_id = p_tenant and x.slug = r.ref
+          select x.id, x.slug, x.archived_at, x.aggregation, x.individual from public.meters x where x.tenant_id = p_tenant and x.slug = r.ref
           union all
-          select x.id, x.slug, x.archived_at, x.aggregation from public.meters x
+          select x.id, x.slug, x.archived_at, x.aggregation, x.individual from public.meters x
             where x.tenant_id = p_tenant and x.id = case when pg_input_is_valid(r.ref, 'uuid') then r.ref::uuid end
           limit 1
         ) m on true;
+      -- Most tenants sell by tiers alone, and count sums: then there is little to look at.
+      if not v_individual then
+        select json_agg(json_build_array(
+            case
+              when v_ids[r.m] is null or (c.id is null and not coalesce(v_open, true)) then 'NOT_FOUND'
+              when v_archived[r.m] or c.archived_at is not null then 'DISABLED'
+              when t.cap_limit is null or t.behaviour = 'overflow' or coalesce(k.used, 0) + r.amount < t.cap_limit
+                or (r.amount > 0 and coalesce(k.used, 0) + r.amount = t.cap_limit) then 'VALID'
+              else 'USAGE_EXCEEDED' end,
+            t.cap_limit::text, coalesce(k.used, 0)::text, t.behaviour, q.period, q.ends, v_slugs[r.m],
+            case when t.cap_limit is not null and coalesce(k.used, 0) + r.amount > t.cap_limit then app.next_tiers(p_tenant, v_ids[r.m], t.cap_limit) end,
+            null))
+          into v_answers
+          from (
+            select array_position(v_refs, x.meter) as m, x.customer, x.amount from unnest(p_meters, p_users, p_amounts) x (meter, customer, amount)
+          ) r
+          left join lateral (
+            select x.id, x.archived_at from public.customers x where x.tenant_id = p_tenant and x.external_id = r.customer limit 1
+          ) c on true
+          left join lateral (
+            select x.tier_id, x.tier_version, x.anchor_day from public.subscriptions x
+            where x.tenant_id = p_tenant and x.customer_id = c.id and x.canceled_at is null limit 1
+          ) s on true
+          left join lateral (
+            select x.cap_limit, x.behaviour, x.period from public.tier_caps x
+            where x.tenant_id = p_tenant and x.tier_id = coalesce(s.tier_id, v_default)
+              and x.version = coalesce(s.tier_version, v_default_version) and x.meter_id = v_ids[r.m]
+            limit 1
+          ) t on true
+          cross join lateral (
+            select coalesce(t.period, 'month') as period,
+              case when t.period = 'day' then v_today when coalesce(s.anchor_day, 1) = 1 then v_first
+                else app.period_start(v_today, 'month', s.anchor_day) end as starts_on,
+              case when t.period = 'day' then v_day_end when coalesce(s.anchor_day, 1) = 1 then v_month_end
+                else extract(epoch from app.period_end(app.period_start(v_today, 'month', s.anchor_day), 'month', s.anchor_day)::timestamp
+                  at time zone p_time_zone) end as ends
+            offset 0
+          ) q
+          left join lateral (
+            select x.used from public.usage_counters x
+            where x.tenant_id = p_tenant and x.period = q.period and x.meter_id = v_ids[r.m] and x.starts_on = q.starts_on and x.customer_id = c.id
+            limit 1
+          ) k on true;
+        return v_answers;
+      end if;
       v_entitled := exists (
         select 1 from public.entitlements c where c.tenant_id = p_tenant and c.meter_id = any (v_ids) and c.canceled_at is null);
       v_balanced := exists (select 1 from public.balances c where c.tenant_id = p_tenant and c.meter_id = any (v_ids));
