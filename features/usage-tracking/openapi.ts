@@ -158,7 +158,7 @@ export const paths = {
   '/api/v1/usage/trends': {
     get: operation({
       summary: 'Usage trends',
-      tag,
+      tag: 'Reports',
       description:
         'The range against the one before and the same one last year, with slope and forecast. The slope is fitted by least squares; the forecast adds what is left of today and the days left, as the line through the last days says, to what is there exactly.',
       permission: 'usage:read',
