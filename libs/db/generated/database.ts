@@ -559,6 +559,10 @@ export interface Meters {
    */
   group_by: Generated<string[]>;
   id: string;
+  /**
+   * True once a customer had an entitlement, a balance or a reservation of its own for it: only then are those looked for.
+   */
+  individual: Generated<boolean>;
   name: string;
   /**
    * Where events that name a type have the properties of group_by, when not by their own name: {"region": "request.region"}. Never changes.
