@@ -34,7 +34,7 @@ export type MeterRow = {
   group_by: string[]
   filter: unknown
   event_type: string | null
-  property_paths: Record<string, string> | null
+  property_paths: unknown
   allows_negative: boolean
   created_at: Date
   updated_at: Date

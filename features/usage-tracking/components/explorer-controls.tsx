@@ -1,7 +1,7 @@
 'use client'
 
 import { ListFilter, Split, X } from 'lucide-react'
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useId, useMemo, useState } from 'react'
 import {
   type ExplorerState,
   type ExplorerWindow,
@@ -19,7 +19,6 @@ import { Popover } from '@/libs/ui/popover'
 import { Select } from '@/libs/ui/select'
 
 const AUTO = 'auto'
-const OWN = 'own'
 
 /** Size of the windows: what fits the range, or one of one's own. */
 export function WindowSelect({ explorer, days }: { explorer: ExplorerState; days: number }) {
@@ -38,22 +37,38 @@ export function WindowSelect({ explorer, days }: { explorer: ExplorerState; days
   )
 }
 
-/** The time zone of the windows: the tenant's own, the reader's, UTC, or any other. */
-export function ZoneSelect({ explorer, own }: { explorer: ExplorerState; own: string }) {
-  // Node and browsers know slightly different lists; what is chosen is always among the options.
-  const others = listTimeZones().filter((zone) => zone !== own && zone !== 'UTC')
-  const chosen = explorer.zone !== null && ![own, 'UTC', ...others].includes(explorer.zone) ? [explorer.zone] : []
+/** The time zone of the windows: the tenant's own while it is empty, or any other. */
+export function ZoneInput({ explorer, own }: { explorer: ExplorerState; own: string }) {
+  const listId = useId()
+  const zones = useMemo(() => ['UTC', ...listTimeZones()], [])
+  const [text, setText] = useState(explorer.zone ?? '')
+
+  function change(value: string) {
+    setText(value)
+    // Only a zone there is goes into the address; what is half typed waits.
+    const zone = value.trim()
+    if (zone === '' || zone === own) explorer.set({ zone: null })
+    else if (zones.includes(zone)) explorer.set({ zone })
+  }
+
   return (
-    <div className="w-48">
-      <Select
+    <div className="w-44">
+      <Input
         aria-label={t('usage.explorer.zone')}
-        options={[
-          { value: OWN, label: own, description: t('usage.explorer.own_zone') },
-          ...[...chosen, ...(own === 'UTC' ? [] : ['UTC']), ...others].map((zone) => ({ value: zone, label: zone })),
-        ]}
-        value={explorer.zone === null || explorer.zone === own ? OWN : explorer.zone}
-        onValueChange={(value) => explorer.set({ zone: value === OWN ? null : value })}
+        list={listId}
+        placeholder={own}
+        value={text}
+        spellCheck={false}
+        autoCapitalize="none"
+        autoComplete="off"
+        onChange={(event) => change(event.target.value)}
+        onBlur={() => setText(explorer.zone ?? '')}
       />
+      <datalist id={listId}>
+        {zones.map((zone) => (
+          <option key={zone} value={zone} />
+        ))}
+      </datalist>
     </div>
   )
 }

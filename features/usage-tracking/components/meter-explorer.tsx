@@ -7,7 +7,7 @@ import {
   FilterPopover,
   GroupMenu,
   WindowSelect,
-  ZoneSelect,
+  ZoneInput,
 } from '@/features/usage-tracking/components/explorer-controls'
 import {
   dayAfter,
@@ -126,7 +126,7 @@ export function MeterExplorer({
               {meterSelect}
               <DateRangePicker range={range} />
               <WindowSelect explorer={explorer} days={days} />
-              <ZoneSelect explorer={explorer} own={ownZone} />
+              <ZoneInput explorer={explorer} own={ownZone} />
               {choices.length > 0 ? <GroupMenu explorer={explorer} choices={choices} /> : null}
               <FilterPopover
                 explorer={explorer}
