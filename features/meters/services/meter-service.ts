@@ -34,7 +34,7 @@ export type MeterRow = {
   group_by: string[]
   filter: unknown
   event_type: string | null
-  property_paths: unknown
+  property_paths: Record<string, string> | null
   allows_negative: boolean
   created_at: Date
   updated_at: Date
@@ -60,6 +60,7 @@ export async function createMeter(input: MeterInput): Promise<MeterRow> {
     })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'slug']).doNothing())
     .returning(COLUMNS)
+    .$castTo<MeterRow>()
     .executeTakeFirst()
   if (!row) throw new AppError('conflict', `A meter with the slug ${slug} exists already.`)
   return row
@@ -70,6 +71,7 @@ export async function listMeters({ cursor, limit, q, archived }: MeterListQuery)
   let query = tenantDb()
     .selectFrom('meters')
     .select(COLUMNS)
+    .$castTo<MeterRow>()
     .orderBy('slug')
     .limit(limit + 1)
   if (archived !== 'all') query = query.where('archived_at', archived === 'true' ? 'is not' : 'is', null)
@@ -86,6 +88,7 @@ export async function getMeter(ref: string): Promise<MeterRow> {
   const row = await tenantDb()
     .selectFrom('meters')
     .select(COLUMNS)
+    .$castTo<MeterRow>()
     .where(isUuid(ref) ? 'id' : 'slug', '=', ref.toLowerCase())
     .executeTakeFirst()
   if (!row) throw notFound()
@@ -111,6 +114,7 @@ export async function updateMeter(
     })
     .where('id', '=', present.id)
     .returning(COLUMNS)
+    .$castTo<MeterRow>()
     .executeTakeFirst()
   if (!row) throw notFound()
   return row
