@@ -203,6 +203,8 @@ describe('permissions', () => {
     const reasons: Record<string, string> = {
       'POST /api/v1/usage/check': 'asking changes nothing',
       'POST /api/v1/audit-logs/export': 'a read, and recorded as one',
+      'POST /api/v1/portal/upgrade-requests': 'a customer asks for itself; row security allows it nothing else',
+      'DELETE /api/v1/portal/upgrade-requests/{id}': 'a customer takes back what it asked for itself',
       'DELETE /api/v1/members/{id}': 'everybody may leave; the service says who may remove others',
     }
     expect(without.map(({ name }) => name).filter((name) => !(name in reasons))).toEqual([])
