@@ -834,9 +834,13 @@ create function app.record_usage(
               from (
                 select q.u, q.m, q.ord, sum(e.amount) as amount
                 from unnest(v_pair_users, v_pair_meters, v_pair_starts, v_pair_periods, v_pair_balanced) with ordinality q (u, m, starts_on, period, balanced, ord)
-                join unnest(p_user, p_meter, v_amounts, v_days, v_codes, v_weights) e (u, m, amount, day, code, w)
-                  on e.u = q.u and e.m = q.m and q.starts_on = app.period_start(e.day, q.period, v_anchors[e.u])
-                where q.balanced and e.code = 0 and e.w is distinct from 0
+                join (
+                  select x.u, x.m, x.day, sum(x.amount) as amount
+                  from unnest(p_user, p_meter, v_amounts, v_days, v_codes, v_weights) x (u, m, amount, day, code, w)
+                  where x.code = 0 and x.w is distinct from 0
+                  group by 1, 2, 3
+                ) e on e.u = q.u and e.m = q.m and q.starts_on = app.period_start(e.day, q.period, v_anchors[e.u])
+                where q.balanced
                 group by 1, 2, 3
                 order by 3
               ) q;
