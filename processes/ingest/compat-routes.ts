@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { findOpenMeterRoute } from '@/app/compat/openmeter/paths'
 import { METHODS, unknownMethod } from '@/app/compat/unkey/methods'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { isInternalHeader } from '@/libs/tenancy/host'
@@ -16,6 +17,7 @@ const ROUTES: readonly CompatRoute[] = [
     prefix: '/compat/unkey/v2/',
     find: (path, method) => (method === 'POST' && !path.includes('/') ? (METHODS.get(path) ?? unknownMethod) : null),
   },
+  { prefix: '/compat/openmeter/api/', find: (path, method) => findOpenMeterRoute(method, path) },
 ]
 
 /** The handler for a request of another product's client, or null. */

@@ -1,0 +1,132 @@
+import { z } from 'zod'
+import { AGGREGATIONS, meterInput } from '@/features/meters/schema'
+import { createMeter, getMeter, listMeters, type MeterRow, updateMeter } from '@/features/meters/services/meter-service'
+import { parseInput } from '@/libs/api-utils/read-json'
+import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { toJsonPath, toProperty } from './json-path'
+import { invalid, openMeterRoute, pageOfAll, readAll, readExact, readPaging, readParameters } from './openmeter-route'
+
+const NAME = /^[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*$/
+const path = z.string().transform((text, context) => {
+  const property = toProperty(text)
+  if (property !== null) return property
+  context.addIssue({ code: 'custom', message: 'must be a plain JSONPath of at most 128 characters, such as $.tokens' })
+  return z.NEVER
+})
+const groupBy = z.record(z.string().regex(NAME, 'must be letters, digits and single _ between'), path)
+const described = {
+  name: z.string().optional(),
+  description: z.string().optional(),
+  metadata: z.record(z.string(), z.unknown()).nullish(),
+}
+const createBody = z.strictObject({
+  ...described,
+  slug: z
+    .string()
+    .max(64)
+    .regex(/^[a-z0-9]+(?:_[a-z0-9]+)*$/, 'must be lower-case letters and digits, with single _ between'),
+  aggregation: z.enum(AGGREGATIONS),
+  eventType: z.string(),
+  eventFrom: z.never({ error: 'is not possible: a meter counts what comes in from its creation on' }).optional(),
+  valueProperty: path.optional(),
+  groupBy: groupBy.optional(),
+})
+const updateBody = z.strictObject({ ...described, groupBy: z.record(z.string(), z.string()).optional() })
+
+/** A meter as the wire has it. */
+export function toOpenMeter(row: MeterRow) {
+  return {
+    id: row.id,
+    slug: row.slug,
+    name: row.name,
+    ...(row.description ? { description: row.description } : {}),
+    aggregation: row.aggregation,
+    eventType: row.event_type ?? row.slug,
+    ...(row.value_property === null ? {} : { valueProperty: toJsonPath(row.value_property) }),
+    groupBy: groupPaths(row),
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    ...(row.archived_at ? { deletedAt: row.archived_at } : {}),
+  }
+}
+
+function groupPaths({ group_by, property_paths }: MeterRow): Record<string, string> {
+  return Object.fromEntries(group_by.map((name) => [name, toJsonPath(property_paths?.[name] ?? name)]))
+}
+
+const create = openMeterRoute(
+  async (request) => {
+    const { slug, name, description, aggregation, eventType, valueProperty, groupBy } = await readExact(
+      request,
+      createBody,
+    )
+    const groups = Object.entries(groupBy ?? {})
+    const reserved = groups.find(([group]) => group === 'subject' || group === 'customer')
+    if (reserved) throw invalid(`/groupBy/${reserved[0]}`, 'is reserved: usage can be grouped by subject as it is')
+    const moved = groups.filter(([group, property]) => group !== property)
+    const input = {
+      slug,
+      name: name ?? slug,
+      description: description ?? '',
+      aggregation,
+      event_type: eventType,
+      value_property: aggregation === 'COUNT' ? null : (valueProperty ?? null),
+      group_by: groups.map(([group]) => group),
+      ...(moved.length > 0 ? { property_paths: Object.fromEntries(moved) } : {}),
+    }
+    if (aggregation !== 'COUNT' && valueProperty === undefined)
+      throw invalid('/valueProperty', 'is needed: where the value of an event is')
+    return ApiResponse.success(toOpenMeter(await createMeter(parseInput(meterInput, input))))
+  },
+  { permission: 'meters:write' },
+)
+
+const list = openMeterRoute(
+  async (request) => {
+    const parameters = readParameters(request)
+    const paging = readPaging(parameters)
+    const archived = parameters.get('includeDeleted') === 'true' ? 'all' : 'false'
+    const rows = await readAll((cursor) => listMeters({ cursor, limit: 200, archived }))
+    return ApiResponse.success(pageOfAll(rows.map(toOpenMeter), paging).items)
+  },
+  { permission: 'meters:read' },
+)
+
+const get = openMeterRoute(
+  async (_request, { params }) => ApiResponse.success(toOpenMeter(await getMeter(params.meter ?? ''))),
+  { permission: 'meters:read' },
+)
+
+const update = openMeterRoute(
+  async (request, { params }) => {
+    const { name, description, groupBy } = await readExact(request, updateBody)
+    const present = await getMeter(params.meter ?? '')
+    if (groupBy !== undefined && !isSame(groupBy, groupPaths(present)))
+      throw invalid('/groupBy', 'never changes, because what was counted rests on it; make another meter')
+    const patch = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) }
+    return ApiResponse.success(toOpenMeter(await updateMeter(present.id, parseInput(patchBody, patch))))
+  },
+  { permission: 'meters:write' },
+)
+const patchBody = z.object({ name: meterInput.shape.name, description: z.string().trim().max(2_000) }).partial()
+
+function isSame(left: Record<string, string>, right: Record<string, string>): boolean {
+  const names = Object.keys(left)
+  return names.length === Object.keys(right).length && names.every((name) => left[name] === right[name])
+}
+
+const archive = openMeterRoute(
+  async (_request, { params }) => {
+    await updateMeter(params.meter ?? '', { archived: true })
+    return ApiResponse.noContent()
+  },
+  { permission: 'meters:write' },
+)
+
+export const METER_PATHS = [
+  ['POST', 'v1/meters', create],
+  ['GET', 'v1/meters', list],
+  ['GET', 'v1/meters/{meter}', get],
+  ['PUT', 'v1/meters/{meter}', update],
+  ['DELETE', 'v1/meters/{meter}', archive],
+] as const

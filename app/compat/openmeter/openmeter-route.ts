@@ -1,0 +1,95 @@
+import type { z } from 'zod'
+import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
+import type { RouteHandler } from '@/libs/api-utils/route-handler'
+import { type TenantHandler, type TenantRouteOptions, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+import { AppError, type InputError } from '@/libs/errors'
+
+type Problem = { status: number; detail: string; errors?: InputError[] }
+
+/** Names of ours that the wire has other words for. */
+const WORDS: Readonly<Record<string, string>> = {
+  customer: 'subject',
+  email: 'primaryEmail',
+  expires_at: 'expiration',
+  external_id: 'key',
+  filter: 'filterGroupBy',
+  limit: 'issueAfterReset',
+  meter: 'meterSlug',
+  period: 'usagePeriod/interval',
+  time_zone: 'windowTimeZone',
+  window: 'windowSize',
+}
+/** Codes the client knows by other numbers: what is wrong with the input is 400 there. */
+const STATUS: Readonly<Record<number, number>> = { 402: 403, 422: 400, 423: 403 }
+
+/** A route of the OpenMeter wire: an ordinary route of a tenant, whose problem documents say in one text what is wrong where. */
+export function openMeterRoute(handler: TenantHandler, options: TenantRouteOptions = {}): RouteHandler {
+  const route = withTenantAuth(handler, options)
+  return async (request, args) => translate(await route(request, args))
+}
+
+async function translate(response: Response): Promise<Response> {
+  if (response.status < 400) return response
+  const { errors, ...problem }: Problem = JSON.parse(await response.text())
+  const status = STATUS[problem.status] ?? problem.status
+  const reworded = errors?.map(({ pointer, detail }) => ({ pointer: reword(pointer), detail }))
+  const detail = reworded
+    ? reworded.map((error) => `${error.pointer || 'the body'}: ${error.detail}`).join('; ')
+    : problem.detail
+  const body = { ...problem, status, detail, ...(reworded ? { errors: reworded } : {}) }
+  return new Response(JSON.stringify(body), { status, headers: [...response.headers] })
+}
+
+function reword(pointer: string): string {
+  return pointer
+    .split('/')
+    .map((part) => WORDS[part] ?? part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
+    .join('/')
+}
+
+/** The body of a request under the names it was sent with, checked. @throws AppError as readJson. */
+export async function readExact<S extends z.ZodType>(request: Request, schema: S): Promise<z.infer<S>> {
+  return parseInput(schema, parseJson(await readBody(request), { verbatim: true }))
+}
+
+/** One thing wrong with the input. */
+export function invalid(pointer: string, detail: string): AppError {
+  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
+}
+
+/** A parameter that may stand once. */
+export function readParameters(request: Request): URLSearchParams {
+  const { searchParams } = new URL(request.url)
+  for (const [name, value] of searchParams)
+    if (`${name}${value}`.includes('\0') || !`${name}${value}`.isWellFormed())
+      throw new AppError('bad_request', 'NUL characters and lone surrogates are not allowed.')
+  return searchParams
+}
+
+/** `page` (1) and `pageSize` (100) of a list. @throws AppError invalid_input. */
+export function readPaging(parameters: URLSearchParams): { page: number; pageSize: number } {
+  const page = Number(parameters.get('page') ?? 1)
+  const pageSize = Number(parameters.get('pageSize') ?? parameters.get('limit') ?? 100)
+  if (!Number.isInteger(page) || page < 1 || page > 1_000_000) throw invalid('/page', 'must be 1 or more')
+  if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > 1_000) throw invalid('/pageSize', 'must be 1 to 1000')
+  return { page, pageSize }
+}
+
+/** Everything a list in pages of ours holds, up to ten thousand. */
+export async function readAll<Row>(
+  list: (cursor: string | undefined) => Promise<{ data: Row[]; next_cursor: string | null }>,
+): Promise<Row[]> {
+  const rows: Row[] = []
+  let cursor: string | undefined
+  do {
+    const page = await list(cursor)
+    rows.push(...page.data)
+    cursor = page.next_cursor ?? undefined
+  } while (cursor !== undefined && rows.length < 10_000)
+  return rows
+}
+
+/** One page of a list that is whole. */
+export function pageOfAll<Row>(rows: readonly Row[], { page, pageSize }: { page: number; pageSize: number }) {
+  return { totalCount: rows.length, page, pageSize, items: rows.slice((page - 1) * pageSize, page * pageSize) }
+}

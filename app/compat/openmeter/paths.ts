@@ -1,0 +1,19 @@
+import { createPathTable } from '@/app/compat/path-table'
+import { notFound } from '@/libs/errors'
+import { CUSTOMER_PATHS } from './customer-routes'
+import { ENTITLEMENT_PATHS } from './entitlement-routes'
+import { EVENT_PATHS } from './event-routes'
+import { FEATURE_PATHS } from './feature-routes'
+import { METER_PATHS } from './meter-routes'
+import { openMeterRoute } from './openmeter-route'
+import { QUERY_PATHS } from './query-routes'
+
+const unknown = openMeterRoute(async () => {
+  throw notFound()
+})
+
+/** The handler of a path below `/compat/openmeter/api/`. */
+export const findOpenMeterRoute = createPathTable(
+  [...EVENT_PATHS, ...METER_PATHS, ...QUERY_PATHS, ...FEATURE_PATHS, ...CUSTOMER_PATHS, ...ENTITLEMENT_PATHS],
+  unknown,
+)
