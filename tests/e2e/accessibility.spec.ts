@@ -3,7 +3,7 @@ import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import AxeBuilder from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
-import { dashboard, expect, loginOf, portalOf, signIn, test } from './fixtures'
+import { callApi, dashboard, expect, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
 
 type Visit = {
   path: string | ((page: Page) => Promise<string>)
@@ -46,6 +46,11 @@ const VISITS: Record<string, Visit> = {
   '[tenant]/meters/[slug]/page.tsx': { path: '/acme/meters/api_calls', as: ['acme', 'owner'] },
   '[tenant]/api-keys/page.tsx': { path: '/acme/api-keys', as: ['acme', 'owner'] },
   '[tenant]/audit-logs/page.tsx': { path: '/acme/audit-logs', as: ['acme', 'compliance'] },
+  '[tenant]/events/page.tsx': { path: '/acme/events', as: ['acme', 'owner'] },
+  '[tenant]/billing-periods/page.tsx': { path: '/acme/billing-periods', as: ['acme', 'owner'] },
+  '[tenant]/billing-periods/[id]/page.tsx': { path: closedPeriod, as: ['acme', 'owner'] },
+  '[tenant]/reconciliations/page.tsx': { path: '/acme/reconciliations', as: ['acme', 'owner'] },
+  '[tenant]/reconciliations/[id]/page.tsx': { path: finishedRun, as: ['acme', 'owner'] },
   '[tenant]/alerts/page.tsx': { path: '/acme/alerts', as: ['acme', 'owner'] },
   '[tenant]/reports/page.tsx': { path: '/acme/reports', as: ['acme', 'owner'] },
   '[tenant]/metrics/page.tsx': { path: '/acme/metrics', as: ['acme', 'owner'] },
@@ -76,6 +81,24 @@ async function firstMail(page: Page): Promise<string> {
   await page.getByRole('button', { name: 'Send the link' }).click()
   await expect(page.getByText('Look into your mail')).toBeVisible()
   return firstLink('/dev/mail', '/dev/mail/')(page)
+}
+
+async function closedPeriod(): Promise<string> {
+  const [key, base] = [tenantOf('acme').api_key, dashboard]
+  await callApi('/api/v1/billing-periods', { key, base, body: { ends_at: new Date(Date.now() - 1_000).toISOString() } })
+  const { body } = await callApi('/api/v1/billing-periods?limit=1', { key, base })
+  return `/acme/billing-periods/${body.data[0].id}`
+}
+
+async function finishedRun(): Promise<string> {
+  const [key, base] = [tenantOf('acme').api_key, dashboard]
+  const { body } = await callApi('/api/v1/reconciliations', { key, base, method: 'POST' })
+  await expect
+    .poll(async () => (await callApi(`/api/v1/reconciliations/${body.id}`, { key, base })).body.status, {
+      timeout: 30_000,
+    })
+    .toBe('finished')
+  return `/acme/reconciliations/${body.id}`
 }
 
 const LOOKS = [

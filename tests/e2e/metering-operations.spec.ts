@@ -1,0 +1,105 @@
+// Who answers for the numbers: an event is found, amended and cancelled; what was refused says why; a period is closed; totals agree.
+import { callApi, dashboard, expect, loginOf, signIn, tenantOf, test } from './fixtures'
+
+const owner = loginOf('acme', 'owner')
+const key = tenantOf('acme').api_key
+const unique = Date.now().toString(36)
+const track = (body: unknown) => callApi('/api/v1/usage/track', { key, body })
+
+test('an event is found by its id, amended, and cancelled; its history says so', async ({ page }) => {
+  const event_id = `operations-${unique}`
+  await track({ meter_id: 'api_calls', user_id: 'cedar', event_value: 7, event_id, properties: { journey: unique } })
+  await signIn(page, owner)
+  await page.goto(`${dashboard}/acme/events`)
+  await page.getByRole('searchbox', { name: 'Event id' }).fill(event_id)
+  const events = page.getByRole('table', { name: 'Events received' })
+  await expect(events.getByRole('row')).toHaveCount(2)
+  await events.getByRole('button', { name: 'api_calls' }).click()
+  const drawer = page.getByRole('dialog').filter({ hasText: 'What it is part of' })
+  await expect(drawer.getByText('Adds 7')).toBeVisible()
+
+  await drawer.getByRole('button', { name: 'Amend' }).click()
+  const amend = page.getByRole('dialog', { name: 'Amend this event' })
+  await amend.getByRole('button', { name: 'Amend event' }).click()
+  await expect(amend.getByText('Nothing is different')).toBeVisible()
+  await amend.getByRole('textbox', { name: 'Value' }).fill('seven')
+  await amend.getByRole('button', { name: 'Amend event' }).click()
+  await expect(amend.getByText(/A decimal of at most/)).toBeVisible()
+  await amend.getByRole('textbox', { name: 'Value' }).fill('5')
+  await amend.getByRole('button', { name: 'Amend event' }).click()
+  await expect(page.getByText('Event amended')).toBeVisible()
+  await expect(drawer.getByText('Stands instead')).toBeVisible()
+  await page.keyboard.press('Escape')
+  // As sent, taken back, and what stands instead.
+  await expect(events.getByRole('row')).toHaveCount(4)
+
+  const standing = events.getByRole('row').filter({ hasText: 'Counted' })
+  await expect(standing).toHaveCount(1)
+  await standing.getByRole('button', { name: 'api_calls' }).click()
+  await drawer.getByRole('button', { name: 'Cancel event' }).click()
+  const cancel = page.getByRole('alertdialog', { name: 'Cancel this event?' })
+  await cancel.getByRole('textbox', { name: /Reason/ }).fill('Sent by a test machine')
+  await cancel.getByRole('button', { name: 'Cancel event' }).click()
+  await expect(page.getByText('Event cancelled')).toBeVisible()
+  await expect(drawer.getByRole('button', { name: 'Cancel event' })).toHaveCount(0)
+  const { body } = await callApi('/api/v1/usage/correct', {
+    key,
+    body: { action: 'cancel', event_id },
+    base: dashboard,
+  })
+  expect(body).toMatchObject({ corrected: 0, duplicates: 1 })
+})
+
+test('what was refused says why, and what to do', async ({ page }) => {
+  await track({ meter_id: `no_such_${unique}`, user_id: 'cedar' })
+  await signIn(page, owner)
+  await page.goto(`${dashboard}/acme/events`)
+  await page.getByRole('tab', { name: 'Refused' }).click()
+  await expect(page).toHaveURL(/tab=refused/)
+  await page
+    .getByRole('button', { name: /^Unknown meter/ })
+    .first()
+    .click()
+  await expect(page).toHaveURL(/reason=unknown_meter/)
+  const refused = page.getByRole('table', { name: 'Events refused' })
+  await refused.getByRole('row').filter({ hasText: unique }).getByRole('button').click()
+  await expect(page.getByRole('dialog').getByText(/Create the meter, or correct meter_id/)).toBeVisible()
+})
+
+test('a period is closed and downloaded, and reconciliation finds nothing', async ({ page }) => {
+  await signIn(page, owner)
+  await page.goto(`${dashboard}/acme/billing-periods`)
+  await page.getByRole('button', { name: 'Close period' }).first().click()
+  const dialog = page.getByRole('dialog', { name: 'Close a billing period' })
+  await dialog.getByRole('checkbox', { name: 'End it now' }).check()
+  await dialog.getByRole('button', { name: 'Close period' }).click()
+  await expect(page.getByText(/Period closed with/)).toBeVisible()
+  await page.getByRole('table', { name: 'Closed periods' }).getByRole('link').first().click()
+  await expect(page.getByRole('heading', { level: 1, name: /^Period to/ })).toBeVisible()
+  await page.getByRole('button', { name: 'Download' }).click()
+  const download = page.waitForEvent('download')
+  await page.getByRole('menuitem', { name: /^CSV/ }).click()
+  expect((await download).suggestedFilename()).toMatch(/^acme-billing-.+\.csv$/)
+
+  await page.goto(`${dashboard}/acme/reconciliations`)
+  await page.getByRole('button', { name: 'Reconcile now' }).click()
+  const runs = page.getByRole('table', { name: 'Runs' })
+  await expect(
+    runs.getByRole('row').filter({ hasText: 'Somebody here' }).filter({ hasText: 'Finished' }).first(),
+  ).toBeVisible({
+    timeout: 30_000,
+  })
+  await expect(page.getByText('Events and totals agree').first()).toBeVisible()
+})
+
+test.describe('who may not', () => {
+  test.use({ refusals: [403] })
+  test('a compliance officer looks and changes nothing', async ({ page }) => {
+    await signIn(page, loginOf('acme', 'compliance'))
+    await page.goto(`${dashboard}/acme/billing-periods`)
+    await expect(page.getByRole('heading', { level: 1, name: 'Billing periods' })).toBeVisible()
+    await expect(page.getByRole('button', { name: 'Close period' })).toHaveCount(0)
+    await page.goto(`${dashboard}/acme/reconciliations`)
+    await expect(page.getByRole('button', { name: 'Reconcile now' })).toHaveCount(0)
+  })
+})
