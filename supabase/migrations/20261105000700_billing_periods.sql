@@ -111,7 +111,7 @@ create function app.cut_usage(p_tenant uuid, p_time_zone text, p_from timestampt
         -- What came in, by day of usage.
         received as materialized (
           select e.customer_id, e.meter_id, (e.occurred_at at time zone p_time_zone)::date as day,
-            sum(e.weight * app.event_amount(m.aggregation, e.value, e.counted)) as amount, sum(e.weight) as events
+            sum(e.weight * case m.aggregation when 'COUNT' then coalesce(e.counted, 1) else coalesce(e.counted, e.value) end) as amount, sum(e.weight) as events
           from public.usage_events e
           join meters m on m.id = e.meter_id
           where e.tenant_id = p_tenant and e.received_at >= p_from and e.received_at < p_to and e.weight <> 0
@@ -154,7 +154,7 @@ create function app.cut_usage(p_tenant uuid, p_time_zone text, p_from timestampt
         ),
         standing as materialized (
           select o.customer_id, o.meter_id, o.starts_on, o.aggregation, coalesce(e.counted, e.value) as amount, e.occurred_at, e.received_at,
-            app.event_value_hash(o.value_property, e.properties) as hash,
+            case o.aggregation when 'UNIQUE_COUNT' then md5(e.properties ->> o.value_property)::uuid end as hash,
             c.received_at is null or c.received_at >= p_to as after,
             e.received_at < p_from and (c.received_at is null or c.received_at >= p_from) as before
           from others o
@@ -225,7 +225,7 @@ create function app.cut_usage(p_tenant uuid, p_time_zone text, p_from timestampt
         -- Of meters that add up, what came after the cut: the counters hold it already.
         after_cut as materialized (
           select e.customer_id, e.meter_id, (e.occurred_at at time zone p_time_zone)::date as day,
-            sum(e.weight * app.event_amount(m.aggregation, e.value, e.counted)) as amount
+            sum(e.weight * case m.aggregation when 'COUNT' then coalesce(e.counted, 1) else coalesce(e.counted, e.value) end) as amount
           from public.usage_events e
           join meters m on m.id = e.meter_id and m.aggregation in ('SUM', 'COUNT')
           where e.tenant_id = p_tenant and e.received_at >= p_to and e.weight <> 0

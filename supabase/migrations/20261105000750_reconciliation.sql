@@ -95,10 +95,11 @@ create function app.find_usage_drift(p_tenant uuid, p_time_zone text, p_meters u
         -- One reading of the events, into cells that fit into every total.
         cells as materialized (
           select e.meter_id, e.customer_id, (e.occurred_at at time zone p_time_zone)::date as day, date_trunc('hour', e.occurred_at, 'UTC') as hour,
-            case when m.group_by <> '{}' and m.aggregation <> 'UNIQUE_COUNT' then app.event_group(m.group_by, e.properties)::text end as group_text,
-            case when m.aggregation = 'UNIQUE_COUNT' then app.event_value_hash(m.value_property, e.properties) end as value_hash,
+            case when m.group_by <> '{}' and m.aggregation <> 'UNIQUE_COUNT' then (
+              select jsonb_object_agg(g.name, e.properties ->> g.name)::text from unnest(m.group_by) g (name)) end as group_text,
+            case when m.aggregation = 'UNIQUE_COUNT' then md5(e.properties ->> m.value_property)::uuid end as value_hash,
             case when m.latest then e.occurred_at end as last_at, case when m.latest then e.received_at end as last_received_at,
-            sum(app.event_amount(m.aggregation, e.value, e.counted)) as total, min(coalesce(e.counted, e.value)) as least,
+            sum(case m.aggregation when 'COUNT' then coalesce(e.counted, 1) else coalesce(e.counted, e.value) end) as total, min(coalesce(e.counted, e.value)) as least,
             max(coalesce(e.counted, e.value)) as greatest, count(*) as events,
             case when m.aggregation = 'WEIGHTED_SUM' then sum(coalesce(e.counted, e.value) * extract(epoch from e.occurred_at)) end as moment
           from public.usage_events e
