@@ -91,7 +91,7 @@ export async function reportUsage(query: UsageQuery): Promise<UsageReport> {
     external_id?: string
     customer_name?: string | null
   }>(
-    `with u as (select ${group}, sum(u.used)::text as used, sum(u.events)::bigint as events, sum(u.used) as amount from (${text}) u group by ${group}
+    `with u as (select ${group}, sum(u.used)::text as used, sum(u.events)::bigint as events, sum(u.used) as amount from (${text}) u group by ${group} having sum(u.events) <> 0
        order by amount desc, ${group} limit $${parameters.length + 1})
      select u.*${byCustomer ? ', c.external_id, c.name as customer_name' : ''} from u
      ${byCustomer ? 'join customers c on c.tenant_id = $1 and c.id = u.customer_id' : ''} order by u.amount desc`,
@@ -134,7 +134,7 @@ export async function loadDays(range: UsageRange, filter: Filter, customers: num
   if (customers === null) {
     return tenantQuery<DayRow>(
       `select u.day::text as day, u.meter_id, sum(u.used)::text as used, sum(u.events)::bigint as events from (${text}) u
-       group by u.day, u.meter_id order by u.day, u.meter_id`,
+       group by u.day, u.meter_id having sum(u.events) <> 0 order by u.day, u.meter_id`,
       parameters,
     )
   }
@@ -143,7 +143,7 @@ export async function loadDays(range: UsageRange, filter: Filter, customers: num
        largest as (select u.customer_id from u group by 1 order by sum(u.used) desc, 1 limit $${parameters.length + 1})
      select u.day::text as day, u.meter_id, c.external_id, sum(u.used)::text as used, sum(u.events)::bigint as events
      from u join largest l on l.customer_id = u.customer_id join customers c on c.tenant_id = $1 and c.id = u.customer_id
-     group by u.day, u.meter_id, c.external_id order by u.day, u.meter_id, c.external_id`,
+     group by u.day, u.meter_id, c.external_id having sum(u.events) <> 0 order by u.day, u.meter_id, c.external_id`,
     [...parameters, customers],
   )
 }
