@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { findOpenMeterRoute } from '@/app/compat/openmeter/paths'
+import { findStripeRoute } from '@/app/compat/stripe/paths'
 import { METHODS, unknownMethod } from '@/app/compat/unkey/methods'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { isInternalHeader } from '@/libs/tenancy/host'
@@ -18,6 +19,8 @@ const ROUTES: readonly CompatRoute[] = [
     find: (path, method) => (method === 'POST' && !path.includes('/') ? (METHODS.get(path) ?? unknownMethod) : null),
   },
   { prefix: '/compat/openmeter/api/', find: (path, method) => findOpenMeterRoute(method, path) },
+  // Its client can be given another host, but no path.
+  { prefix: '/v1/billing/', find: (path, method) => findStripeRoute(method, path) },
 ]
 
 /** The handler for a request of another product's client, or null. */

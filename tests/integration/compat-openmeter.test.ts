@@ -33,7 +33,7 @@ let made = 0
 /** A meter of tokens by model and region, and the type of its events. */
 const createMeter = async (input: Partial<Parameters<OpenMeter['meters']['create']>[0]> = {}) => {
   made += 1
-  return openmeter.meters.create({
+  const meter = await openmeter.meters.create({
     slug: `tokens_${made}`,
     eventType: `prompt-${made}`,
     aggregation: 'SUM',
@@ -41,6 +41,8 @@ const createMeter = async (input: Partial<Parameters<OpenMeter['meters']['create
     groupBy: { model: '$.model', region: '$.request.region' },
     ...input,
   })
+  if (!meter) throw new Error('A meter that is made is answered.')
+  return meter
 }
 const usageOf = async (slug: string, subject?: string) => {
   const { data } = await openmeter.meters.query(slug, subject === undefined ? {} : { subject: [subject] })

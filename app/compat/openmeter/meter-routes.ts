@@ -72,6 +72,8 @@ const create = openMeterRoute(
       event_type: eventType,
       value_property: aggregation === 'COUNT' ? null : (valueProperty ?? null),
       group_by: groups.map(([group]) => group),
+      // A correction is an event of a negative amount there.
+      allows_negative: aggregation !== 'COUNT' && aggregation !== 'UNIQUE_COUNT',
       ...(moved.length > 0 ? { property_paths: Object.fromEntries(moved) } : {}),
     }
     if (aggregation !== 'COUNT' && valueProperty === undefined)

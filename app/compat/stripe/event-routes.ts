@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import { type TypedRejection, trackTypedEvents } from '@/features/usage-tracking/services/typed-event-service'
+import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
+import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
+import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { AppError } from '@/libs/errors'
+import { newId } from '@/libs/ids'
+import { readMeters } from './meter-routes'
+import { isLive, readFields, refuse, stripeRoute, toSeconds } from './stripe-route'
+
+const name = (sentence: string, longest = 255) =>
+  z
+    .string({ error: `is needed: ${sentence}` })
+    .min(1, 'must not be empty')
+    .max(longest, `must be at most ${longest} characters`)
+    .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters')
+
+const eventFields = z.strictObject({
+  event_name: name('which meters it is for', 100),
+  payload: z.record(z.string(), z.string(), { error: 'is needed: payload[stripe_customer_id] and payload[value]' }),
+  identifier: name('its own', 100).optional(),
+  timestamp: z.coerce.number({ error: 'must be seconds since 1970' }).int().min(0).max(253_402_300_799).optional(),
+})
+
+/** What is refused here as there. What is left — a cap of the customer — is taken in, not counted, and listed with its reason. */
+const REFUSED: Readonly<Record<string, readonly [pointer: string, code: string]>> = {
+  unknown_meter: ['/event_name', 'resource_missing'],
+  meter_archived: ['/event_name', 'archived_meter'],
+  unknown_customer: ['/payload/stripe_customer_id', 'resource_missing'],
+  customer_archived: ['/payload/stripe_customer_id', 'resource_missing'],
+  invalid_user_id: ['/payload/stripe_customer_id', 'parameter_invalid'],
+  invalid_value: ['/payload/value', 'meter_event_invalid_value'],
+  invalid_property: ['/payload', 'meter_event_value_not_found'],
+  invalid_properties: ['/payload', 'parameter_invalid'],
+  negative_value: ['/payload/value', 'meter_event_invalid_value'],
+  timestamp_too_old: ['/timestamp', 'timestamp_too_far_in_past'],
+  timestamp_in_future: ['/timestamp', 'timestamp_in_future'],
+  invalid_timestamp: ['/timestamp', 'parameter_invalid'],
+  conflict: ['/identifier', 'resource_already_exists'],
+}
+
+const track = stripeRoute(
+  async (request) => {
+    const { event_name, payload, timestamp, ...sent } = await readFields(request, eventFields)
+    const { stripe_customer_id: customer, ...data } = payload
+    if (customer === undefined || customer === '')
+      throw refuse('/payload/stripe_customer_id', 'is needed: whose usage it is', 'parameter_missing')
+    // Without an identifier the key of the request is what makes it safe to repeat.
+    const key = readIdempotencyKey(request)
+    const identifier = sent.identifier ?? key ?? newId()
+    const event = { type: event_name, user_id: customer, event_id: identifier, data }
+    const result = await trackTypedEvents([timestamp === undefined ? event : { ...event, timestamp }])
+    const [first] = result.rejected
+    if (first && result.inserted + result.duplicates === 0) refuseEvent(first, sent.identifier === undefined)
+    const now = toSeconds(new Date())
+    return ApiResponse.success({
+      object: 'billing.meter_event',
+      created: now,
+      event_name,
+      identifier,
+      livemode: isLive(request),
+      payload,
+      timestamp: timestamp ?? now,
+    })
+  },
+  { permission: 'usage:write', transaction: 'none' },
+)
+
+function refuseEvent({ code, detail }: TypedRejection, byKey: boolean): void {
+  if (code === 'conflict' && byKey)
+    throw new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.')
+  const [pointer, name] = REFUSED[code] ?? []
+  if (pointer !== undefined) throw refuse(pointer, detail, name)
+}
+
+const adjustmentFields = z.strictObject({
+  event_name: name('which meters it is for', 100),
+  type: z.literal('cancel', 'must be cancel'),
+  cancel: z.strictObject({ identifier: name('the event to cancel') }, { error: 'is needed: cancel[identifier]' }),
+})
+
+const adjust = stripeRoute(
+  async (request) => {
+    const { event_name, type, cancel } = await readFields(request, adjustmentFields)
+    const meters = (await readMeters()).filter((meter) => (meter.event_type ?? meter.slug) === event_name).reverse()
+    if (meters.length === 0) throw refuse('/event_name', 'no meter counts events of this name', 'resource_missing')
+    // The oldest meter knows an event by its identifier, the others by that and their slug.
+    const { corrected, duplicates, rejected } = await correctUsage(
+      meters.map(({ slug }, index) => ({
+        action: 'cancel',
+        event_id: index === 0 ? cancel.identifier : `${cancel.identifier}#${slug}`,
+      })),
+    )
+    if (corrected + duplicates === 0)
+      throw refuse('/cancel/identifier', rejected[0]?.detail ?? 'there is no such event', 'resource_missing')
+    return ApiResponse.success({
+      object: 'billing.meter_event_adjustment',
+      cancel,
+      event_name,
+      livemode: isLive(request),
+      status: 'complete',
+      type,
+    })
+  },
+  { permission: 'usage:write' },
+)
+
+export const EVENT_PATHS = [
+  ['POST', 'meter_events', track],
+  ['POST', 'meter_event_adjustments', adjust],
+] as const

@@ -1,0 +1,189 @@
+import { z } from 'zod'
+import { getCustomer } from '@/features/customers/services/customer-service'
+import { meterInput } from '@/features/meters/schema'
+import { createMeter, getMeter, listMeters, type MeterRow, updateMeter } from '@/features/meters/services/meter-service'
+import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
+import { parseInput } from '@/libs/api-utils/read-json'
+import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { AppError } from '@/libs/errors'
+import { slugOf } from '@/libs/ingest/slug'
+import { usageQueryInput } from '@/libs/metering/usage-query'
+import { isLive, readFields, readQueryFields, refuse, stripeRoute, toList, toSeconds } from './stripe-route'
+
+const FORMULAS = { sum: 'SUM', count: 'COUNT', last: 'LATEST' } as const
+const CUSTOMER_KEY = 'stripe_customer_id'
+const VALUE_KEY = 'value'
+
+const needed = (sentence: string, longest: number) =>
+  z
+    .string({ error: `is needed: ${sentence}` })
+    .min(1, 'must not be empty')
+    .max(longest, `must be at most ${longest} characters`)
+const paging = {
+  limit: z.coerce.number().int().min(1).max(100).default(10),
+  starting_after: z.string().max(255).optional(),
+  ending_before: z.string().max(255).optional(),
+}
+const createFields = z.strictObject({
+  display_name: needed('what people call it', 120),
+  event_name: needed('the name of its events', 100),
+  default_aggregation: z.strictObject(
+    { formula: z.enum(['sum', 'count', 'last'], 'must be sum, count or last') },
+    { error: 'is needed: default_aggregation[formula]' },
+  ),
+  customer_mapping: z
+    .strictObject({
+      event_payload_key: z.literal(CUSTOMER_KEY, `must be ${CUSTOMER_KEY}`),
+      type: z.literal('by_id', 'must be by_id'),
+    })
+    .optional(),
+  value_settings: z.strictObject({ event_payload_key: z.string().min(1).max(100) }).optional(),
+  event_time_window: z.never({ error: 'is not possible: every event is counted by itself' }).optional(),
+})
+
+/** A meter as the wire has it. */
+export function toStripe(row: MeterRow, livemode: boolean) {
+  const formula = Object.entries(FORMULAS).find(([, aggregation]) => aggregation === row.aggregation)?.[0]
+  return {
+    id: row.id,
+    object: 'billing.meter',
+    created: toSeconds(row.created_at),
+    customer_mapping: { event_payload_key: CUSTOMER_KEY, type: 'by_id' },
+    default_aggregation: { formula: formula ?? row.aggregation.toLowerCase() },
+    display_name: row.name,
+    event_name: row.event_type ?? row.slug,
+    event_time_window: null,
+    livemode,
+    status: row.archived_at ? 'inactive' : 'active',
+    status_transitions: { deactivated_at: row.archived_at ? toSeconds(row.archived_at) : null },
+    updated: toSeconds(row.updated_at),
+    value_settings: { event_payload_key: row.value_property ?? VALUE_KEY },
+  }
+}
+
+/** Every meter, archived ones too, the newest first. */
+export async function readMeters(): Promise<MeterRow[]> {
+  const rows: MeterRow[] = []
+  let cursor: string | undefined
+  do {
+    const page = await listMeters({ cursor, limit: 200, archived: 'all' })
+    rows.push(...page.data)
+    cursor = page.next_cursor ?? undefined
+  } while (cursor !== undefined)
+  return rows.sort((a, b) => b.created_at.getTime() - a.created_at.getTime() || (a.id < b.id ? 1 : -1))
+}
+
+const READ = { permission: 'meters:read' } as const
+const WRITE = { permission: 'meters:write' } as const
+
+const create = stripeRoute(async (request) => {
+  const { display_name, event_name, default_aggregation, value_settings } = await readFields(request, createFields)
+  const meters = await readMeters()
+  if (meters.some((meter) => !meter.archived_at && (meter.event_type ?? meter.slug) === event_name))
+    throw refuse('/event_name', 'is the name of another active meter', 'resource_already_exists')
+  const base = (slugOf(event_name) || slugOf(display_name) || 'meter').slice(0, 58).replace(/_+$/, '')
+  const taken = new Set(meters.map(({ slug }) => slug))
+  let slug = base
+  for (let number = 2; taken.has(slug); number += 1) slug = `${base}_${number}`
+  const aggregation = FORMULAS[default_aggregation.formula]
+  const key = value_settings?.event_payload_key ?? VALUE_KEY
+  const input = {
+    slug,
+    name: display_name,
+    aggregation,
+    event_type: event_name,
+    value_property: aggregation === 'COUNT' || key === VALUE_KEY ? null : key,
+    allows_negative: aggregation !== 'COUNT',
+  }
+  return ApiResponse.success(toStripe(await createMeter(parseInput(meterInput, input)), isLive(request)))
+}, WRITE)
+
+const listFields = z.strictObject({ ...paging, status: z.enum(['active', 'inactive']).optional() })
+const list = stripeRoute(async (request) => {
+  const asked = readQueryFields(request, listFields)
+  const rows = (await readMeters())
+    .map((row) => toStripe(row, isLive(request)))
+    .filter(({ status }) => asked.status === undefined || status === asked.status)
+  return ApiResponse.success(toList(rows, '/v1/billing/meters', asked))
+}, READ)
+
+const get = stripeRoute(
+  async (request, { params }) => ApiResponse.success(toStripe(await getMeter(params.meter ?? ''), isLive(request))),
+  READ,
+)
+
+const updateFields = z.strictObject({ display_name: z.string().trim().min(1).max(120).optional() })
+const update = stripeRoute(async (request, { params }) => {
+  const { display_name } = await readFields(request, updateFields)
+  const patch = display_name === undefined ? {} : { name: display_name }
+  return ApiResponse.success(toStripe(await updateMeter(params.meter ?? '', patch), isLive(request)))
+}, WRITE)
+
+const archive = (archived: boolean) =>
+  stripeRoute(
+    async (request, { params }) =>
+      ApiResponse.success(toStripe(await updateMeter(params.meter ?? '', { archived }), isLive(request))),
+    WRITE,
+  )
+
+const seconds = z.coerce.number({ error: 'must be seconds since 1970' }).int().min(0).max(253_402_300_799)
+const summaryFields = z.strictObject({
+  ...paging,
+  customer: needed('whose usage', 255),
+  start_time: seconds,
+  end_time: seconds,
+  value_grouping_window: z.enum(['day', 'hour'], 'must be day or hour').optional(),
+})
+const summaries = stripeRoute(
+  async (request, { params }) => {
+    const asked = readQueryFields(request, summaryFields)
+    const { customer, start_time, end_time, value_grouping_window: window } = asked
+    const meter = await getMeter(params.meter ?? '')
+    const size = window === 'day' ? 86_400 : window === 'hour' ? 3_600 : 60
+    for (const [pointer, time] of [
+      ['/start_time', start_time],
+      ['/end_time', end_time],
+    ] as const)
+      if (time % size !== 0) throw refuse(pointer, `must lie on a whole ${window ?? 'minute'} of UTC`)
+    const { id } = await findCustomer(customer)
+    const input = parseInput(usageQueryInput, {
+      from: new Date(start_time * 1_000).toISOString(),
+      to: new Date(end_time * 1_000).toISOString(),
+      time_zone: 'UTC',
+      customer: [id],
+      ...(window ? { window } : {}),
+    })
+    const { data } = await queryUsage(meter.id, input)
+    const rows = data.map((row) => ({
+      id: `${meter.id}_${toSeconds(row.window_start)}_${toSeconds(row.window_end)}`,
+      object: 'billing.meter_event_summary',
+      aggregated_value: Number(row.value ?? 0),
+      start_time: toSeconds(row.window_start),
+      end_time: toSeconds(row.window_end),
+      livemode: isLive(request),
+      meter: meter.id,
+    }))
+    return ApiResponse.success(toList(rows.reverse(), `/v1/billing/meters/${meter.id}/event_summaries`, asked))
+  },
+  { permission: 'usage:read' },
+)
+
+async function findCustomer(reference: string): Promise<{ id: string }> {
+  try {
+    return await getCustomer(reference)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'not_found')
+      throw refuse('/customer', `there is no customer ${reference}`, 'resource_missing')
+    throw error
+  }
+}
+
+export const METER_PATHS = [
+  ['POST', 'meters', create],
+  ['GET', 'meters', list],
+  ['GET', 'meters/{meter}', get],
+  ['POST', 'meters/{meter}', update],
+  ['POST', 'meters/{meter}/deactivate', archive(true)],
+  ['POST', 'meters/{meter}/reactivate', archive(false)],
+  ['GET', 'meters/{meter}/event_summaries', summaries],
+] as const

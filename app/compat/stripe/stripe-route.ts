@@ -1,0 +1,152 @@
+import type { z } from 'zod'
+import { parseFields, readForm } from '@/libs/api-utils/read-form'
+import { parseInput, readText } from '@/libs/api-utils/read-json'
+import type { RouteHandler } from '@/libs/api-utils/route-handler'
+import { type TenantHandler, type TenantRouteOptions, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+import { AppError, type InputError } from '@/libs/errors'
+
+type Problem = {
+  status: number
+  detail: string
+  code: string
+  request_id: string
+  errors?: InputError[]
+  stripe_code?: string
+}
+
+/** Names of ours that the wire has other words for. */
+const WORDS: Readonly<Record<string, string>> = {
+  event_type: 'event_name',
+  from: 'start_time',
+  name: 'display_name',
+  time_zone: 'value_grouping_window',
+  to: 'end_time',
+  window: 'value_grouping_window',
+}
+/** Codes the client knows by other numbers; it repeats what is answered with 409. */
+const STATUS: Readonly<Record<number, number>> = { 402: 403, 409: 400, 413: 400, 415: 400, 422: 400, 423: 403 }
+const CODES: Readonly<Record<string, string>> = {
+  not_found: 'resource_missing',
+  conflict: 'resource_already_exists',
+  rate_limited: 'rate_limit',
+}
+const BASIC = /^Basic ([A-Za-z0-9+/]+={0,2})$/i
+
+/**
+ * A route of the Stripe wire: an ordinary route of a tenant whose secret key is one of our API keys (bearer, or the user
+ * of a basic credential); problem documents become `{error: {type, code, message, param}}`.
+ */
+export function stripeRoute(handler: TenantHandler, options: TenantRouteOptions = {}): RouteHandler {
+  const route = withTenantAuth(handler, options)
+  return async (request, args) => translate(await route(await withBearer(request), args))
+}
+
+/** The key of a basic credential as a bearer. */
+async function withBearer(request: Request): Promise<Request> {
+  const credential = BASIC.exec(request.headers.get('authorization') ?? '')?.[1]
+  if (credential === undefined) return request
+  const [key = ''] = Buffer.from(credential, 'base64').toString('latin1').split(':')
+  if (!/^[\x21-\x7e]+$/.test(key)) return request
+  const headers = new Headers({ authorization: `Bearer ${key}` })
+  const kept = [
+    'content-type',
+    'idempotency-key',
+    'x-request-id',
+    'x-tenant-id',
+    'x-tenant-slug',
+    'x-forwarded-for',
+    'host',
+  ]
+  for (const name of kept) {
+    const value = request.headers.get(name)
+    if (value !== null) headers.set(name, value)
+  }
+  const body = request.body ? await readText(request) : undefined
+  return new Request(request.url, { method: request.method, headers, ...(body === undefined ? {} : { body }) })
+}
+
+async function translate(response: Response): Promise<Response> {
+  const headers = new Headers(response.headers)
+  headers.set('request-id', headers.get('x-request-id') ?? '')
+  if (response.status < 400) return new Response(await response.text(), { status: response.status, headers })
+  const { code, detail, errors, stripe_code, ...problem }: Problem = JSON.parse(await response.text())
+  const [first] = errors ?? []
+  const param = first ? toParam(first.pointer) : undefined
+  // Another request with the same key is still under way: that alone is worth repeating.
+  const inUse = code === 'conflict' && headers.has('retry-after')
+  const status = inUse ? 409 : (STATUS[problem.status] ?? problem.status)
+  const error = {
+    type: typeOf(status, code, inUse),
+    code: stripe_code ?? (inUse ? 'idempotency_key_in_use' : (CODES[code] ?? (first ? codeOf(first) : code))),
+    message: first ? `${param || 'The request'}: ${first.detail}` : detail,
+    ...(param ? { param } : {}),
+  }
+  headers.set('content-type', 'application/json')
+  return new Response(JSON.stringify({ error }), { status, headers })
+}
+
+function typeOf(status: number, code: string, inUse: boolean): string {
+  if (inUse || code === 'idempotency_mismatch') return 'idempotency_error'
+  return status >= 500 ? 'api_error' : 'invalid_request_error'
+}
+
+function codeOf({ detail }: InputError): string {
+  if (detail === 'is not a known field') return 'parameter_unknown'
+  return /^is needed/.test(detail) ? 'parameter_missing' : 'parameter_invalid'
+}
+
+function toParam(pointer: string): string {
+  const [first = '', ...rest] = pointer.split('/').slice(1)
+  return [WORDS[first] ?? first, ...rest.map((part) => `[${part}]`)].join('')
+}
+
+/** Input that is refused as the wire does, by parameter and code. */
+export function refuse(pointer: string, detail: string, code?: string): AppError {
+  return new AppError('invalid_input', `Check ${pointer}.`, {
+    errors: [{ pointer, detail }],
+    ...(code === undefined ? {} : { extra: { stripe_code: code } }),
+  })
+}
+
+/** What every call may carry and nothing depends on. */
+function withoutExpand(fields: Record<string, unknown>): Record<string, unknown> {
+  const { expand: _expand, tenant: _tenant, ...rest } = fields
+  return rest
+}
+
+/** The form of a request, checked. @throws AppError as readForm and parseInput. */
+export async function readFields<S extends z.ZodType>(request: Request, schema: S): Promise<z.infer<S>> {
+  return parseInput(schema, withoutExpand(await readForm(request)))
+}
+
+/** The query of a request, checked. @throws AppError as parseFields and parseInput. */
+export function readQueryFields<S extends z.ZodType>(request: Request, schema: S): z.infer<S> {
+  return parseInput(schema, withoutExpand(parseFields(new URL(request.url).searchParams)))
+}
+
+/** Whether a request was made with a live key. */
+export function isLive(request: Request): boolean {
+  return !/ hf_test_/.test(request.headers.get('authorization') ?? '')
+}
+
+/** A moment in whole seconds since 1970. */
+export const toSeconds = (at: Date | string): number => Math.floor(new Date(at).getTime() / 1_000)
+
+type Paging = { limit: number; starting_after?: string | undefined; ending_before?: string | undefined }
+
+/** One page of a list that is whole, by the ids the wire pages by. @throws AppError invalid_input for an id that is not there. */
+export function toList<Row extends { id: string }>(rows: readonly Row[], url: string, paging: Paging) {
+  const { limit, starting_after, ending_before } = paging
+  const placeOf = (id: string, pointer: string): number => {
+    const place = rows.findIndex((row) => row.id === id)
+    if (place < 0) throw refuse(pointer, 'is not in this list', 'resource_missing')
+    return place
+  }
+  if (ending_before !== undefined) {
+    const end = placeOf(ending_before, '/ending_before')
+    const start = Math.max(0, end - limit)
+    return { object: 'list', url, has_more: start > 0, data: rows.slice(start, end) }
+  }
+  const start = starting_after === undefined ? 0 : placeOf(starting_after, '/starting_after') + 1
+  return { object: 'list', url, has_more: start + limit < rows.length, data: rows.slice(start, start + limit) }
+}

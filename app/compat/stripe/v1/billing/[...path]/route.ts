@@ -1,0 +1,10 @@
+import { findStripeRoute } from '@/app/compat/stripe/paths'
+
+const PREFIX = '/compat/stripe/v1/billing/'
+
+function answer(request: Request): Promise<Response> {
+  return findStripeRoute(request.method, new URL(request.url).pathname.slice(PREFIX.length))(request)
+}
+
+export const GET = answer
+export const POST = answer
