@@ -204,9 +204,9 @@ create function app.query_usage(
 
       v_amount := case v_kind when 'COUNT' then 'x.weight::numeric' when 'UNIQUE_COUNT' then 'null::numeric'
         else 'x.weight * coalesce(x.counted, x.value)' end;
-      v_event := case when v_kind in ('SUM', 'COUNT', 'AVG', 'WEIGHTED_SUM') then ' and x.weight <> 0'
-        else ' and x.weight = 1 and not exists (
-          select from public.usage_events c where c.tenant_id = $1 and c.corrects = x.id and c.weight = -1)' end;
+      -- What was taken back is left out as a whole: the row that says so may name an event that never counted.
+      v_event := ' and x.weight = 1 and not exists (
+        select from public.usage_events c where c.tenant_id = $1 and c.corrects = x.id and c.weight = -1)';
       -- 35 days is the least a tenant can set, and what holds for one that has set nothing; 400 the most.
       v_late := case when exists (select from public.usage_settings s where s.tenant_id = p_tenant) then interval '400 days'
         else interval '35 days' end;
@@ -273,7 +273,7 @@ create function app.query_usage(
         case when cardinality(p_group_by) > 0 then 'p.group_values' else '''{}''::jsonb' end,
         v_used, case v_kind when 'WEIGHTED_SUM' then 'sum(p.moment)' else 'null::numeric' end,
         case when p_by_customer then ', p.customer_id' else '' end || case when cardinality(p_group_by) > 0 then ', p.group_values' else '' end,
-        'select distinct s.customer_id, s.group_values from states s'
+        'select s.customer_id, s.group_values from states s group by 1, 2 having bool_or(s.events <> 0)'
           || case when v_split then '' else ' union select ''00000000-0000-0000-0000-000000000000'', ''{}''::jsonb' end,
         case when p_fill then
           'select w.w, y.customer_id, y.group_values, s.used, s.events, s.moment

@@ -42,12 +42,13 @@ function usageRows(
     const from = `$${9 + index * 2}`
     const to = `$${10 + index * 2}`
     return `select e.meter_id, ${perCustomer ? 'e.customer_id' : 'null::uuid'}, (e.occurred_at at time zone $6)::date,
-        sum(e.weight * case m.aggregation when 'COUNT' then 1 else coalesce(e.counted, e.value) end), sum(e.weight)
+        sum(case m.aggregation when 'COUNT' then 1 else coalesce(e.counted, e.value) end), count(*)
       from usage_events e join meters m on m.tenant_id = $1 and m.id = e.meter_id and m.aggregation in ('SUM', 'COUNT')
-      where e.tenant_id = $1 and e.weight <> 0 and e.occurred_at >= ${from} and e.occurred_at < ${to}
+      where e.tenant_id = $1 and e.weight = 1 and e.occurred_at >= ${from} and e.occurred_at < ${to}
         and e.received_at >= ${from}::timestamptz - interval '1 day'
         and e.received_month >= date_trunc('month', (${from}::timestamptz - interval '1 day') at time zone 'UTC')::date
         and ($4::uuid is null or e.meter_id = $4) and ($5::uuid is null or e.customer_id = $5)
+        and not exists (select from usage_events c where c.tenant_id = $1 and c.corrects = e.id and c.weight = -1)
       group by 1, 2, 3`
   })
   const others = `select m.id, q.customer_id, (q.window_start at time zone $6)::date, q.value, q.events
