@@ -1,0 +1,92 @@
+// Events as they came in: found by what is known of them, with what became of each.
+import { beforeAll, describe, expect, test } from 'vitest'
+import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
+import { GET as oneRoute } from '@/app/api/v1/usage/events/[id]/route'
+import { GET as listRoute } from '@/app/api/v1/usage/events/route'
+import { GET as countsRoute } from '@/app/api/v1/usage/rejections/counts/route'
+import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { newId } from '@/libs/ids'
+import { asSystem, call, createWorld } from '../support/world'
+
+const { acme, globex } = await createWorld()
+const as = acme.api_key
+const list = (query: string, key = as) => call(listRoute, 'GET', `/api/v1/usage/events${query}`, { as: key })
+const one = (id: string, key = as) => call(oneRoute, 'GET', `/api/v1/usage/events/${id}`, { as: key, params: { id } })
+const values = (rows: { value: number; state: string }[]) => rows.map(({ value, state }) => `${value} ${state}`)
+
+beforeAll(async () => {
+  await asSystem(acme, () =>
+    tenantQuery(
+      `insert into meters (id, slug, name, unit, aggregation, filter, group_by)
+       values ($1, 'sum', 'Sum', '', 'SUM', '{"property": "region", "operator": "eq", "value": "eu"}', '{region}')`,
+      [newId()],
+    ),
+  )
+  const event = (event_id: string, event_value: number, region: string, more: object = {}) => ({
+    meter_id: 'sum',
+    user_id: 'ann',
+    event_id,
+    event_value,
+    properties: { region },
+    ...more,
+  })
+  await call(trackRoute, 'POST', '/api/v1/usage/track', {
+    as,
+    body: [
+      event('a', 1, 'eu'),
+      event('a', 2, 'eu', { source: 'till' }),
+      event('b', 3, 'us'),
+      { meter_id: 'none', user_id: 'ann' },
+    ],
+  })
+  await call(correctRoute, 'POST', '/api/v1/usage/correct', {
+    as,
+    body: { action: 'amend', event_id: 'a', event_value: 5 },
+  })
+})
+
+describe('the list', () => {
+  test('by id, with its corrections; with the source, the one of that source', async () => {
+    expect(values((await list('?event_id=a')).body.data).sort()).toEqual(['1 corrected', '1 correction', '5 counted'])
+    expect(values((await list('?event_id=a&source=till')).body.data)).toEqual(['2 counted'])
+    expect((await list('?event_id=a&source=else')).body.data).toEqual([])
+    expect((await list('?event_id=none')).body.data).toEqual([])
+  })
+  test.each([
+    ['counted', ['2 counted', '5 counted']],
+    ['filtered', ['3 filtered']],
+    ['corrected', ['1 corrected']],
+    ['correction', ['1 correction']],
+  ])('by state: %s', async (state, expected) => {
+    expect(values((await list(`?state=${state}&customer=ann&time_range=7d`)).body.data).sort()).toEqual(expected)
+  })
+  test('what is wrong is said', async () => {
+    expect((await list('?state=lost')).status).toBe(422)
+    expect((await list('?customer=nobody')).status).toBe(404)
+    expect((await list('?event_id=a', globex.api_key)).body.data).toEqual([])
+  })
+})
+
+test('one event, what it is part of, and its history', async () => {
+  const [standing] = (await list('?state=counted&event_id=a')).body.data
+  const { body } = await one(standing.id)
+  expect(body).toMatchObject({ event: { value: 5, state: 'counted' }, aggregation: 'SUM', amount: 5 })
+  expect(values(body.chain)).toEqual(['1 corrected', '1 correction', '5 counted'])
+  expect(body.moved).toMatchObject([
+    { scope: 'customer_day', used: 7, events: 2 },
+    { scope: 'customer_period', used: 7 },
+    { scope: 'day', used: 7 },
+    { scope: 'hour', used: 7 },
+    { scope: 'group', used: 7, group: { region: 'eu' } },
+  ])
+  const [filtered] = (await list('?event_id=b')).body.data
+  expect((await one(filtered.id)).body.moved).toEqual([])
+  expect((await one(standing.id, globex.api_key)).status).toBe(404)
+  expect((await one('x')).status).toBe(404)
+})
+
+test('refusals are counted by reason', async () => {
+  const { body } = await call(countsRoute, 'GET', '/api/v1/usage/rejections/counts', { as })
+  expect(body.data).toMatchObject([{ code: 'unknown_meter', count: 1 }])
+})
