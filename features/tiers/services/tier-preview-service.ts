@@ -54,7 +54,7 @@ const STATEMENT = `
   with periods as (
     select p.period, a.anchor, app.period_start((statement_timestamp() at time zone $3)::date, p.period, a.anchor) as starts_on
     from (values ('day'), ('month')) p (period)
-    cross join (select 1 as anchor union select s.anchor_day from subscriptions s where s.tenant_id = $1 and s.canceled_at is null) a
+    cross join ((select 1 as anchor union select s.anchor_day from subscriptions s where s.tenant_id = $1 and s.canceled_at is null) limit 31) a
   ),
   holders as (
     select s.customer_id, s.tier_version as version, s.anchor_day as anchor, false as by_default
@@ -79,26 +79,45 @@ const STATEMENT = `
     left join tier_caps n on n.tenant_id = $1 and n.tier_id = $2 and n.version = v.version and n.meter_id = k.meter_id
     left join wanted w on w.meter_id = k.meter_id
   ),
+  -- What is below every limit of its meter concerns nobody; not said where the cap would count another period.
+  floors as (
+    select meter_id, case when bool_and(coalesce(period_now, period_then) = period_then) and min(period_then) = max(period_then)
+      then min(least(limit_now, limit_then)) end as floor
+    from pairs group by meter_id
+  ),
   counted as (
-    select k.customer_id, k.meter_id, k.period, p.anchor, case when m.aggregation = 'WEIGHTED_SUM'
+    select k.customer_id, k.meter_id, p.period, p.anchor, case when m.aggregation = 'WEIGHTED_SUM'
         then app.weighted_average($1, k.meter_id, k.customer_id, p.starts_on, p.starts_on::timestamp at time zone $3, statement_timestamp(), k.used, k.moment)
         else app.metered_value(m.aggregation, k.used, k.events) end as used
     from periods p
     join (select meter_id, period_now as period from pairs union select meter_id, period_then from pairs) q on q.period = p.period
     join meters m on m.tenant_id = $1 and m.id = q.meter_id and m.archived_at is null
-    join usage_counters k on k.tenant_id = $1 and k.period = p.period and k.meter_id = q.meter_id and k.starts_on = p.starts_on
+    join floors f on f.meter_id = q.meter_id
+    -- By key, one range of the index for each period and meter: the counters of periods past are many times more.
+    cross join lateral (
+      select x.customer_id, x.meter_id, x.used, x.events, x.moment from usage_counters x
+      where x.tenant_id = $1 and x.period = p.period and x.meter_id = q.meter_id and x.starts_on = p.starts_on offset 0
+    ) k
+    where f.floor is null or k.used > f.floor or m.aggregation in ('AVG', 'WEIGHTED_SUM')
+      or (k.customer_id, k.meter_id) in (select b.customer_id, b.meter_id from balances b where b.tenant_id = $1)
+  ),
+  lines as (
+    select h.customer_id, h.version, c.meter_id, p.limit_now, p.limit_then,
+      coalesce(max(c.used) filter (where c.period = p.period_now), 0) as used_now,
+      coalesce(max(c.used) filter (where c.period = p.period_then), 0) as used
+    from counted c
+    join holders h on h.customer_id = c.customer_id and h.anchor = c.anchor
+    join pairs p on p.version = h.version and p.meter_id = c.meter_id
+    group by 1, 2, 3, 4, 5
   ),
   standings as (
-    select h.customer_id, h.version, p.meter_id, t.used, p.limit_now, p.limit_then,
-      coalesce(n.used > p.limit_now + coalesce(b.granted - b.allowance - b.carried, 0), false) as over_now,
-      coalesce(t.used > p.limit_then + coalesce(b.granted - b.allowance - b.carried, 0), false) as over_then,
-      case when p.limit_then > 0 then t.used / p.limit_then else t.used end as share
-    from holders h
-    join pairs p on p.version = h.version
-    join counted t on t.customer_id = h.customer_id and t.meter_id = p.meter_id and t.period = p.period_then and t.anchor = h.anchor
-    left join counted n on n.customer_id = h.customer_id and n.meter_id = p.meter_id and n.period = p.period_now and n.anchor = h.anchor
-    left join balances b on b.tenant_id = $1 and b.customer_id = h.customer_id and b.meter_id = p.meter_id
-    where not exists (select from entitlements e where e.tenant_id = $1 and e.customer_id = h.customer_id and e.meter_id = p.meter_id
+    select l.customer_id, l.version, l.meter_id, l.used, l.limit_now, l.limit_then,
+      coalesce(l.used_now > l.limit_now + coalesce(b.granted - b.allowance - b.carried, 0), false) as over_now,
+      coalesce(l.used > l.limit_then + coalesce(b.granted - b.allowance - b.carried, 0), false) as over_then,
+      case when l.limit_then > 0 then l.used / l.limit_then else l.used end as share
+    from lines l
+    left join balances b on b.tenant_id = $1 and b.customer_id = l.customer_id and b.meter_id = l.meter_id
+    where not exists (select from entitlements e where e.tenant_id = $1 and e.customer_id = l.customer_id and e.meter_id = l.meter_id
       and e.canceled_at is null)
   ),
   over as (
