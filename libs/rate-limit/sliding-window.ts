@@ -60,5 +60,6 @@ function waitFor(cell: Cell, { limit, duration_ms }: Limit, cost: number, now: n
 /** How far into a cell what was used before it has faded to no more than `room`. */
 function fadesAt(before: number, room: number, durationMs: number): number {
   if (before <= room) return 0
-  return Math.min(durationMs, Math.floor(durationMs * (1 - (room + 1) / before)) + 1)
+  // Multiplied before it is divided: a quotient that is not exact would be a millisecond early.
+  return Math.min(durationMs, Math.floor((durationMs * (before - room - 1)) / before) + 1)
 }

@@ -122,6 +122,7 @@ create function app.take_back_usage(p_tenant uuid, p_time_zone text, p_event pub
       end if;
 
       -- MIN, MAX, LATEST: only when it was the extreme is anything looked for.
+      select null::numeric as used, null::timestamptz as last_at, null::timestamptz as last_received_at into v_left;
       for v_stored in
         select * from public.usage_counters c
         where c.tenant_id = p_tenant and c.meter_id = v_meter.id and c.customer_id = p_event.customer_id

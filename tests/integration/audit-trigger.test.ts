@@ -121,20 +121,36 @@ describe('verbs', () => {
     )
     // Each with the reason why its changes are no acts of their own.
     const reasons: Record<string, string> = {
+      alert_firings: 'a record of its own, append-only',
+      analytics_events: 'a record of its own, append-only',
       audit_details: 'is the record',
       audit_logs: 'is the record',
-      analytics_events: 'a record of its own, append-only',
+      auth_attempts: 'counts by hash, of nobody',
+      balance_entries: 'a record of its own, append-only',
+      balances: 'follows from grants and usage',
+      billing_lines: 'belongs to a billing period, whose closing is recorded',
+      billing_periods: 'written once; its closing is recorded as an act',
       connector_events: 'a record of its own, append-only',
       databases: 'made by migrations',
       idempotency_keys: 'answers already given',
       operators: 'belongs to no tenant',
       outbox: 'messages of acts that are recorded',
       placements: 'written with the tenant, which is recorded',
+      rate_limit_windows: 'running counts',
+      reconciliation_drifts: 'a record of its own, append-only',
+      reconciliations: 'a record of its own; a repair is recorded as an act',
+      reservations: 'held and settled by usage calls, which are their own record',
+      tenant_metric_events: 'a record of its own, append-only',
+      tenant_metrics: 'sum of what was measured',
       tenant_states: 'mirror of tenants.status, which is recorded',
       usage_counters: 'sum of usage events',
       usage_events: 'a record of its own, append-only',
+      usage_groups: 'sum of usage events',
+      usage_hours: 'sum of usage events',
       usage_rejections: 'a record of its own, append-only',
+      usage_seals: 'a record of its own, append-only',
       usage_totals: 'sum of usage events',
+      usage_uniques: 'sum of usage events',
     }
     expect(without.map(({ name }) => name).filter((name) => !(name in reasons))).toEqual([])
   })

@@ -7,6 +7,7 @@ import { GET as queryUsageRoute } from '@/app/api/v1/usage/query/route'
 import { GET as totalsRoute } from '@/app/api/v1/usage/route'
 import { createMeter } from '@/features/meters/services/meter-service'
 import { TenantUsageTrackingService } from '@/features/usage-tracking/services/tenant-usage-tracking-service'
+import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { updateUsageSettings } from '@/features/usage-tracking/services/usage-settings-service'
 import { toQuantity } from '@/libs/ingest/decimal'
@@ -87,6 +88,25 @@ const eventOf = (meters: readonly ModelMeter[]) =>
 
 const worlds: { tenant: TestTenant; zone: string; meters: ModelMeter[]; events: ModelEvent[] }[] = []
 
+/** Cancels every twentieth event and amends the one after it; gives what is left, corrected, in the order of arrival. */
+async function correctSome(tenant: TestTenant, events: readonly ModelEvent[]): Promise<ModelEvent[]> {
+  const places = [...events.keys()]
+  const canceled = places.filter((place) => place % 20 === 3)
+  const amended = places.filter((place) => place % 20 === 4)
+  const bodies = [
+    ...canceled.map((place) => ({ action: 'cancel', event_id: String(place) })),
+    ...amended.map((place) => ({ action: 'amend', event_id: String(place), event_value: '17.25' })),
+  ]
+  for (let sent = 0; sent < bodies.length; sent += 75) {
+    const result = await asSystem(tenant, () => correctUsage(bodies.slice(sent, sent + 75)))
+    expect(result.rejected).toEqual([])
+  }
+  return [
+    ...events.filter((_, place) => !canceled.includes(place) && !amended.includes(place)),
+    ...amended.flatMap((place) => (events[place] ? [{ ...events[place], value: '17.25' }] : [])),
+  ]
+}
+
 beforeAll(async () => {
   for (const [index, zone] of ZONES.entries()) {
     const tenant = await createTenant(`zone-${index}`, { time_zone: zone })
@@ -107,7 +127,8 @@ beforeAll(async () => {
     for (let sent = 0; sent < events.length; sent += 250) {
       const result = await asSystem(tenant, () =>
         TenantUsageTrackingService.trackUsage(
-          events.slice(sent, sent + 250).map(({ meter, customer, value, at, properties }) => ({
+          events.slice(sent, sent + 250).map(({ meter, customer, value, at, properties }, place) => ({
+            event_id: String(sent + place),
             meter_id: meter,
             user_id: customer,
             event_value: value,
@@ -118,7 +139,7 @@ beforeAll(async () => {
       )
       expect(result.rejected).toEqual([])
     }
-    worlds.push({ tenant, zone, meters, events })
+    worlds.push({ tenant, zone, meters, events: await correctSome(tenant, events) })
   }
 }, 120_000)
 
