@@ -277,6 +277,20 @@ insert into public.tier_versions (tenant_id, tier_id, version, price_minor, curr
 drop policy tiers_migration on public.tiers;
 drop policy tier_versions_migration on public.tier_versions;
 
+-- What was counted before is kept by the hour as well.
+create policy usage_events_migration on public.usage_events for select to current_user using (true);
+create policy meters_migration on public.meters for select to current_user using (true);
+create policy usage_hours_migration on public.usage_hours for insert to current_user with check (true);
+alter table public.usage_hours enable row level security;
+alter table public.usage_hours force row level security;
+insert into public.usage_hours (tenant_id, meter_id, hour, used, events)
+  select e.tenant_id, e.meter_id, date_trunc('hour', e.occurred_at, 'UTC'), case when m.aggregation = 'COUNT' then count(*) else sum(e.value) end, count(*)
+  from public.usage_events e join public.meters m on m.tenant_id = e.tenant_id and m.id = e.meter_id
+  group by 1, 2, 3, m.aggregation;
+drop policy usage_events_migration on public.usage_events;
+drop policy meters_migration on public.meters;
+drop policy usage_hours_migration on public.usage_hours;
+
 -- functions -----------------------------------------------------------------------------------------
 
 create function app.mark_meter_individual() returns trigger
