@@ -4,6 +4,7 @@ import { listMeters } from '@/features/meters/services/meter-service'
 import { trackTypedEvents } from '@/features/usage-tracking/services/typed-event-service'
 import { type EventRow, listEvents } from '@/features/usage-tracking/services/usage-event-service'
 import { listRejections, type RejectionRow } from '@/features/usage-tracking/services/usage-rejection-service'
+import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError } from '@/libs/errors'
@@ -34,11 +35,13 @@ const ingest = openMeterRoute(
     const body = await readExact(request, z.unknown())
     // Which of the two it is decides what is said to be wrong with it.
     const events = parseInput(Array.isArray(body) ? eventsBody.options[0] : eventsBody.options[1], body)
+    // Events without ids are told apart by the key of the request.
+    const key = readIdempotencyKey(request)
     await trackTypedEvents(
-      events.map(({ id, source, type, subject, time, data }) => ({
+      events.map(({ id, source, type, subject, time, data }, index) => ({
         type,
         user_id: subject,
-        event_id: id ?? newId(),
+        event_id: id ?? (key === null ? newId() : `${key.slice(0, 200)}#${index}`),
         ...(source === undefined ? {} : { source }),
         ...(time ? { timestamp: time } : {}),
         data: data ?? {},

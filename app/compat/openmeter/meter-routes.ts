@@ -34,7 +34,7 @@ const createBody = z.strictObject({
 const updateBody = z.strictObject({ ...described, groupBy: z.record(z.string(), z.string()).optional() })
 
 /** A meter as the wire has it. */
-export function toOpenMeter(row: MeterRow) {
+function toOpenMeter(row: MeterRow) {
   return {
     id: row.id,
     slug: row.slug,

@@ -42,7 +42,7 @@ const createFields = z.strictObject({
 })
 
 /** A meter as the wire has it. */
-export function toStripe(row: MeterRow, livemode: boolean) {
+function toStripe(row: MeterRow, livemode: boolean) {
   const formula = Object.entries(FORMULAS).find(([, aggregation]) => aggregation === row.aggregation)?.[0]
   return {
     id: row.id,

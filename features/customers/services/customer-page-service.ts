@@ -1,6 +1,6 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { type CustomerRow, getCustomer } from './customer-service'
+import { type CustomerRow, SELECT_CUSTOMERS } from './customer-service'
 
 export type CustomerPageQuery = {
   /** From 1. */
@@ -36,7 +36,9 @@ export async function listCustomerPage(query: CustomerPageQuery): Promise<{ tota
       (page - 1) * page_size,
     ],
   )
-  const data: CustomerRow[] = []
-  for (const id of found?.ids ?? []) data.push(await getCustomer(id))
+  const data = await tenantQuery<CustomerRow>(
+    `${SELECT_CUSTOMERS} where c.tenant_id = $1 and c.id = any ($2) order by c.created_at, c.id`,
+    [currentContext().tenantId, found?.ids ?? []],
+  )
   return { total: found?.total ?? 0, data }
 }

@@ -20,7 +20,8 @@ export type CustomerRow = {
   archived_at: Date | null
 }
 
-const SELECT = `
+/** Columns and tables of a customer; $1 is the tenant, c the customer. */
+export const SELECT_CUSTOMERS = `
   select c.id, c.external_id, c.name, c.email, c.metadata,
     case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end as tier,
     case when t.id is null then null when s.id is null then 'default' else 'subscription' end as tier_source,
@@ -40,7 +41,7 @@ export async function listCustomers({
 }: CustomerListQuery): Promise<Page<CustomerRow>> {
   const [createdAt, id] = readCursor(cursor)
   const rows = await tenantQuery<CustomerRow & { position: string }>(
-    `${SELECT.replace('c.archived_at\n', 'c.archived_at, c.created_at::text as position\n')}
+    `${SELECT_CUSTOMERS.replace('c.archived_at\n', 'c.archived_at, c.created_at::text as position\n')}
      where c.tenant_id = $1 and ($2 = 'all' or (c.archived_at is not null) = ($2 = 'true'))
        and ($3::text is null or c.external_id ilike $3 or c.name ilike $3 or c.email ilike $3)
        and ($4::text is null or t.slug = $4)
@@ -71,7 +72,7 @@ function readCursor(cursor: string | undefined): [string | null, string | null] 
 /** One customer by id or external id; an id comes first. @throws AppError not_found. */
 export async function getCustomer(ref: string): Promise<CustomerRow> {
   const [row] = await tenantQuery<CustomerRow>(
-    `${SELECT} where c.tenant_id = $1 and (c.external_id = $2 or c.id = $3) order by c.id = $3 desc nulls last limit 1`,
+    `${SELECT_CUSTOMERS} where c.tenant_id = $1 and (c.external_id = $2 or c.id = $3) order by c.id = $3 desc nulls last limit 1`,
     [currentContext().tenantId, ref, isUuid(ref) ? ref : null],
   )
   if (!row) throw notFound()
