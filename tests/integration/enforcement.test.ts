@@ -262,3 +262,15 @@ test('under any company, nothing passes a cap, and nothing is refused that fits'
     { numRuns: 25 },
   )
 })
+
+test('rows of a customer of its own are noticed however they were made', async () => {
+  const tenant = await arrange([{ slug: 'calls', aggregation: 'SUM', limit: 1_000, behaviour: 'overflow' }])
+  await track(tenant, { meter_id: 'calls', user_id: 'a', event_value: 1 })
+  await asSuperuser(
+    `insert into entitlements (tenant_id, id, customer_id, kind, feature_key, meter_id, cap_limit)
+     select $1, $2, c.id, 'metered', 'calls', m.id, 5 from customers c join meters m using (tenant_id) where c.tenant_id = $1`,
+    [tenant.id, newId()],
+  )
+  expect(codes(await track(tenant, { meter_id: 'calls', user_id: 'a', event_value: 5 }))).toEqual(['usage_exceeded'])
+  expect(await check(tenant, 'calls', 'a', 5)).toMatchObject({ allowed: false, limit: 5, used: 1 })
+})
