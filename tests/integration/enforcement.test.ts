@@ -268,7 +268,7 @@ test('rows of a customer of its own are noticed however they were made', async (
   await track(tenant, { meter_id: 'calls', user_id: 'a', event_value: 1 })
   await asSuperuser(
     `insert into entitlements (tenant_id, id, customer_id, kind, feature_key, meter_id, cap_limit)
-     select $1, $2, c.id, 'metered', 'calls', m.id, 5 from customers c join meters m using (tenant_id) where c.tenant_id = $1`,
+     select $1, $2, c.id, 'metered', 'calls', m.id, 5 from customers c join meters m using (tenant_id) where c.tenant_id = $1 and c.external_id = 'a' and m.slug = 'calls'`,
     [tenant.id, newId()],
   )
   expect(codes(await track(tenant, { meter_id: 'calls', user_id: 'a', event_value: 5 }))).toEqual(['usage_exceeded'])
