@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { GET as queryMeter } from '@/app/api/v1/meters/[id]/query/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { GET as getRejections } from '@/app/api/v1/usage/rejections/route'
+import { GET as inApplication } from '@/app/compat/openmeter/api/[...path]/route'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { call, createApiKey, createWorld, setStatus } from '../support/world'
@@ -513,6 +514,14 @@ describe('who may', () => {
     const [first, again] = [await send(), await send()]
     expect([first.status, again.status]).toEqual([201, 201])
     expect(again.body).toEqual(first.body)
+  })
+
+  test('the application answers the same', async () => {
+    const { id, slug } = await createMeter()
+    const { status, body } = await call(inApplication, 'GET', `/compat/openmeter/api/v1/meters/${slug}`, {
+      as: acme.api_key,
+    })
+    expect([status, body.id]).toEqual([200, id])
   })
 
   test('a suspended tenant is let in nowhere', async () => {

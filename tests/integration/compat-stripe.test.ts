@@ -5,6 +5,7 @@ import { POST as postEntitlement } from '@/app/api/v1/customers/[id]/entitlement
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { GET as queryMeter } from '@/app/api/v1/meters/[id]/query/route'
 import { GET as getRejections } from '@/app/api/v1/usage/rejections/route'
+import { GET as inApplication } from '@/app/compat/stripe/v1/billing/[...path]/route'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { call, createApiKey, createWorld, setStatus } from '../support/world'
@@ -378,6 +379,14 @@ describe('who may', () => {
     expect(
       await ingest.send({ path: '/v1/billing/nothing', headers: { authorization: `Bearer ${acme.api_key}` } }),
     ).toMatchObject({ status: 404, body: { error: { code: 'resource_missing' } } })
+  })
+
+  test('the application answers the same, where a proxy can rewrite paths', async () => {
+    const { id } = await createMeter()
+    const { status, body } = await call(inApplication, 'GET', `/compat/stripe/v1/billing/meters/${id}`, {
+      as: acme.api_key,
+    })
+    expect([status, body.id]).toEqual([200, id])
   })
 
   test('a suspended tenant is let in nowhere', async () => {

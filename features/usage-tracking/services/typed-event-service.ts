@@ -1,11 +1,12 @@
 import { AppError } from '@/libs/errors'
+import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { type EventMeter, layOutProperties, readValue } from '@/libs/metering/typed-event'
-import { currentContext } from '@/libs/tenancy/tenant-context'
+import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import { MAX_EVENTS } from './event-parser'
 import { TenantUsageTrackingService, type TrackedEvent } from './tenant-usage-tracking-service'
 import type { RejectedEvent } from './usage-answer'
 import { keepRejections } from './usage-rejection-service'
-import { runStatement, usageActor } from './usage-statement'
+import { callerKey, runStatement, usageActor } from './usage-statement'
 
 /** An event that names its type, and not a meter: every meter of that type counts it. */
 export type TypedEvent = {
@@ -63,16 +64,36 @@ export async function trackTypedEvents(events: readonly TypedEvent[]): Promise<T
   return result
 }
 
+type Meters = ReadonlyMap<string, EventMeter[]>
+type Work = { tenantId: string; actor: Actor; types: readonly string[] }
+
+/**
+ * Requests that come together look together. Nothing is remembered: a meter counts from the moment on at which whoever
+ * made it was answered, in every process.
+ */
+const reader = createGroupCommit<Work, Meters>({
+  run: (_key, works) => runOutsideTenant(() => readTogether(works)),
+  writers: 8,
+  worthJoining: 64,
+  maxBatch: 500,
+  maxQueued: 20_000,
+})
+
 /** Meters by the type they count, the oldest first. */
-async function findMeters(types: string[]): Promise<Map<string, EventMeter[]>> {
+async function findMeters(types: readonly string[]): Promise<Meters> {
   const { tenantId, actor } = currentContext()
-  const rows = await runStatement<EventMeter[]>(METERS, tenantId, ({ epoch }) => [
-    tenantId,
-    epoch,
-    usageActor(actor),
-    types,
-  ])
-  return Map.groupBy(rows, ({ type }) => type)
+  return reader.submit(callerKey(tenantId, actor), { tenantId, actor, types }, 1)
+}
+
+async function readTogether(works: readonly Work[]): Promise<Meters[]> {
+  const [first] = works
+  if (!first) return []
+  const { tenantId } = first
+  const actor = usageActor(first.actor)
+  const types = [...new Set(works.flatMap((work) => work.types))]
+  const rows = await runStatement<EventMeter[]>(METERS, tenantId, ({ epoch }) => [tenantId, epoch, actor, types])
+  const meters = Map.groupBy(rows, ({ type }) => type)
+  return works.map(() => meters)
 }
 
 /** Those that count; when all are archived one of them, to refuse by its name. */
