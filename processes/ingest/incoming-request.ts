@@ -62,6 +62,14 @@ const streamOf = {
   },
 }
 
+const requestOf = {
+  /** For who needs the bytes of the body before the handler reads them: the hash of an Idempotency-Key. */
+  clone(this: { bytes: Buffer }) {
+    const { bytes } = this
+    return { arrayBuffer: async () => bytes }
+  },
+}
+
 /**
  * What handlers use of a Request, over a message of node:http without building a Request: that costs more than the
  * handler itself. The tenant of the path is ours to say and never taken from a header; without a trusted proxy the
@@ -75,6 +83,8 @@ export function toRequest(
 ): Request {
   const reader = { __proto__: readerOf, bytes: body, finished: false }
   const request = {
+    __proto__: requestOf,
+    bytes: body,
     method: incoming.method ?? 'GET',
     url: `http://${incoming.headers.host ?? 'localhost'}${path.url}`,
     headers: { __proto__: headersOf, incoming, tenant: path.tenant, trustedProxyHops },

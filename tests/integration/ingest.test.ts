@@ -48,6 +48,24 @@ describe('routes', () => {
       body: { status: 'ready' },
     })
   })
+  test('an Idempotency-Key makes holding an amount safe to repeat, here as elsewhere', async () => {
+    const body = { meter_id: 'api_calls', user_id: 'holder', amount: 2 }
+    const reserve = (more: object = {}) =>
+      ingest.send({
+        path: '/api/v1/usage/reserve',
+        headers: { ...bearer(acme.api_key), 'idempotency-key': 'hold-once' },
+        body: { ...body, ...more },
+      })
+    const first = await reserve()
+    expect(first.status).toBeLessThan(300)
+    const again = await reserve()
+    expect(again.body).toEqual(first.body)
+    expect(await reserve({ amount: 3 })).toMatchObject({ status: 422, body: { code: 'idempotency_mismatch' } })
+    const held = await asSuperuser<{ n: number }>('select count(*)::int as n from reservations where tenant_id = $1', [
+      acme.id,
+    ])
+    expect(held).toEqual([{ n: 1 }])
+  })
   test('the tenant may be in the path, by id, slug or current', async () => {
     for (const name of [acme.id, acme.slug, 'current']) {
       const answer = await ingest.send({
