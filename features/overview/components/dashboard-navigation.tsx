@@ -28,92 +28,165 @@ import { t } from '@/libs/ui/messages'
 import type { NavItem, NavSection } from '@/libs/ui/shell/nav'
 import { toast } from '@/libs/ui/toast'
 
-/** The navigation of a tenant's dashboard: what the role may see, the audit log first for compliance officers. */
+/** The navigation of a tenant's dashboard: what the role may see, by subject; compliance officers find the record first. */
 export function dashboardSections(slug: string, role: MemberRole, permissions: readonly Permission[]): NavSection[] {
-  const can = (permission: Permission) => permissions.includes(permission)
   const base = `/${slug}`
-  const audit: NavItem = {
-    href: `${base}/audit-logs`,
+  const officer = role === 'compliance'
+  const item = (permission: Permission, entry: Omit<NavItem, 'href'> & { path: string }): NavItem[] => {
+    const { path, ...rest } = entry
+    return permissions.includes(permission) ? [{ href: `${base}${path}`, ...rest }] : []
+  }
+  const audit = item('audit-logs:read', {
+    path: '/audit-logs',
     label: t('overview.nav.audit_logs'),
     icon: <ScrollText />,
     shortcut: 'g a',
-  }
-  const usage: NavItem = {
-    href: `${base}/usage`,
-    label: t('overview.nav.usage'),
-    icon: <ChartColumn />,
-    shortcut: 'g u',
-  }
-  const events: NavItem[] = []
-  const received: NavItem = { href: `${base}/events`, label: t('events.title'), icon: <ListTree /> }
-  const billing: NavItem[] = can('billing-periods:read')
-    ? [{ href: `${base}/billing-periods`, label: t('billing-periods.title'), icon: <CalendarCheck /> }]
-    : []
-  const reconciliation: NavItem = {
-    href: `${base}/reconciliations`,
-    label: t('reconciliations.title'),
-    icon: <Scale />,
-  }
-  if (can('connector-events:read')) {
-    events.push({ href: `${base}/connector-events`, label: t('connector-events.title'), icon: <Cable /> })
-  }
-  if (can('analytics-events:read')) {
-    events.push({ href: `${base}/analytics-events`, label: t('analytics-events.title'), icon: <Activity /> })
-  }
-  const reports: NavItem = { href: `${base}/reports`, label: t('reports.title'), icon: <FileChartColumn /> }
+    keywords: t('overview.keywords.audit_logs'),
+  })
+  const metering: NavItem[] = [
+    ...item('usage:read', {
+      path: '/usage',
+      label: t('overview.nav.usage'),
+      icon: <ChartColumn />,
+      shortcut: 'g u',
+      keywords: t('overview.keywords.usage'),
+    }),
+    ...(officer
+      ? []
+      : item('meters:read', {
+          path: '/meters',
+          label: t('overview.nav.meters'),
+          icon: <Gauge />,
+          shortcut: 'g m',
+          keywords: t('overview.keywords.meters'),
+        })),
+    ...item('usage:read', {
+      path: '/events',
+      label: t('events.title'),
+      icon: <ListTree />,
+      shortcut: 'g e',
+      keywords: t('overview.keywords.events'),
+    }),
+    ...(officer
+      ? []
+      : item('metrics:read', {
+          path: '/metrics',
+          label: t('metrics.title'),
+          icon: <ChartArea />,
+          keywords: t('overview.keywords.metrics'),
+        })),
+    ...item('usage:read', {
+      path: '/reports',
+      label: t('reports.title'),
+      icon: <FileChartColumn />,
+      shortcut: 'g r',
+      keywords: t('overview.keywords.reports'),
+    }),
+  ]
+  const customers: NavItem[] = officer
+    ? []
+    : [
+        ...item('customers:read', {
+          path: '/customers',
+          label: t('overview.nav.customers'),
+          icon: <Users />,
+          shortcut: 'g c',
+          keywords: t('overview.keywords.customers'),
+        }),
+        ...item('tiers:read', {
+          path: '/tiers',
+          label: t('overview.nav.tiers'),
+          icon: <Layers />,
+          shortcut: 'g t',
+          keywords: t('overview.keywords.tiers'),
+        }),
+        ...item('alerts:read', {
+          path: '/alerts',
+          label: t('alerts.title'),
+          icon: <BellRing />,
+          keywords: t('overview.keywords.alerts'),
+        }),
+        ...item('customer-keys:read', {
+          path: '/customer-keys',
+          label: t('customer-keys.title'),
+          icon: <KeySquare />,
+          keywords: t('overview.keywords.customer_keys'),
+        }),
+        ...item('rate-limits:read', {
+          path: '/rate-limits',
+          label: t('rate-limits.title'),
+          icon: <Timer />,
+          keywords: t('overview.keywords.rate_limits'),
+        }),
+      ]
+  const developers: NavItem[] = [
+    ...(officer
+      ? []
+      : item('api-keys:read', {
+          path: '/api-keys',
+          label: t('overview.nav.api_keys'),
+          icon: <KeyRound />,
+          shortcut: 'g k',
+          keywords: t('overview.keywords.api_keys'),
+        })),
+    ...item('connector-events:read', {
+      path: '/connector-events',
+      label: t('connector-events.title'),
+      icon: <Cable />,
+      keywords: t('overview.keywords.connector_events'),
+    }),
+    ...item('analytics-events:read', {
+      path: '/analytics-events',
+      label: t('analytics-events.title'),
+      icon: <Activity />,
+      keywords: t('overview.keywords.analytics_events'),
+    }),
+  ]
+  const record: NavItem[] = [
+    ...item('billing-periods:read', {
+      path: '/billing-periods',
+      label: t('billing-periods.title'),
+      icon: <CalendarCheck />,
+      shortcut: 'g b',
+      keywords: t('overview.keywords.billing_periods'),
+    }),
+    ...item('usage:read', {
+      path: '/reconciliations',
+      label: t('reconciliations.title'),
+      icon: <Scale />,
+      keywords: t('overview.keywords.reconciliations'),
+    }),
+  ]
   const settings: NavItem = {
     href: `${base}/settings`,
     label: t('overview.nav.settings'),
     icon: <Settings />,
     shortcut: 'g s',
+    keywords: t('overview.keywords.settings'),
   }
-  if (role === 'compliance') {
-    return [
-      {
-        items: [
-          audit,
-          ...(can('usage:read') ? [usage, received, reports, ...billing, reconciliation] : []),
-          ...events,
-          settings,
-        ],
-      },
-    ]
+  const overview: NavItem = {
+    href: base,
+    label: t('overview.nav.overview'),
+    icon: <LayoutDashboard />,
+    exact: true,
+    shortcut: 'g o',
   }
-  const product: NavItem[] = []
-  if (can('tiers:read')) {
-    product.push({ href: `${base}/tiers`, label: t('overview.nav.tiers'), icon: <Layers />, shortcut: 'g t' })
-  }
-  if (can('meters:read')) {
-    product.push({ href: `${base}/meters`, label: t('overview.nav.meters'), icon: <Gauge />, shortcut: 'g m' })
-  }
-  if (can('customer-keys:read')) {
-    product.push({ href: `${base}/customer-keys`, label: t('customer-keys.title'), icon: <KeySquare /> })
-  }
-  if (can('rate-limits:read')) {
-    product.push({ href: `${base}/rate-limits`, label: t('rate-limits.title'), icon: <Timer /> })
-  }
-  const daily: NavItem[] = [
-    { href: base, label: t('overview.nav.overview'), icon: <LayoutDashboard />, exact: true, shortcut: 'g o' },
-  ]
-  if (can('customers:read')) {
-    daily.push({ href: `${base}/customers`, label: t('overview.nav.customers'), icon: <Users />, shortcut: 'g c' })
-  }
-  if (can('usage:read')) daily.push(usage, received, reports)
-  if (can('metrics:read')) daily.push({ href: `${base}/metrics`, label: t('metrics.title'), icon: <ChartArea /> })
-  if (can('alerts:read')) product.push({ href: `${base}/alerts`, label: t('alerts.title'), icon: <BellRing /> })
-  const control: NavItem[] = []
-  if (can('api-keys:read')) {
-    control.push({ href: `${base}/api-keys`, label: t('overview.nav.api_keys'), icon: <KeyRound />, shortcut: 'g k' })
-  }
-  control.push(...billing)
-  if (can('usage:read')) control.push(reconciliation)
-  if (can('audit-logs:read')) control.push(audit)
-  control.push(...events, settings)
+  const groups: NavSection[] = officer
+    ? [
+        { label: t('overview.nav.group_compliance'), items: [...audit, ...record] },
+        { label: t('overview.nav.group_metering'), items: metering },
+      ]
+    : [
+        { items: [overview] },
+        { label: t('overview.nav.group_metering'), items: metering },
+        { label: t('overview.nav.group_customers'), items: customers },
+      ]
   return [
-    { items: daily },
-    ...(product.length ? [{ label: t('overview.nav.group_product'), items: product }] : []),
-    { label: t('overview.nav.group_control'), items: control },
-  ]
+    ...groups,
+    { label: t('overview.nav.group_developers'), items: developers },
+    ...(officer ? [] : [{ label: t('overview.nav.group_compliance'), items: [...record, ...audit] }]),
+    { items: [settings] },
+  ].filter((section) => section.items.length > 0)
 }
 
 /** What the command palette offers beyond going somewhere: create, copy, read. */
@@ -128,6 +201,8 @@ export function dashboardCommands(
     ['tiers:write', 'tiers', t('overview.command.create_tier')],
     ['meters:write', 'meters', t('overview.command.create_meter')],
     ['api-keys:write', 'api-keys', t('overview.command.create_key')],
+    ['customer-keys:write', 'customer-keys', t('overview.command.create_customer_key')],
+    ['rate-limits:write', 'rate-limits', t('overview.command.create_rate_limit')],
   ]
   const copy = (value: string) => () => {
     void copyText(value).then((done) => (done ? toast.success(t('ui.copied')) : toast.error(t('ui.copyFailed'))))

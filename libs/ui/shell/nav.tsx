@@ -2,7 +2,7 @@
 
 import Link from 'next/link'
 import { usePathname } from 'next/navigation'
-import type { ReactNode } from 'react'
+import { type ReactNode, useEffect, useId, useRef } from 'react'
 import { cx } from '@/libs/ui/cx'
 
 export type NavItem = {
@@ -15,6 +15,8 @@ export type NavItem = {
   exact?: boolean
   /** Two keys one after the other, such as `g c`. */
   shortcut?: string
+  /** Other words the command palette finds it by. */
+  keywords?: string
 }
 
 export type NavSection = { label?: string; items: readonly NavItem[] }
@@ -24,7 +26,7 @@ export function isCurrent(item: Pick<NavItem, 'href' | 'exact'>, pathname: strin
   return item.exact ? pathname === item.href : pathname === item.href || pathname.startsWith(`${item.href}/`)
 }
 
-/** The list of links in a sidebar. */
+/** The list of links in a sidebar, by groups; the one where one is stays in sight. */
 export function SideNav({
   label,
   sections,
@@ -35,12 +37,22 @@ export function SideNav({
   onNavigate?: () => void
 }) {
   const pathname = usePathname()
+  const id = useId()
+  const nav = useRef<HTMLElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a navigation moves the current entry
+  useEffect(() => {
+    nav.current?.querySelector('[aria-current="page"]')?.scrollIntoView({ block: 'nearest' })
+  }, [pathname])
   return (
-    <nav aria-label={label} className="flex flex-col gap-4">
-      {sections.map((section) => (
+    <nav ref={nav} aria-label={label} className="flex flex-col gap-4">
+      {sections.map((section, index) => (
         <div key={section.label ?? section.items[0]?.href}>
-          {section.label ? <p className="px-2.5 pb-1 font-medium text-sidebar-faint text-xs">{section.label}</p> : null}
-          <ul className="flex flex-col gap-px">
+          {section.label ? (
+            <p id={`${id}-${index}`} className="px-2.5 pb-1 font-medium text-sidebar-faint text-xs">
+              {section.label}
+            </p>
+          ) : null}
+          <ul aria-labelledby={section.label ? `${id}-${index}` : undefined} className="flex flex-col gap-px">
             {section.items.map((item) => {
               const current = isCurrent(item, pathname)
               return (

@@ -62,6 +62,7 @@ export function SideShell(props: SideShellProps) {
       href: item.href,
       icon: item.icon,
       ...(item.shortcut ? { shortcut: item.shortcut } : {}),
+      ...(item.keywords ? { keywords: item.keywords } : {}),
     })),
     ...commands,
   ]
