@@ -23,7 +23,7 @@ export type GroupCommitOptions<Item, Result> = {
   worthJoining: number
   /** Largest batch, in units of `size`. */
   maxBatch: number
-  /** Most that may wait, in units of `size`; beyond it callers are turned away with 503 and Retry-After. */
+  /** Most that may wait, in units of `size`, half of it under one key; beyond that callers are turned away with 503 and Retry-After. */
   maxQueued: number
 }
 
@@ -123,7 +123,9 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
 
   return {
     submit: (key, item, size) => {
-      if (queued + size > maxQueued && queued > 0) {
+      // One key may not fill the queue of all: what it sends while its own writers wait is turned away at half of it.
+      const waiting = queues.get(key)?.size ?? 0
+      if ((queued + size > maxQueued && queued > 0) || (waiting > 0 && waiting + size > maxQueued / 2)) {
         return Promise.reject(new AppError('unavailable', 'Too much is waiting to be written.', { retry_after: 1 }))
       }
       return new Promise((resolve, reject) => {

@@ -387,7 +387,7 @@ create function app.record_usage(
       v_filters jsonb[];
       v_groups jsonb[];
       v_plain boolean;
-      v_seen boolean;
+      v_looked boolean := false;
       v_min uuid[];
       v_max uuid[];
       v_latest uuid[];
@@ -762,7 +762,9 @@ create function app.record_usage(
             end if;
           end if;
           -- What is refused may be here already, from before the cap was reached: then it is a duplicate, and there is room for others.
-          if v_refused is not null and p_event_ids is not null and not v_probe then
+          -- Looked for before the counters were held it may have been missed: once more, now that nobody else can move them.
+          if v_refused is not null and (p_event_ids is not null or p_probe) and not v_looked then
+            v_looked := true;
             v_probe := true;
             continue;
           end if;

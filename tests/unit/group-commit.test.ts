@@ -105,6 +105,29 @@ describe('group commit', () => {
   })
 })
 
+test('one key fills no more than half of the queue, and others still get in', async () => {
+  let open = (): void => undefined
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  const commit = createGroupCommit<number, number>({
+    ...limits,
+    maxQueued: 10,
+    run: async (_key, items) => {
+      await gate
+      return items
+    },
+  })
+  // One batch is under way and waits; what follows queues up.
+  const taken = [commit.submit('busy', 0, 10)]
+  await new Promise((resolve) => setImmediate(resolve))
+  for (let item = 0; item < 5; item += 1) taken.push(commit.submit('busy', item, 1))
+  await expect(commit.submit('busy', 9, 1)).rejects.toMatchObject({ code: 'unavailable' })
+  taken.push(commit.submit('quiet', 1, 1))
+  open()
+  expect(await Promise.all(taken)).toHaveLength(7)
+})
+
 test('many keys are written beside each other, one key by no more than two', async () => {
   const running = new Map<string, number>()
   let most = 0
