@@ -40,15 +40,13 @@ export function MonthReportView({ report, customersHref }: { report: MonthReport
         <h2 className="font-semibold text-xl tracking-tight">{title}</h2>
         {report.complete ? null : <p className="mt-1 text-faint text-sm">{t('reports.running')}</p>}
       </header>
-      <section aria-label={t('reports.meters')}>
-        <DataTable
-          label={t('reports.meters')}
-          columns={meterColumns(customer !== null)}
-          rows={meters}
-          rowKey={({ meter }) => meter.id}
-          rowLabel={({ meter }) => meter.name}
-        />
-      </section>
+      <DataTable
+        label={t('reports.meters')}
+        columns={meterColumns(customer !== null)}
+        rows={meters}
+        rowKey={({ meter }) => meter.id}
+        rowLabel={({ meter }) => meter.name}
+      />
       {about ? (
         <>
           <div className="w-full sm:w-64 print:hidden">
