@@ -105,7 +105,7 @@ test('a customer gets an allowance of its own and a grant, and its balance says 
 
   await page.getByRole('button', { name: 'Cancel the entitlement api_calls' }).click()
   await page.getByRole('alertdialog').getByRole('button', { name: 'Cancel entitlement' }).click()
-  await expect(page.getByText('api_calls is canceled')).toBeVisible()
+  await expect(page.getByText('api_calls is cancelled')).toBeVisible()
 })
 
 test('a customer looks back and ahead, asks for a tier and withdraws; the tenant declines what is asked again', async ({

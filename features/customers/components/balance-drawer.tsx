@@ -10,7 +10,7 @@ import { formatNumber, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Drawer } from '@/libs/ui/sheet'
 import { EmptyState } from '@/libs/ui/states'
-import { Time, TimeZoneProvider } from '@/libs/ui/time'
+import { Time, TimeZoneProvider, useTimeZone } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { UsageChart } from '@/libs/ui/usage-chart'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
@@ -43,6 +43,7 @@ export function BalanceDrawer({
 
 function BalanceHistoryView({ customerId, meter }: { customerId: string; meter: MeterRef }) {
   const api = useApiFetch()
+  const zone = useTimeZone()
   const path = `/customers/${customerId}/balance/history`
   const first = useApi<BalanceHistory>(`${path}${toQuery({ meter: meter.slug, limit: 50 })}`)
   const [more, setMore] = useState<Page<BalanceEntry>>()
@@ -54,6 +55,7 @@ function BalanceHistoryView({ customerId, meter }: { customerId: string; meter: 
     },
   )
   const points = first.data?.daily?.map(({ day, used }) => ({ at: `${day}T00:00:00Z`, value: Number(used) }))
+  const today = new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format()
   const rows = first.data ? [...first.data.data, ...(more?.data ?? [])] : undefined
   const next = (more ?? first.data)?.next_cursor
 
@@ -90,7 +92,7 @@ function BalanceHistoryView({ customerId, meter }: { customerId: string; meter: 
           series={points ? [{ key: meter.slug, label: meter.name, points }] : undefined}
           interval="day"
           height={180}
-          partial
+          partial={first.data?.daily?.at(-1)?.day === today}
           loading={first.loading}
           error={first.error}
           onRetry={first.reload}

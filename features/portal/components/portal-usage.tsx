@@ -61,27 +61,29 @@ export function PortalUsage() {
             controls={
               usage ? (
                 <>
-                  <Select
-                    size="sm"
-                    className="w-40"
-                    aria-label={t('portal.usage.meter')}
-                    options={usage.meters.map((each) => ({ value: each.slug, label: each.name }))}
-                    value={usage.meter?.slug ?? ''}
-                    onValueChange={(value) => void setChosen({ meter: value, period: null })}
-                  />
-                  <Select
-                    size="sm"
-                    className="w-52"
-                    aria-label={t('portal.usage.period')}
-                    options={usage.periods.map((each, index) => ({
-                      value: each.starts_on,
-                      label: index === 0 ? t('portal.usage.present') : spanOf(each),
-                    }))}
-                    value={usage.period.starts_on}
-                    onValueChange={(value) =>
-                      void setChosen({ period: value === usage.periods[0]?.starts_on ? null : value })
-                    }
-                  />
+                  <div className="w-40">
+                    <Select
+                      size="sm"
+                      aria-label={t('portal.usage.meter')}
+                      options={usage.meters.map((each) => ({ value: each.slug, label: each.name }))}
+                      value={usage.meter?.slug ?? ''}
+                      onValueChange={(value) => void setChosen({ meter: value, period: null })}
+                    />
+                  </div>
+                  <div className="w-52">
+                    <Select
+                      size="sm"
+                      aria-label={t('portal.usage.period')}
+                      options={usage.periods.map((each, index) => ({
+                        value: each.starts_on,
+                        label: index === 0 ? t('portal.usage.present') : spanOf(each),
+                      }))}
+                      value={usage.period.starts_on}
+                      onValueChange={(value) =>
+                        void setChosen({ period: value === usage.periods[0]?.starts_on ? null : value })
+                      }
+                    />
+                  </div>
                 </>
               ) : null
             }

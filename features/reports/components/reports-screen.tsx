@@ -59,14 +59,16 @@ export function ReportsScreen({ running, customersHref }: { running: string; cus
         className="print:hidden"
         actions={
           <>
-            <a
-              href={apiUrl(toPath(`/usage/reports${toQuery({ month, customer, format: 'csv' })}`))}
-              download={`usage-${month}.csv`}
-              className={buttonClass()}
-            >
-              <Download aria-hidden="true" />
-              {t('reports.download')}
-            </a>
+            {report.error ? null : (
+              <a
+                href={apiUrl(toPath(`/usage/reports${toQuery({ month, customer, format: 'csv' })}`))}
+                download={`usage-${month}.csv`}
+                className={buttonClass()}
+              >
+                <Download aria-hidden="true" />
+                {t('reports.download')}
+              </a>
+            )}
             <Button icon={<Printer />} disabled={!report.data} onClick={() => window.print()}>
               {t('reports.print')}
             </Button>

@@ -180,6 +180,13 @@ function rawOf({ meter, user_id, value, event_id, source, occurred_at, propertie
   }
 }
 
+/** Thousands apart, to the last digit; what is a text is no number. */
+function grouped(used: EventDetail['moved'][number]['used']): string {
+  const [whole = '', fraction] = String(used).split('.')
+  const text = whole.replace(/\B(?=(\d{3})+$)/g, ',')
+  return fraction ? `${text}.${fraction}` : text
+}
+
 function Totals({ moved }: { moved: EventDetail['moved'] }) {
   const zone = useTimeZone()
   return (
@@ -198,7 +205,7 @@ function Totals({ moved }: { moved: EventDetail['moved'] }) {
             })}
           </dt>
           <dd className="tabular">
-            <span className="font-medium">{String(used)}</span>{' '}
+            <span className="font-medium">{grouped(used)}</span>{' '}
             <span className="text-faint">{t('events.detail.events', { count: events })}</span>
           </dd>
         </div>
