@@ -62,7 +62,7 @@ export function SideNav({
                     aria-current={current ? 'page' : undefined}
                     onClick={onNavigate}
                     className={cx(
-                      'flex min-h-8 items-center gap-2.5 rounded-md px-2.5 py-1 text-sm pointer-coarse:min-h-10',
+                      'flex min-h-8 scroll-my-4 items-center gap-2.5 rounded-md px-2.5 py-1 text-sm pointer-coarse:min-h-10',
                       '[&_svg]:size-4 [&_svg]:shrink-0',
                       current
                         ? 'bg-sidebar-active font-medium text-sidebar-active-ink shadow-card [&_svg]:text-current'
