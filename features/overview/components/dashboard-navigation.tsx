@@ -218,22 +218,19 @@ export function dashboardCommands(
         keywords: 'new add',
         href: noun === 'tiers' ? `/${slug}/tiers/new` : `/${slug}/${noun}?new=true`,
       })),
-    {
-      id: 'copy:id',
-      label: t('overview.command.copy_id'),
+    ...(
+      [
+        ['id', tenantId, t('overview.command.copy_id')],
+        ['slug', slug, t('overview.command.copy_slug')],
+      ] as const
+    ).map(([name, value, label]) => ({
+      id: `copy:${name}`,
+      label,
       group: t('overview.command.other'),
       icon: <Copy />,
-      keywords: tenantId,
-      run: copy(tenantId),
-    },
-    {
-      id: 'copy:slug',
-      label: t('overview.command.copy_slug'),
-      group: t('overview.command.other'),
-      icon: <Copy />,
-      keywords: slug,
-      run: copy(slug),
-    },
+      keywords: value,
+      run: copy(value),
+    })),
     {
       id: 'docs:api',
       label: t('overview.command.docs'),
