@@ -92,6 +92,7 @@ const checkResult = z
       'EXPIRED',
     ]),
     ...standing,
+    held: quantity.optional().meta({ description: 'What open reservations hold; no longer part of what remains' }),
     upgrade: z
       .object({
         reason: z.string(),

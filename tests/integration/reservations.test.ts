@@ -122,6 +122,9 @@ describe('what is held', () => {
     expect((await check({ meter_id: 'tokens', user_id, amount: 21 })).body).toMatchObject({
       allowed: false,
       code: 'USAGE_EXCEEDED',
+      used: 30,
+      held: 50,
+      remaining: 20,
     })
     expect((await reserve({ meter_id: 'tokens', user_id, amount: 21 })).body).toMatchObject({
       allowed: false,

@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { isNegative, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import { type Period, type Standing, standing } from './usage-answer'
@@ -33,6 +33,8 @@ export type CheckCode =
 
 /** Whether an amount may be used, and where the customer stands. An answer is not a status: it is always 200. */
 export type CheckResult = { allowed: boolean; code: CheckCode } & Standing & {
+    /** What open reservations hold; it is no longer part of what remains. */
+    held?: Quantity
     upgrade?: { reason: string; meter: string; next_tiers: NextTier[] }
   }
 
@@ -45,6 +47,7 @@ type Answer = [
   resetEpoch: number,
   meter: string | null,
   nextTiers: (Omit<NextTier, 'limit'> & { limit: string | null })[] | null,
+  reserved: string | null,
 ]
 type Work = { tenantId: string; actor: Actor; question: UsageQuestion }
 
@@ -87,8 +90,15 @@ async function readBatch(works: readonly Work[]): Promise<Answer[]> {
   ])
 }
 
-function toResult([code, limit, used, , period, resetEpoch, meter, nextTiers]: Answer): CheckResult {
+function toResult([code, limit, used, , period, resetEpoch, meter, nextTiers, reserved]: Answer): CheckResult {
   const result: CheckResult = { allowed: code === 'VALID', code, ...standing(used, limit, period, resetEpoch) }
+  if (reserved !== null) {
+    result.held = toQuantity(reserved)
+    if (limit !== null) {
+      const left = subtractDecimals(subtractDecimals(limit, used), reserved)
+      result.remaining = isNegative(left) ? 0 : toQuantity(left)
+    }
+  }
   if (nextTiers && nextTiers.length > 0) {
     result.upgrade = {
       reason: code === 'VALID' ? 'overage' : 'cap_reached',
