@@ -49,7 +49,13 @@ const schema = z.object({
   USAGE_RETENTION_MONTHS: integer(25, 0, 1_200).refine((months) => months !== 1, {
     error: 'must be 0 (keep all) or at least 2',
   }),
-  ENCRYPTION_KEYS: text,
+  ENCRYPTION_KEYS: z
+    .string()
+    .default('')
+    .transform((keys) => keys.split(',').flatMap((key) => key.trim() || []))
+    .refine((keys) => keys.every((key) => Buffer.from(key, 'base64').length === 32), {
+      error: 'must be keys of 32 bytes in base64, separated by commas, the one in use first',
+    }),
   POSTHOG_KEY: text,
   POSTHOG_HOST: url(['http', 'https']).default('https://us.i.posthog.com'),
   REDIS_URL: url(['redis', 'rediss']),
@@ -59,6 +65,7 @@ const schema = z.object({
   MAIL_PAGE: flag(false),
   DATA_DIR: z.string().default('.data'),
   STRIPE_SECRET_KEY: text,
+  STRIPE_API_BASE: url(['http', 'https']).default('https://api.stripe.com'),
   OTEL_EXPORTER_OTLP_ENDPOINT: url(['http', 'https']),
   RATE_LIMIT_STORE: z.enum(['memory', 'postgres']).default('memory'),
   TRUSTED_PROXY_HOPS: integer(0, 0, 10),

@@ -5,6 +5,7 @@ import { measureTenants } from '@/features/metrics/jobs/measure-tenants'
 import { dropUsagePartitions } from '@/features/reconciliations/jobs/drop-usage-partitions'
 import { reconcileTenants, reconciliationSink } from '@/features/reconciliations/jobs/reconcile-usage'
 import { sweepReservations } from '@/features/reservations/jobs/sweep-reservations'
+import { pushToStripe, stripeSink } from '@/features/stripe-exports/jobs/push-to-stripe'
 import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
 import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
 import { analyticsSink } from '@/libs/analytics/forward-events'
@@ -28,6 +29,7 @@ const jobs: PeriodicJob[] = [
   { name: 'usage-retention', everyMs: 6 * HOUR, run: dropUsagePartitions },
   { name: 'reconcile-usage', everyMs: 15 * MINUTE, run: reconcileTenants },
   { name: 'measure-tenants', everyMs: 10 * MINUTE, run: measureTenants },
+  { name: 'stripe-exports', everyMs: MINUTE, run: pushToStripe },
   { name: 'sweep-reservations', everyMs: MINUTE, run: sweepReservations },
   { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
   { name: 'sweep-rate-limits', everyMs: 10 * MINUTE, run: sweepWindows },
@@ -35,7 +37,7 @@ const jobs: PeriodicJob[] = [
 
 await checkAtBoot()
 const outbox = startOutboxWorker({
-  sinks: [analyticsSink, mailSink, alertSink, upgradeSink, reconciliationSink, eventSink],
+  sinks: [analyticsSink, mailSink, alertSink, upgradeSink, reconciliationSink, stripeSink, eventSink],
 })
 const periodic = startPeriodicJobs(jobs)
 const { POSTHOG_KEY, POSTHOG_HOST, SMTP_URL, MAIL_DIR } = env()

@@ -23,6 +23,7 @@ import rateLimits from '@/messages/en/rate-limits.json'
 import reconciliations from '@/messages/en/reconciliations.json'
 import reports from '@/messages/en/reports.json'
 import settings from '@/messages/en/settings.json'
+import stripeExports from '@/messages/en/stripe-exports.json'
 import tenants from '@/messages/en/tenants.json'
 import tiers from '@/messages/en/tiers.json'
 import ui from '@/messages/en/ui.json'
@@ -56,6 +57,7 @@ const messages = {
   'rate-limits': rateLimits,
   reconciliations,
   settings,
+  'stripe-exports': stripeExports,
   tenants,
   tiers,
   ui,

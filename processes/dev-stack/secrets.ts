@@ -13,10 +13,14 @@ const NAMES = [
   'publishable_key',
   'secret_key',
   'internal_secret',
+  'encryption_key',
 ] as const
 
 /** Passwords and keys of one embedded stack, made once and kept in DATA_DIR/secrets.json (readable by its owner only). */
 export type Secrets = Record<(typeof NAMES)[number], string>
+
+/** Bytes of randomness where 24 are not what is asked for. */
+const SIZES: Partial<Record<(typeof NAMES)[number], number>> = { encryption_key: 32 }
 
 const PREFIXES: Partial<Record<(typeof NAMES)[number], string>> = {
   publishable_key: 'sb_publishable_',
@@ -29,7 +33,7 @@ export function loadSecrets(dataDir: string): Secrets {
   const kept = readKept(path)
   const made = NAMES.map((name) => [
     name,
-    kept[name] ?? `${PREFIXES[name] ?? ''}${randomBytes(24).toString('base64url')}`,
+    kept[name] ?? `${PREFIXES[name] ?? ''}${randomBytes(SIZES[name] ?? 24).toString('base64url')}`,
   ])
   const secrets: Secrets = Object.fromEntries(made)
   writeFileSync(`${path}.partial`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 })

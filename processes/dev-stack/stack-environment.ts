@@ -53,6 +53,8 @@ export function productEnvironment(settings: Settings, secrets: Secrets, address
     ...auth,
     ROOT_DOMAIN: settings.root_domain,
     INTERNAL_SECRET: process.env.INTERNAL_SECRET || secrets.internal_secret,
+    // Of an embedded database; a database of one's own has a key of its own, or none.
+    ...(process.env.ENCRYPTION_KEYS || settings.external ? {} : { ENCRYPTION_KEYS: secrets.encryption_key }),
     HOST: settings.host,
     PORT: String(settings.port),
     INGEST_PORT: String(settings.ingest_port),

@@ -21,6 +21,7 @@ import { paths as rateLimits } from '@/features/rate-limits/openapi'
 import { paths as reconciliations } from '@/features/reconciliations/openapi'
 import { paths as reports } from '@/features/reports/openapi'
 import { paths as reservations } from '@/features/reservations/openapi'
+import { paths as stripeExports } from '@/features/stripe-exports/openapi'
 import { paths as tenants } from '@/features/tenants/openapi'
 import { paths as tiers } from '@/features/tiers/openapi'
 import { paths as upgradeRequests } from '@/features/upgrade-requests/openapi'
@@ -47,6 +48,7 @@ const paths = {
   ...rateLimits,
   ...usageTracking,
   ...billingPeriods,
+  ...stripeExports,
   ...reconciliations,
   ...reservations,
   ...reports,

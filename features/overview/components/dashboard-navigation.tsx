@@ -7,6 +7,7 @@ import {
   ChartArea,
   ChartColumn,
   Copy,
+  CreditCard,
   FileChartColumn,
   Gauge,
   KeyRound,
@@ -149,6 +150,12 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
       icon: <CalendarCheck />,
       shortcut: 'g b',
       keywords: t('overview.keywords.billing_periods'),
+    }),
+    ...item('stripe-exports:read', {
+      path: '/stripe-exports',
+      label: t('stripe-exports.title'),
+      icon: <CreditCard />,
+      keywords: t('overview.keywords.stripe_exports'),
     }),
     ...item('usage:read', {
       path: '/reconciliations',

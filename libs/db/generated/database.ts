@@ -740,6 +740,132 @@ export interface ReservedSlugs {
   slug: string;
 }
 
+export interface StripeCustomers {
+  account_id: string;
+  created_at: Generated<Timestamp>;
+  customer_id: string;
+  /**
+   * Named by a person; otherwise the worker made it there.
+   */
+  linked: Generated<boolean>;
+  /**
+   * An account has the same id in both modes, but not the same customers.
+   */
+  mode: string;
+  stripe_customer_id: string;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface StripeDeliveries {
+  /**
+   * Whole units; below zero where more was corrected than came in.
+   */
+  amount: Numeric;
+  /**
+   * How often Stripe said no. Part of the Idempotency-Key, under which Stripe repeats an answer and not the act; the identifier stays.
+   */
+  answers: Generated<number>;
+  attempts: Generated<number>;
+  created_at: Generated<Timestamp>;
+  customer_id: string;
+  /**
+   * Received before; received since the cut before.
+   */
+  cut_at: Timestamp;
+  event_name: string;
+  events: number;
+  /**
+   * The time Stripe is told: the end of the hour, within the bounds Stripe accepts.
+   */
+  happened_at: Timestamp;
+  /**
+   * Hour of UTC the usage happened in.
+   */
+  hour: Timestamp;
+  id: string;
+  /**
+   * By which Stripe recognises a repeat: SHA-256 of tenant, connection, customer, meter, hour and cut.
+   */
+  identifier: string;
+  last_error: string | null;
+  meter_id: string;
+  next_attempt_at: Generated<Timestamp>;
+  sent_at: Timestamp | null;
+  status: Generated<string>;
+  stripe_export_id: string;
+  tenant_id: Generated<string>;
+  /**
+   * First attempt that Stripe has not answered for certain. Stripe recognises repeats for 24 hours only.
+   */
+  uncertain_since: Timestamp | null;
+}
+
+export interface StripeExports {
+  account_id: string | null;
+  account_name: string | null;
+  checked_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  /**
+   * Somebody wants what came in pushed now instead of after the hour.
+   */
+  cut_asked: Generated<boolean>;
+  disconnected_at: Timestamp | null;
+  /**
+   * When the worker is to look again. Moved ahead by whoever looks, so that one looks at a time.
+   */
+  due_at: Generated<Timestamp>;
+  enabled: Generated<boolean>;
+  id: string;
+  last_error: string | null;
+  last_four: string;
+  mode: string;
+  /**
+   * Stripe asked to wait so long.
+   */
+  paused_until: Timestamp | null;
+  /**
+   * When Stripe last took something.
+   */
+  pushed_at: Timestamp | null;
+  /**
+   * Key of the account, sealed (libs/crypto/secret-box.ts); null once disconnected. Never leaves the server.
+   */
+  secret: string | null;
+  /**
+   * checking: the worker is about to try the key; refused: Stripe does not take it, nothing is sent until it is replaced.
+   */
+  status: Generated<string>;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface StripeMeters {
+  created_at: Generated<Timestamp>;
+  /**
+   * Usage received before is in deliveries (or lies before the beginning); usage received since is not.
+   */
+  cut_at: Timestamp;
+  /**
+   * False holds it back: the cut stays, and nothing is lost.
+   */
+  enabled: Generated<boolean>;
+  event_name: string;
+  id: string;
+  meter_id: string;
+  stripe_export_id: string;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface StripeRemainders {
+  customer_id: string;
+  meter_id: string;
+  remainder: Numeric;
+  stripe_export_id: string;
+  tenant_id: Generated<string>;
+}
+
 export interface Subscriptions {
   /**
    * Day of the month its periods begin; 1 is the calendar month, 29 to 31 fall on the last day of months that are shorter.
@@ -1120,6 +1246,11 @@ export interface DB {
   reconciliations: Reconciliations;
   reservations: Reservations;
   reserved_slugs: ReservedSlugs;
+  stripe_customers: StripeCustomers;
+  stripe_deliveries: StripeDeliveries;
+  stripe_exports: StripeExports;
+  stripe_meters: StripeMeters;
+  stripe_remainders: StripeRemainders;
   subscriptions: Subscriptions;
   tenant_metric_events: TenantMetricEvents;
   tenant_metrics: TenantMetrics;

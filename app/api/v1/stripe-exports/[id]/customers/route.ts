@@ -1,0 +1,13 @@
+import { stripeCustomerListQuery } from '@/features/stripe-exports/schema'
+import { listStripeCustomers } from '@/features/stripe-exports/services/stripe-customer-service'
+import { readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request, { params }) => {
+    const query = readQuery(request, stripeCustomerListQuery)
+    const { data, next_cursor } = await listStripeCustomers(params.id ?? '', query)
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'stripe-exports:read' },
+)

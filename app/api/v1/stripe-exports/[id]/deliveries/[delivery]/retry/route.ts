@@ -1,0 +1,8 @@
+import { retryStripeDelivery } from '@/features/stripe-exports/services/stripe-delivery-service'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const POST = withTenantAuth(
+  async (_request, { params }) =>
+    ApiResponse.success(await retryStripeDelivery(params.id ?? '', params.delivery ?? '')),
+  { permission: 'stripe-exports:write' },
+)

@@ -1,0 +1,13 @@
+import { stripeDeliveryListQuery } from '@/features/stripe-exports/schema'
+import { listStripeDeliveries } from '@/features/stripe-exports/services/stripe-delivery-service'
+import { readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request, { params }) => {
+    const query = readQuery(request, stripeDeliveryListQuery)
+    const { data, next_cursor } = await listStripeDeliveries(params.id ?? '', query)
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'stripe-exports:read' },
+)

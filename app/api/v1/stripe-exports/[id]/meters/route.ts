@@ -1,0 +1,7 @@
+import { listStripeMeters } from '@/features/stripe-exports/services/stripe-meter-service'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (_request, { params }) => ApiResponse.page(await listStripeMeters(params.id ?? ''), null),
+  { permission: 'stripe-exports:read' },
+)

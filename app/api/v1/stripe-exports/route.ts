@@ -1,0 +1,18 @@
+import { stripeExportInput } from '@/features/stripe-exports/schema'
+import { connectStripe, listStripeExports } from '@/features/stripe-exports/services/stripe-export-service'
+import { pageQuery } from '@/libs/api-utils/page'
+import { readJson, readQuery } from '@/libs/api-utils/read-json'
+import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+
+export const GET = withTenantAuth(
+  async (request) => {
+    const { data, next_cursor } = await listStripeExports(readQuery(request, pageQuery))
+    return ApiResponse.page(data, next_cursor)
+  },
+  { permission: 'stripe-exports:read' },
+)
+
+export const POST = withTenantAuth(
+  async (request) => ApiResponse.created(await connectStripe(await readJson(request, stripeExportInput))),
+  { permission: 'stripe-exports:write' },
+)

@@ -1,0 +1,111 @@
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { AppError, notFound } from '@/libs/errors'
+import { isUuid, newId } from '@/libs/ids'
+import { currentContext } from '@/libs/tenancy/tenant-context'
+import { OLDEST_DAYS, type StripeMeter, type StripeMeterInput } from '../schema'
+import { getStripeExport, makeDue, requireOpenExport } from './stripe-export-service'
+
+type Stored = {
+  meter: { id: string; slug: string; name: string; unit: string; aggregation: string; archived_at: string | null }
+  event_name: string | null
+  enabled: boolean | null
+  cut_at: Date | null
+}
+
+const SELECT = `
+  select jsonb_build_object('id', m.id, 'slug', m.slug, 'name', m.name, 'unit', m.unit, 'aggregation', m.aggregation,
+      'archived_at', m.archived_at) as meter,
+    s.event_name, s.enabled, s.cut_at
+  from meters m left join stripe_meters s on s.tenant_id = $1 and s.stripe_export_id = $2 and s.meter_id = m.id
+  where m.tenant_id = $1`
+
+const wrong = (pointer: string, detail: string): AppError =>
+  new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
+
+/** Why usage of a meter cannot go to Stripe as increments; null when it can. */
+function reasonAgainst({ aggregation, archived_at }: Stored['meter'], mapped: boolean): string | null {
+  if (aggregation !== 'SUM' && aggregation !== 'COUNT')
+    return `${aggregation} does not add up, and Stripe is sent increments. Only SUM and COUNT can be pushed.`
+  return archived_at && !mapped ? 'The meter is archived.' : null
+}
+
+const toRow = ({ meter, event_name, enabled, cut_at }: Stored): StripeMeter => ({
+  meter: { ...meter, archived_at: meter.archived_at && new Date(meter.archived_at).toISOString() },
+  mapped: event_name !== null,
+  // The slug and not the event_type: several meters may share a type, and Stripe would add them up.
+  event_name: event_name ?? meter.slug,
+  enabled: enabled ?? false,
+  cut_at: cut_at?.toISOString() ?? null,
+  reason: reasonAgainst(meter, event_name !== null),
+})
+
+/** All meters with what is mapped of them, and why the others cannot be. @throws AppError not_found. */
+export async function listStripeMeters(exportId: string): Promise<StripeMeter[]> {
+  await getStripeExport(exportId)
+  const rows = await tenantQuery<Stored>(
+    `${SELECT} and (m.archived_at is null or s.id is not null) order by m.slug limit 1000`,
+    [currentContext().tenantId, exportId],
+  )
+  return rows.map(toRow)
+}
+
+async function findRow(exportId: string, meter: string): Promise<Stored> {
+  const rows = await tenantQuery<Stored>(`${SELECT} and (m.slug = $3 or m.id = $4)`, [
+    currentContext().tenantId,
+    exportId,
+    meter,
+    isUuid(meter) ? meter : null,
+  ])
+  const [row] = rows
+  if (!row) throw notFound()
+  return row
+}
+
+/** Maps a meter to a meter at Stripe, or changes how. @throws AppError not_found, invalid_input, conflict. */
+export async function putStripeMeter(
+  exportId: string,
+  meter: string,
+  { event_name, enabled, from }: StripeMeterInput,
+): Promise<StripeMeter> {
+  await requireOpenExport(exportId)
+  const { tenantId } = currentContext()
+  const row = await findRow(exportId, meter)
+  const mapped = row.event_name !== null
+  const reason = reasonAgainst(row.meter, mapped)
+  if (reason) throw wrong('/meter', reason)
+  if (from !== undefined) {
+    if (mapped) throw wrong('/from', 'is set once, when the meter is added: moving it would count usage twice')
+    const age = Date.now() - Date.parse(from)
+    if (age < 0) throw wrong('/from', 'must not be in the future')
+    if (age > OLDEST_DAYS * 86_400_000) throw wrong('/from', `must be at most ${OLDEST_DAYS} days back`)
+  }
+  const name = event_name ?? row.event_name ?? row.meter.slug
+  if (name.length > 100)
+    throw wrong('/event_name', 'is missing, and the slug is longer than the 100 characters Stripe takes')
+  const [other] = await tenantQuery<{ slug: string }>(
+    `select m.slug from stripe_meters s join meters m on m.tenant_id = $1 and m.id = s.meter_id
+     where s.tenant_id = $1 and s.stripe_export_id = $2 and s.event_name = $3 and s.meter_id <> $4`,
+    [tenantId, exportId, name, row.meter.id],
+  )
+  if (other) throw wrong('/event_name', `is taken by ${other.slug}: Stripe would add the two up`)
+  await tenantQuery(
+    `insert into stripe_meters (tenant_id, id, stripe_export_id, meter_id, event_name, enabled, cut_at)
+     values ($1, $2, $3, $4, $5, coalesce($6, true), coalesce($7, clock_timestamp()))
+     on conflict (tenant_id, stripe_export_id, meter_id) do update
+       set event_name = excluded.event_name, enabled = coalesce($6, stripe_meters.enabled), updated_at = now()`,
+    [tenantId, newId(), exportId, row.meter.id, name, enabled ?? null, from ?? null],
+  )
+  await makeDue(exportId)
+  return toRow(await findRow(exportId, meter))
+}
+
+/** Pushes a meter no more; what is written down already still goes. @throws AppError not_found, conflict. */
+export async function removeStripeMeter(exportId: string, meter: string): Promise<void> {
+  await requireOpenExport(exportId)
+  const row = await findRow(exportId, meter)
+  const gone = await tenantQuery(
+    'delete from stripe_meters where tenant_id = $1 and stripe_export_id = $2 and meter_id = $3 returning id',
+    [currentContext().tenantId, exportId, row.meter.id],
+  )
+  if (gone.length === 0) throw notFound()
+}
