@@ -119,7 +119,8 @@ comment on column public.stripe_deliveries.uncertain_since is 'First attempt tha
 
 -- indexes -------------------------------------------------------------------------------------------
 
-create unique index stripe_exports_one_key on public.stripe_exports (tenant_id) where status <> 'disconnected';
+create unique index stripe_exports_one_key on public.stripe_exports (tenant_id) where status in ('checking', 'connected', 'refused');
+comment on index public.stripe_exports_one_key is 'One account at a time.';
 create unique index stripe_meters_meter_key on public.stripe_meters (tenant_id, stripe_export_id, meter_id);
 create unique index stripe_meters_name_key on public.stripe_meters (tenant_id, stripe_export_id, event_name);
 comment on index public.stripe_meters_name_key is 'Two meters under one name would be added up.';

@@ -211,6 +211,7 @@ describe('the catalog', () => {
       tenants_with_leftovers: 'ids, for the worker',
       tenants_with_outbox: 'ids, for the worker',
       tenants_with_stale_windows: 'ids, for the worker',
+      tenants_with_stripe_exports: 'ids, for the worker',
       touch_api_key: 'notes a time',
     }
     expect(rows.map(({ name }) => name)).toEqual(Object.keys(reviewed).sort())

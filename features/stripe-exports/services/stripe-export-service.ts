@@ -97,7 +97,7 @@ export async function connectStripe({ secret_key }: StripeExportInput): Promise<
   const { secret, last_four, mode } = keyColumns(secret_key, id)
   const made = await tenantQuery<{ id: string }>(
     `insert into stripe_exports (tenant_id, id, secret, last_four, mode) values ($1, $2, $3, $4, $5)
-     on conflict (tenant_id) where status <> 'disconnected' do nothing returning id`,
+     on conflict (tenant_id) where status in ('checking', 'connected', 'refused') do nothing returning id`,
     [tenantId, id, secret, last_four, mode],
   )
   if (made.length === 0)
