@@ -140,7 +140,7 @@ describe('verbs', () => {
       reconciliation_drifts: 'a record of its own, append-only',
       reconciliations: 'a record of its own; a repair is recorded as an act',
       reservations: 'held and settled by usage calls, which are their own record',
-      stripe_customers: 'ids that another service gave',
+      stripe_remainders: 'follow from usage events',
       stripe_deliveries: 'follow from usage events',
       tenant_metric_events: 'a record of its own, append-only',
       tenant_metrics: 'sum of what was measured',
