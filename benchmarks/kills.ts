@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { closePools } from '@/libs/db/pools'
 import { forgetEnv } from '@/libs/env'
+import { log } from '@/libs/log'
 import { createTestDatabase } from '@/tests/support/database'
 import { proveKills } from '@/tests/support/kills'
 import { startTestCluster } from '@/tests/support/test-cluster'
@@ -11,6 +12,8 @@ import { startTestCluster } from '@/tests/support/test-cluster'
 const ingestKills = Number(process.env.KILLS_INGEST ?? 100)
 const postgresKills = Number(process.env.KILLS_POSTGRES ?? 25)
 
+// That connections break is what is asked for.
+log.level = 'silent'
 const cluster = await startTestCluster()
 try {
   const { directory, supabase } = cluster.cluster
