@@ -67,7 +67,9 @@ describe('sign-in', () => {
     }
   })
 
-  test('an unknown address and a wrong password get the same words after the same time', async () => {
+  test('an unknown address and a wrong password get the same words after the same time', {
+    timeout: 60_000,
+  }, async () => {
     const { email } = await newAccount('known')
     // The slow answer of an account that is there sets the pace of this machine.
     await post(signIn, '/api/auth/sign-in', { email, password: 'wrong password' })
