@@ -86,7 +86,8 @@ describe('sign-in', () => {
       }
     }
     expect(new Set(answers).size).toBe(1)
-    const [unknown = 0, wrong = 0] = times.map((list) => Math.min(...list))
+    // The one in the middle: answers wait for full steps of time, and the pace may change once as the machine grows busy.
+    const [unknown = 0, wrong = 0] = times.map((list) => list.sort((a, b) => a - b)[2] ?? 0)
     expect(Math.abs(unknown - wrong), JSON.stringify(times)).toBeLessThan(150)
   })
 
