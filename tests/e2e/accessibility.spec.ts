@@ -47,6 +47,7 @@ const VISITS: Record<string, Visit> = {
   '[tenant]/api-keys/page.tsx': { path: '/acme/api-keys', as: ['acme', 'owner'] },
   '[tenant]/customer-keys/page.tsx': { path: '/acme/customer-keys', as: ['acme', 'owner'] },
   '[tenant]/rate-limits/page.tsx': { path: '/acme/rate-limits', as: ['acme', 'owner'] },
+  '[tenant]/stripe-exports/page.tsx': { path: '/acme/stripe-exports', as: ['acme', 'owner'] },
   '[tenant]/audit-logs/page.tsx': { path: '/acme/audit-logs', as: ['acme', 'compliance'] },
   '[tenant]/events/page.tsx': { path: '/acme/events', as: ['acme', 'owner'] },
   '[tenant]/billing-periods/page.tsx': { path: '/acme/billing-periods', as: ['acme', 'owner'] },
