@@ -44,7 +44,7 @@ export function mapDatabaseError(error: unknown): AppError | null {
     UNAVAILABLE.has(code) ||
     NETWORK.has(code) ||
     code.startsWith('08') ||
-    /timeout exceeded when trying to connect|Connection terminated/.test(message)
+    /timeout exceeded when trying to connect|Connection terminated|is not queryable/.test(message)
   ) {
     return new AppError(
       'unavailable',

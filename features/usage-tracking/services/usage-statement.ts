@@ -42,7 +42,10 @@ export function callerKey(tenantId: string, { kind, id, permissions }: Actor): s
 function isLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { code = '' } = error as Error & { code?: string }
-  return /^(?:ECONN|EPIPE|ETIMEDOUT|57P0|08)/.test(code) || /Connection terminated|timeout exceeded/.test(error.message)
+  return (
+    /^(?:ECONN|EPIPE|ETIMEDOUT|57P0|08)/.test(code) ||
+    /Connection terminated|timeout exceeded|is not queryable/.test(error.message)
+  )
 }
 
 /**
