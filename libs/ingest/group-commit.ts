@@ -30,6 +30,8 @@ export type GroupCommitOptions<Item, Result> = {
 export type GroupCommit<Item, Result> = {
   /** Queues an item; resolves when the batch it went with is committed. @throws AppError unavailable when the queue is full. */
   submit: (key: string, item: Item, size: number) => Promise<Result>
+  /** Throws what submit would reject with, before anything is spent on an item. @throws AppError unavailable. */
+  requireRoom: (key: string, size: number) => void
   /** Resolves once nothing waits and nothing runs. */
   drain: () => Promise<void>
   /** How much waits at this moment. */
@@ -66,6 +68,12 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       if (!next) break
       void write(...next)
     }
+  }
+
+  /** One key may not fill the queue of all: what it sends while its own writers wait is turned away at half of it. */
+  function isFull(key: string, size: number): boolean {
+    const waiting = queues.get(key)?.size ?? 0
+    return (queued + size > maxQueued && queued > 0) || (waiting > 0 && waiting + size > maxQueued / 2)
   }
 
   function findQueue(): [string, Queue<Item, Result>] | null {
@@ -123,11 +131,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
 
   return {
     submit: (key, item, size) => {
-      // One key may not fill the queue of all: what it sends while its own writers wait is turned away at half of it.
-      const waiting = queues.get(key)?.size ?? 0
-      if ((queued + size > maxQueued && queued > 0) || (waiting > 0 && waiting + size > maxQueued / 2)) {
-        return Promise.reject(new AppError('unavailable', 'Too much is waiting to be written.', { retry_after: 1 }))
-      }
+      if (isFull(key, size)) return Promise.reject(tooMuch())
       return new Promise((resolve, reject) => {
         let queue = queues.get(key)
         if (!queue) {
@@ -140,7 +144,14 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
         schedule()
       })
     },
+    requireRoom: (key, size) => {
+      if (isFull(key, size)) throw tooMuch()
+    },
     drain: () => (queued === 0 && running === 0 ? Promise.resolve() : new Promise((resolve) => idle.add(resolve))),
     queued: () => queued,
   }
+}
+
+function tooMuch(): AppError {
+  return new AppError('unavailable', 'Too much is waiting to be written.', { retry_after: 1 })
 }

@@ -5,6 +5,7 @@ import { checkBody, trackQuery } from '../schema'
 import { TenantUsageTrackingService } from './tenant-usage-tracking-service'
 import type { TrackResult } from './usage-answer'
 import type { CheckResult } from './usage-check-service'
+import { requireRoom } from './usage-writer'
 
 /**
  * Reads and does one `POST /usage/track`. With an Idempotency-Key the whole request is safe to repeat; `replayed` says
@@ -13,6 +14,7 @@ import type { CheckResult } from './usage-check-service'
 export async function trackRequest(request: Request): Promise<TrackResult & { replayed?: true }> {
   const options = request.url.includes('?') ? readOptions(request.url) : {}
   const key = readIdempotencyKey(request)
+  requireRoom(Number(request.headers.get('content-length') ?? 0), options)
   return trackText(await readBody(request), options, key)
 }
 
