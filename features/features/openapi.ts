@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
-import { feature, featureInput, featureListQuery } from './schema'
+import { feature, featureInput, featureListQuery, featurePatch } from './schema'
 
 const tag = 'Features'
 const params = z.object({ id: z.string().meta({ description: 'Id or key' }) })
@@ -27,6 +27,15 @@ export const paths = {
   },
   '/api/v1/features/{id}': {
     get: operation({ summary: 'Get a feature', tag, permission: 'tiers:read', params, success: [200, feature] }),
+    patch: operation({
+      summary: 'Change a feature',
+      tag,
+      description: 'Archives it, or brings it back while no other feature has its key. Key and meter never change.',
+      permission: 'tiers:write',
+      params,
+      body: featurePatch,
+      success: [200, feature],
+    }),
     delete: operation({
       summary: 'Archive a feature',
       tag,

@@ -33,6 +33,11 @@ export const featureInput = z
   })
   .meta({ id: 'FeatureInput' })
 
+export const featurePatch = z
+  .strictObject({ archived: z.boolean().meta({ description: 'false brings it back, while its key is free' }) })
+  .partial()
+  .meta({ id: 'FeaturePatch' })
+
 export const feature = z
   .object({
     id: z.uuid(),
@@ -44,9 +49,11 @@ export const feature = z
   .meta({ id: 'Feature' })
 
 export const featureListQuery = pageQuery.extend({
+  q: z.string().trim().max(200).optional().meta({ description: 'Part of the name or the key' }),
   meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
   archived: z.enum(['true', 'false', 'all']).default('false').meta({ description: 'true: only archived ones' }),
 })
 
 export type FeatureInput = z.infer<typeof featureInput>
+export type FeaturePatch = z.infer<typeof featurePatch>
 export type FeatureListQuery = z.infer<typeof featureListQuery>

@@ -1,20 +1,31 @@
 import { z } from 'zod'
 import { quantity } from '@/libs/metering/usage-line'
 
-const decimal = z.string().regex(/^\d{1,30}(\.\d{1,20})?$/, 'must be a decimal of zero or more')
+/** A number or decimal text, as text. Whatever is wrong with it is said once: both shapes have the same message. */
+function amountOf(least: 'zero' | 'more') {
+  const error = `must be a number or decimal text ${least === 'zero' ? 'of zero or more' : 'of more than zero'}, with at most 30 digits before the point and 20 after it`
+  const number = z.number({ error }).lt(1e30, { error })
+  const pattern = least === 'zero' ? /^\d{1,30}(\.\d{1,20})?$/ : /^(?=.*[1-9])\d{1,30}(\.\d{1,20})?$/
+  return z
+    .union(
+      [
+        least === 'zero' ? number.min(0, { error }) : number.gt(0, { error }),
+        z.string({ error }).regex(pattern, { error }),
+      ],
+      { error },
+    )
+    .transform(String)
+    .refine((text) => !text.includes('e-'), { error })
+}
 
 export const reserveInput = z
   .strictObject({
     meter_id: z.string().min(1).max(64).meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
     user_id: z
-      .union([z.string(), z.int().transform(String)])
+      .union([z.string(), z.int().transform(String)], { error: 'must be text or a whole number' })
       .pipe(z.string().min(1).max(255))
       .meta({ description: "The tenant's own name for the customer", example: 'customer-42' }),
-    amount: z
-      .union([z.number().positive().lt(1e30), decimal.refine((text) => /[1-9]/.test(text), 'must be more than zero')])
-      .default(1)
-      .transform(String)
-      .meta({ description: 'What to hold back', example: 10 }),
+    amount: amountOf('more').default('1').meta({ description: 'What to hold back', example: 10 }),
     expires_in: z.int().min(1).max(86_400).default(900).meta({ description: 'Seconds until it is let go by itself' }),
   })
   .meta({ id: 'ReserveInput' })
@@ -22,13 +33,16 @@ export const reserveInput = z
 export const settleInput = z
   .strictObject({
     reservation_id: z.uuid(),
-    amount: z
-      .union([z.number().min(0).lt(1e30), decimal])
-      .transform(String)
+    amount: amountOf('zero')
       .optional()
       .meta({ description: 'What was used: part of what is held, or more; all of it when left out' }),
     properties: z
-      .record(z.string().min(1).max(128), z.union([z.string().max(1_024), z.number(), z.boolean(), z.null()]))
+      .record(
+        z.string().min(1).max(128),
+        z.union([z.string().max(1_024), z.number(), z.boolean(), z.null()], {
+          error: 'must be text of at most 1,024 characters, a number, true, false or null',
+        }),
+      )
       .refine((value) => Object.keys(value).length <= 64, 'at most 64 properties')
       .optional()
       .meta({ description: 'Of the event that is counted' }),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { POST as entitle } from '@/app/api/v1/customers/[id]/entitlements/route'
-import { DELETE as archive, GET as getOne } from '@/app/api/v1/features/[id]/route'
+import { DELETE as archive, GET as getOne, PATCH as patch } from '@/app/api/v1/features/[id]/route'
 import { POST as create, GET as list } from '@/app/api/v1/features/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { asSuperuser, call, createWorld } from '../support/world'
@@ -56,6 +56,28 @@ describe('features', () => {
     expect(again.status).toBe(201)
     expect((await read('beta')).body.id).toBe(again.body.id)
     expect((await read(body.id)).body.id).toBe(body.id)
+  })
+
+  test('an archived one comes back, unless its key is taken', async () => {
+    const change = (id: string, body: unknown, as: Parameters<typeof call>[3] = { as: acme.api_key }) =>
+      call(patch, 'PATCH', `/api/v1/features/${id}`, { ...as, body, params: { id } })
+    const { body } = await make({ key: 'returning', name: 'Comes back' })
+    expect((await change(body.id, { archived: true })).body.archived_at).toEqual(expect.any(String))
+    expect(await change(body.id, { archived: false })).toMatchObject({ status: 200, body })
+    expect(await change(body.id, { archived: false })).toMatchObject({ status: 200, body })
+    await remove(body.id)
+    await make({ key: 'returning' })
+    expect(await change(body.id, { archived: false })).toMatchObject({ status: 409, body: { code: 'conflict' } })
+    expect((await change(body.id, { key: 'other' })).body.errors).toMatchObject([{ pointer: '/key' }])
+    expect((await change(body.id, { archived: true }, { as: acme.users.member, tenant: acme })).status).toBe(403)
+    expect((await change(body.id, { archived: true }, { as: globex.api_key })).status).toBe(404)
+  })
+
+  test('are found by part of their name or key', async () => {
+    await make({ key: 'find.me', name: 'Audit trail' })
+    expect(await keys('q=it%20TR')).toEqual(['find.me'])
+    expect(await keys('q=nd.m')).toEqual(['find.me'])
+    expect(await keys('q=%25')).toEqual([])
   })
 
   test.each([

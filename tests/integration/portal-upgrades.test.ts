@@ -16,7 +16,7 @@ import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { runInTenant } from '@/libs/tenancy/tenant-context'
-import { asSuperuser, call, createWorld, type RequestOptions } from '../support/world'
+import { asSuperuser, call, createWorld, type RequestOptions, setStatus } from '../support/world'
 
 const { acme, globex } = await createWorld()
 const admin = { as: acme.users.admin, tenant: acme }
@@ -145,13 +145,24 @@ describe('asking', () => {
     ])
     await subscribe({ tier: 'small', version: 1 })
   })
+  test('a repeat under an Idempotency-Key is the first answer again, also after it was withdrawn', async () => {
+    const headers = { 'idempotency-key': 'ask-once' }
+    const first = await wish({ tier: 'large' }, { ...customer, headers })
+    await call(withdraw, 'DELETE', '/api/v1/portal/upgrade-requests/x', { ...customer, params: { id: first.body.id } })
+    const again = await wish({ tier: 'large' }, { ...customer, headers })
+    expect([first.status, again.status, again.text]).toEqual([201, 201, first.text])
+    expect(again.headers.get('idempotent-replayed')).toBe('true')
+    expect((await requests('?status=open')).body.data).toEqual([])
+    expect(await wish({ tier: 'open' }, { ...customer, headers })).toMatchObject({
+      status: 422,
+      body: { code: 'idempotency_mismatch' },
+    })
+  })
   test('another wish takes the place of the first; it can be withdrawn', async () => {
     const first = await wish({ tier: 'large' })
     const newer = await wish({ tier: 'small' })
     expect(newer.body).toMatchObject({ status: 'open', tier: { slug: 'small' } })
-    expect((await requests('?status=withdrawn')).body.data.map((row: { id: string }) => row.id)).toEqual([
-      first.body.id,
-    ])
+    expect((await requests('?status=withdrawn')).body.data[0].id).toBe(first.body.id)
     const back = () =>
       call(withdraw, 'DELETE', '/api/v1/portal/upgrade-requests/x', { ...customer, params: { id: newer.body.id } })
     expect((await back()).body.status).toBe('withdrawn')
@@ -163,15 +174,24 @@ describe('asking', () => {
 
 describe('taking', () => {
   test('a tier that customers may take holds at once', async () => {
-    const taken = await wish({ tier: 'open' })
+    const headers = { 'idempotency-key': 'take-once' }
+    const taken = await wish({ tier: 'open' }, { ...customer, headers })
     expect(taken).toMatchObject({ status: 201, body: { status: 'accepted', tier: { slug: 'open' } } })
     expect((await subscription()).body).toMatchObject({ tier: { slug: 'open' }, source: 'subscription' })
     expect(await wish({ tier: 'open' })).toMatchObject({ status: 422, body: { errors: [{ pointer: '/tier' }] } })
+    expect((await wish({ tier: 'open' }, { ...customer, headers })).text).toBe(taken.text)
     const [logged] = await asSuperuser<{ actor_kind: string; actor_id: string }>(
       "select actor_kind, actor_id from audit_logs where tenant_id = $1 and action = 'subscription.created' order by id desc limit 1",
       [acme.id],
     )
     expect(logged).toEqual({ actor_kind: 'customer', actor_id: acme.users.customer.id })
+  })
+  test('while the tenant is read-only nothing is asked for or taken', async () => {
+    await setStatus(acme, 'read_only')
+    const refused = [await wish({ tier: 'large' }), await wish({ tier: 'small' })]
+    await setStatus(acme, 'active')
+    expect(refused.map(({ status, body }) => [status, body.code])).toEqual(Array(2).fill([423, 'tenant_read_only']))
+    expect((await tiers()).body.open_request).toBeNull()
   })
   test('the database lets a customer do nothing but ask', async () => {
     await expect(

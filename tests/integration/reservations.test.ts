@@ -307,21 +307,27 @@ describe('release', () => {
 })
 
 test.each([
-  ['reserve', {}, '/meter_id'],
+  ['reserve', { user_id: 'x' }, '/meter_id'],
+  ['reserve', { meter_id: 'tokens' }, '/user_id'],
+  ['reserve', { meter_id: 'tokens', user_id: 1.5 }, '/user_id'],
   ['reserve', { meter_id: 'tokens', user_id: 'x', amount: 0 }, '/amount'],
   ['reserve', { meter_id: 'tokens', user_id: 'x', amount: '0.0' }, '/amount'],
   ['reserve', { meter_id: 'tokens', user_id: 'x', amount: 'Infinity' }, '/amount'],
   ['reserve', { meter_id: 'tokens', user_id: 'x', amount: '9'.repeat(400) }, '/amount'],
+  ['reserve', { meter_id: 'tokens', user_id: 'x', amount: 'ten' }, '/amount'],
+  ['reserve', { meter_id: 'tokens', user_id: 'x', amount: null }, '/amount'],
+  ['reserve', { meter_id: 'tokens', user_id: 'x', amount: 1e-25 }, '/amount'],
   ['reserve', { meter_id: 'tokens', user_id: 'x', expires_in: 86_401 }, '/expires_in'],
   ['reserve', { meter_id: 'peak', user_id: 'x' }, '/meter_id'],
   ['settle', { reservation_id: 'x' }, '/reservation_id'],
   ['settle', { reservation_id: newId(), amount: -1 }, '/amount'],
+  ['settle', { reservation_id: newId(), amount: 'all' }, '/amount'],
   ['settle', { reservation_id: newId(), properties: { deep: {} } }, '/properties/deep'],
   ['release', {}, '/reservation_id'],
 ] as const)('%s %j is invalid at %s', async (path, body, pointer) => {
   const answer = await { reserve, settle, release }[path](body)
   expect(answer).toMatchObject({ status: 422, body: { code: 'invalid_input' } })
-  expect(answer.body.errors[0].pointer).toBe(pointer)
+  expect(answer.body.errors).toEqual([{ pointer, detail: expect.not.stringMatching(/^Invalid input$/) }])
 })
 
 test('held and used never pass the cap, from two processes and this one at once', async () => {

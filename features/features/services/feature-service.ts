@@ -3,7 +3,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import type { FeatureInput, FeatureListQuery } from '../schema'
+import type { FeatureInput, FeatureListQuery, FeaturePatch } from '../schema'
 
 export type FeatureRow = {
   id: string
@@ -49,15 +49,17 @@ async function findMeterId(reference: string): Promise<string> {
 }
 
 /** Features by key; archived ones only when asked for. */
-export async function listFeatures({ cursor, limit, meter, archived }: FeatureListQuery): Promise<Page<FeatureRow>> {
+export async function listFeatures({ cursor, limit, q, meter, archived }: FeatureListQuery): Promise<Page<FeatureRow>> {
   const [key, id] = cursor === undefined ? [null, null] : decodeCursor(cursor, 2)
   if (id !== null && !isUuid(id ?? '')) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const pattern = q ? `%${q.replace(/[\\%_]/g, '\\$&')}%` : null
   const rows = await tenantQuery<FeatureRow>(
     `${SELECT} and ($2 = 'all' or (f.archived_at is not null) = ($2 = 'true'))
        and ($3::text is null or m.slug = $3 or m.id::text = $3)
        and ($4::text is null or (f.key, f.id) > ($4, $5))
-     order by f.key, f.id limit $6`,
-    [currentContext().tenantId, archived, meter?.toLowerCase() ?? null, key, id, limit + 1],
+       and ($6::text is null or f.name ilike $6 or f.key ilike $6)
+     order by f.key, f.id limit $7`,
+    [currentContext().tenantId, archived, meter?.toLowerCase() ?? null, key, id, pattern, limit + 1],
   )
   return cutPage(rows, limit, (row) => [row.key, row.id])
 }
@@ -76,6 +78,22 @@ export async function getFeature(reference: string): Promise<FeatureRow> {
   const row = await findFeature(reference)
   if (!row) throw notFound()
   return row
+}
+
+/**
+ * Archives a feature or brings it back. @throws AppError not_found; conflict when its key was given to another one meanwhile.
+ */
+export async function updateFeature(reference: string, { archived }: FeaturePatch): Promise<FeatureRow> {
+  if (archived) return archiveFeature(reference)
+  const { id, key, archived_at } = await getFeature(reference)
+  if (archived === undefined || archived_at === null) return getFeature(id)
+  const rows = await tenantQuery(
+    `update features f set archived_at = null where tenant_id = $1 and id = $2 and not exists
+       (select from features o where o.tenant_id = $1 and o.key = f.key and o.archived_at is null) returning id`,
+    [currentContext().tenantId, id],
+  )
+  if (rows.length === 0) throw new AppError('conflict', `A feature with the key ${key} exists already.`)
+  return getFeature(id)
 }
 
 /** Archives a feature, which gives its key free. Safe to repeat by id. @throws AppError not_found. */

@@ -2,52 +2,107 @@
 
 import { Plus, Trash2 } from 'lucide-react'
 import {
-  FILTER_OPERATORS,
-  type FilterOperator,
-  type FilterScalar,
-  type MeterFilter,
-} from '@/libs/metering/meter-filter'
+  type FilterDraft,
+  type FilterReading,
+  toJsonDraft,
+  toRowsDraft,
+} from '@/features/meters/components/filter-values'
+import { FILTER_OPERATORS } from '@/libs/metering/meter-filter'
 import { Button, IconButton } from '@/libs/ui/button'
-import { Input } from '@/libs/ui/input'
+import { Field, FieldGroup } from '@/libs/ui/field'
+import { Input, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { Segmented } from '@/libs/ui/segmented'
 import { Select } from '@/libs/ui/select'
 
 const MOST_ROWS = 20
+const NESTED = '{"and": [{"property": "region", "operator": "eq", "value": "eu"}, {"or": […]}]}'
 
-/** Conditions as they are typed; a key of its own for each, since they have no other name. */
-export type FilterRows = {
-  join: 'and' | 'or'
-  rows: { key: number; property: string; operator: FilterOperator; value: string }[]
+/** Which events count: conditions on properties, all or any of which must hold; or JSON, where they are nested. */
+export function FilterEditor({
+  value,
+  faults,
+  onChange,
+}: {
+  value: FilterDraft
+  faults: Extract<FilterReading, { faults: unknown }>['faults']
+  onChange: (value: FilterDraft) => void
+}) {
+  // Nested conditions cannot be shown as rows: then there is no way back that would lose them.
+  const rows = value.mode === 'json' ? toRowsDraft(value) : null
+  const messages = [...new Set(faults.map(({ row, message }) => nameRow(row, value.rows.length, message)))]
+  return (
+    <FieldGroup
+      legend={t('meters.form.filter')}
+      hint={t('meters.form.filter_hint')}
+      error={messages.length > 0 ? messages.join(' · ') : undefined}
+    >
+      {value.mode === 'json' ? (
+        <Field label={t('meters.filter.json')} hint={t('meters.filter.json_hint')}>
+          <Textarea
+            rows={6}
+            className="font-mono text-xs"
+            placeholder={NESTED}
+            spellCheck={false}
+            autoCapitalize="none"
+            value={value.json}
+            aria-invalid={faults.length > 0 || undefined}
+            onChange={(event) => onChange({ ...value, json: event.target.value })}
+          />
+        </Field>
+      ) : (
+        <Rows value={value} wrong={new Set(faults.map(({ row }) => row))} onChange={onChange} />
+      )}
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
+        {value.mode === 'rows' ? (
+          <Button
+            size="sm"
+            icon={<Plus />}
+            disabled={value.rows.length >= MOST_ROWS}
+            onClick={() => onChange({ ...value, rows: [...value.rows, newRow(value.rows)] })}
+          >
+            {t('meters.filter.add')}
+          </Button>
+        ) : null}
+        {value.mode === 'rows' ? (
+          <Button size="sm" variant="link" onClick={() => onChange(toJsonDraft(value))}>
+            {t('meters.filter.to_json')}
+          </Button>
+        ) : rows ? (
+          <Button size="sm" variant="link" onClick={() => onChange(rows)}>
+            {t('meters.filter.to_rows')}
+          </Button>
+        ) : null}
+      </div>
+    </FieldGroup>
+  )
 }
 
-function readScalar(text: string): FilterScalar {
-  const word = text.trim()
-  return word === 'true' ? true : word === 'false' ? false : word
+const newRow = (rows: FilterDraft['rows']): FilterDraft['rows'][number] => ({
+  key: Math.max(0, ...rows.map(({ key }) => key)) + 1,
+  property: '',
+  operator: 'eq',
+  value: '',
+})
+
+function nameRow(row: number | null, rows: number, message: string): string {
+  return row === null || rows < 2 ? message : `${t('meters.filter.condition', { number: row + 1 })}: ${message}`
 }
 
-/** The filter that is typed; null when no row has a property. */
-export function toFilter({ join, rows }: FilterRows): MeterFilter | null {
-  const conditions = rows
-    .filter(({ property }) => property.trim() !== '')
-    .map(({ property, operator, value }) => ({
-      property: property.trim(),
-      operator,
-      value: operator === 'in' ? value.split(',').map(readScalar) : readScalar(value),
-    }))
-  const [only] = conditions
-  if (!only) return null
-  if (conditions.length === 1) return only
-  return join === 'and' ? { and: conditions } : { or: conditions }
-}
-
-/** Which events count: conditions on properties, all or any of which must hold. */
-export function FilterEditor({ value, onChange }: { value: FilterRows; onChange: (value: FilterRows) => void }) {
+function Rows({
+  value,
+  wrong,
+  onChange,
+}: {
+  value: FilterDraft
+  wrong: ReadonlySet<number | null>
+  onChange: (value: FilterDraft) => void
+}) {
   const { rows } = value
-  const set = (index: number, change: Partial<FilterRows['rows'][number]>) =>
+  const set = (index: number, change: Partial<FilterDraft['rows'][number]>) =>
     onChange({ ...value, rows: rows.map((row, at) => (at === index ? { ...row, ...change } : row)) })
   return (
-    <div className="flex flex-col gap-2.5">
+    <>
       {rows.length > 1 ? (
         <Segmented
           label={t('meters.filter.join')}
@@ -67,6 +122,7 @@ export function FilterEditor({ value, onChange }: { value: FilterRows; onChange:
           <legend className="sr-only">{t('meters.filter.condition', { number: index + 1 })}</legend>
           <Input
             aria-label={t('meters.filter.property')}
+            aria-invalid={(wrong.has(index) && row.property.trim() === '') || undefined}
             placeholder={t('meters.filter.property_example')}
             value={row.property}
             maxLength={128}
@@ -85,6 +141,7 @@ export function FilterEditor({ value, onChange }: { value: FilterRows; onChange:
           </div>
           <Input
             aria-label={t('meters.filter.value')}
+            aria-invalid={(wrong.has(index) && row.property.trim() !== '') || undefined}
             placeholder={t(row.operator === 'in' ? 'meters.filter.values_example' : 'meters.filter.value_example')}
             value={row.value}
             className="max-sm:order-4 max-sm:col-span-2"
@@ -98,24 +155,6 @@ export function FilterEditor({ value, onChange }: { value: FilterRows; onChange:
           />
         </fieldset>
       ))}
-      <div>
-        <Button
-          size="sm"
-          icon={<Plus />}
-          disabled={rows.length >= MOST_ROWS}
-          onClick={() =>
-            onChange({
-              ...value,
-              rows: [
-                ...rows,
-                { key: Math.max(0, ...rows.map(({ key }) => key)) + 1, property: '', operator: 'eq', value: '' },
-              ],
-            })
-          }
-        >
-          {t('meters.filter.add')}
-        </Button>
-      </div>
-    </div>
+    </>
   )
 }

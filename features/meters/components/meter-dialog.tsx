@@ -1,7 +1,8 @@
 'use client'
 
 import { useId, useState } from 'react'
-import { type Meter, MeterForm } from '@/features/meters/components/meter-form'
+import { MeterForm } from '@/features/meters/components/meter-form'
+import type { Meter } from '@/features/meters/components/meter-form-values'
 import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
 import { t } from '@/libs/ui/messages'

@@ -4,7 +4,7 @@ import { Archive, ArchiveRestore, Pencil } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
 import { describeFilter } from '@/features/meters/components/filter-text'
 import { MeterDialog } from '@/features/meters/components/meter-dialog'
-import type { Meter } from '@/features/meters/components/meter-form'
+import { type Meter, takesNegative } from '@/features/meters/components/meter-form-values'
 import { useArchiveMeter } from '@/features/meters/components/use-archive-meter'
 import { Badge } from '@/libs/ui/badge'
 import { Banner } from '@/libs/ui/banner'
@@ -147,13 +147,37 @@ export function MeterScreen({
   )
 }
 
-/** What only some meters have: a property of their own, a filter, groups, a name for events. */
-function countingFacts({ value_property, filter, group_by, event_type }: Meter): { label: string; value: ReactNode }[] {
+/** What only some meters have: a property of their own, a filter, groups, a name for events and where its properties are. */
+function countingFacts(meter: Meter): { label: string; value: ReactNode }[] {
+  const { value_property, filter, group_by, event_type } = meter
+  const paths = Object.entries(meter.property_paths ?? {})
   const code = (text: string) => <code className="break-words font-mono text-xs">{text}</code>
   return [
     ...(value_property ? [{ label: t('meters.detail.value_property'), value: code(value_property) }] : []),
     ...(filter ? [{ label: t('meters.detail.filter'), value: code(describeFilter(filter)) }] : []),
     ...(group_by.length > 0 ? [{ label: t('meters.detail.group_by'), value: code(group_by.join(', ')) }] : []),
     ...(event_type ? [{ label: t('meters.detail.event_type'), value: code(event_type) }] : []),
+    ...(paths.length > 0
+      ? [
+          {
+            label: t('meters.detail.property_paths'),
+            value: (
+              <ul>
+                {paths.map(([key, path]) => (
+                  <li key={key}>{code(t('meters.detail.property_path', { key, path }))}</li>
+                ))}
+              </ul>
+            ),
+          },
+        ]
+      : []),
+    ...(takesNegative(meter.aggregation)
+      ? [
+          {
+            label: t('meters.detail.negative'),
+            value: t(meter.allows_negative ? 'meters.detail.negative_taken' : 'meters.detail.negative_refused'),
+          },
+        ]
+      : []),
   ]
 }

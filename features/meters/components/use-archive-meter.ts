@@ -1,6 +1,6 @@
 'use client'
 
-import type { Meter } from '@/features/meters/components/meter-form'
+import type { Meter } from '@/features/meters/components/meter-form-values'
 import { t } from '@/libs/ui/messages'
 import { toast } from '@/libs/ui/toast'
 import { useApiFetch, useMutation } from '@/libs/ui/use-api'

@@ -56,6 +56,15 @@ export async function findOpenRequest(): Promise<UpgradeRequestRow | null> {
   return row ?? null
 }
 
+/** Whether customers may take a tier, by id or slug, without asking; false for one that is not there. */
+export async function isSelfService(ref: string): Promise<boolean> {
+  const [tier] = await tenantQuery(
+    `select from tiers where tenant_id = $1 and ${isUuid(ref) ? 'id' : 'slug'} = $2 and self_service and archived_at is null`,
+    [currentContext().tenantId, ref.toLowerCase()],
+  )
+  return tier !== undefined
+}
+
 /** A tier that the customer who is signed in may ask for. @throws AppError invalid_input when it is not there, archived, or what it has. */
 export async function requireOffer(ref: string): Promise<{ id: string; slug: string; self_service: boolean }> {
   const { tenantId, actor } = currentContext()

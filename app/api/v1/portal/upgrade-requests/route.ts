@@ -1,25 +1,32 @@
 import { setSubscription } from '@/features/customers/services/subscription-service'
 import { upgradeRequestInput } from '@/features/upgrade-requests/schema'
-import { requestUpgrade, requireOffer } from '@/features/upgrade-requests/services/upgrade-request-service'
+import {
+  isSelfService,
+  requestUpgrade,
+  requireOffer,
+} from '@/features/upgrade-requests/services/upgrade-request-service'
+import { readIdempotencyKey, runOnce } from '@/libs/api-utils/idempotency'
 import { readJson } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+import { AppError } from '@/libs/errors'
 import { runInTenant } from '@/libs/tenancy/tenant-context'
 
+// The transaction is opened here and not by the wrapper, because the tier that is asked for decides with which permissions.
 export const POST = withTenantAuth(
   async (request, { tenant, actor, customerId }) => {
-    const { tier, note } = await readJson(request, upgradeRequestInput)
-    const offer = await runInTenant(tenant, actor, () => requireOffer(tier))
-    if (!offer.self_service || !customerId) {
-      return ApiResponse.created(await runInTenant(tenant, actor, () => requestUpgrade(offer.id, { note }, 'open')))
+    if (tenant.status === 'read_only') throw new AppError('tenant_read_only', 'This tenant is read-only at the moment.')
+    const key = readIdempotencyKey(request)
+    const { tier, note } = await readJson(request.clone(), upgradeRequestInput)
+    // Where the tenant lets customers take a tier: for that, and as nobody but the customer itself, it may change its subscription.
+    const takes = customerId !== null && (await runInTenant(tenant, actor, () => isSelfService(tier)))
+    const asker = takes ? { ...actor, permissions: [...actor.permissions, 'customers:write'] } : actor
+    const ask = async () => {
+      const offer = await requireOffer(tier)
+      if (!takes || !offer.self_service) return ApiResponse.created(await requestUpgrade(offer.id, { note }, 'open'))
+      await setSubscription(customerId, { tier_id: offer.id })
+      return ApiResponse.created(await requestUpgrade(offer.id, { note }, 'accepted'))
     }
-    // The tenant lets customers take this tier: for that, and as nobody but the customer itself, it may change its subscription.
-    const taker = { ...actor, permissions: [...actor.permissions, 'customers:write'] }
-    const taken = await runInTenant(tenant, taker, async () => {
-      const { id } = await requireOffer(offer.id)
-      await setSubscription(customerId, { tier_id: id })
-      return requestUpgrade(id, { note }, 'accepted')
-    })
-    return ApiResponse.created(taken)
+    return runInTenant(tenant, asker, () => (key ? runOnce(request, key, ask) : ask()))
   },
   { permission: 'portal:read', transaction: 'none' },
 )
