@@ -11,6 +11,7 @@ import customers from '@/messages/en/customers.json'
 import docs from '@/messages/en/docs.json'
 import entitlements from '@/messages/en/entitlements.json'
 import events from '@/messages/en/events.json'
+import features from '@/messages/en/features.json'
 import landing from '@/messages/en/landing.json'
 import mail from '@/messages/en/mail.json'
 import meters from '@/messages/en/meters.json'
@@ -45,6 +46,7 @@ const messages = {
   docs,
   entitlements,
   events,
+  features,
   landing,
   mail,
   meters,

@@ -42,6 +42,7 @@ const VISITS: Record<string, Visit> = {
   '[tenant]/tiers/page.tsx': { path: '/acme/tiers', as: ['acme', 'owner'] },
   '[tenant]/tiers/new/page.tsx': { path: '/acme/tiers/new', as: ['acme', 'owner'] },
   '[tenant]/tiers/[id]/page.tsx': { path: firstLink('/acme/tiers', '/acme/tiers/'), as: ['acme', 'owner'] },
+  '[tenant]/features/page.tsx': { path: '/acme/features', as: ['acme', 'owner'] },
   '[tenant]/meters/page.tsx': { path: '/acme/meters', as: ['acme', 'owner'] },
   '[tenant]/meters/[slug]/page.tsx': { path: '/acme/meters/api_calls', as: ['acme', 'owner'] },
   '[tenant]/api-keys/page.tsx': { path: '/acme/api-keys', as: ['acme', 'owner'] },

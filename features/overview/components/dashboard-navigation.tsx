@@ -16,6 +16,7 @@ import {
   LayoutDashboard,
   ListTree,
   Plus,
+  Puzzle,
   Scale,
   ScrollText,
   Settings,
@@ -100,6 +101,12 @@ export function dashboardSections(slug: string, role: MemberRole, permissions: r
           icon: <Layers />,
           shortcut: 'g t',
           keywords: t('overview.keywords.tiers'),
+        }),
+        ...item('tiers:read', {
+          path: '/features',
+          label: t('features.title'),
+          icon: <Puzzle />,
+          keywords: t('overview.keywords.features'),
         }),
         ...item('alerts:read', {
           path: '/alerts',
@@ -207,6 +214,7 @@ export function dashboardCommands(
     ['customers:write', 'customers', t('overview.command.create_customer')],
     ['tiers:write', 'tiers', t('overview.command.create_tier')],
     ['meters:write', 'meters', t('overview.command.create_meter')],
+    ['tiers:write', 'features', t('overview.command.create_feature')],
     ['api-keys:write', 'api-keys', t('overview.command.create_key')],
     ['customer-keys:write', 'customer-keys', t('overview.command.create_customer_key')],
     ['rate-limits:write', 'rate-limits', t('overview.command.create_rate_limit')],

@@ -1,0 +1,204 @@
+'use client'
+
+import { Archive, ArchiveRestore, Plus, Puzzle } from 'lucide-react'
+import { parseAsBoolean, parseAsString, useQueryState } from 'nuqs'
+import { useState } from 'react'
+import { FeatureDialog } from '@/features/features/components/feature-dialog'
+import { FeatureDrawer, type TierUse } from '@/features/features/components/feature-drawer'
+import { UnnamedKeys } from '@/features/features/components/unnamed-keys'
+import { type Feature, useArchiveFeature } from '@/features/features/components/use-archive-feature'
+import type { Page } from '@/libs/ui/api-client'
+import { Badge } from '@/libs/ui/badge'
+import { Button } from '@/libs/ui/button'
+import { CodeSnippet } from '@/libs/ui/code-snippet'
+import { CursorPager } from '@/libs/ui/cursor-pager'
+import { type Column, DataTable } from '@/libs/ui/data-table'
+import { FilterBar } from '@/libs/ui/filter-bar'
+import { httpSnippets } from '@/libs/ui/http-snippets'
+import { useListState } from '@/libs/ui/list-state'
+import { t } from '@/libs/ui/messages'
+import { PageHeader } from '@/libs/ui/page-header'
+import { Segmented } from '@/libs/ui/segmented'
+import { useShortcut } from '@/libs/ui/shortcuts'
+import { EmptyState } from '@/libs/ui/states'
+import { Time } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
+
+type Tier = TierUse & { feature_entitlements: readonly { key: string }[] }
+
+/** The features of the tenant: what customers can be entitled to, by name. `base` is the address of the dashboard. */
+export function FeaturesScreen({
+  base,
+  featuresUrl,
+  canWrite,
+}: {
+  base: string
+  featuresUrl: string
+  canWrite: boolean
+}) {
+  const list = useListState(['archived'])
+  const archived = list.facets.archived?.[0] === 'true'
+  const page = useApi<Page<Feature>>(`/features${list.query}`)
+  const tiers = useApi<Page<Tier>>('/tiers?limit=200')
+  const named = useApi<Page<Feature>>(canWrite ? '/features?limit=200' : null)
+  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
+  const [startKey, setStartKey] = useState('')
+  const [shown, setShown] = useQueryState('feature', parseAsString)
+  const reload = () => {
+    page.reload()
+    named.reload()
+  }
+  const archive = useArchiveFeature(reload)
+  const create = (key: string) => {
+    setStartKey(key)
+    void setCreating(true)
+  }
+  useShortcut('n', t('features.create'), () => canWrite && create(''))
+
+  const tiersWith = (key: string) =>
+    (tiers.data?.data ?? []).filter(({ feature_entitlements }) => feature_entitlements.some((each) => each.key === key))
+
+  const columns: ReadonlyArray<Column<Feature>> = [
+    {
+      key: 'name',
+      header: t('features.column.name'),
+      sortValue: (feature) => feature.name,
+      cell: (feature) => (
+        <span className="inline-flex flex-col">
+          <span className="inline-flex items-center gap-2">
+            {feature.name}
+            {feature.archived_at ? <Badge>{t('features.is_archived')}</Badge> : null}
+          </span>
+          <code className="font-mono font-normal text-faint text-xs">{feature.key}</code>
+        </span>
+      ),
+    },
+    {
+      key: 'meter',
+      header: t('features.column.meter'),
+      sortValue: (feature) => feature.meter?.name ?? null,
+      cell: (feature) =>
+        feature.meter ? (
+          <span className="inline-flex flex-col">
+            {feature.meter.name}
+            <code className="font-mono text-faint text-xs">{feature.meter.slug}</code>
+          </span>
+        ) : (
+          <span className="text-faint">{t('features.no_meter')}</span>
+        ),
+    },
+    {
+      key: 'tiers',
+      header: t('features.column.tiers'),
+      cell: (feature) => {
+        const names = feature.archived_at ? [] : tiersWith(feature.key).map(({ name }) => name)
+        return names.length > 0 ? names.join(', ') : <span className="text-faint">{t('features.no_tiers')}</span>
+      },
+    },
+    {
+      key: 'created',
+      header: t('features.column.created'),
+      align: 'right',
+      sortValue: (feature) => feature.created_at,
+      cell: (feature) => <Time value={feature.created_at} mode="date" />,
+    },
+  ]
+
+  const button = canWrite ? (
+    <Button variant="primary" icon={<Plus />} onClick={() => create('')}>
+      {t('features.create')}
+    </Button>
+  ) : null
+  const rows = page.data?.data
+  const open = rows?.find(({ id }) => id === shown) ?? null
+
+  return (
+    <>
+      <PageHeader title={t('features.title')} description={t('features.description')} actions={button} />
+      {canWrite ? <UnnamedKeys keys={unnamedKeys(tiers.data, named.data)} onName={create} /> : null}
+      <FilterBar list={list} search={t('features.search')}>
+        <Segmented
+          label={t('features.show')}
+          options={[
+            { value: 'active', label: t('features.show_active') },
+            { value: 'archived', label: t('features.show_archived') },
+          ]}
+          value={archived ? 'archived' : 'active'}
+          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
+        />
+      </FilterBar>
+      <DataTable
+        label={t('features.title')}
+        columns={columns}
+        rows={rows}
+        rowKey={(feature) => feature.id}
+        rowLabel={(feature) => feature.name}
+        onRowOpen={(feature) => void setShown(feature.id)}
+        actions={
+          canWrite
+            ? (feature) => [
+                feature.archived_at
+                  ? { label: t('features.restore'), icon: <ArchiveRestore />, onSelect: () => archive(feature, false) }
+                  : { label: t('features.archive'), icon: <Archive />, onSelect: () => archive(feature, true) },
+              ]
+            : undefined
+        }
+        loading={page.loading}
+        refreshing={page.refreshing}
+        error={page.error}
+        onRetry={page.reload}
+        filtered={list.filtered}
+        onClearFilters={list.clear}
+        skeletonRows={4}
+        empty={
+          <EmptyState
+            icon={<Puzzle />}
+            title={t('features.empty.title')}
+            description={t('features.empty.description')}
+            action={button}
+          >
+            <CodeSnippet
+              label={t('features.empty.snippet')}
+              snippets={httpSnippets({
+                method: 'POST',
+                url: featuresUrl,
+                body: { key: 'custom_domain', name: 'Custom domain' },
+              })}
+            />
+          </EmptyState>
+        }
+        footer={
+          <CursorPager
+            list={list}
+            nextCursor={page.data?.next_cursor ?? null}
+            shown={rows?.length ?? 0}
+            busy={page.refreshing}
+          />
+        }
+      />
+      <FeatureDialog
+        open={creating && canWrite}
+        startKey={startKey}
+        onOpenChange={(next) => !next && void setCreating(false)}
+        onSaved={() => {
+          void setCreating(false)
+          reload()
+        }}
+      />
+      <FeatureDrawer
+        feature={open}
+        tiers={open && !open.archived_at ? tiersWith(open.key) : []}
+        base={base}
+        onClose={() => void setShown(null)}
+      />
+    </>
+  )
+}
+
+/** Keys that tiers use and no feature has; none while one of the lists is not there, or not all of it. */
+function unnamedKeys(tiers: Page<Tier> | undefined, named: Page<Feature> | undefined): string[] {
+  if (!tiers || !named || named.next_cursor !== null) return []
+  const known = new Set(named.data.map(({ key }) => key))
+  const used = new Set(tiers.data.flatMap(({ feature_entitlements }) => feature_entitlements.map(({ key }) => key)))
+  return [...used].filter((key) => !known.has(key)).sort()
+}
