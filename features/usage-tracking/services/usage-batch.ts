@@ -1,6 +1,7 @@
+import { int4Array, jsonbArray, textArray, uuidArray } from '@/libs/db/array-parameters'
 import type { UsageEvent } from './event-parser'
 
-/** Arguments of app.record_usage from p_time_zone on, as array literals; see the migration for what each means. */
+/** Arguments of app.record_usage from p_time_zone on; see the migration for what each means. */
 export type BatchArguments = readonly unknown[]
 
 /** Where meters and users of a batch stand in the lists sent with it, from 1. */
@@ -17,11 +18,7 @@ export type UsageBatch = {
   arguments: (probe: boolean, options: { strict: boolean; report: boolean; enforce: boolean }) => BatchArguments
 }
 
-const SPECIAL = /[\\"]/
-const quote = (text: string): string => (SPECIAL.test(text) ? `"${text.replace(/[\\"]/g, '\\$&')}"` : `"${text}"`)
 const literal = (parts: readonly string[]): string => `{${parts.join(',')}}`
-const quoted = (texts: readonly (string | null)[]): string =>
-  literal(texts.map((text) => (text === null ? 'null' : quote(text))))
 
 function place(places: Map<string, number>, list: string[], name: string): number {
   const known = places.get(name)
@@ -34,8 +31,8 @@ function place(places: Map<string, number>, list: string[], name: string): numbe
 /** Lays the events of a batch out as columns, the form in which one statement takes a thousand of them. */
 export function layOutBatch(events: readonly UsageEvent[], timeZone: string): UsageBatch {
   const index: BatchIndex = { meters: [], users: [], meterOf: new Map(), userOf: new Map() }
-  const meter: string[] = []
-  const user: string[] = []
+  const meter: number[] = []
+  const user: number[] = []
   const values: string[] = []
   const keys: string[] = []
   let hasIds = false
@@ -43,8 +40,8 @@ export function layOutBatch(events: readonly UsageEvent[], timeZone: string): Us
   let hasTimes = false
   let hasProperties = false
   for (const event of events) {
-    meter.push(String(place(index.meterOf, index.meters, event.meter)))
-    user.push(String(place(index.userOf, index.users, event.user)))
+    meter.push(place(index.meterOf, index.meters, event.meter))
+    user.push(place(index.userOf, index.users, event.user))
     values.push(event.value)
     keys.push(event.key)
     hasIds ||= event.event_id !== null
@@ -55,17 +52,17 @@ export function layOutBatch(events: readonly UsageEvent[], timeZone: string): Us
   const hasCorrections = events.some(({ corrects }) => corrects)
   const columns = [
     timeZone,
-    quoted(index.meters),
-    quoted(index.users),
-    literal(meter),
-    literal(user),
+    textArray(index.meters),
+    textArray(index.users),
+    int4Array(meter),
+    int4Array(user),
     literal(values),
-    literal(keys),
-    hasIds ? quoted(events.map(({ event_id }) => event_id)) : null,
-    hasSources ? quoted(events.map(({ source }) => source)) : null,
-    hasTimes ? quoted(events.map(({ time }) => time)) : null,
-    hasProperties ? quoted(events.map(({ properties }) => properties)) : null,
-    hasCorrections ? quoted(events.map(({ corrects }) => corrects ?? null)) : null,
+    uuidArray(keys),
+    hasIds ? textArray(events.map(({ event_id }) => event_id)) : null,
+    hasSources ? textArray(events.map(({ source }) => source)) : null,
+    hasTimes ? literal(events.map(({ time }) => (time === null ? 'null' : `"${time}"`))) : null,
+    hasProperties ? jsonbArray(events.map(({ properties }) => properties)) : null,
+    hasCorrections ? literal(events.map(({ corrects }) => corrects ?? 'null')) : null,
   ]
   const repeats = hasIds && new Set(keys).size < keys.length
   return {
