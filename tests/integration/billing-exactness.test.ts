@@ -1,0 +1,430 @@
+// What closed periods must never do: bill twice, bill what never counted, forget what changed, or depend on how often one cut.
+import { describe, expect, test } from 'vitest'
+import { POST as closeRoute } from '@/app/api/v1/billing-periods/route'
+import { setSubscription } from '@/features/customers/services/subscription-service'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { newId } from '@/libs/ids'
+import { type PastEvent, writePast } from '../support/usage-history'
+import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
+
+await createWorld()
+
+const METERS = [
+  { slug: 'sum', aggregation: 'SUM' },
+  { slug: 'count', aggregation: 'COUNT' },
+  { slug: 'unique', aggregation: 'UNIQUE_COUNT', value_property: 'device' },
+  { slug: 'min', aggregation: 'MIN' },
+  { slug: 'max', aggregation: 'MAX' },
+  { slug: 'avg', aggregation: 'AVG' },
+  { slug: 'latest', aggregation: 'LATEST' },
+  { slug: 'level', aggregation: 'WEIGHTED_SUM' },
+]
+let made = 0
+async function arrange(time_zone = 'UTC'): Promise<TestTenant> {
+  made += 1
+  const tenant = await createTenant(`billed-${made}`, { time_zone })
+  await asSystem(tenant, async () => {
+    for (const { slug, aggregation, value_property = null } of METERS)
+      await tenantQuery(
+        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property) values ($1, $2, $2, '', $3, true, $4)`,
+        [newId(), slug, aggregation, value_property],
+      )
+    for (const name of ['ann', 'bob'])
+      await tenantQuery('insert into customers (id, external_id) values ($1, $2)', [newId(), name])
+  })
+  return tenant
+}
+const close = async (tenant: TestTenant, ends_at: string) => {
+  const answer = await call(closeRoute, 'POST', '/api/v1/billing-periods', { as: tenant.api_key, body: { ends_at } })
+  expect([answer.status, answer.body.errors]).toEqual([201, undefined])
+  return answer.body
+}
+type Line = {
+  meter: string
+  starts_on: string
+  ends_on: string
+  quantity: string
+  events: number
+  overage: string | null
+  adjustment: boolean
+}
+const linesOf = (tenant: TestTenant, meter: string): Promise<Line[]> =>
+  asSuperuser<Line>(
+    `select l.meter, l.starts_on::text, l.ends_on::text, trim_scale(l.quantity)::text as quantity, l.events::int, trim_scale(l.overage)::text as overage, l.adjustment
+     from billing_lines l join billing_periods p on p.tenant_id = l.tenant_id and p.id = l.billing_period_id
+     where l.tenant_id = $1 and l.meter = $2 order by p.ends_at, l.customer, l.starts_on`,
+    [tenant.id, meter],
+  )
+const line = (starts_on: string, ends_on: string, quantity: string, events: number, rest: Partial<Line> = {}) => ({
+  starts_on,
+  ends_on,
+  quantity,
+  events,
+  overage: null,
+  adjustment: false,
+  ...rest,
+})
+const lines = async (tenant: TestTenant, meter: string) =>
+  (await linesOf(tenant, meter)).map(({ meter: _, ...rest }) => rest)
+async function tier(tenant: TestTenant, name: string, limit: number, meter = 'sum', period = 'month'): Promise<void> {
+  await asSystem(tenant, async () => {
+    const id = newId()
+    await tenantQuery(
+      "insert into tiers (id, slug, name, price_minor, currency, billing_interval) values ($1, $2, $2, 0, 'EUR', 'month')",
+      [id, name],
+    )
+    await tenantQuery(
+      `insert into tier_caps (id, tier_id, meter_id, cap_limit, behaviour, period) select $1, $2, m.id, $4, 'overflow', $5 from meters m
+       where m.tenant_id = $6 and m.slug = $3`,
+      [newId(), id, meter, limit, period, tenant.id],
+    )
+  })
+}
+const subscribe = (tenant: TestTenant, customer: string, name: string, anchor_day: number) =>
+  asSystem(tenant, () => setSubscription(customer, { tier: name, anchor_day }))
+const at = (meter: string, occurred: string, value: string | number, rest: Partial<PastEvent> = {}): PastEvent => ({
+  name: `${meter} ${occurred} ${value}`,
+  meter,
+  customer: 'ann',
+  occurred,
+  value,
+  ...rest,
+})
+
+describe('when the months of a customer begin on another day', () => {
+  test('what was billed is not billed again, whatever the meter', async () => {
+    const tenant = await arrange()
+    await tier(tenant, 'basic', 1_000_000)
+    const meters = METERS.map(({ slug }) => slug)
+    await writePast(
+      tenant,
+      'UTC',
+      meters.flatMap((meter) => [
+        at(meter, '2026-09-03T00:00:00Z', 10, { properties: { device: 'a' } }),
+        at(meter, '2026-09-20T00:00:00Z', 100, { properties: { device: 'b' } }),
+      ]),
+    )
+    await close(tenant, '2026-10-01')
+    const before = new Map(await Promise.all(meters.map(async (meter) => [meter, await lines(tenant, meter)] as const)))
+    expect(before.get('max')).toEqual([line('2026-09-01', '2026-10-01', '100', 2)])
+    await subscribe(tenant, 'ann', 'basic', 15)
+    await writePast(
+      tenant,
+      'UTC',
+      meters.map((meter) => at(meter, '2026-10-02T00:00:00Z', 5, { properties: { device: 'a' } })),
+    )
+    await close(tenant, '2026-10-10')
+    const since = async (meter: string) => (await lines(tenant, meter)).slice(before.get(meter)?.length)
+    // The days up to the new first day are a period of their own.
+    expect(await since('max')).toEqual([line('2026-10-01', '2026-10-15', '5', 1)])
+    expect(await since('sum')).toEqual([line('2026-10-01', '2026-10-15', '5', 1)])
+    expect(await since('unique')).toEqual([line('2026-10-01', '2026-10-15', '1', 1)])
+    expect(await since('latest')).toEqual([line('2026-10-01', '2026-10-15', '5', 1)])
+    expect(await since('avg')).toEqual([line('2026-10-01', '2026-10-15', '5', 1)])
+    expect(await since('level')).toMatchObject([{ starts_on: '2026-10-01', ends_on: '2026-10-15', events: 1 }])
+    // Late usage of a billed month goes to that month.
+    await writePast(tenant, 'UTC', [
+      at('max', '2026-09-25T00:00:00Z', 130, { received: '2026-10-12T00:00:00Z' }),
+      at('max', '2026-10-16T00:00:00Z', 7),
+    ])
+    await close(tenant, '2026-10-20')
+    expect((await since('max')).slice(1)).toEqual([
+      line('2026-09-01', '2026-10-01', '30', 1, { adjustment: true }),
+      line('2026-10-15', '2026-11-15', '7', 1),
+    ])
+  })
+})
+
+describe('what never counted', () => {
+  test('is not credited when it is taken back', async () => {
+    const tenant = await arrange()
+    await writePast(tenant, 'UTC', [
+      at('sum', '2026-09-03T00:00:00Z', 10),
+      at('sum', '2026-09-04T00:00:00Z', 7, { weight: 0 }),
+      at('count', '2026-09-04T00:00:00Z', 1, { weight: 0 }),
+    ])
+    await close(tenant, '2026-10-01')
+    await writePast(
+      tenant,
+      'UTC',
+      [],
+      [
+        { name: 'sum 2026-09-04T00:00:00Z 7', received: '2026-10-03T00:00:00Z' },
+        { name: 'count 2026-09-04T00:00:00Z 1', received: '2026-10-03T00:00:00Z' },
+      ],
+    )
+    await close(tenant, '2026-10-15')
+    expect(await lines(tenant, 'sum')).toEqual([line('2026-09-01', '2026-10-01', '10', 1)])
+    expect(await lines(tenant, 'count')).toEqual([])
+  })
+})
+
+describe('a level that changes late', () => {
+  test('is billed in every month since', async () => {
+    const tenant = await arrange()
+    await writePast(tenant, 'UTC', [at('level', '2026-07-01T00:00:00Z', 10)])
+    for (const end of ['2026-08-01', '2026-09-01', '2026-10-01']) await close(tenant, end)
+    await writePast(tenant, 'UTC', [at('level', '2026-07-01T00:00:00Z', 5, { received: '2026-10-05T00:00:00Z' })])
+    await close(tenant, '2026-11-01')
+    expect((await lines(tenant, 'level')).slice(3)).toEqual([
+      line('2026-07-01', '2026-08-01', '5', 1, { adjustment: true }),
+      line('2026-08-01', '2026-09-01', '5', 0, { adjustment: true }),
+      line('2026-09-01', '2026-10-01', '5', 0, { adjustment: true }),
+      line('2026-10-01', '2026-11-01', '15', 0),
+    ])
+  })
+})
+
+describe('overage', () => {
+  test('comes to what lies beyond the cap at the end, however often one cuts and however the cap changed', async () => {
+    const tenant = await arrange()
+    await tier(tenant, 'small', 50)
+    await tier(tenant, 'large', 60)
+    await subscribe(tenant, 'ann', 'small', 1)
+    await asSuperuser("update subscriptions set started_at = '2026-01-01' where tenant_id = $1", [tenant.id])
+    await writePast(tenant, 'UTC', [at('sum', '2026-11-02T00:00:00Z', 80)])
+    await close(tenant, '2026-11-03')
+    await subscribe(tenant, 'ann', 'large', 1)
+    await asSuperuser(
+      "update subscriptions set canceled_at = '2026-11-04' where tenant_id = $1 and canceled_at is not null",
+      [tenant.id],
+    )
+    await asSuperuser(
+      "update subscriptions set started_at = '2026-11-04' where tenant_id = $1 and canceled_at is null",
+      [tenant.id],
+    )
+    await writePast(tenant, 'UTC', [at('sum', '2026-11-05T00:00:00Z', 5)])
+    await close(tenant, '2026-11-06')
+    expect((await lines(tenant, 'sum')).map(({ quantity, overage }) => ({ quantity, overage }))).toEqual([
+      { quantity: '80', overage: '30' },
+      { quantity: '5', overage: '-5' },
+    ])
+  })
+
+  test('of a cap of each day is added up over the days, also where values do not add up', async () => {
+    const tenant = await arrange()
+    await tier(tenant, 'daily', 2, 'unique', 'day')
+    await subscribe(tenant, 'ann', 'daily', 1)
+    await asSuperuser("update subscriptions set started_at = '2026-01-01' where tenant_id = $1", [tenant.id])
+    const device = (day: string, name: string) =>
+      at('unique', `2026-11-${day}T10:00:00Z`, 1, { name: `${day} ${name}`, properties: { device: name } })
+    await writePast(tenant, 'UTC', [
+      ...['a', 'b', 'c', 'd'].map((name) => device('02', name)),
+      ...['a', 'e'].map((name) => device('03', name)),
+    ])
+    await close(tenant, '2026-11-04')
+    await writePast(tenant, 'UTC', [device('04', 'f'), device('04', 'g'), device('04', 'a')])
+    await close(tenant, '2026-11-05')
+    expect((await lines(tenant, 'unique')).map(({ quantity, overage }) => ({ quantity, overage }))).toEqual([
+      { quantity: '5', overage: '2' },
+      { quantity: '2', overage: '1' },
+    ])
+  })
+})
+
+describe('the first period', () => {
+  test('bills what it finds as what it is: nothing was billed before that could be adjusted', async () => {
+    const tenant = await arrange()
+    await writePast(tenant, 'UTC', [
+      at('sum', '2026-09-20T00:00:00Z', 3, { received: '2026-10-02T00:00:00Z' }),
+      at('sum', '2026-10-20T00:00:00Z', 4),
+    ])
+    expect(await close(tenant, '2026-11-01')).toMatchObject({ adjustments: 0, lines: 2 })
+    expect(await lines(tenant, 'sum')).toEqual([
+      line('2026-09-01', '2026-10-01', '3', 1),
+      line('2026-10-01', '2026-11-01', '4', 1),
+    ])
+    await writePast(tenant, 'UTC', [at('sum', '2026-09-21T00:00:00Z', 1, { received: '2026-11-02T00:00:00Z' })])
+    expect(await close(tenant, '2026-11-10')).toMatchObject({ adjustments: 1 })
+  })
+})
+
+/** First moment of a day in a zone, by trying every quarter of an hour. */
+function dayStart(day: string, zone: string): number {
+  const format = new Intl.DateTimeFormat('en-CA', { timeZone: zone })
+  let at = Date.parse(`${day}T00:00:00Z`) - 15 * 3_600_000
+  while (format.format(at) < day) at += 900_000
+  return at
+}
+type Placed = { meter: string; customer: string; eighths: bigint; at: number; device: string; order: number }
+const exact = (dividend: bigint, divisor: bigint): string => {
+  const scale = 10n ** 12n
+  const twice = 2n * (dividend < 0n ? -dividend : dividend) * scale + divisor
+  const digits = (twice / (2n * divisor)).toString().padStart(13, '0')
+  const text = `${digits.slice(0, -12)}.${digits.slice(-12)}`.replace(/\.?0+$/, '')
+  return dividend < 0n && text !== '0' ? `-${text}` : text
+}
+/** What events of one meter and customer come to over a period of usage, as of a moment. */
+function worthOf(aggregation: string, all: readonly Placed[], opens: number, closes: number, until: number): string {
+  const events = all.filter(({ at }) => at >= opens && at < closes)
+  const values = events.map(({ eighths }) => eighths)
+  const sum = values.reduce((total, value) => total + value, 0n)
+  if (aggregation === 'WEIGHTED_SUM') {
+    const end = Math.min(closes, until)
+    if (end <= opens) return '0'
+    let area = 0n
+    for (const { at, eighths } of all) if (at < end) area += eighths * BigInt(end - Math.max(at, opens))
+    return exact(area, 8n * BigInt(end - opens))
+  }
+  if (aggregation === 'COUNT') return String(events.length)
+  if (aggregation === 'UNIQUE_COUNT') return String(new Set(events.map(({ device }) => device)).size)
+  if (aggregation === 'SUM') return exact(sum, 8n)
+  if (events.length === 0) return '0'
+  if (aggregation === 'AVG') return exact(sum, 8n * BigInt(events.length))
+  const sorted = values.toSorted((a, b) => (a < b ? -1 : 1))
+  if (aggregation === 'MIN') return exact(sorted[0] ?? 0n, 8n)
+  if (aggregation === 'MAX') return exact(sorted.at(-1) ?? 0n, 8n)
+  const last = events.toSorted((a, b) => a.at - b.at || a.order - b.order).at(-1)
+  return exact(last?.eighths ?? 0n, 8n)
+}
+
+describe('over many cuts, changes of anchor, late events and corrections', () => {
+  test.each(
+    Array.from({ length: Number(process.env.BILLING_RUNS ?? 6) }, (_, run) => ({
+      run,
+      zone:
+        ['UTC', 'America/New_York', 'Europe/Berlin', 'America/Havana', 'Australia/Lord_Howe', 'Asia/Kathmandu'][
+          run % 6
+        ] ?? 'UTC',
+    })),
+  )('run $run in $zone: lines come to the model', async ({ run, zone }) => {
+    let state = 77 + run * 7_919 + Number(process.env.BILLING_SEED ?? 0)
+    const next = (below: number): number => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+      return Math.floor((state / 2 ** 32) * below)
+    }
+    const tenant = await arrange(zone)
+    await tier(tenant, 'capped', 20)
+    await asSystem(tenant, () =>
+      tenantQuery(
+        `insert into tier_caps (id, tier_id, meter_id, cap_limit, behaviour, period) select gen_random_uuid(), t.id, m.id, 5, 'overflow', 'month'
+         from tiers t, meters m where t.tenant_id = $1 and m.tenant_id = $1 and m.slug in ('max', 'unique', 'avg')`,
+        [tenant.id],
+      ),
+    )
+    const events: (Placed & { name: string; received: number; counts: boolean; canceled: number | null })[] = []
+    let last = Date.parse('2026-05-04T00:00:00Z')
+    for (let cut = 0; cut < 6; cut += 1) {
+      const ends = last + (4 + next(40)) * 86_400_000 + next(86_400) * 1_000
+      for (const customer of ['ann', 'bob'])
+        if (cut === 0 || next(3) === 0) await subscribe(tenant, customer, 'capped', [1, 15, 29, 30, 31][next(5)] ?? 1)
+      await asSuperuser(
+        `with gone as (delete from subscriptions where tenant_id = $1 and canceled_at is not null)
+         update subscriptions set started_at = '2026-01-01' where tenant_id = $1 and canceled_at is null`,
+        [tenant.id],
+      )
+      const fresh = Array.from({ length: 40 }, () => {
+        const received = last + next((ends - last) / 1_000) * 1_000
+        const order = events.length
+        const event = {
+          name: `${run} ${order}`,
+          order,
+          meter: METERS[next(METERS.length)]?.slug ?? 'sum',
+          customer: ['ann', 'bob'][next(2)] ?? 'ann',
+          eighths: BigInt(next(200) - 40),
+          at: received - (next(2) === 0 ? 0 : next(70 * 86_400) * 1_000),
+          device: `d${next(9)}`,
+          received: received + order / 1_000,
+          counts: next(8) > 0,
+          canceled: null as number | null,
+        }
+        events.push(event)
+        return event
+      })
+      const canceled = Array.from({ length: 6 }, () => events[next(events.length)]).flatMap((event) => {
+        if (!event || event.canceled !== null) return []
+        const received = Math.max(event.received, last) + 1
+        if (received >= ends) return []
+        event.canceled = received
+        return [{ name: event.name, received: new Date(received).toISOString() }]
+      })
+      await writePast(
+        tenant,
+        zone,
+        fresh.map(({ name, meter, customer, eighths, at: when, received, device, counts }) => ({
+          name,
+          meter,
+          customer,
+          value: exact(eighths, 8n),
+          occurred: new Date(when).toISOString(),
+          received: new Date(received).toISOString(),
+          properties: { device },
+          weight: counts ? 1 : 0,
+        })),
+        canceled,
+      )
+      await close(tenant, new Date(ends).toISOString())
+      last = ends
+    }
+    const billed = await asSuperuser<Line & { customer: string }>(
+      `select l.customer, l.meter, l.starts_on::text, l.ends_on::text, trim_scale(sum(l.quantity))::text as quantity, sum(l.events)::int as events,
+         trim_scale(sum(l.overage))::text as overage
+       from billing_lines l where l.tenant_id = $1 group by 1, 2, 3, 4 order by 1, 2, 3`,
+      [tenant.id],
+    )
+    expect(billed.length).toBeGreaterThan(30)
+    const standing = events.filter(({ counts, canceled }) => counts && canceled === null)
+    for (const { slug, aggregation } of METERS)
+      for (const customer of ['ann', 'bob']) {
+        const mine = standing.filter((event) => event.meter === slug && event.customer === customer)
+        const spans = billed.filter((row) => row.meter === slug && row.customer === customer)
+        for (const [index, { starts_on }] of spans.entries())
+          if (index > 0) expect((spans[index - 1]?.ends_on ?? '') <= starts_on).toBe(true)
+        for (const { at: when, name } of mine)
+          expect([
+            name,
+            spans.filter(
+              ({ starts_on, ends_on }) => when >= dayStart(starts_on, zone) && when < dayStart(ends_on, zone),
+            ).length,
+          ]).toEqual([name, 1])
+        for (const { starts_on, ends_on, quantity, overage } of spans) {
+          const value = worthOf(aggregation, mine, dayStart(starts_on, zone), dayStart(ends_on, zone), last)
+          const cap = slug === 'sum' ? 20 : ['max', 'unique', 'avg'].includes(slug) ? 5 : null
+          const key = { run, slug, customer, starts_on, ends_on }
+          expect({ ...key, quantity }).toEqual({ ...key, quantity: value })
+          if (cap === null) expect({ ...key, overage }).toEqual({ ...key, overage: null })
+          else
+            expect({ ...key, overage: Number(overage) }).toEqual({
+              ...key,
+              overage: expect.closeTo(Math.max(0, Number(value) - cap), 9),
+            })
+        }
+      }
+  })
+})
+
+test('every quotient is rounded once: averages and levels are the model to the last digit', async () => {
+  let state = 5n
+  const next = (bits: number): bigint => {
+    state = (state * 6_364_136_223_846_793_005n + 1_442_695_040_888_963_407n) % 2n ** 64n
+    return state >> BigInt(64 - bits)
+  }
+  // Dividends of up to 60 digits with 20 behind the point, and those that lie on the border between two roundings.
+  const cases = Array.from({ length: 4_000 }, (_, index) => {
+    const divisor = 1n + next([3, 10, 31, 53][index % 4] ?? 3)
+    const border = (2n * next(60) + 1n) * divisor * 50_000_000n + (next(2) - 1n)
+    const wide = next(60) * next(60) * next(60)
+    const dividend = (index % 3 === 0 ? border : wide) * (next(1) === 0n ? 1n : -1n)
+    return { dividend, divisor }
+  })
+  const text = (units: bigint): string => {
+    const digits = (units < 0n ? -units : units).toString().padStart(21, '0')
+    return `${units < 0n ? '-' : ''}${digits.slice(0, -20)}.${digits.slice(-20)}`
+  }
+  const rounded = ({ dividend, divisor }: { dividend: bigint; divisor: bigint }): string => {
+    const size = dividend < 0n ? -dividend : dividend
+    const quotient = (2n * size + divisor * 10n ** 8n) / (2n * divisor * 10n ** 8n)
+    const digits = quotient.toString().padStart(13, '0')
+    const plain = `${digits.slice(0, -12)}.${digits.slice(-12)}`.replace(/0+$/, '').replace(/\.$/, '')
+    return dividend < 0n && quotient !== 0n ? `-${plain}` : plain
+  }
+  const rows = await asSuperuser<{ average: string; level: string; quotient: string }>(
+    `select app.metered_value('AVG', d, n)::text as average, app.average_level(0, 0, -d, 0, n)::text as level, app.exact_quotient(d, n)::text as quotient
+     from unnest($1::numeric[], $2::bigint[]) with ordinality x (d, n, ord) order by ord`,
+    [cases.map(({ dividend }) => text(dividend)), cases.map(({ divisor }) => String(divisor))],
+  )
+  const wanted = cases.map(rounded)
+  expect(rows.map(({ average }) => average)).toEqual(wanted)
+  expect(rows.map(({ level }) => level)).toEqual(wanted)
+  expect(rows.map(({ quotient }) => quotient)).toEqual(wanted)
+})
