@@ -194,7 +194,7 @@ export interface Balances {
    */
   as_of: Timestamp;
   /**
-   * Overage of the period before that counts as used in this one.
+   * Overage of the period before that counts as used in this one, less what a reset within the period forgot.
    */
   carried: Generated<Numeric>;
   customer_id: string;
@@ -225,7 +225,7 @@ export interface Balances {
 
 export interface BillingLines {
   /**
-   * Whether the usage lies before the cut.
+   * Whether the usage lies before the cut, and something was received before it: never in the first period.
    */
   adjustment: boolean;
   billing_period_id: string;
@@ -246,7 +246,7 @@ export interface BillingLines {
   meter: string;
   meter_id: string;
   /**
-   * Beyond the cap as of the end of the cut, less what was billed as overage before; null without a cap.
+   * Beyond the cap that holds at the end of the cut, as of then, less what was billed as overage of this period of usage before; null without a cap.
    */
   overage: Numeric | null;
   /**
@@ -287,6 +287,18 @@ export interface Brandings {
   display_name: string | null;
   primary_color: Generated<string>;
   support_url: string | null;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface CompatRecords {
+  created_at: Generated<Timestamp>;
+  data: Json;
+  key: string;
+  /**
+   * What it is about, such as meter, entitlement, api; key is the id of that.
+   */
+  kind: string;
   tenant_id: Generated<string>;
   updated_at: Generated<Timestamp>;
 }
@@ -412,6 +424,17 @@ export interface Customers {
   name: string | null;
   tenant_id: Generated<string>;
   updated_at: Generated<Timestamp>;
+}
+
+export interface CustomerSubjects {
+  created_at: Generated<Timestamp>;
+  customer_id: string;
+  /**
+   * Order in which the names were given; null for a name that only finds the customer.
+   */
+  place: number | null;
+  subject: string;
+  tenant_id: Generated<string>;
 }
 
 export interface Databases {
@@ -1222,9 +1245,11 @@ export interface DB {
   billing_lines: BillingLines;
   billing_periods: BillingPeriods;
   brandings: Brandings;
+  compat_records: CompatRecords;
   connector_events: ConnectorEvents;
   customer_keys: CustomerKeys;
   customer_logins: CustomerLogins;
+  customer_subjects: CustomerSubjects;
   customers: Customers;
   databases: Databases;
   domains: Domains;
