@@ -13,6 +13,7 @@ import { TextSkeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
+import { useMeterNames } from '@/libs/ui/use-names'
 
 type TierOffer = {
   id: string
@@ -44,6 +45,7 @@ export function ChangeTierDialog({
   const api = useApiFetch()
   const tiers = useApi<Page<TierOffer>>(open ? '/tiers?limit=200' : null)
   const present = customer.tier_source === 'subscription' ? (customer.tier?.id ?? DEFAULT) : DEFAULT
+  const meterName = useMeterNames(open)
   const [picked, setPicked] = useState<string | null>(null)
   const chosen = picked ?? present
   const name = customer.name ?? customer.external_id
@@ -100,7 +102,7 @@ export function ChangeTierDialog({
               label: standard
                 ? t('customers.form.tier_default', { name: standard.name })
                 : t('customers.form.tier_none'),
-              description: standard ? describeOffer(standard) : t('customers.detail.no_tier'),
+              description: standard ? describeOffer(standard, meterName) : t('customers.detail.no_tier'),
             },
             ...offers
               .filter((tier) => !tier.is_default || tier.id === present)
@@ -110,7 +112,7 @@ export function ChangeTierDialog({
                   tier.id === present && newerVersion !== null
                     ? t('customers.detail.newest_version', { name: tier.name, version: newerVersion })
                     : tier.name,
-                description: describeOffer(tier),
+                description: describeOffer(tier, meterName),
               })),
           ]}
           value={chosen}
@@ -125,14 +127,14 @@ export function ChangeTierDialog({
   )
 }
 
-/** "$49.00 / month · 100,000 api_calls / month". */
-function describeOffer(tier: TierOffer): string {
+/** "$49.00 / month · 100,000 API calls / month". */
+function describeOffer(tier: TierOffer, nameOf: (meter: string) => string): string {
   const price =
     tier.price_minor === 0
       ? t('tiers.free')
       : t(`tiers.price_per.${tier.billing_interval}`, { amount: formatMoney(tier.price_minor, tier.currency) })
   const caps = Object.entries(tier.usage_caps).map(
-    ([meter, cap]) => `${formatNumber(Number(cap.limit))} ${meter} ${t(`tiers.per.${cap.period}`)}`,
+    ([meter, cap]) => `${formatNumber(Number(cap.limit))} ${nameOf(meter)} ${t(`tiers.per.${cap.period}`)}`,
   )
   return [price, ...caps].join(' · ')
 }

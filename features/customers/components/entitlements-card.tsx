@@ -14,6 +14,7 @@ import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { toast } from '@/libs/ui/toast'
 import { InfoTip } from '@/libs/ui/tooltip'
 import { type ApiState, useApiFetch } from '@/libs/ui/use-api'
+import { useFeatureNames } from '@/libs/ui/use-names'
 
 const ICONS = { boolean: Check, static: SlidersHorizontal, metered: Gauge } as const
 
@@ -33,6 +34,9 @@ export function EntitlementsCard({
   const [adding, setAdding] = useState(false)
   const [canceling, setCanceling] = useState<Entitlement | null>(null)
   const rows = state.data?.entitlements
+  const featureName = useFeatureNames()
+  const nameOf = ({ feature_key, meter }: Entitlement) =>
+    featureName(feature_key) ?? (meter?.slug === feature_key ? meter.name : feature_key)
   return (
     <Card
       title={t('entitlements.title')}
@@ -52,6 +56,7 @@ export function EntitlementsCard({
               <EntitlementLine
                 key={`${row.kind} ${row.feature_key}`}
                 row={row}
+                name={nameOf(row)}
                 {...(canWrite && row.source === 'customer' ? { onCancel: () => setCanceling(row) } : {})}
               />
             ))}
@@ -72,22 +77,22 @@ export function EntitlementsCard({
         onOpenChange={setAdding}
         onSaved={(saved) => {
           setAdding(false)
-          toast.success(t('entitlements.form.saved', { name: saved.feature_key }))
+          toast.success(t('entitlements.form.saved', { name: nameOf(saved) }))
           onChanged()
         }}
       />
       <ConfirmDialog
         open={canceling !== null}
         onOpenChange={(open) => !open && setCanceling(null)}
-        title={t('entitlements.cancel_title', { name: canceling?.feature_key ?? '' })}
+        title={t('entitlements.cancel_title', { name: canceling ? nameOf(canceling) : '' })}
         description={t('entitlements.cancel_description')}
         confirmLabel={t('entitlements.cancel_confirm')}
         tone="danger"
         onConfirm={async () => {
           if (!canceling) return
-          const name = canceling.feature_key
-          await api(`/customers/${customerId}/entitlements/${encodeURIComponent(name)}`, { method: 'DELETE' })
-          toast.success(t('entitlements.canceled', { name }))
+          const { feature_key } = canceling
+          await api(`/customers/${customerId}/entitlements/${encodeURIComponent(feature_key)}`, { method: 'DELETE' })
+          toast.success(t('entitlements.canceled', { name: nameOf(canceling) }))
           onChanged()
         }}
       />
@@ -95,7 +100,7 @@ export function EntitlementsCard({
   )
 }
 
-function EntitlementLine({ row, onCancel }: { row: Entitlement; onCancel?: () => void }) {
+function EntitlementLine({ row, name, onCancel }: { row: Entitlement; name: string; onCancel?: () => void }) {
   const Icon = ICONS[row.kind]
   return (
     <li className="flex items-start gap-3 py-2 first:pt-0 last:pb-0">
@@ -105,7 +110,10 @@ function EntitlementLine({ row, onCancel }: { row: Entitlement; onCancel?: () =>
       />
       <div className="min-w-0 flex-1">
         <p className="flex flex-wrap items-center gap-2 font-medium text-sm">
-          {row.feature_key}
+          <span className="break-words">{name}</span>
+          {name === row.feature_key ? null : (
+            <code className="break-all font-mono font-normal text-faint text-xs">{row.feature_key}</code>
+          )}
           {row.source === 'customer' ? (
             <span className="inline-flex items-center gap-1">
               <Badge tone="accent">{t('entitlements.own')}</Badge>
@@ -119,12 +127,7 @@ function EntitlementLine({ row, onCancel }: { row: Entitlement; onCancel?: () =>
         ) : null}
       </div>
       {onCancel ? (
-        <IconButton
-          size="sm"
-          label={t('entitlements.cancel', { name: row.feature_key })}
-          icon={<Trash2 />}
-          onClick={onCancel}
-        />
+        <IconButton size="sm" label={t('entitlements.cancel', { name })} icon={<Trash2 />} onClick={onCancel} />
       ) : null}
     </li>
   )

@@ -12,7 +12,14 @@ export function tierPrice(tier: Pick<Tier, 'price_minor' | 'currency' | 'billing
 }
 
 /** The caps of a tier, one line each, what happens past each told apart by icon and words. */
-export function TierCaps({ caps }: { caps: Readonly<Record<string, TierCap>> }) {
+export function TierCaps({
+  caps,
+  nameOf,
+}: {
+  caps: Readonly<Record<string, TierCap>>
+  /** What people call a meter, by its slug. */
+  nameOf: (meter: string) => string
+}) {
   const entries = Object.entries(caps)
   if (entries.length === 0) return <span className="text-faint">{t('tiers.no_caps')}</span>
   return (
@@ -20,12 +27,12 @@ export function TierCaps({ caps }: { caps: Readonly<Record<string, TierCap>> }) 
       {entries.map(([meter, cap]) => (
         <li
           key={meter}
-          className="flex items-center gap-1.5 whitespace-nowrap"
-          title={t(`tiers.behaviour.${cap.behaviour}_hint`)}
+          className="flex items-center gap-x-1.5 whitespace-nowrap max-sm:flex-wrap max-sm:justify-end"
+          title={`${meter} · ${t(`tiers.behaviour.${cap.behaviour}_hint`)}`}
         >
           <BehaviourIcon behaviour={cap.behaviour} />
           <span className="tabular">{formatNumber(Number(cap.limit))}</span>
-          <span className="text-mute">{meter}</span>
+          <span className="text-mute">{nameOf(meter)}</span>
           <span className="text-faint text-xs">
             {t(`tiers.per.${cap.period}`)}
             <span className="sr-only">, {t(`tiers.behaviour.${cap.behaviour}`)}</span>
@@ -44,20 +51,28 @@ function BehaviourIcon({ behaviour }: { behaviour: TierCap['behaviour'] }) {
 
 const SHOWN = 4
 
-/** The features of a tier by their keys; beyond four, how many more. */
-export function TierFeatures({ features }: { features: ReadonlyArray<{ key: string }> }) {
+/** The features of a tier by their names, or keys where they have none; beyond four, how many more. */
+export function TierFeatures({
+  features,
+  nameOf,
+}: {
+  features: ReadonlyArray<{ key: string }>
+  nameOf: (key: string) => string | null
+}) {
   if (features.length === 0) return <span className="text-faint">{t('tiers.no_features')}</span>
   const rest = features.slice(SHOWN)
   return (
     <span className="flex max-w-72 flex-wrap gap-1 max-sm:justify-end">
       {features.slice(0, SHOWN).map((feature) => (
         <Badge key={feature.key} className="font-normal">
-          {feature.key}
+          <span title={feature.key}>{nameOf(feature.key) ?? feature.key}</span>
         </Badge>
       ))}
       {rest.length > 0 ? (
         <Badge className="font-normal">
-          <span title={rest.map((feature) => feature.key).join(', ')}>{t('tiers.more', { count: rest.length })}</span>
+          <span title={rest.map(({ key }) => nameOf(key) ?? key).join(', ')}>
+            {t('tiers.more', { count: rest.length })}
+          </span>
         </Badge>
       ) : null}
     </span>

@@ -14,11 +14,14 @@ import { t } from '@/libs/ui/messages'
 import { Time } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
+import { useFeatureNames, useMeterNames } from '@/libs/ui/use-names'
 
 /** The versions of a tier, the newest first, and the way to move everybody to it. */
 export function TierVersions({ tier, canMove, onMoved }: { tier: Tier; canMove: boolean; onMoved: () => void }) {
   const versions = useApi<Page<TierVersion>>(`/tiers/${tier.id}/versions?limit=200`)
   const api = useApiFetch()
+  const meterName = useMeterNames()
+  const featureName = useFeatureNames()
   const [moving, setMoving] = useState(false)
   const version = tier.newest_version
 
@@ -34,11 +37,15 @@ export function TierVersions({ tier, canMove, onMoved }: { tier: Tier; canMove: 
       ),
     },
     { key: 'price', header: t('tiers.versions.column.price'), cell: (row) => tierPrice(row) },
-    { key: 'caps', header: t('tiers.versions.column.caps'), cell: (row) => <TierCaps caps={row.usage_caps} /> },
+    {
+      key: 'caps',
+      header: t('tiers.versions.column.caps'),
+      cell: (row) => <TierCaps nameOf={meterName} caps={row.usage_caps} />,
+    },
     {
       key: 'features',
       header: t('tiers.versions.column.features'),
-      cell: (row) => <TierFeatures features={row.feature_entitlements} />,
+      cell: (row) => <TierFeatures nameOf={featureName} features={row.feature_entitlements} />,
     },
     {
       key: 'customers',

@@ -22,6 +22,7 @@ import { useShortcut } from '@/libs/ui/shortcuts'
 import { EmptyState } from '@/libs/ui/states'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
+import { useFeatureNames, useMeterNames } from '@/libs/ui/use-names'
 
 /** The tiers of the tenant: what each costs, caps and includes. `base` is the address of the list. */
 export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersUrl: string; canWrite: boolean }) {
@@ -30,6 +31,8 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
   const page = useApi<Page<Tier>>(`/tiers${list.query}`)
   const api = useApiFetch()
   const router = useRouter()
+  const meterName = useMeterNames()
+  const featureName = useFeatureNames()
   useShortcut('n', t('tiers.create'), () => canWrite && router.push(`${base}/new`))
 
   const archive = useMutation(
@@ -75,11 +78,15 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
       sortValue: (tier) => tier.price_minor / (tier.billing_interval === 'year' ? 12 : 1),
       cell: (tier) => <span className="whitespace-nowrap">{tierPrice(tier)}</span>,
     },
-    { key: 'caps', header: t('tiers.column.caps'), cell: (tier) => <TierCaps caps={tier.usage_caps} /> },
+    {
+      key: 'caps',
+      header: t('tiers.column.caps'),
+      cell: (tier) => <TierCaps nameOf={meterName} caps={tier.usage_caps} />,
+    },
     {
       key: 'features',
       header: t('tiers.column.features'),
-      cell: (tier) => <TierFeatures features={tier.feature_entitlements} />,
+      cell: (tier) => <TierFeatures nameOf={featureName} features={tier.feature_entitlements} />,
     },
     {
       key: 'customers',

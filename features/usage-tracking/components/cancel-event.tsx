@@ -16,7 +16,7 @@ export function CancelEvent({
   onClose,
   onDone,
 }: {
-  event: { id: string; meter: string; user_id: string; value: number | string }
+  event: { id: string; meter_name: string; user_id: string; value: number | string }
   open: boolean
   onClose: () => void
   onDone: () => void
@@ -43,7 +43,7 @@ export function CancelEvent({
     >
       <p className="mb-4">
         <code className="break-all font-mono text-xs">
-          {event.meter}, {event.user_id}, {String(event.value)}
+          {event.meter_name}, {event.user_id}, {String(event.value)}
         </code>
       </p>
       <Field label={t('events.cancel.reason')} hint={t('events.cancel.reason_hint')} optional>

@@ -50,7 +50,7 @@ export function EventInspector({
         open={id !== null}
         onOpenChange={(open) => !open && onOpen(null)}
         size="lg"
-        title={event ? `${event.meter}, ${event.user_id}` : t('events.detail.facts')}
+        title={event ? `${event.meter_name}, ${event.user_id}` : t('events.detail.facts')}
         description={event ? <EventStateBadge state={event.state} /> : null}
         actions={
           corrects && stands ? (
@@ -98,6 +98,14 @@ function EventSections({
       <p className="text-mute text-sm">{t(`events.state_hint.${event.state}`)}</p>
       <KeyValueList
         items={[
+          {
+            label: t('events.column.meter'),
+            value: (
+              <span className="inline-flex flex-wrap items-baseline gap-x-2">
+                {event.meter_name} <code className="break-all font-mono text-faint text-xs">{event.meter}</code>
+              </span>
+            ),
+          },
           {
             label: t('events.column.customer'),
             value: customersHref ? (

@@ -23,6 +23,8 @@ export type UsageEvent = z.infer<typeof usageEvent>
 
 const STATES = ['counted', 'filtered', 'corrected', 'correction'] as const
 const REFRESH_MS = 5_000
+/** The end of an id is what tells it from its neighbours: it is never cut off. */
+const TAIL = 8
 
 /** Events as they come in, narrowed by the address; one opens in full. */
 export function EventList({
@@ -85,7 +87,7 @@ export function EventList({
         columns={COLUMNS}
         rows={page.data?.data}
         rowKey={(event) => event.id}
-        rowLabel={(event) => `${event.meter}, ${event.user_id}`}
+        rowLabel={(event) => `${event.meter_name}, ${event.user_id}`}
         onRowOpen={(event) => void setOpen(event.id)}
         loading={page.loading}
         refreshing={page.refreshing && list.cursor !== null}
@@ -123,7 +125,11 @@ export function EventList({
 const code = (text: string) => <code className="break-all font-mono text-xs">{text}</code>
 
 const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
-  { key: 'meter', header: t('events.column.meter'), cell: (event) => code(event.meter) },
+  {
+    key: 'meter',
+    header: t('events.column.meter'),
+    cell: (event) => <span title={event.meter}>{event.meter_name}</span>,
+  },
   { key: 'customer', header: t('events.column.customer'), cell: (event) => code(event.user_id) },
   {
     key: 'value',
@@ -141,9 +147,10 @@ const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
     hideOnCard: true,
     cell: (event) =>
       event.event_id ? (
-        <span className="block max-w-52 truncate font-mono text-xs" title={event.event_id}>
-          {event.source ? <span className="text-faint">{event.source} / </span> : null}
-          {event.event_id}
+        <span className="flex max-w-60 font-mono text-xs" title={event.event_id}>
+          {event.source ? <span className="max-w-24 shrink-0 truncate text-faint">{event.source} / </span> : null}
+          <span className="truncate">{event.event_id.slice(0, -TAIL)}</span>
+          <span className="shrink-0">{event.event_id.slice(-TAIL)}</span>
         </span>
       ) : (
         <span className="text-faint">–</span>

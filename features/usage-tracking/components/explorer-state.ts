@@ -10,6 +10,9 @@ const DAY_MS = 86_400_000
 const PRESET_DAYS = { '24h': 1, '7d': 7, '30d': 30, '90d': 90, '12m': 365 } as const
 const LONGEST_DAYS: Partial<Record<ExplorerWindow, number>> = { minute: 7, hour: 366 }
 
+/** The name of the group that is no property. */
+export const CUSTOMER = 'customer'
+
 /** A property with the values it may have. */
 export type PropertyFilter = { property: string; values: string[] }
 

@@ -9,7 +9,9 @@ import {
   WindowSelect,
   ZoneInput,
 } from '@/features/usage-tracking/components/explorer-controls'
+import { ExplorerProblem } from '@/features/usage-tracking/components/explorer-problem'
 import {
+  CUSTOMER,
   dayAfter,
   daysOfRange,
   explorerQuery,
@@ -35,8 +37,6 @@ import { TimeZoneProvider, useTimeZone } from '@/libs/ui/time'
 import { UsageChart, useChartState } from '@/libs/ui/usage-chart'
 import { useApi, useApiPath } from '@/libs/ui/use-api'
 
-const CUSTOMER = 'customer'
-
 type Trends = z.infer<typeof trendsReport>
 
 /**
@@ -47,12 +47,15 @@ export function MeterExplorer({
   meter,
   customer,
   meterSelect,
+  onAllMeters,
   figures = false,
   refreshMs,
 }: {
   meter: string
   customer?: string
   meterSelect?: ReactNode
+  /** Leaves this meter for all of them; the way on from one that is not there. */
+  onAllMeters?: () => void
   figures?: boolean
   refreshMs?: number
 }) {
@@ -96,6 +99,19 @@ export function MeterExplorer({
   const choices = [...(customer ? [] : [CUSTOMER]), ...(series?.meter.group_by ?? [])]
   const unit = series?.meter.unit
   const leftOut = series ? countLeftOut(series) : 0
+  if (!series && (state.error?.status === 404 || state.error?.status === 422))
+    return (
+      <ExplorerProblem
+        problem={state.error}
+        meter={meter}
+        meterSelect={meterSelect}
+        onAllMeters={onAllMeters}
+        onClear={() => {
+          explorer.set({ groups: [], filters: [], customers: [], zone: null, window: null })
+          range.set('30d')
+        }}
+      />
+    )
   return (
     <TimeZoneProvider timeZone={explorer.zone ?? ownZone}>
       <div className="flex min-w-0 flex-col gap-8">

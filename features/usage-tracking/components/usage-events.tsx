@@ -51,13 +51,14 @@ export function UsageEvents({
       <DataTable
         label={t('usage.latest')}
         columns={columns}
-        rows={page.data?.data}
+        rows={page.error?.status === 404 ? [] : page.data?.data}
         rowKey={(event) => event.id}
-        rowLabel={(event) => `${event.meter}, ${event.user_id}`}
+        rowLabel={(event) => `${event.meter_name}, ${event.user_id}`}
         onRowOpen={setOpen}
         loading={page.loading}
         refreshing={page.refreshing && !refreshMs}
-        error={page.error}
+        // A meter or customer that is not there has no events.
+        error={page.error?.status === 404 ? null : page.error}
         onRetry={page.reload}
         skeletonRows={limit}
         empty={<EmptyState icon={<Activity />} title={t('usage.no_events')} description={t('usage.no_events_hint')} />}
@@ -97,7 +98,7 @@ function eventColumns({
     columns.push({
       key: 'meter',
       header: t('usage.meter'),
-      cell: (event) => <code className="font-mono text-xs">{event.meter}</code>,
+      cell: (event) => <span title={event.meter}>{event.meter_name}</span>,
     })
   }
   if (!customer) {
@@ -163,7 +164,14 @@ function EventDrawer({
           <KeyValueList
             className="grid-cols-1"
             items={[
-              { label: t('usage.meter'), value: <code className="font-mono text-xs">{event.meter}</code> },
+              {
+                label: t('usage.meter'),
+                value: (
+                  <span className="inline-flex flex-wrap items-baseline gap-x-2">
+                    {event.meter_name} <code className="break-all font-mono text-faint text-xs">{event.meter}</code>
+                  </span>
+                ),
+              },
               {
                 label: t('usage.customer'),
                 value: customersHref ? (

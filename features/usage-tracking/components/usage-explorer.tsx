@@ -3,7 +3,7 @@
 import { parseAsString, useQueryState } from 'nuqs'
 import type { ReactNode } from 'react'
 import type { z } from 'zod'
-import { dayAfter } from '@/features/usage-tracking/components/explorer-state'
+import { CUSTOMER, dayAfter, useExplorerState } from '@/features/usage-tracking/components/explorer-state'
 import { MeterExplorer } from '@/features/usage-tracking/components/meter-explorer'
 import {
   chartInterval,
@@ -24,7 +24,7 @@ import { UsageChart, useChartState } from '@/libs/ui/usage-chart'
 import { useApi } from '@/libs/ui/use-api'
 
 type TrendsReport = z.infer<typeof trendsReport>
-type MeterChoice = { slug: string; name: string }
+type MeterChoice = { slug: string; name: string; archived_at?: string | null }
 
 const ALL = 'all'
 
@@ -49,8 +49,14 @@ export function UsageExplorer({
   refreshMs?: number
 }) {
   const [chosen, setChosen] = useQueryState('meter', parseAsString)
-  const meters = useApi<Page<MeterChoice>>(fixedMeter || !listsMeters ? null : '/meters?limit=200')
+  const meters = useApi<Page<MeterChoice>>(fixedMeter || !listsMeters ? null : '/meters?archived=all&limit=200')
   const meter = fixedMeter ?? chosen
+  const explorer = useExplorerState()
+  const choose = (next: string | null) => {
+    // Properties belong to a meter: what the one before was split and filtered by means nothing to the next.
+    explorer.set({ groups: explorer.groups.filter((key) => key === CUSTOMER), filters: [] })
+    void setChosen(next)
+  }
   const fixed = { ...(customer ? { customer } : {}), ...(refreshMs ? { refreshMs } : {}) }
   const select = (choices: readonly MeterChoice[]) => (
     <div className="w-38">
@@ -59,10 +65,12 @@ export function UsageExplorer({
         options={[
           { value: ALL, label: t('usage.all_meters') },
           ...(meter && !choices.some(({ slug }) => slug === meter) ? [{ value: meter, label: meter }] : []),
-          ...choices.map(({ slug, name }) => ({ value: slug, label: name })),
+          ...choices
+            .filter(({ slug, archived_at }) => !archived_at || slug === meter)
+            .map(({ slug, name }) => ({ value: slug, label: name })),
         ]}
         value={meter ?? ALL}
-        onValueChange={(value) => void setChosen(value === ALL ? null : value)}
+        onValueChange={(value) => choose(value === ALL ? null : value)}
       />
     </div>
   )
@@ -71,7 +79,7 @@ export function UsageExplorer({
       <MeterExplorer
         meter={meter}
         figures={figures}
-        {...(fixedMeter ? {} : { meterSelect: select(meters.data?.data ?? []) })}
+        {...(fixedMeter ? {} : { meterSelect: select(meters.data?.data ?? []), onAllMeters: () => choose(null) })}
         {...fixed}
       />
     )

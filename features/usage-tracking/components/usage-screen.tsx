@@ -1,12 +1,18 @@
 'use client'
 
+import { parseAsString, useQueryState } from 'nuqs'
+import { useExplorerState } from '@/features/usage-tracking/components/explorer-state'
 import { UsageEvents } from '@/features/usage-tracking/components/usage-events'
 import { UsageExplorer } from '@/features/usage-tracking/components/usage-explorer'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 
-/** All usage of the tenant: over time, by meter or customer, and the events themselves. */
+/** All usage of the tenant: over time, by meter or customer, and the events themselves, of the meter and customer chosen. */
 export function UsageScreen({ customersHref, listsMeters }: { customersHref?: string; listsMeters: boolean }) {
+  const [meter] = useQueryState('meter', parseAsString)
+  const { customers } = useExplorerState()
+  // Events are of one customer or of all.
+  const customer = meter && customers.length === 1 ? customers[0] : undefined
   return (
     <>
       <PageHeader title={t('usage.title')} description={t('usage.description')} />
@@ -14,7 +20,14 @@ export function UsageScreen({ customersHref, listsMeters }: { customersHref?: st
         <UsageExplorer refreshMs={5_000} listsMeters={listsMeters} figures />
         <section className="min-w-0">
           <h2 className="mb-3 font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
-          <UsageEvents refreshMs={5_000} limit={20} {...(customersHref ? { customersHref } : {})} />
+          <UsageEvents
+            key={`${meter} ${customer}`}
+            refreshMs={5_000}
+            limit={20}
+            {...(meter ? { meter } : {})}
+            {...(customer ? { customer } : {})}
+            {...(customersHref ? { customersHref } : {})}
+          />
         </section>
       </div>
     </>

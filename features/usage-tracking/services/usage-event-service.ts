@@ -17,6 +17,7 @@ export type EventRow = {
   event_id: string | null
   source: string | null
   meter: string
+  meter_name: string
   meter_id: string
   user_id: string
   customer_id: string
@@ -39,7 +40,7 @@ export type StoredEvent = Omit<EventRow, 'value' | 'counted'> & {
 }
 
 /** Columns of an event; the tables are e, m and c, and $1 is the tenant. */
-export const EVENT_COLUMNS = `e.id, e.event_id, e.source, m.slug as meter, e.meter_id, c.external_id as user_id, e.customer_id, e.value::text as value,
+export const EVENT_COLUMNS = `e.id, e.event_id, e.source, m.slug as meter, m.name as meter_name, e.meter_id, c.external_id as user_id, e.customer_id, e.value::text as value,
   e.occurred_at, e.received_at, e.properties, e.counted::text as counted, e.corrects, e.received_at::text as position,
   case when e.weight = -1 then 'correction'
     when exists (select 1 from usage_events b where b.tenant_id = $1 and b.corrects = e.id and b.weight = -1) then 'corrected'

@@ -1,0 +1,58 @@
+'use client'
+
+import { Gauge, SearchX } from 'lucide-react'
+import type { ReactNode } from 'react'
+import type { ApiProblem } from '@/libs/ui/api-client'
+import { Button } from '@/libs/ui/button'
+import { Card } from '@/libs/ui/card'
+import { t } from '@/libs/ui/messages'
+import { EmptyState } from '@/libs/ui/states'
+
+/** An address that asks for what is not there: which meter it is, or what this meter cannot be asked; and the way on. */
+export function ExplorerProblem({
+  problem,
+  meter,
+  meterSelect,
+  onAllMeters,
+  onClear,
+}: {
+  problem: ApiProblem
+  meter: string
+  meterSelect: ReactNode
+  onAllMeters: (() => void) | undefined
+  onClear: () => void
+}) {
+  const missing = problem.status === 404
+  const details = problem.errors.map(({ detail }) => detail)
+  return (
+    <Card>
+      <div role="alert">
+        {missing ? (
+          <EmptyState
+            icon={<Gauge />}
+            title={t('usage.explorer.no_meter', { meter })}
+            description={t('usage.explorer.no_meter_hint')}
+            action={
+              <>
+                {meterSelect}
+                {onAllMeters ? <Button onClick={onAllMeters}>{t('usage.explorer.show_all')}</Button> : null}
+              </>
+            }
+          />
+        ) : (
+          <EmptyState
+            icon={<SearchX />}
+            title={t('usage.explorer.wrong')}
+            description={details.length > 0 ? details.join(' · ') : problem.detail}
+            action={
+              <>
+                {meterSelect}
+                <Button onClick={onClear}>{t('usage.explorer.clear')}</Button>
+              </>
+            }
+          />
+        )}
+      </div>
+    </Card>
+  )
+}
