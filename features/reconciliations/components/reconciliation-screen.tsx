@@ -116,7 +116,9 @@ function RunWithDrifts({
             columns={columnsOf(zone)}
             rows={run.drifts ? page.data?.data : []}
             rowKey={(row) => String(row.position)}
-            rowLabel={(row) => `${t(`reconciliations.table.${row.table_name}`)}, ${row.row_key.meter}`}
+            rowLabel={(row) =>
+              `${t(`reconciliations.table.${row.table_name}`)}, ${row.row_key.meter ?? row.row_key.id}`
+            }
             loading={page.loading}
             refreshing={page.refreshing}
             error={page.error}
@@ -159,14 +161,29 @@ function RunWithDrifts({
   )
 }
 
-const FIELDS = ['used', 'events', 'moment', 'last_at', 'last_received_at'] as const
+const FIELDS = [
+  'used',
+  'left',
+  'remaining',
+  'status',
+  'settled',
+  'quantity',
+  'lines',
+  'events',
+  'adjustments',
+  'moment',
+  'last_at',
+  'last_received_at',
+  'group_values',
+  'individual',
+] as const
 
 /** The values of a row, with what differs from the other side standing out. */
 function Values({ own, other, none }: { own: DriftRow['stored']; other: DriftRow['stored']; none: string }) {
   if (own === null) return <span className="text-faint">{none}</span>
   return (
     <span className="flex flex-col items-end gap-0.5">
-      {FIELDS.filter((name) => own[name] !== undefined).map((name) => (
+      {FIELDS.filter((name) => own[name] !== undefined && own[name] !== null).map((name) => (
         <span key={name} className="whitespace-nowrap">
           <span className="text-faint text-xs">{t(`reconciliations.field.${name}`)}</span>{' '}
           <span className={own[name] === other?.[name] ? 'tabular text-mute' : 'tabular font-medium'}>
@@ -193,6 +210,7 @@ function columnsOf(zone: string): ReadonlyArray<Column<DriftRow>> {
               row_key.starts_on ? formatDate(`${row_key.starts_on}T00:00:00Z`, 'date') : undefined,
               row_key.hour ? formatDate(row_key.hour, 'datetime', zone) : undefined,
               row_key.hash?.slice(0, 8),
+              row_key.id,
             ]
               .filter(Boolean)
               .join(' · ')}
