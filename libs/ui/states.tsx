@@ -7,6 +7,7 @@ import { Button, LinkButton } from '@/libs/ui/button'
 import { CopyText } from '@/libs/ui/copy-button'
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
+import { signInPath } from '@/libs/ui/sign-in-path'
 
 const frame = 'mx-auto flex w-full max-w-xl flex-col items-center px-4 py-10 text-center sm:py-14'
 const disc = 'mb-3.5 flex size-10 items-center justify-center rounded-lg border bg-sunken [&_svg]:size-5'
@@ -109,7 +110,7 @@ export function ErrorState({
       ) : null}
       <div className="mt-4 flex flex-wrap justify-center gap-2">
         {problem?.status === 401 ? (
-          <LinkButton href="/sign-in" variant="primary">
+          <LinkButton href={signInPath()} prefetch={false} variant="primary">
             {t('ui.error.signIn')}
           </LinkButton>
         ) : null}

@@ -5,7 +5,9 @@ import type { ReactNode } from 'react'
 import { apiFetch } from '@/libs/ui/api-client'
 import { t } from '@/libs/ui/messages'
 import { OperatorShell } from '@/libs/ui/shell/operator-shell'
+import { SignedOutBanner } from '@/libs/ui/shell/signed-out-banner'
 import { toast } from '@/libs/ui/toast'
+import { useApi } from '@/libs/ui/use-api'
 
 /** The operator console around its pages. */
 export function OperatorFrame({
@@ -17,6 +19,8 @@ export function OperatorFrame({
   email: string
   children: ReactNode
 }) {
+  const session = useApi<unknown>('/me', { refreshMs: 30_000 })
+
   async function signOut() {
     try {
       await apiFetch('/api/auth/sign-out', { method: 'POST' })
@@ -46,6 +50,7 @@ export function OperatorFrame({
       ]}
       onSignOut={() => void signOut()}
     >
+      <SignedOutBanner error={session.error} />
       {children}
     </OperatorShell>
   )

@@ -10,6 +10,7 @@ import { apiFetch } from '@/libs/ui/api-client'
 import { LinkButton } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 import { DashboardShell } from '@/libs/ui/shell/dashboard-shell'
+import { SignedOutBanner } from '@/libs/ui/shell/signed-out-banner'
 import type { SwitcherTenant } from '@/libs/ui/shell/tenant-switcher'
 import { toast } from '@/libs/ui/toast'
 import { useApi } from '@/libs/ui/use-api'
@@ -112,6 +113,7 @@ export function DashboardFrame({
         ? { firstSteps: { done: progress.completed, total: progress.total, href: `/${tenant.slug}#first-steps` } }
         : {})}
     >
+      <SignedOutBanner error={me.error} />
       {banner}
       {children}
     </DashboardShell>
