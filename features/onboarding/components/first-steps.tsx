@@ -183,7 +183,14 @@ function Steps({
                 : undefined
             }
           >
-            <StepBody step={step.key} href={step.href} trackUrl={trackUrl} canMakeKeys={canMakeKeys} onKey={onKey} />
+            <StepBody
+              step={step.key}
+              href={step.href}
+              keysHref={status.steps.find(({ key }) => key === 'create_api_key')?.href}
+              trackUrl={trackUrl}
+              canMakeKeys={canMakeKeys}
+              onKey={onKey}
+            />
           </StepRow>
         ))}
       </ol>

@@ -3,7 +3,7 @@
 import { Plus } from 'lucide-react'
 import type { StepKey } from '@/features/onboarding/schema'
 import type { Page } from '@/libs/ui/api-client'
-import { Button, LinkButton } from '@/libs/ui/button'
+import { Button, LinkButton, TextLink } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { t } from '@/libs/ui/messages'
@@ -18,17 +18,22 @@ const madeKeys = new Map<string, string>()
 export function StepBody({
   step,
   href,
+  keysHref,
   trackUrl,
   canMakeKeys,
   onKey,
 }: {
   step: StepKey
   href: string
+  /** Where keys are made. */
+  keysHref: string | undefined
   trackUrl: string
   canMakeKeys: boolean
   onKey: (key: string) => void
 }) {
-  if (step === 'send_first_event') return <SendEvent trackUrl={trackUrl} />
+  if (step === 'send_first_event') {
+    return <SendEvent trackUrl={trackUrl} keysHref={canMakeKeys ? keysHref : undefined} />
+  }
   return (
     <div className="flex flex-col items-start gap-3">
       <p className="max-w-prose text-mute text-sm">{t(`onboarding.step.${step}.text`)}</p>
@@ -78,7 +83,7 @@ function MakeKey({ onKey }: { onKey: (key: string) => void }) {
   )
 }
 
-function SendEvent({ trackUrl }: { trackUrl: string }) {
+function SendEvent({ trackUrl, keysHref }: { trackUrl: string; keysHref: string | undefined }) {
   const meters = useApi<Page<{ slug: string }>>('/meters?limit=1')
   const madeKey = madeKeys.get(useApiPath()(''))
   const meter = meters.data?.data[0]?.slug
@@ -86,7 +91,13 @@ function SendEvent({ trackUrl }: { trackUrl: string }) {
   return (
     <div className="flex flex-col gap-3">
       <p className="max-w-prose text-mute text-sm">
-        {t('onboarding.step.send_first_event.text')} {madeKey ? t('onboarding.key_inside') : null}
+        {t('onboarding.step.send_first_event.text')} {t(madeKey ? 'onboarding.key_inside' : 'onboarding.key_outside')}
+        {!madeKey && keysHref ? (
+          <>
+            {' '}
+            {t('onboarding.key_lost')} <TextLink href={`${keysHref}?new=true`}>{t('onboarding.key_again')}</TextLink>.
+          </>
+        ) : null}
       </p>
       <CodeSnippet
         label={t('onboarding.step.send_first_event.title')}
