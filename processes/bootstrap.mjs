@@ -118,8 +118,18 @@ function npmCommand() {
 function run(command, args, shell) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], shell })
+    // Whoever stops the start stops the installation: npm must not go on writing beside the next one.
+    const stop = (signal) => {
+      child.once('exit', () => process.exit(0))
+      child.kill(signal)
+    }
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+    for (const signal of signals) process.once(signal, stop)
     child.once('error', () => resolve(1))
-    child.once('exit', (code) => resolve(code ?? 1))
+    child.once('exit', (code) => {
+      for (const signal of signals) process.off(signal, stop)
+      resolve(code ?? 1)
+    })
   })
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lastLines } from './postgres'
 import { inRepository, repositoryRoot } from './repository'
@@ -34,6 +34,8 @@ export function isBuildCurrent(): boolean {
 /** Runs `next build` until it ends or `signal` is given. Throws StackError with the end of its output when it fails. */
 export async function buildApplication(env: NodeJS.ProcessEnv, logFile: string, signal: AbortSignal): Promise<void> {
   const hash = hashSources()
+  // A build that does not come to its end leaves none of the one before that could be taken for whole.
+  rmSync(recordPath(), { force: true })
   const log = openSync(logFile, 'w')
   const code = await new Promise<number | null>((resolve, reject) => {
     const build = spawn(process.execPath, [inRepository('node_modules', 'next', 'dist', 'bin', 'next'), 'build'], {

@@ -41,7 +41,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
       const soFar = Date.now() - started > CALM_MS ? 0 : failures
       const pause = Math.min(LONGEST_PAUSE_MS, 1_000 * 2 ** soFar)
       note(`${options.name} ended (${signal ?? `exit code ${code}`}) and is started again in ${pause / 1_000} s.`)
-      note(`Its last words (${options.log_file}):\n${lastLines(options.log_file, 5)}`)
+      const words = lastLines(options.log_file, 5)
+      note(words ? `Its last words (${options.log_file}):\n${words}` : `It left no word in ${options.log_file}.`)
       await sleep(pause, undefined, { ref: false })
       if (stopping) return
       child = launch(options)

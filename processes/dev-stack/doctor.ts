@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { findChromium } from './chromium'
 import { postgresDirectory } from './data-directory'
@@ -8,7 +8,8 @@ import { green, red, yellow } from './progress'
 import { answersOk } from './readiness'
 import { inRepository } from './repository'
 import { withClient } from './roles'
-import { loadSecrets } from './secrets'
+import { readRecord } from './run-record'
+import { readSecrets } from './secrets'
 import { portsOf, readSettings, type Settings } from './settings'
 import { stackAddresses } from './stack-environment'
 
@@ -34,6 +35,13 @@ function nodeVersion(): Finding {
 function disk(settings: Settings): Finding {
   let directory = settings.data_dir
   while (!existsSync(directory)) directory = dirname(directory)
+  if (!isWritable(directory)) {
+    return {
+      state: 'wrong',
+      text: `${settings.data_dir} cannot be written`,
+      way_out: 'Make it writable, or choose another: DATA_DIR=/path/you/own npm start',
+    }
+  }
   const { bavail, bsize } = statfsSync(directory)
   const free = (bavail * bsize) / 1e9
   const text = `${free.toFixed(1)} GB free for ${settings.data_dir}`
@@ -45,12 +53,18 @@ function disk(settings: Settings): Finding {
   }
 }
 
+function isWritable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK)
+    return statSync(directory).isDirectory()
+  } catch {
+    return false
+  }
+}
+
 async function stackOrPorts(settings: Settings): Promise<Finding[]> {
   if (settings.external) return database(settings)
-  const record = join(settings.data_dir, 'stack.json')
-  const main: { pid: number; identity: string } | undefined = existsSync(record)
-    ? JSON.parse(readFileSync(record, 'utf8')).main
-    : undefined
+  const main = readRecord(settings.data_dir)?.main
   if (main && processIdentity(main.pid) === main.identity) {
     return [{ state: 'ok', text: `Holdfast is running (process ${main.pid})` }, ...(await database(settings))]
   }
@@ -73,16 +87,19 @@ async function stackOrPorts(settings: Settings): Promise<Finding[]> {
           },
     )
   }
-  const cluster = join(postgresDirectory(settings.data_dir), 'initialised')
+  const cluster = existsSync(settings.data_dir) ? postgresDirectory(settings.data_dir) : null
   findings.push({
     state: 'ok',
-    text: existsSync(cluster) ? `A database is in ${dirname(cluster)}` : 'No database yet; npm start makes one',
+    text:
+      cluster && existsSync(join(cluster, 'initialised'))
+        ? `A database is in ${cluster}`
+        : 'No database yet; npm start makes one',
   })
   return findings
 }
 
 async function database(settings: Settings): Promise<Finding[]> {
-  const addresses = stackAddresses(settings, loadSecrets(settings.data_dir))
+  const addresses = stackAddresses(settings, readSecrets(settings.data_dir))
   const findings: Finding[] = []
   try {
     const version = await withClient(addresses.database.server_url, async (client) => {

@@ -20,7 +20,7 @@ export type RunRecord = {
  */
 export async function claimDataDirectory(dataDir: string): Promise<RunRecord> {
   const path = join(dataDir, 'stack.json')
-  const earlier = readRecord(path)
+  const earlier = readRecord(dataDir)
   if (earlier) {
     refuseWhenRunning(earlier, dataDir)
     await endLeftovers(earlier.children)
@@ -46,13 +46,13 @@ export async function claimDataDirectory(dataDir: string): Promise<RunRecord> {
 
 /** Throws StackError when a stack is running in the data directory. */
 export function requireNotRunning(dataDir: string): void {
-  const record = readRecord(join(dataDir, 'stack.json'))
+  const record = readRecord(dataDir)
   if (record) refuseWhenRunning(record, dataDir)
 }
 
 /** Ends the processes that a killed stack left in the data directory. */
 export async function endLeftoversIn(dataDir: string): Promise<void> {
-  const record = readRecord(join(dataDir, 'stack.json'))
+  const record = readRecord(dataDir)
   if (record) await endLeftovers(record.children)
 }
 
@@ -81,10 +81,13 @@ function isRunning(running: Running): boolean {
   return running.identity !== '' && processIdentity(running.pid) === running.identity
 }
 
-function readRecord(path: string): Record | null {
+/** What the last run wrote down of itself; null when there is none, or it cannot be read. */
+export function readRecord(dataDir: string): Record | null {
+  const path = join(dataDir, 'stack.json')
   if (!existsSync(path)) return null
   try {
-    return JSON.parse(readFileSync(path, 'utf8'))
+    const record = JSON.parse(readFileSync(path, 'utf8'))
+    return typeof record?.main?.pid === 'number' && Array.isArray(record.children) ? record : null
   } catch {
     return null
   }

@@ -75,10 +75,11 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
 
   process.stdout.write(`\n  ${bold('Holdfast')} in ${settings.data_dir}\n\n`)
   if (!settings.external) {
-    postgres = await next('Postgres 17', () =>
-      startEmbeddedDatabase(settings, secrets, (pid, isRunning) => watch('postgres', pid, isRunning)),
-    )
-    const cluster = postgres
+    const cluster = await next('Postgres 17', async () => {
+      // Known before the step has ended, so that whoever stops in this very moment stops it too.
+      postgres = await startEmbeddedDatabase(settings, secrets, (pid, isRunning) => watch('postgres', pid, isRunning))
+      return postgres
+    })
     await next('Roles and databases', () => prepareRoles(cluster, secrets))
   }
   const ownerUrl = addresses.database.owner_url

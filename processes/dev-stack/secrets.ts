@@ -27,18 +27,23 @@ const PREFIXES: Partial<Record<(typeof NAMES)[number], string>> = {
   secret_key: 'sb_secret_',
 }
 
-/** Reads the secrets of a data directory, making those that are missing. */
+/** Reads the secrets of a data directory; those that are missing are made and kept. */
 export function loadSecrets(dataDir: string): Secrets {
   const path = join(dataDir, 'secrets.json')
-  const kept = readKept(path)
+  const secrets = readSecrets(dataDir)
+  writeFileSync(`${path}.partial`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${path}.partial`, path)
+  return secrets
+}
+
+/** As `loadSecrets`, but writes nothing: what is missing is made for this once. */
+export function readSecrets(dataDir: string): Secrets {
+  const kept = readKept(join(dataDir, 'secrets.json'))
   const made = NAMES.map((name) => [
     name,
     kept[name] ?? `${PREFIXES[name] ?? ''}${randomBytes(SIZES[name] ?? 24).toString('base64url')}`,
   ])
-  const secrets: Secrets = Object.fromEntries(made)
-  writeFileSync(`${path}.partial`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 })
-  renameSync(`${path}.partial`, path)
-  return secrets
+  return Object.fromEntries(made)
 }
 
 function readKept(path: string): Partial<Secrets> {
