@@ -369,6 +369,20 @@ describe('a forgotten password', () => {
     expect(again.status).toBe(401)
   })
 
+  test('a new password ends the sessions there were; the one it opened goes on', async () => {
+    const { email, cookie } = await newAccount('stolen')
+    const elsewhere = cookiesOf(await post(signIn, '/api/auth/sign-in', { email, password }))
+    await post(forgotPassword, '/api/auth/forgot-password', { email })
+    const link = await readMailLink(email)
+    const opened = await call(confirm, 'GET', `${link.pathname}${link.search}`)
+    const headers = { cookie: cookiesOf(opened) }
+    const changed = await post(resetPassword, '/api/auth/reset-password', { password: 'a new password' }, { headers })
+    expect(changed.status).toBe(200)
+    for (const old of [cookie, elsewhere])
+      expect((await refreshSession(expiring(old)))?.cookie ?? '').not.toContain('hf-session=')
+    expect((await refreshSession(expiring(cookiesOf(changed))))?.cookie).toContain('hf-session=')
+  })
+
   test('a made-up link leads to sign-in', async () => {
     for (const query of [
       '',

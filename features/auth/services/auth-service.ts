@@ -132,7 +132,8 @@ async function sendRecovery(email: string, { client, host }: AuthRequest): Promi
 }
 
 /**
- * Sets a new password with the token of a recovery mail, and signs in.
+ * Sets a new password with the token of a recovery mail, signs in, and ends every other session of that account: none of them
+ * is renewed any more.
  * @throws AppError unauthenticated when the token is missing, used or too old; rate_limited; invalid_input.
  */
 export async function resetPassword(
@@ -153,6 +154,9 @@ export async function resetPassword(
       errors: [{ pointer: '/password', detail: 'is not accepted' }],
     })
   }
+  // Whoever knew the old password is out with it. The new one holds already, whatever becomes of this.
+  const { error: kept } = await client.supabase.auth.signOut({ scope: 'others' })
+  if (kept) log.warn({ error: kept.message }, 'other sessions not ended after a new password')
   const { id, email = '' } = data.user
   await forgetAttempts('sign_in_account', email)
   await recordAuthAct('password_changed', { id, email }, host.tenant, facts)
