@@ -27,7 +27,7 @@ export type CorrectionResult = {
 
 type Answer = {
   index: number
-  code: 'corrected' | 'duplicate' | 'not_found' | 'is_correction' | 'canceled' | 'unchanged' | 'refused'
+  code: 'corrected' | 'duplicate' | 'not_found' | 'is_correction' | 'canceled' | 'unchanged' | 'sealed' | 'refused'
   id?: string
   canceled_by?: string | null
   replaced_by?: string | null
@@ -40,6 +40,7 @@ const REASONS: Record<Exclude<Answer['code'], 'corrected' | 'duplicate' | 'refus
   is_correction: 'This is itself a correction, which cannot be corrected; name the event.',
   canceled: 'The event is cancelled; send what should count as a new event with another event_id.',
   unchanged: 'The event is like that already.',
+  sealed: 'It is the extreme of its day or hour, of which other events are gone: nobody knows what would be left.',
 }
 
 /**
