@@ -116,7 +116,7 @@ test('a customer looks back and ahead, asks for a tier and withdraws; the tenant
   await page.goto(`${portalOf('acme')}/usage`)
   await expect(page.getByRole('heading', { level: 1, name: 'Usage history' })).toBeVisible()
   await expect(page.getByRole('table', { name: 'By period' }).getByRole('row')).not.toHaveCount(1)
-  await expect(page.getByRole('region', { name: 'Outlook' })).toContainText('Drawn from')
+  await expect(page.getByRole('region', { name: 'Outlook' })).toContainText('Estimated from')
 
   await page.getByRole('link', { name: 'Tiers' }).click()
   await page.getByRole('button', { name: 'Ask for Scale' }).click()

@@ -2,7 +2,7 @@
 
 import { Check, Gauge } from 'lucide-react'
 import { Card, KeyValueList } from '@/libs/ui/card'
-import { formatMoney, formatQuantity } from '@/libs/ui/format'
+import { formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { Loading, RowsSkeleton } from '@/libs/ui/skeleton'
@@ -10,7 +10,7 @@ import { EmptyState, ErrorState } from '@/libs/ui/states'
 import { UsageBar } from '@/libs/ui/usage-bar'
 import { useApi } from '@/libs/ui/use-api'
 import { toWords } from '@/libs/ui/words'
-import type { PortalOverview, PortalTier, PortalUsage } from './portal-overview'
+import { type PortalOverview, type PortalUsage, priceOf } from './portal-overview'
 import { UpgradePrompt } from './upgrade-prompt'
 
 /** What a customer sees of themselves: tier, usage against caps as it happens, features, and a way up from 80 %. */
@@ -133,10 +133,4 @@ function TierCard({
       />
     </Card>
   )
-}
-
-function priceOf(tier: PortalTier): string {
-  if (tier.price_minor === 0) return t('portal.home.free')
-  const price = formatMoney(tier.price_minor, tier.currency)
-  return tier.billing_interval === 'year' ? t('portal.home.per_year', { price }) : t('portal.home.per_month', { price })
 }

@@ -1,3 +1,6 @@
+import { formatMoney } from '@/libs/ui/format'
+import { t } from '@/libs/ui/messages'
+
 /** What `GET /api/v1/portal/overview` answers, as far as the portal shows it. */
 export type PortalUsage = {
   meter: string
@@ -29,4 +32,11 @@ export type PortalOverview = {
   usage: readonly PortalUsage[]
   features: ReadonlyArray<{ key: string }>
   upgrade: PortalUpgrade | null
+}
+
+/** "$79.00 a month", or that it is free. */
+export function priceOf(tier: PortalTier): string {
+  if (tier.price_minor === 0) return t('portal.home.free')
+  const price = formatMoney(tier.price_minor, tier.currency)
+  return tier.billing_interval === 'year' ? t('portal.home.per_year', { price }) : t('portal.home.per_month', { price })
 }

@@ -61,9 +61,8 @@ export function PortalUsage() {
             controls={
               usage ? (
                 <>
-                  <div className="w-40">
+                  <div className="w-38">
                     <Select
-                      size="sm"
                       aria-label={t('portal.usage.meter')}
                       options={usage.meters.map((each) => ({ value: each.slug, label: each.name }))}
                       value={usage.meter?.slug ?? ''}
@@ -72,7 +71,6 @@ export function PortalUsage() {
                   </div>
                   <div className="w-52">
                     <Select
-                      size="sm"
                       aria-label={t('portal.usage.period')}
                       options={usage.periods.map((each, index) => ({
                         value: each.starts_on,

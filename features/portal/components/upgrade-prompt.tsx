@@ -2,9 +2,9 @@
 
 import { Sparkles } from 'lucide-react'
 import { LinkButton } from '@/libs/ui/button'
-import { formatMoney, formatNumber, formatPercent } from '@/libs/ui/format'
+import { formatNumber, formatPercent } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
-import type { PortalUpgrade } from './portal-overview'
+import { type PortalUpgrade, priceOf } from './portal-overview'
 
 /** Shown from 80 % of a cap: what is short, which tiers give more of it, and whom to ask. */
 export function UpgradePrompt({
@@ -43,7 +43,7 @@ export function UpgradePrompt({
                     {tier.limit === null
                       ? t('portal.upgrade.tier_unlimited', { meter })
                       : t('portal.upgrade.tier_cap', { limit: formatNumber(Number(tier.limit)), meter })}
-                    {tier.price_minor > 0 ? ` · ${formatMoney(tier.price_minor, tier.currency)}` : ''}
+                    {` · ${priceOf(tier)}`}
                   </span>
                 </li>
               ))}

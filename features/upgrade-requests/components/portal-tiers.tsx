@@ -72,7 +72,7 @@ export function PortalTiers({ name }: { name: string }) {
       ) : null}
       {tiers ? (
         tiers.length > 0 ? (
-          <ul className="grid items-stretch gap-4 sm:grid-cols-[repeat(auto-fill,minmax(15rem,1fr))]">
+          <ul className="grid items-stretch gap-4 sm:grid-cols-[repeat(auto-fill,minmax(13.5rem,1fr))]">
             {tiers.map((tier) => (
               <TierCard
                 key={tier.id}
@@ -153,7 +153,7 @@ function TierCard({
       <div className="flex-1 text-sm">
         <h3 className="sr-only">{t('upgrade-requests.portal.caps')}</h3>
         {tier.caps.length > 0 ? (
-          <ul className="flex flex-col gap-1">
+          <ul className="flex flex-col gap-1.5">
             {tier.caps.map((cap) => (
               <li key={cap.meter} className="flex flex-wrap justify-between gap-x-3">
                 <span className="text-mute">{cap.name}</span>
@@ -161,6 +161,9 @@ function TierCard({
                   {formatQuantity(Number(cap.limit), cap.unit)}{' '}
                   <span className="text-faint">{t(`tiers.per.${cap.period}`)}</span>
                 </span>
+                {cap.behaviour === 'overflow' ? (
+                  <span className="basis-full text-faint text-xs">{t('upgrade-requests.portal.overflow')}</span>
+                ) : null}
               </li>
             ))}
           </ul>

@@ -52,7 +52,7 @@ export function ZoneInput({ explorer, own }: { explorer: ExplorerState; own: str
   }
 
   return (
-    <div className="w-44">
+    <div className="w-40">
       <Input
         aria-label={t('usage.explorer.zone')}
         list={listId}

@@ -27,9 +27,12 @@ export function UsageEvents({
   refreshMs,
   limit = 10,
   compact = false,
+  heading,
 }: {
   meter?: string
   customer?: string
+  /** A heading above the list; with one, nothing at all is shown of a meter or customer that is not there. */
+  heading?: string
   /** Where customers are; their ids become links. */
   customersHref?: string
   refreshMs?: number
@@ -46,19 +49,22 @@ export function UsageEvents({
     refreshMs && cursor === null ? { refreshMs } : {},
   )
   const columns = useMemo(() => eventColumns({ meter, customer, compact }), [meter, customer, compact])
+  const missing = page.error?.status === 404
+  if (missing && heading) return null
   return (
-    <>
+    <section className="min-w-0">
+      {heading ? <h2 className="mb-3 font-semibold text-base tracking-tight">{heading}</h2> : null}
       <DataTable
         label={t('usage.latest')}
         columns={columns}
-        rows={page.error?.status === 404 ? [] : page.data?.data}
+        rows={missing ? [] : page.data?.data}
         rowKey={(event) => event.id}
         rowLabel={(event) => `${event.meter_name}, ${event.user_id}`}
         onRowOpen={setOpen}
         loading={page.loading}
         refreshing={page.refreshing && !refreshMs}
         // A meter or customer that is not there has no events.
-        error={page.error?.status === 404 ? null : page.error}
+        error={missing ? null : page.error}
         onRetry={page.reload}
         skeletonRows={limit}
         empty={<EmptyState icon={<Activity />} title={t('usage.no_events')} description={t('usage.no_events_hint')} />}
@@ -80,7 +86,7 @@ export function UsageEvents({
         }
       />
       <EventDrawer event={open} customersHref={customersHref} onClose={() => setOpen(null)} />
-    </>
+    </section>
   )
 }
 

@@ -50,6 +50,11 @@ export function UsageExplorer({
 }) {
   const [chosen, setChosen] = useQueryState('meter', parseAsString)
   const meters = useApi<Page<MeterChoice>>(fixedMeter || !listsMeters ? null : '/meters?archived=all&limit=200')
+  // Those who may not list meters choose among the ones of the last month.
+  const seen = useApi<DailyReport>(
+    fixedMeter || listsMeters || chosen === null ? null : '/usage/daily?time_range=30d&group_by=meter',
+  )
+  const choices = meters.data?.data ?? seen.data?.meters
   const meter = fixedMeter ?? chosen
   const explorer = useExplorerState()
   const choose = (next: string | null) => {
@@ -58,18 +63,19 @@ export function UsageExplorer({
     void setChosen(next)
   }
   const fixed = { ...(customer ? { customer } : {}), ...(refreshMs ? { refreshMs } : {}) }
-  const select = (choices: readonly MeterChoice[]) => (
+  const select = (offered: readonly MeterChoice[] | undefined) => (
     <div className="w-38">
       <Select
         aria-label={t('usage.meter')}
         options={[
           { value: ALL, label: t('usage.all_meters') },
-          ...(meter && !choices.some(({ slug }) => slug === meter) ? [{ value: meter, label: meter }] : []),
-          ...choices
+          ...(meter && !offered ? [{ value: meter, label: meter }] : []),
+          ...(offered ?? [])
             .filter(({ slug, archived_at }) => !archived_at || slug === meter)
             .map(({ slug, name }) => ({ value: slug, label: name })),
         ]}
-        value={meter ?? ALL}
+        value={meter && offered && !offered.some(({ slug }) => slug === meter) ? null : (meter ?? ALL)}
+        placeholder={t('usage.explorer.choose')}
         onValueChange={(value) => choose(value === ALL ? null : value)}
       />
     </div>
@@ -79,12 +85,12 @@ export function UsageExplorer({
       <MeterExplorer
         meter={meter}
         figures={figures}
-        {...(fixedMeter ? {} : { meterSelect: select(meters.data?.data ?? []), onAllMeters: () => choose(null) })}
+        {...(fixedMeter ? {} : { meterSelect: select(choices), onAllMeters: () => choose(null) })}
         {...fixed}
       />
     )
   }
-  return <AllMeters {...fixed} meterSelect={(report) => select(meters.data?.data ?? report?.meters ?? [])} />
+  return <AllMeters {...fixed} meterSelect={(report) => select(choices ?? report?.meters)} />
 }
 
 function AllMeters({

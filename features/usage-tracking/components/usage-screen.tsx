@@ -18,17 +18,15 @@ export function UsageScreen({ customersHref, listsMeters }: { customersHref?: st
       <PageHeader title={t('usage.title')} description={t('usage.description')} />
       <div className="flex flex-col gap-8">
         <UsageExplorer refreshMs={5_000} listsMeters={listsMeters} figures />
-        <section className="min-w-0">
-          <h2 className="mb-3 font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
-          <UsageEvents
-            key={`${meter} ${customer}`}
-            refreshMs={5_000}
-            limit={20}
-            {...(meter ? { meter } : {})}
-            {...(customer ? { customer } : {})}
-            {...(customersHref ? { customersHref } : {})}
-          />
-        </section>
+        <UsageEvents
+          key={`${meter} ${customer}`}
+          heading={t('usage.latest')}
+          refreshMs={5_000}
+          limit={20}
+          {...(meter ? { meter } : {})}
+          {...(customer ? { customer } : {})}
+          {...(customersHref ? { customersHref } : {})}
+        />
       </div>
     </>
   )
