@@ -9,6 +9,12 @@ export async function isPortFree(port: number): Promise<boolean> {
 /** Throws a StackError naming the port and its variable when something else is listening on it. */
 export async function requireFreePort(port: number, variable: string, ownPorts: number[]): Promise<void> {
   if (await isPortFree(port)) return
+  if ((await tryToListen(port, '127.0.0.1')) === 'EACCES') {
+    throw new StackError(
+      `Port ${port} (${variable}) is not open to this user: low ports belong to the administrator.`,
+      `Choose one of 1024 and above: ${variable}=${await findFreePort(1024 + port, ownPorts)} npm start`,
+    )
+  }
   throw new StackError(
     `Port ${port} (${variable}) is in use by another program.`,
     `Stop that program, or choose another port: ${variable}=${await findFreePort(port + 1, ownPorts)} npm start`,
@@ -24,11 +30,16 @@ export async function findFreePort(from = 0, except: number[] = []): Promise<num
   throw new StackError('No free port was found.', 'Stop a program that listens on many ports and try again.')
 }
 
-function canListen(port: number, host: string | undefined): Promise<boolean> {
+async function canListen(port: number, host: string | undefined): Promise<boolean> {
+  return (await tryToListen(port, host)) === null
+}
+
+/** The code of the error when a port cannot be listened on, null when it can. */
+function tryToListen(port: number, host: string | undefined): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)))
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(null)))
   })
 }
 
