@@ -2,6 +2,7 @@ import { promisify } from 'node:util'
 import { gunzip as gunzipCallback } from 'node:zlib'
 import type { z } from 'zod'
 import { AppError, type InputError } from '@/libs/errors'
+import { describeIssue, findUnusable, pointerOf, toInputErrors } from './input-errors'
 
 const gunzip = promisify(gunzipCallback)
 const MIB = 1_048_576
@@ -151,26 +152,18 @@ function toSnakeCase(value: unknown, depth: number, opaque = false): unknown {
   return object
 }
 
-function pointer(path: PropertyKey[]): string {
-  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+/** Checks a value against a schema. @throws AppError invalid_input with one entry for each place where something is wrong. */
+export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+  const unusable = findUnusable(value)
+  if (unusable.length > 0) throw invalidInput(unusable)
+  const result = schema.safeParse(value, { error: describeIssue })
+  if (result.success) return result.data
+  throw invalidInput(toInputErrors(result.error.issues))
 }
 
-/** Checks a value against a schema. @throws AppError invalid_input with one entry for each thing that is wrong. */
-export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const errors = result.error.issues
-    .slice(0, 50)
-    .flatMap((issue): InputError[] =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), detail: 'is not a known field' }))
-        : [{ pointer: pointer(issue.path), detail: issue.message }],
-    )
-  throw new AppError(
-    'invalid_input',
-    errors.length === 1 ? `Check ${errors[0]?.pointer || 'the body'}.` : `Check ${errors.length} fields.`,
-    { errors },
-  )
+function invalidInput(errors: InputError[]): AppError {
+  const detail = errors.length === 1 ? `Check ${errors[0]?.pointer || 'the body'}.` : `Check ${errors.length} fields.`
+  return new AppError('invalid_input', detail, { errors })
 }
 
 /** The body of a request, read, parsed and checked. @throws AppError as readBody, parseJson and parseInput say. */
@@ -182,14 +175,15 @@ export async function readJson<S extends z.ZodType>(
   return parseInput(schema, parseJson(await readBody(request, maxBytes)))
 }
 
-/** The query of a request, checked; camelCase names are read as snake_case. `tenant` belongs to the wrapper. @throws AppError invalid_input. */
+/** The query of a request, checked; camelCase names are read as snake_case, each once. `tenant` belongs to the wrapper. @throws AppError invalid_input. */
 export function readQuery<S extends z.ZodType>(request: Request, schema: S): z.infer<S> {
-  const values: Record<string, unknown> = {}
+  const values = new Map<string, string>()
   for (const [name, value] of new URL(request.url).searchParams) {
     if (name === 'tenant') continue
-    if (value.includes('\0') || !value.isWellFormed())
-      throw new AppError('bad_request', 'NUL characters are not allowed.')
-    values[readKey(name)] = value
+    if (`${name}${value}`.includes('\0')) throw new AppError('bad_request', 'NUL characters are not allowed.')
+    const key = readKey(name)
+    if (values.has(key)) throw invalidInput([{ pointer: pointerOf([key]), detail: 'is there more than once' }])
+    values.set(key, value)
   }
-  return parseInput(schema, values)
+  return parseInput(schema, Object.fromEntries(values))
 }

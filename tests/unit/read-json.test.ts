@@ -128,12 +128,22 @@ describe('content', () => {
   })
 
   test('prototypes stay as they are', async () => {
-    const value = await readJson(
-      post('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}'),
-      anything,
-    )
+    const value = parseJson('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}')
     expect(({} as Record<string, unknown>).polluted).toBeUndefined()
     expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
+  })
+
+  test.each([
+    ['1e400', ''],
+    ['{"a":[1,-1e400]}', '/a/1'],
+    [`{"metadata":{"a":${'9'.repeat(400)}}}`, '/metadata/a'],
+    ['{"a":{"__proto__":1}}', '/a/__proto__'],
+    ['[{"\\u005f_proto__":{}}]', '/0/__proto__'],
+  ])('%.40s cannot be kept, and is refused at %j', async (text, pointer) => {
+    await expect(readJson(post(text), anything)).rejects.toMatchObject({
+      code: 'invalid_input',
+      details: { errors: [{ pointer }] },
+    })
   })
 })
 
@@ -180,6 +190,71 @@ describe('names', () => {
   })
 })
 
+describe('what is wrong is said once for each place, in words that say what is expected', () => {
+  const amount = z.union([z.number().min(0), z.string().regex(/^\d+$/, 'must be digits')])
+  const schema = z.strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(5)
+      .regex(/^[a-z]*$/, 'must be letters')
+      .optional(),
+    keys: z.array(z.string().min(1)).max(2).optional(),
+    count: z.int().max(10).optional(),
+    level: z.number().lt(1e30).optional(),
+    kind: z.enum(['a', 'b']).optional(),
+    amount: amount.optional(),
+    cap: z.union([amount, z.strictObject({ limit: amount })]).optional(),
+    from: z.union([z.iso.date(), z.iso.datetime()]).optional(),
+    by: z.record(z.string().max(3), z.boolean()).optional(),
+    own: z.union([z.string(), z.number()], { error: 'is ours' }).optional(),
+    id: z.uuid().optional(),
+  })
+  const errorsOf = (value: unknown) => {
+    try {
+      parseInput(z.strictObject({ needed: z.string() }).extend(schema.shape), value)
+      return []
+    } catch (error) {
+      return (error as AppError).details.errors?.map(({ pointer, detail }) => `${pointer} ${detail}`)
+    }
+  }
+  test.each<[unknown, string[]]>([
+    [{}, ['/needed is needed']],
+    [[], [' must be an object']],
+    [{ needed: [] }, ['/needed must be text']],
+    [{ needed: '', name: [] }, ['/name must be text']],
+    [{ needed: '', name: '' }, ['/name must not be empty']],
+    [{ needed: '', name: '123456' }, ['/name may have at most 5 characters']],
+    [{ needed: '', keys: 'x'.repeat(9) }, ['/keys must be a list']],
+    [{ needed: '', keys: ['a', '', 'c'] }, ['/keys may have at most 2 entries']],
+    [{ needed: '', keys: ['a', ''] }, ['/keys/1 must not be empty']],
+    [{ needed: '', count: 1e300 }, ['/count must be at most 10']],
+    [{ needed: '', count: 1.5 }, ['/count must be a whole number']],
+    [{ needed: '', level: 1e30 }, ['/level must be less than 1e+30']],
+    [{ needed: '', kind: 'c' }, ['/kind must be one of a, b']],
+    [{ needed: '', amount: null }, ['/amount must be a number or text']],
+    [{ needed: '', amount: -1 }, ['/amount must be at least 0']],
+    [{ needed: '', amount: 'x' }, ['/amount must be digits']],
+    [{ needed: '', cap: true }, ['/cap must be a number, text or an object']],
+    [{ needed: '', cap: -1 }, ['/cap must be at least 0']],
+    [{ needed: '', cap: {} }, ['/cap/limit is needed']],
+    [{ needed: '', cap: { limit: null } }, ['/cap/limit must be a number or text']],
+    [
+      { needed: '', by: { long_name: true } },
+      ['/by/long_name is no name that can be used here: it may have at most 3 characters'],
+    ],
+    [{ needed: '', own: null }, ['/own is ours']],
+    [{ needed: '', id: 'x' }, ['/id must be a UUID']],
+    [{ needed: '', other: 1 }, ['/other is not a known field']],
+  ])('%j', (value, errors) => expect(errorsOf(value)).toEqual(errors))
+
+  test('either form of a moment', () => {
+    expect(errorsOf({ needed: '', from: 'x' })).toEqual([
+      '/from must be a date that exists, such as 2026-11-21 or must be RFC 3339 with a zone, such as 2026-11-21T09:30:00Z',
+    ])
+  })
+})
+
 describe('query', () => {
   const schema = z.strictObject({ time_range: z.string().optional(), limit: z.coerce.number().int().optional() })
   const query = (search: string) => readQuery(new Request(`http://localhost/x?${search}`), schema)
@@ -191,6 +266,10 @@ describe('query', () => {
   test.each(['limit=x', 'limit=1.5', 'other=1', 'limit=1e999'])('%s is invalid', async (search) =>
     expect(await codeOf(() => query(search))).toBe('invalid_input'),
   )
+  test('a name that is there twice is refused, in whichever spelling', () => {
+    for (const search of ['limit=1&limit=1', 'time_range=7d&timeRange=30d'])
+      expect(() => query(search)).toThrow(expect.objectContaining({ code: 'invalid_input' }))
+  })
   test('a NUL is refused', async () => expect(await codeOf(() => query('time_range=%00'))).toBe('bad_request'))
 })
 
