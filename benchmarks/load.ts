@@ -9,6 +9,8 @@ export type LoadPlan = {
   headers: Record<string, string>
   connections: number
   seconds: number
+  /** Requests a second, sent whether or not earlier ones are answered; without it each connection sends as soon as it may. */
+  rate?: number
   /** What each request carries. */
   kind: 'events' | 'check' | 'none'
   /** Events of one request. */
@@ -27,6 +29,8 @@ export type LoadResult = {
   failures: number
   /** Requests turned away with 429 or 503 and a Retry-After: neither answered nor failed. */
   shed: number
+  /** Requests that a rate asked for when every connection was waiting. */
+  unsent: number
   seconds: number
   p50: number
   p99: number
@@ -70,22 +74,52 @@ function makeRequest(): Buffer {
 const latencies: number[] = []
 let failures = 0
 let shed = 0
+let unsent = 0
 let sample = ''
 let started = 0
 let end = 0
 const ready: Buffer[] = []
 // Batches are dear to make: they are made before the clock starts. Single requests are made as they go.
-if (plan.size > 1)
-  for (let made = 0; made < Math.ceil((plan.seconds * 130_000) / plan.size); made += 1) ready.push(makeRequest())
+if (plan.size > 1) {
+  const needed = plan.rate ? plan.rate * plan.seconds : (plan.seconds * 130_000) / plan.size
+  for (let made = 0; made < Math.ceil(needed); made += 1) ready.push(makeRequest())
+}
 const same = plan.kind === 'none' ? makeRequest() : undefined
 
+const nextRequest = (): Buffer | undefined => same ?? (plan.size > 1 ? ready.pop() : makeRequest())
+
+/** Reads the answers of one connection; `done` is told of each. */
+function listen(socket: Socket, sentAt: () => number, done: () => void, fail: (error: Error) => void): void {
+  let pending = ''
+  socket.on('data', (chunk) => {
+    pending += chunk.toString('latin1')
+    const headEnd = pending.indexOf('\r\n\r\n')
+    if (headEnd < 0) return
+    const length = /content-length: (\d+)/i.exec(pending)
+    if (length && pending.length < headEnd + 4 + Number(length[1])) return
+    if (!length && /transfer-encoding: chunked/i.test(pending) && !pending.endsWith('0\r\n\r\n')) return
+    if (/^HTTP\/1\.1 (?:429|503) /.test(pending) && /\r\nretry-after: \d+\r\n/i.test(pending.slice(0, headEnd + 2))) {
+      shed += 1
+    } else {
+      latencies.push(performance.now() - sentAt())
+      if (!pending.startsWith('HTTP/1.1 200')) {
+        failures += 1
+        sample = pending.slice(0, 600)
+      } else if (!sample) sample = pending.slice(headEnd + 4)
+    }
+    pending = ''
+    done()
+  })
+  socket.on('error', fail)
+}
+
+/** One request after the other, until the time is over. */
 function drive(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
     let sentAt = 0
-    let pending = ''
     const send = () => {
-      const request = same ?? (plan.size > 1 ? ready.pop() : makeRequest())
-      if (!request || performance.now() >= end) {
+      const request = performance.now() < end ? nextRequest() : undefined
+      if (!request) {
         socket.end()
         resolve()
         return
@@ -93,29 +127,48 @@ function drive(socket: Socket): Promise<void> {
       sentAt = performance.now()
       socket.write(request)
     }
-    socket.on('data', (chunk) => {
-      pending += chunk.toString('latin1')
-      const headEnd = pending.indexOf('\r\n\r\n')
-      if (headEnd < 0) return
-      const length = /content-length: (\d+)/i.exec(pending)
-      if (length && pending.length < headEnd + 4 + Number(length[1])) return
-      if (!length && /transfer-encoding: chunked/i.test(pending) && !pending.endsWith('0\r\n\r\n')) return
-      if (/^HTTP\/1\.1 (?:429|503) /.test(pending) && /\r\nretry-after: \d+\r\n/i.test(pending.slice(0, headEnd + 2))) {
-        shed += 1
-        pending = ''
-        send()
+    listen(socket, () => sentAt, send, reject)
+    send()
+  })
+}
+
+/** So many requests a second over all connections, until the time is over and the last answer is there. */
+function driveAt(rate: number, sockets: Socket[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const free: (() => void)[] = []
+    let open = 0
+    let due = 0
+    for (const socket of sockets) {
+      let sentAt = 0
+      const send = () => {
+        const request = nextRequest()
+        if (!request) return
+        open += 1
+        sentAt = performance.now()
+        socket.write(request)
+      }
+      const done = () => {
+        open -= 1
+        free.push(send)
+      }
+      listen(socket, () => sentAt, done, reject)
+      free.push(send)
+    }
+    const tick = setInterval(() => {
+      const now = performance.now()
+      if (now >= end) {
+        if (open > 0) return
+        clearInterval(tick)
+        for (const socket of sockets) socket.end()
+        resolve()
         return
       }
-      latencies.push(performance.now() - sentAt)
-      if (!pending.startsWith('HTTP/1.1 200')) {
-        failures += 1
-        sample = pending.slice(0, 600)
-      } else if (!sample) sample = pending.slice(headEnd + 4)
-      pending = ''
-      send()
-    })
-    socket.on('error', reject)
-    send()
+      for (; due < ((now - started) / 1_000) * rate; due += 1) {
+        const send = free.shift()
+        if (send) send()
+        else unsent += 1
+      }
+    }, 2)
   })
 }
 
@@ -131,10 +184,19 @@ const sockets = await Promise.all(
 )
 started = performance.now()
 end = started + plan.seconds * 1_000
-await Promise.all(sockets.map(drive))
+await (plan.rate ? driveAt(plan.rate, sockets) : Promise.all(sockets.map(drive)))
 const seconds = (performance.now() - started) / 1_000
 latencies.sort((a, b) => a - b)
 const at = (share: number): number =>
   latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0
-const result: LoadResult = { requests: latencies.length, failures, shed, seconds, p50: at(0.5), p99: at(0.99), sample }
+const result: LoadResult = {
+  requests: latencies.length,
+  failures,
+  shed,
+  unsent,
+  seconds,
+  p50: at(0.5),
+  p99: at(0.99),
+  sample,
+}
 process.stdout.write(JSON.stringify(result))
