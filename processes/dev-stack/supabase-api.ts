@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { App } from '@supabase/lite'
 import { createPostgresConnection } from '@supabase/lite/postgres'
 import { isAllowedRedirect } from './redirects'
@@ -25,6 +26,7 @@ export type SupabaseApiOptions = {
 export type SupabaseApi = { url: string; stop: () => Promise<void> }
 
 const ACCESS_TOKEN_SECONDS = 3_600
+const CLOSE_PATIENCE_MS = 3_000
 /** The redirect that the request being answered asked for; mails are sent while it is answered. */
 const askedRedirect = new AsyncLocalStorage<string | null>()
 
@@ -95,7 +97,8 @@ export async function startSupabaseApi(options: SupabaseApiOptions): Promise<Sup
         server.close(resolve)
         server.closeAllConnections()
       })
-      await connection.close()
+      // A statement that does not come to its end must not hold up ours: Postgres takes it back when the connection goes.
+      await Promise.race([connection.close(), sleep(CLOSE_PATIENCE_MS, undefined, { ref: false })])
     },
   }
 }
