@@ -14,7 +14,7 @@ const fields = {
   name: z.string().trim().min(1).max(200).meta({ example: 'Exports' }),
   metadata: z
     .record(z.string().max(128), z.unknown())
-    .refine((value) => JSON.stringify(value).length <= 8_192, 'at most 8,192 characters'),
+    .refine((value) => JSON.stringify(value).length <= 8_192, 'may have at most 8,192 characters as JSON'),
 }
 
 export const featureInput = z

@@ -10,6 +10,7 @@ import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
 import { ControlledField, Form, TextField } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
+import { pointProblem } from '@/libs/ui/point-problem'
 import { Select } from '@/libs/ui/select'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
@@ -107,6 +108,8 @@ function CustomerForm({
           })
       toast.success(t(customer ? 'customers.saved' : 'customers.created', { name: saved.name ?? saved.external_id }))
       onSaved(saved)
+    } catch (error) {
+      throw pointProblem(error, 'conflict', '/external_id', t('customers.form.id_taken'))
     } finally {
       onSending(false)
     }

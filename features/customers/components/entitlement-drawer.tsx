@@ -13,6 +13,7 @@ import {
 import { MeteredFields } from '@/features/customers/components/entitlement-metered-fields'
 import type { Entitlement } from '@/features/customers/components/entitlement-rows'
 import { Button } from '@/libs/ui/button'
+import { FeatureOptions } from '@/libs/ui/feature-options'
 import { FieldGroup } from '@/libs/ui/field'
 import { Form, TextField } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
@@ -66,6 +67,7 @@ function EntitlementForm({
   onSaved: (saved: Entitlement) => void
 }) {
   const api = useApiFetch()
+  const listId = useId()
   const form = useForm<EntitlementValues>({
     resolver: zodResolver(entitlementFormSchema),
     defaultValues: entitlementStart,
@@ -97,21 +99,20 @@ function EntitlementForm({
           onValueChange={(value) => form.setValue('kind', value)}
         />
       </FieldGroup>
-      {kind === 'metered' ? (
-        <MeteredFields form={form} />
-      ) : (
-        <TextField
-          form={form}
-          name="feature_key"
-          label={t('entitlements.form.key')}
-          hint={t('entitlements.form.key_hint')}
-          maxLength={64}
-          spellCheck={false}
-          autoCapitalize="none"
-          autoComplete="off"
-          required
-        />
-      )}
+      <TextField
+        form={form}
+        name="feature_key"
+        label={t('entitlements.form.key')}
+        hint={t(kind === 'metered' ? 'entitlements.form.key_metered' : 'entitlements.form.key_hint')}
+        list={listId}
+        maxLength={64}
+        spellCheck={false}
+        autoCapitalize="none"
+        autoComplete="off"
+        {...(kind === 'metered' ? { optional: true } : { required: true })}
+      />
+      <FeatureOptions id={listId} />
+      {kind === 'metered' ? <MeteredFields form={form} /> : null}
       {kind === 'static' ? (
         <TextField
           form={form}

@@ -17,7 +17,7 @@ export const entitlementFormSchema = z
     rollover: z.number().min(0).nullable(),
     preserve_overage: z.boolean(),
   })
-  .refine(({ kind, feature_key }): boolean => kind === 'metered' || FEATURE_KEY.test(feature_key), {
+  .refine(({ kind, feature_key }) => (kind === 'metered' && feature_key === '') || FEATURE_KEY.test(feature_key), {
     path: ['feature_key'],
     error: () => t('entitlements.form.key_wrong'),
   })
@@ -47,7 +47,16 @@ export function entitlementBody(values: EntitlementValues) {
   if (kind === 'boolean') return { kind, feature_key }
   if (kind === 'static') return { kind, feature_key, config: readObject(config) }
   const carries = rollover ? { rollover: { max: rollover } } : {}
-  return { kind, meter, limit, period, behaviour, preserve_overage, ...carries }
+  return {
+    kind,
+    ...(feature_key ? { feature_key } : {}),
+    meter,
+    limit,
+    period,
+    behaviour,
+    preserve_overage,
+    ...carries,
+  }
 }
 
 /** What a form starts with. */

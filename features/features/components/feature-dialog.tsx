@@ -11,6 +11,7 @@ import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
 import { ControlledField, Form, TextField } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
+import { pointProblem } from '@/libs/ui/point-problem'
 import { Select } from '@/libs/ui/select'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
@@ -110,6 +111,8 @@ function FeatureForm({
       const saved = await api<Feature>('/features', { method: 'POST', body, ...options })
       toast.success(t('features.created', { name: saved.name }))
       onSaved(saved)
+    } catch (error) {
+      throw pointProblem(error, 'conflict', '/key', t('features.form.key_taken'))
     } finally {
       onSending(false)
     }

@@ -19,6 +19,7 @@ import { Checkbox } from '@/libs/ui/checkbox'
 import { FieldGroup } from '@/libs/ui/field'
 import { Form, TextField } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
+import { pointProblem } from '@/libs/ui/point-problem'
 import { RadioGroup } from '@/libs/ui/radio-group'
 import { toast } from '@/libs/ui/toast'
 import { useApiFetch } from '@/libs/ui/use-api'
@@ -64,6 +65,8 @@ export function MeterForm({
       })
       toast.success(t(meter ? 'meters.saved' : 'meters.created', { name: saved.name }))
       onSaved(saved)
+    } catch (error) {
+      throw pointProblem(error, 'conflict', '/slug', t('meters.form.slug_taken'))
     } finally {
       onSending(false)
     }

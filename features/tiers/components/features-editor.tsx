@@ -1,15 +1,18 @@
 'use client'
 
 import { Plus, Trash2 } from 'lucide-react'
+import { useId } from 'react'
 import { type UseFormReturn, useFieldArray } from 'react-hook-form'
 import type { TierFormValues } from '@/features/tiers/components/tier-form-values'
 import { Button, IconButton } from '@/libs/ui/button'
+import { FeatureOptions } from '@/libs/ui/feature-options'
 import { FieldGroup } from '@/libs/ui/field'
 import { TextField } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
 
 /** The features a tier entitles to: a key, and where it matters what it means, as JSON. */
 export function FeaturesEditor({ form }: { form: UseFormReturn<TierFormValues> }) {
+  const listId = useId()
   const { fields, append, remove } = useFieldArray({ control: form.control, name: 'features' })
   return (
     <FieldGroup legend={t('tiers.form.features')} hint={t('tiers.form.features_hint')}>
@@ -25,6 +28,7 @@ export function FeaturesEditor({ form }: { form: UseFormReturn<TierFormValues> }
                 name={`features.${index}.key`}
                 label={t('tiers.form.feature_key')}
                 placeholder="custom_domain"
+                list={listId}
                 maxLength={64}
                 spellCheck={false}
                 autoCapitalize="none"
@@ -54,6 +58,7 @@ export function FeaturesEditor({ form }: { form: UseFormReturn<TierFormValues> }
           {t('tiers.form.no_features')}
         </p>
       )}
+      <FeatureOptions id={listId} />
       <div>
         <Button size="sm" icon={<Plus />} onClick={() => append({ key: '', config: '' })}>
           {t('tiers.form.add_feature')}

@@ -109,8 +109,14 @@ export function tierFormValues(tier: Tier | null): TierFormValues {
   }
 }
 
-/** The body that the API takes for the values of a form. */
-export function tierBody(values: TierFormValues) {
+/** An amount as it was sent to us while it is the same: digits that no number holds are not lost by saving something else. */
+function exact(value: number, present: number | string | undefined): number | string {
+  return present !== undefined && Number(present) === value ? present : value
+}
+
+/** The body that the API takes for the values of a form; `tier` is what they began with. */
+export function tierBody(values: TierFormValues, tier: Tier | null) {
+  const present = (meter: string) => tier?.usage_caps[meter]
   return {
     name: values.name.trim(),
     description: values.description.trim(),
@@ -122,7 +128,16 @@ export function tierBody(values: TierFormValues) {
     usage_caps: Object.fromEntries(
       values.caps.map(({ meter, limit, rollover_min, rollover_max, ...cap }) => [
         meter,
-        { ...cap, limit: limit ?? 0, rollover: rollover_max ? { min: rollover_min ?? 0, max: rollover_max } : null },
+        {
+          ...cap,
+          limit: exact(limit ?? 0, present(meter)?.limit),
+          rollover: rollover_max
+            ? {
+                min: exact(rollover_min ?? 0, present(meter)?.rollover?.min),
+                max: exact(rollover_max, present(meter)?.rollover?.max),
+              }
+            : null,
+        },
       ]),
     ),
     feature_entitlements: values.features.map(({ key, config }) => ({

@@ -22,6 +22,7 @@ import { Checkbox } from '@/libs/ui/checkbox'
 import { ControlledField, Form, TextField } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
 import { NumberField } from '@/libs/ui/number-field'
+import { pointProblem } from '@/libs/ui/point-problem'
 import { Select } from '@/libs/ui/select'
 import { useUnsavedGuard } from '@/libs/ui/setting-card'
 import { toast } from '@/libs/ui/toast'
@@ -44,13 +45,16 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
   const currencies = CURRENCIES.some((known) => known === currency) ? CURRENCIES : [currency, ...CURRENCIES]
 
   async function submit(values: TierFormValues, options: { idempotencyKey: string }) {
-    const saved = tier
-      ? await api<Tier>(`/tiers/${tier.id}`, {
+    const saved = await (tier
+      ? api<Tier>(`/tiers/${tier.id}`, {
           method: 'PATCH',
-          body: { ...tierBody(values), ...(moves ? { move: true } : {}) },
+          body: { ...tierBody(values, tier), ...(moves ? { move: true } : {}) },
           ...options,
         })
-      : await api<Tier>('/tiers', { method: 'POST', body: tierBody(values), ...options })
+      : api<Tier>('/tiers', { method: 'POST', body: tierBody(values, null), ...options })
+    ).catch((error: unknown) => {
+      throw pointProblem(error, 'conflict', '/name', t('tiers.form.name_taken'))
+    })
     toast.success(t(tier ? 'tiers.saved' : 'tiers.created', { name: saved.name }))
     router.push(listHref)
   }
@@ -138,7 +142,7 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
           <FeaturesEditor form={form} />
         </Card>
         {tier && isDirty && !readOnly ? (
-          <TierPreviewCard tier={tier} body={readBody(values)} moves={moves} onMovesChange={setMoves} />
+          <TierPreviewCard tier={tier} body={readBody(values, tier)} moves={moves} onMovesChange={setMoves} />
         ) : null}
       </fieldset>
       <div className="flex flex-wrap items-center justify-end gap-2">
@@ -154,7 +158,7 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
 }
 
 /** What would be saved; null while the form is not valid. */
-function readBody(values: TierFormValues) {
+function readBody(values: TierFormValues, tier: Tier | null) {
   const { success, data } = tierFormSchema.safeParse(values)
-  return success ? tierBody(data) : null
+  return success ? tierBody(data, tier) : null
 }

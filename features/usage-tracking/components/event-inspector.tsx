@@ -68,7 +68,10 @@ export function EventInspector({
         {detail.data ? (
           <EventSections detail={detail.data} customersHref={customersHref} onOpen={onOpen} />
         ) : detail.error ? (
-          <ErrorState error={detail.error} onRetry={detail.reload} />
+          <ErrorState
+            error={detail.error}
+            {...(detail.error.status === 404 ? { title: t('events.detail.not_found') } : { onRetry: detail.reload })}
+          />
         ) : (
           <TextSkeleton lines={10} />
         )}
