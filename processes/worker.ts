@@ -10,6 +10,7 @@ import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
 import { makeUsagePartitions } from '@/features/usage-tracking/jobs/make-usage-partitions'
 import { analyticsSink } from '@/libs/analytics/forward-events'
 import { eventSink } from '@/libs/connectors/event-sink'
+import { renewTenantKeys } from '@/libs/crypto/renew-keys'
 import { stopNotifications } from '@/libs/db/notifications'
 import { closePools } from '@/libs/db/pools'
 import { env } from '@/libs/env'
@@ -30,6 +31,7 @@ const jobs: PeriodicJob[] = [
   { name: 'reconcile-usage', everyMs: 15 * MINUTE, run: reconcileTenants },
   { name: 'measure-tenants', everyMs: 10 * MINUTE, run: measureTenants },
   { name: 'stripe-exports', everyMs: MINUTE, run: pushToStripe },
+  { name: 'tenant-keys', everyMs: 10 * MINUTE, run: renewTenantKeys },
   { name: 'sweep-reservations', everyMs: MINUTE, run: sweepReservations },
   { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
   { name: 'sweep-rate-limits', everyMs: 10 * MINUTE, run: sweepWindows },

@@ -1,15 +1,29 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
 import { env } from '@/libs/env'
-import { AppError } from '@/libs/errors'
 
 /** Where a secret lives: it opens nowhere else, in no other tenant, table, column or row. */
 export type SecretPlace = { tenant_id: string; table: string; column: string; row: string }
 
+/** A tenant's own key, in the clear: what seals its secrets. */
+export type TenantKey = { version: number; bytes: Buffer }
+
+/** A tenant's own key as it is kept, and which master key wraps it. */
+export type WrappedKey = { wrapped: string; master_id: string }
+
 type MasterKey = { id: string; bytes: Buffer }
 
-const VERSION = 'v1'
+const WRAP = 'w1'
+const SEAL = 'v2'
+/** Sealed with a key that was derived, not wrapped: still opened, made no more. */
+const DERIVED = 'v1'
+const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
+
+/** That none of ENCRYPTION_KEYS is the one something was made with. */
+export class MissingKeyError extends Error {
+  override name = 'MissingKeyError'
+}
 
 function masterKeys(): MasterKey[] {
   return env().ENCRYPTION_KEYS.map((text) => {
@@ -18,54 +32,89 @@ function masterKeys(): MasterKey[] {
   })
 }
 
-/** Each tenant's own key, so that no nonce is ever shared between tenants. */
-function tenantKey(master: MasterKey, tenantId: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', master.bytes, tenantId, 'holdfast secret box', 32))
+/** Id of the master key that wraps new keys: the first of ENCRYPTION_KEYS; null without any. */
+export function firstMasterId(): string | null {
+  return masterKeys()[0]?.id ?? null
 }
 
-function bind({ tenant_id, table, column, row }: SecretPlace, keyId: string): Buffer {
-  return Buffer.from(JSON.stringify([VERSION, keyId, tenant_id, table, column, row]))
+function findMaster(id: string): MasterKey {
+  const master = masterKeys().find((key) => key.id === id)
+  if (!master) throw new MissingKeyError(`None of ENCRYPTION_KEYS is the key ${id}.`)
+  return master
 }
 
-/** Whether this installation has a key to seal secrets with. */
-export function canSealSecrets(): boolean {
-  return env().ENCRYPTION_KEYS.length > 0
-}
-
-/**
- * Seals a secret with AES-256-GCM under the first of ENCRYPTION_KEYS, bound to its place.
- * @throws AppError conflict when the installation has no key.
- */
-export function sealSecret(secret: string, place: SecretPlace): string {
-  const [master] = masterKeys()
-  if (!master)
-    throw new AppError('conflict', 'Secrets cannot be kept here: this installation has no ENCRYPTION_KEYS yet.')
+/** AES-256-GCM with a nonce of its own: nonce, ciphertext and tag, bound to what `bound` says. */
+function encrypt(key: Buffer, text: Buffer, bound: readonly (string | number)[]): string {
   const nonce = randomBytes(NONCE_BYTES)
-  const cipher = createCipheriv('aes-256-gcm', tenantKey(master, place.tenant_id), nonce)
-  cipher.setAAD(bind(place, master.id))
-  const sealed = Buffer.concat([nonce, cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()])
-  return `${VERSION}.${master.id}.${sealed.toString('base64url')}`
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  cipher.setAAD(Buffer.from(JSON.stringify(bound)))
+  return Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
 }
 
-/**
- * Opens what sealSecret sealed for the same place, under any of ENCRYPTION_KEYS. `stale` says that it was not the first
- * of them: seal it again.
- * @throws Error when the key is gone, or the text was changed or brought from elsewhere; it says nothing of the secret.
- */
-export function openSecret(sealed: string, place: SecretPlace): { secret: string; stale: boolean } {
-  const [version, keyId = '', text = ''] = sealed.split('.')
-  const keys = masterKeys()
-  const master = keys.find(({ id }) => id === keyId)
-  if (version !== VERSION || !master) throw new Error(`No key of ENCRYPTION_KEYS opens this secret (${keyId}).`)
-  const bytes = Buffer.from(text, 'base64url')
+function decrypt(key: Buffer, sealed: string, bound: readonly (string | number)[]): Buffer {
+  const bytes = Buffer.from(sealed, 'base64url')
   if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new Error('This secret is damaged.')
-  const decipher = createDecipheriv('aes-256-gcm', tenantKey(master, place.tenant_id), bytes.subarray(0, NONCE_BYTES))
-  decipher.setAAD(bind(place, keyId))
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
+  decipher.setAAD(Buffer.from(JSON.stringify(bound)))
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
   try {
-    const secret = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
-    return { secret: secret.toString('utf8'), stale: keyId !== keys[0]?.id }
+    return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
   } catch {
     throw new Error('This secret was changed, or belongs elsewhere.')
   }
+}
+
+/** A new key at random. */
+export function makeTenantKey(version: number): TenantKey {
+  return { version, bytes: randomBytes(KEY_BYTES) }
+}
+
+/** Wraps a tenant's key under the first of ENCRYPTION_KEYS, for this tenant and version alone. @throws MissingKeyError without any. */
+export function wrapKey(tenantId: string, { version, bytes }: TenantKey): WrappedKey {
+  const [master] = masterKeys()
+  if (!master) throw new MissingKeyError('There are no ENCRYPTION_KEYS.')
+  return { wrapped: encrypt(master.bytes, bytes, [WRAP, master.id, tenantId, version]), master_id: master.id }
+}
+
+/** Opens what wrapKey wrapped. @throws MissingKeyError when its master key is gone, Error when it was changed or belongs elsewhere. */
+export function unwrapKey(tenantId: string, version: number, { wrapped, master_id }: WrappedKey): TenantKey {
+  const master = findMaster(master_id)
+  return { version, bytes: decrypt(master.bytes, wrapped, [WRAP, master.id, tenantId, version]) }
+}
+
+const boundTo = ({ tenant_id, table, column, row }: SecretPlace, version: number) => [
+  SEAL,
+  version,
+  tenant_id,
+  table,
+  column,
+  row,
+]
+
+/** Seals a secret with a tenant's key, bound to its place and the version of the key. */
+export function sealWith({ version, bytes }: TenantKey, secret: string, place: SecretPlace): string {
+  return `${SEAL}.${version}.${encrypt(bytes, Buffer.from(secret, 'utf8'), boundTo(place, version))}`
+}
+
+/** Which version of the tenant's key sealed a secret; null for one that was sealed with a derived key. @throws Error for anything else. */
+export function sealedVersion(sealed: string): number | null {
+  const [format, part = ''] = sealed.split('.')
+  if (format === DERIVED) return null
+  if (format !== SEAL || !/^[1-9]\d{0,8}$/.test(part)) throw new Error('This is no sealed secret.')
+  return Number(part)
+}
+
+/** Opens what sealWith sealed for the same place. @throws Error when it was changed or brought from elsewhere; it says nothing of the secret. */
+export function openWith({ version, bytes }: TenantKey, sealed: string, place: SecretPlace): string {
+  const [, , text = ''] = sealed.split('.')
+  return decrypt(bytes, text, boundTo(place, version)).toString('utf8')
+}
+
+/** Opens a secret that was sealed with a key derived for the tenant from a master key. @throws as openWith, MissingKeyError. */
+export function openDerived(sealed: string, place: SecretPlace): string {
+  const [, keyId = '', text = ''] = sealed.split('.')
+  const master = findMaster(keyId)
+  const key = Buffer.from(hkdfSync('sha256', master.bytes, place.tenant_id, 'holdfast secret box', KEY_BYTES))
+  const { tenant_id, table, column, row } = place
+  return decrypt(key, text, [DERIVED, keyId, tenant_id, table, column, row]).toString('utf8')
 }

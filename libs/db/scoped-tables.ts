@@ -41,6 +41,7 @@ export const SCOPED_TABLES: ReadonlySet<string> = new Set([
   'stripe_meters',
   'stripe_remainders',
   'subscriptions',
+  'tenant_keys',
   'tenant_metric_events',
   'tenant_metrics',
   'tenant_states',

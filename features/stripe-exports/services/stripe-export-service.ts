@@ -1,5 +1,5 @@
 import { cutPage, decodeCursor, type Page, type PageQuery } from '@/libs/api-utils/page'
-import { sealSecret } from '@/libs/crypto/secret-box'
+import { sealSecret } from '@/libs/crypto/tenant-secrets'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -43,8 +43,8 @@ export const secretPlace = (tenant_id: string, row: string) => ({
   row,
 })
 
-const keyColumns = (secret_key: string, id: string) => ({
-  secret: sealSecret(secret_key, secretPlace(currentContext().tenantId, id)),
+const keyColumns = async (secret_key: string, id: string) => ({
+  secret: await sealSecret(secret_key, secretPlace(currentContext().tenantId, id)),
   last_four: secret_key.slice(-4),
   mode: secret_key.split('_')[1] === 'live' ? 'live' : 'test',
 })
@@ -94,7 +94,7 @@ export async function requireOpenExport(id: string): Promise<StripeExport> {
 export async function connectStripe({ secret_key }: StripeExportInput): Promise<StripeExport> {
   const { tenantId } = currentContext()
   const id = newId()
-  const { secret, last_four, mode } = keyColumns(secret_key, id)
+  const { secret, last_four, mode } = await keyColumns(secret_key, id)
   const made = await tenantQuery<{ id: string }>(
     `insert into stripe_exports (tenant_id, id, secret, last_four, mode) values ($1, $2, $3, $4, $5)
      on conflict (tenant_id) where status in ('checking', 'connected', 'refused') do nothing returning id`,
@@ -111,7 +111,7 @@ export async function updateStripeExport(id: string, patch: StripeExportPatch): 
   const before = await requireOpenExport(id)
   const { tenantId } = currentContext()
   if (patch.secret_key !== undefined) {
-    const { secret, last_four, mode } = keyColumns(patch.secret_key, id)
+    const { secret, last_four, mode } = await keyColumns(patch.secret_key, id)
     if (mode !== before.mode)
       throw new AppError('invalid_input', 'Check /secret_key.', {
         errors: [

@@ -1,4 +1,4 @@
-import { openSecret, sealSecret } from '@/libs/crypto/secret-box'
+import { openSecret, sealSecret } from '@/libs/crypto/tenant-secrets'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { log } from '@/libs/log'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -41,17 +41,17 @@ export async function claimExport(): Promise<ClaimedExport | null> {
   let secret: string
   let stale: boolean
   try {
-    ;({ secret, stale } = openSecret(sealed, place))
+    ;({ secret, stale } = await openSecret(sealed, place))
   } catch (error) {
     log.error({ tenant: tenantId, err: error }, 'key of Stripe cannot be read')
     return { ...rest, secret_key: null }
   }
-  // Under a key that is on its way out: sealed anew in passing.
+  // Sealed in the manner of before: sealed anew in passing.
   if (stale)
     await tenantQuery('update stripe_exports set secret = $3 where tenant_id = $1 and id = $2 and secret = $4', [
       tenantId,
       row.id,
-      sealSecret(secret, place),
+      await sealSecret(secret, place),
       sealed,
     ])
   return { ...rest, secret_key: secret }

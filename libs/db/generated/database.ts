@@ -852,7 +852,7 @@ export interface StripeExports {
    */
   pushed_at: Timestamp | null;
   /**
-   * Key of the account, sealed (libs/crypto/secret-box.ts); null once disconnected. Never leaves the server.
+   * Key of the account, sealed (libs/crypto/tenant-secrets.ts); null once disconnected. Never leaves the server.
    */
   secret: string | null;
   /**
@@ -904,6 +904,21 @@ export interface Subscriptions {
    * Version it was made with or moved to.
    */
   tier_version: Generated<number>;
+}
+
+export interface TenantKeys {
+  created_at: Generated<Timestamp>;
+  /**
+   * Which of ENCRYPTION_KEYS wraps it: the start of the SHA-256 of its bytes.
+   */
+  master_id: string;
+  tenant_id: Generated<string>;
+  version: number;
+  /**
+   * The key, sealed under a master key for this tenant and version (libs/crypto/secret-box.ts).
+   */
+  wrapped: string;
+  wrapped_at: Generated<Timestamp>;
 }
 
 export interface TenantMetricEvents {
@@ -1277,6 +1292,7 @@ export interface DB {
   stripe_meters: StripeMeters;
   stripe_remainders: StripeRemainders;
   subscriptions: Subscriptions;
+  tenant_keys: TenantKeys;
   tenant_metric_events: TenantMetricEvents;
   tenant_metrics: TenantMetrics;
   tenant_states: TenantStates;
