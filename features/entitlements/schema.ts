@@ -1,47 +1,33 @@
 import { z } from 'zod'
+import { decimalInput, rolloverInput } from '@/libs/api-utils/decimal-input'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 import { quantity, usageLine, behaviour as writtenBehaviour } from '@/libs/metering/usage-line'
 
 const FEATURE_KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
-
-const decimal = (least: 'zero' | 'more') =>
-  z
-    .union([
-      least === 'zero' ? z.number().min(0).lt(1e30) : z.number().positive().lt(1e30),
-      z
-        .string()
-        .regex(/^\d{1,30}(\.\d{1,20})?$/, 'must be a decimal of zero or more')
-        .refine((text) => least === 'zero' || /[1-9]/.test(text), 'must be more than zero'),
-    ])
-    .transform(String)
 
 const ref = z.string().trim().min(1).max(64)
 const featureKey = z
   .string()
   .max(64)
   .regex(FEATURE_KEY, 'must be lower-case letters and digits, with single . - or _ between')
-const config = z.unknown().refine((value) => JSON.stringify(value ?? null).length <= 8_192, 'at most 8,192 characters')
-const moment = z.iso
-  .datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
-  .transform((text) => new Date(text))
+const config = z
+  .unknown()
+  .refine((value) => JSON.stringify(value ?? null).length <= 8_192, 'may have at most 8,192 characters as JSON')
+const moment = zonedMoment.transform((text) => new Date(text))
 
 const behaviour = z
   .enum(['reject', 'overflow', 'cap', 'hard', 'soft'])
   .transform((name) => (name === 'hard' ? 'reject' : name === 'soft' ? 'overflow' : name))
-const rollover = z
-  .union([
-    decimal('zero').transform((max) => ({ min: '0', max })),
-    z
-      .strictObject({ min: decimal('zero').default('0'), max: decimal('zero') })
-      .refine(({ min, max }) => Number(min) <= Number(max), { path: ['min'], error: 'must not be above max' }),
-  ])
-  .meta({ description: 'What is left carries over as min(max, max(left, min)); a number is max' })
+const rollover = rolloverInput.meta({
+  description: 'What is left carries over as min(max, max(left, min)); a number is max',
+})
 
 const terms = {
   config: config
     .optional()
     .meta({ description: 'What the feature means, for your own product to read; only for static ones' }),
-  limit: decimal('zero')
+  limit: decimalInput('zero')
     .nullish()
     .meta({ description: 'Allowance of each period; without it only grants count. Only for metered ones' }),
   behaviour: behaviour.optional().meta({
@@ -115,7 +101,7 @@ export const entitlementValue = z
 export const grantInput = z
   .strictObject({
     meter: ref.meta({ description: 'Id or slug' }),
-    amount: decimal('more').meta({ example: 1_000 }),
+    amount: decimalInput('more').meta({ example: 1_000 }),
     priority: z
       .int()
       .min(0)
@@ -134,7 +120,7 @@ export const grantInput = z
     }),
     metadata: z
       .record(z.string().max(128), z.unknown())
-      .refine((value) => JSON.stringify(value).length <= 8_192, 'at most 8,192 characters')
+      .refine((value) => JSON.stringify(value).length <= 8_192, 'may have at most 8,192 characters as JSON')
       .nullish(),
   })
   .meta({ id: 'GrantInput' })

@@ -1,104 +1,106 @@
-import { z } from 'zod'
+import {
+  findNameOwners,
+  readSubjects,
+  setSubjects,
+  subjectTaken,
+} from '@/features/compatibility/services/customer-subject-service'
 import { customerInput, customerPatch } from '@/features/customers/schema'
 import { listCustomerPage } from '@/features/customers/services/customer-page-service'
-import {
-  type CustomerRow,
-  createCustomer,
-  getCustomer,
-  updateCustomer,
-} from '@/features/customers/services/customer-service'
+import { type CustomerRow, createCustomer, updateCustomer } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { invalid, openMeterRoute, readExact, readPaging, readParameters } from './openmeter-route'
+import { type CustomerBody, customerBody, fieldsOf, keyOf, namesOf, toOpenMeterCustomer } from './customer-body'
+import { getNamedCustomer } from './customer-names'
+import { invalid, openMeterRoute, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
 
-/** Where what we have no field for is kept within the metadata of a customer. */
-const KEPT = 'openmeter'
-
-const body = z.strictObject({
-  key: z.string().min(1).max(255).optional(),
-  name: z.string(),
-  description: z.string().max(1_024).optional(),
-  metadata: z.record(z.string(), z.unknown()).nullish(),
-  usageAttribution: z.strictObject({ subjectKeys: z.array(z.string()) }).optional(),
-  primaryEmail: z.string().optional(),
-  currency: z.string().max(3).optional(),
-  billingAddress: z.record(z.string(), z.unknown()).optional(),
-})
-type Body = z.infer<typeof body>
-
-/** A customer as the wire has it: it is its one subject, by the key. */
-function toOpenMeter(row: CustomerRow) {
-  const { [KEPT]: kept, ...metadata } = (row.metadata ?? {}) as Record<string, unknown>
-  return {
-    ...(typeof kept === 'object' ? kept : {}),
-    id: row.id,
-    key: row.external_id,
-    name: row.name ?? row.external_id,
-    usageAttribution: { subjectKeys: [row.external_id] },
-    ...(row.email === null ? {} : { primaryEmail: row.email }),
-    metadata,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    ...(row.archived_at ? { deletedAt: row.archived_at } : {}),
-  }
+async function shown(rows: readonly CustomerRow[]) {
+  const subjects = await readSubjects(rows.map(({ id }) => id))
+  return rows.map((row) => toOpenMeterCustomer(row, subjects.get(row.id)))
 }
 
-function keyOf({ key, usageAttribution }: Body): string {
-  const subjects = usageAttribution?.subjectKeys ?? []
-  const wanted = key ?? subjects[0]
-  if (wanted === undefined) throw invalid('/key', 'is needed, or one of usageAttribution.subjectKeys')
-  if (subjects.some((subject) => subject !== wanted))
-    throw invalid('/usageAttribution/subjectKeys', 'must be the key alone: a customer is one subject here')
-  return wanted
+/** Gives a customer its names; who goes by its own alone needs none. */
+async function giveNames(row: CustomerRow, key: string | null, subjects: readonly string[]): Promise<void> {
+  const isPlain = subjects.every((subject) => subject === row.external_id)
+  const names = key === null || key === row.external_id ? [] : [key]
+  await setSubjects(row.id, { subjects: isPlain ? [] : subjects, names })
 }
 
-function fieldsOf({ name, description, metadata, primaryEmail, currency, billingAddress }: Body) {
-  const kept = Object.entries({ description, currency, billingAddress }).filter(([, value]) => value !== undefined)
-  return {
-    name,
-    email: primaryEmail ?? null,
-    metadata: { ...metadata, ...(kept.length > 0 ? { [KEPT]: Object.fromEntries(kept) } : {}) },
-  }
+/**
+ * Makes a customer, or takes the one over that its own events, or an earlier life, left under one of the names.
+ * @throws AppError conflict for a name that is somebody else's.
+ */
+async function claim(sent: CustomerBody): Promise<CustomerRow> {
+  const { subjects, first, all } = namesOf(sent)
+  const owners = await findNameOwners(all)
+  const firm = owners.find(({ by, is_bare, archived_at }) => by === 'subject' || !(is_bare || archived_at))
+  if (firm) throw subjectTaken(firm.name)
+  const [present, ...others] = owners
+  if (present && others.length > 0)
+    throw invalid(
+      '/usageAttribution/subjectKeys',
+      `${owners.map(({ name }) => name).join(' and ')} have usage of their own already, which cannot be put together`,
+    )
+  const fields = fieldsOf(sent, sent.key ?? null)
+  const row = present
+    ? await updateCustomer(present.customer_id, parseInput(customerPatch, { ...fields, archived: false }))
+    : await createCustomer(parseInput(customerInput, { external_id: first, ...fields }))
+  await giveNames(row, sent.key ?? null, subjects)
+  return row
 }
 
 const READ = { permission: 'customers:read' } as const
 const WRITE = { permission: 'customers:write' } as const
 
 const create = openMeterRoute(async (request) => {
-  const sent = await readExact(request, body)
-  const input = parseInput(customerInput, { external_id: keyOf(sent), ...fieldsOf(sent) })
-  return ApiResponse.created(toOpenMeter(await createCustomer(input)))
+  const rows = await shown([await claim(await readExact(request, customerBody))])
+  return ApiResponse.created(rows[0])
 }, WRITE)
+
+const ORDERS = { id: 'id', name: 'name', createdAt: 'created_at' } as const
 
 const list = openMeterRoute(async (request) => {
   const parameters = readParameters(request)
   const { page, pageSize } = readPaging(parameters)
+  const { by, descending } = readOrder(parameters, ORDERS, 'created_at')
   const { total, data } = await listCustomerPage({
     page,
     page_size: pageSize,
-    external_id: parameters.get('key') ?? parameters.get('subject') ?? undefined,
+    external_id: parameters.get('key') ?? undefined,
+    subject: parameters.get('subject') ?? undefined,
     name: parameters.get('name') ?? undefined,
     email: parameters.get('primaryEmail') ?? undefined,
     archived: parameters.get('includeDeleted') === 'true',
+    order_by: by,
+    descending,
   })
-  return ApiResponse.success({ totalCount: total, page, pageSize, items: data.map(toOpenMeter) })
+  return ApiResponse.success({ totalCount: total, page, pageSize, items: await shown(data) })
 }, READ)
 
-const get = openMeterRoute(
-  async (_request, { params }) => ApiResponse.success(toOpenMeter(await getCustomer(params.customer ?? ''))),
-  READ,
-)
+const get = openMeterRoute(async (_request, { params }) => {
+  const rows = await shown([await getNamedCustomer(params.customer ?? '')])
+  return ApiResponse.success(rows[0])
+}, READ)
 
 const update = openMeterRoute(async (request, { params }) => {
-  const sent = await readExact(request, body)
-  const present = await getCustomer(params.customer ?? '')
-  if ((sent.key !== undefined || sent.usageAttribution !== undefined) && keyOf(sent) !== present.external_id)
-    throw invalid('/key', 'never changes')
-  return ApiResponse.success(toOpenMeter(await updateCustomer(present.id, parseInput(customerPatch, fieldsOf(sent)))))
+  const sent = await readExact(request, customerBody)
+  const present = await getNamedCustomer(params.customer ?? '')
+  const key = keyOf(present)
+  if (sent.key !== undefined && key !== undefined && sent.key !== key) throw invalid('/key', 'never changes')
+  const kept = sent.key ?? key ?? null
+  const subjects = sent.usageAttribution?.subjectKeys
+  if (subjects && kept !== present.external_id && !subjects.includes(present.external_id))
+    throw invalid('/usageAttribution/subjectKeys', `must keep ${present.external_id}, under which its usage is counted`)
+  const row = await updateCustomer(present.id, parseInput(customerPatch, fieldsOf(sent, kept)))
+  const before = (await readSubjects([row.id])).get(row.id) ?? []
+  await giveNames(row, kept, subjects ?? before)
+  return ApiResponse.success((await shown([row]))[0])
 }, WRITE)
 
 const archive = openMeterRoute(async (_request, { params }) => {
-  await updateCustomer(params.customer ?? '', { archived: true })
+  const { id } = await getNamedCustomer(params.customer ?? '')
+  await updateCustomer(id, { archived: true })
+  // Its names are free for others.
+  await setSubjects(id, { subjects: [], names: [] })
   return ApiResponse.noContent()
 }, WRITE)
 

@@ -1,139 +1,38 @@
 import type { z } from 'zod'
-import { getCustomer } from '@/features/customers/services/customer-service'
+import { keepRecord } from '@/features/compatibility/services/compat-record-service'
+import type { CustomerRow } from '@/features/customers/services/customer-service'
 import { entitlementInput, grantInput } from '@/features/entitlements/schema'
-import { type Entitlement, listEntitlements } from '@/features/entitlements/services/entitlement-service'
+import type { Entitlement } from '@/features/entitlements/services/entitlement-service'
 import { cancelEntitlement, createEntitlement } from '@/features/entitlements/services/entitlement-write-service'
-import { findGrantOwner } from '@/features/entitlements/services/grant-owner-service'
-import { createGrant, type Grant, listGrants, voidGrant } from '@/features/entitlements/services/grant-service'
-import { type FeatureRow, findFeature } from '@/features/features/services/feature-service'
+import { createGrant, listGrants } from '@/features/entitlements/services/grant-service'
+import { findFeature } from '@/features/features/services/feature-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse, type TenantRequestContext } from '@/libs/api-utils/tenant-api-wrapper'
-import { notFound } from '@/libs/errors'
-import { entitlementBody, grantBody } from './entitlement-schema'
-import { readFeatures } from './feature-routes'
-import { invalid, openMeterRoute, pageOfAll, readAll, readExact, readPaging, readParameters } from './openmeter-route'
-import { startOfDay, toRecurringPeriod } from './periods'
+import { inBothVersions, ofCustomer, ofEntitlement } from './entitlement-access'
+import { resetUsage } from './entitlement-reset'
+import { entitlementBody } from './entitlement-schema'
+import {
+  idOf,
+  numberOf,
+  periodStart,
+  pickEntitlement,
+  readKnown,
+  type Sent,
+  toOpenMeterEntitlement,
+  toOpenMeterValue,
+  type Version,
+} from './entitlement-shape'
+import { keepGrant } from './grant-shape'
+import { invalid, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
 
-type Customer = { id: string; external_id: string }
-type Answered = { customer: Customer; timeZone: string; features: readonly FeatureRow[] }
+const READ = 'customers:read'
+const WRITE = 'customers:write'
+/** A moment that is told may be a little off the present one. */
+const NOW_MS = 120_000
 
-const numberOf = (value: number | string | null): number => Number(value ?? 0)
+type Body = z.infer<typeof entitlementBody>
 
-/** An entitlement that is its tier's has no id of its own and goes by its feature. */
-const idOf = ({ id, feature_key }: Entitlement): string => id ?? feature_key
-
-function toOpenMeter(row: Entitlement, { customer, timeZone, features }: Answered) {
-  const { feature_key, kind, created_at } = row
-  const since = row.starts_on === null ? null : startOfDay(row.starts_on, timeZone)
-  const createdAt = created_at ?? since ?? new Date(0)
-  const base = {
-    id: idOf(row),
-    type: kind,
-    featureKey: feature_key,
-    featureId: features.find(({ key }) => key === feature_key)?.id ?? feature_key,
-    customerId: customer.id,
-    customerKey: customer.external_id,
-    createdAt,
-    updatedAt: createdAt,
-    activeFrom: createdAt,
-  }
-  if (kind === 'boolean') return base
-  if (kind === 'static') return { ...base, config: JSON.stringify(row.config) }
-  return {
-    ...base,
-    isSoftLimit: row.behaviour === 'overflow',
-    preserveOverageAtReset: row.preserve_overage ?? false,
-    issueAfterReset: numberOf(row.limit),
-    issueAfterResetPriority: 1,
-    issue: { amount: numberOf(row.limit), priority: 1 },
-    ...(since && row.reset_at && row.period
-      ? {
-          lastReset: since,
-          measureUsageFrom: since,
-          currentUsagePeriod: { from: since, to: row.reset_at },
-          usagePeriod: toRecurringPeriod(row.period, since),
-        }
-      : {}),
-  }
-}
-
-function toValue({ has_access, kind, config, usage, balance, overage, granted }: Entitlement) {
-  if (kind === 'boolean') return { hasAccess: has_access }
-  if (kind === 'static') return { hasAccess: has_access, config: JSON.stringify(config) }
-  return {
-    hasAccess: has_access,
-    balance: numberOf(balance),
-    usage: numberOf(usage),
-    overage: numberOf(overage),
-    totalAvailableGrantAmount: numberOf(granted),
-  }
-}
-
-function toGrant(grant: Grant, entitlementId: string) {
-  const { recurrence, effective_at } = grant
-  return {
-    id: grant.id,
-    entitlementId,
-    amount: numberOf(grant.amount),
-    priority: grant.priority,
-    effectiveAt: effective_at,
-    minRolloverAmount: numberOf(grant.rollover.min),
-    maxRolloverAmount: numberOf(grant.rollover.max),
-    metadata: grant.metadata ?? {},
-    ...(recurrence ? { recurrence: toRecurringPeriod(recurrence, effective_at) } : {}),
-    ...(grant.expires_at ? { expiresAt: grant.expires_at } : {}),
-    ...(grant.next_issue_at ? { nextRecurrence: grant.next_issue_at } : {}),
-    ...(grant.voided_at ? { voidedAt: grant.voided_at, deletedAt: grant.voided_at } : {}),
-    createdAt: grant.created_at,
-    updatedAt: grant.voided_at ?? grant.created_at,
-  }
-}
-
-/** One entitlement of a customer by its id, its feature, or the meter of that feature. */
-async function findEntitlement(customerId: string, reference: string): Promise<Entitlement | null> {
-  const { entitlements } = await listEntitlements(customerId)
-  const feature = await findFeature(reference)
-  const names = [reference, feature?.key, feature?.meter?.slug]
-  for (const name of names) {
-    const found = entitlements.filter((row) => name !== undefined && (row.id === name || row.feature_key === name))
-    const row = found.find(({ source }) => source === 'customer') ?? found[0]
-    if (row) return row
-  }
-  return null
-}
-
-type Handler = (request: Request, customer: Customer, context: TenantRequestContext) => Promise<Response>
-
-/** A route below a customer, by id or key. */
-function ofCustomer(permission: 'customers:read' | 'customers:write', handler: Handler) {
-  return openMeterRoute(
-    async (request, context) => handler(request, await getCustomer(context.params.customer ?? ''), context),
-    { permission },
-  )
-}
-
-/** A route below one entitlement of a customer. */
-function ofEntitlement(
-  permission: 'customers:read' | 'customers:write',
-  handler: (
-    request: Request,
-    entitlement: Entitlement,
-    customer: Customer,
-    context: TenantRequestContext,
-  ) => Promise<Response>,
-) {
-  return ofCustomer(permission, async (request, customer, context) => {
-    const entitlement = await findEntitlement(customer.id, context.params.entitlement ?? '')
-    if (!entitlement) throw notFound()
-    return handler(request, entitlement, customer, context)
-  })
-}
-
-async function answered(customer: Customer, { tenant }: TenantRequestContext): Promise<Answered> {
-  return { customer, timeZone: tenant.time_zone, features: await readFeatures() }
-}
-
-async function entitle(customer: Customer, sent: z.infer<typeof entitlementBody>): Promise<Entitlement> {
+async function entitle(customer: CustomerRow, sent: Body, context: TenantRequestContext): Promise<Entitlement> {
   const feature = await findFeature(sent.feature)
   if (!feature || feature.archived_at) throw invalid('/featureKey', 'there is no such feature')
   const metered = sent.terms.kind === 'metered'
@@ -144,90 +43,123 @@ async function entitle(customer: Customer, sent: z.infer<typeof entitlementBody>
     ...(metered && feature.meter ? { meter: feature.meter.id } : {}),
   })
   const created = await createEntitlement(customer.id, input)
-  for (const grant of sent.grants)
-    await createGrant(customer.id, parseInput(grantInput, { ...grant, meter: created.meter?.id }))
+  for (const { given, kept } of sent.grants)
+    await keepGrant(
+      await createGrant(customer.id, parseInput(grantInput, { ...given, meter: created.meter?.id })),
+      kept,
+    )
+  const kept: Sent = {
+    ...(sent.metadata ? { metadata: sent.metadata } : {}),
+    ...(metered ? { issues: sent.issues, measureUsageFrom: await measure(customer, created, sent, context) } : {}),
+  }
+  if (Object.keys(kept).length > 0) await keepRecord('entitlement', idOf(created), kept)
   return created
 }
 
-const create = ofCustomer('customers:write', async (request, customer, context) => {
-  const created = await entitle(customer, await readExact(request, entitlementBody))
-  return ApiResponse.created(toOpenMeter(created, await answered(customer, context)))
-})
+/** From when on usage counts against a new entitlement: what was used of the period before is forgotten. */
+async function measure(
+  customer: CustomerRow,
+  created: Entitlement,
+  { measureFrom }: Body,
+  { tenant }: TenantRequestContext,
+): Promise<string> {
+  const since = periodStart(created, tenant.time_zone) ?? new Date()
+  if (measureFrom === 'CURRENT_PERIOD_START') return since.toISOString()
+  const from = measureFrom === 'NOW' ? new Date() : new Date(measureFrom)
+  if (from.getTime() > Date.now() + NOW_MS) throw invalid('/measureUsageFrom', 'must not lie in the future')
+  if (numberOf(created.usage) !== 0 && created.meter && from > since)
+    await resetUsage(customer.id, created.meter, { since: from, preserveOverage: false })
+  return (from > since ? from : since).toISOString()
+}
 
-const override = ofEntitlement('customers:write', async (request, present, customer, context) => {
-  const sent = await readExact(request, entitlementBody)
-  if (present.source === 'customer') await cancelEntitlement(customer.id, present.feature_key)
-  return ApiResponse.created(toOpenMeter(await entitle(customer, sent), await answered(customer, context)))
-})
+const create = (version: Version) =>
+  ofCustomer(
+    WRITE,
+    async (request, customer, context) => {
+      const created = await entitle(customer, await readExact(request, entitlementBody), context)
+      return ApiResponse.created(await shown(customer, created, context, version))
+    },
+    true,
+  )
 
-const list = ofCustomer('customers:read', async (request, customer, context) => {
-  const { entitlements } = await listEntitlements(customer.id)
-  const known = await answered(customer, context)
-  const rows = entitlements.map((row) => toOpenMeter(row, known))
-  return ApiResponse.success(pageOfAll(rows, readPaging(readParameters(request))))
-})
+async function shown(customer: CustomerRow, created: Entitlement, context: TenantRequestContext, version: Version) {
+  const known = await readKnown(customer, context)
+  const row = known.entitlements.find(({ id }) => id === created.id) ?? created
+  return toOpenMeterEntitlement(row, known, version)
+}
 
-const get = ofEntitlement('customers:read', async (_request, row, customer, context) =>
-  ApiResponse.success(toOpenMeter(row, await answered(customer, context))),
-)
+const override = (version: Version) =>
+  ofEntitlement(WRITE, version, async (request, { entitlement, known: { customer } }, context) => {
+    const sent = await readExact(request, entitlementBody)
+    if (entitlement.source === 'customer') await cancelEntitlement(customer.id, entitlement.feature_key)
+    const created = await entitle(customer, sent, context)
+    return ApiResponse.created(await shown(customer, created, context, version))
+  })
 
-const cancel = ofEntitlement('customers:write', async (_request, { feature_key }, customer) => {
-  await cancelEntitlement(customer.id, feature_key)
-  return ApiResponse.noContent()
-})
+const list = (version: Version) =>
+  ofCustomer(READ, async (request, customer, context) => {
+    const known = await readKnown(customer, context)
+    const rows = known.entitlements.map((row) => toOpenMeterEntitlement(row, known, version))
+    return ApiResponse.success(version === 1 ? rows : pageOfAll(rows, readPaging(readParameters(request))))
+  })
 
-const value = ofCustomer('customers:read', async (request, customer, { params }) => {
-  if (readParameters(request).has('time')) throw invalid('/time', 'is not possible: the value is the present one')
-  const row = await findEntitlement(customer.id, params.entitlement ?? '')
-  return ApiResponse.success(row ? toValue(row) : { hasAccess: false })
-})
+const get = (version: Version) =>
+  ofEntitlement(READ, version, async (_request, { entitlement, known }) =>
+    ApiResponse.success(toOpenMeterEntitlement(entitlement, known, version)),
+  )
 
-const access = ofCustomer('customers:read', async (_request, customer) => {
-  const { entitlements } = await listEntitlements(customer.id)
+const cancel = (version: Version) =>
+  ofEntitlement(WRITE, version, async (_request, { entitlement, known: { customer } }) => {
+    await cancelEntitlement(customer.id, entitlement.feature_key)
+    return ApiResponse.noContent()
+  })
+
+/** @throws AppError invalid_input for any other moment than the present. */
+function requireNow(request: Request): void {
+  const time = readParameters(request).get('time')
+  if (time === null) return
+  const at = Date.parse(time)
+  if (Number.isNaN(at)) throw invalid('/time', 'must be RFC 3339 with a zone')
+  if (Math.abs(at - Date.now()) > NOW_MS) throw invalid('/time', 'is not possible: the value is the present one')
+}
+
+const value = (version: Version) =>
+  ofCustomer(READ, async (request, customer, context) => {
+    requireNow(request)
+    const known = await readKnown(customer, context)
+    const row = await pickEntitlement(known.entitlements, context.params.entitlement ?? '')
+    if (!row) return ApiResponse.success({ hasAccess: false })
+    const shownValue = toOpenMeterValue(row)
+    if (version === 1 || !row.meter) return ApiResponse.success(shownValue)
+    return ApiResponse.success({ ...shownValue, grantBalances: await balancesOf(customer.id, row) })
+  })
+
+/** What is left of each grant, and of the allowance under the id of the entitlement. */
+async function balancesOf(customerId: string, row: Entitlement): Promise<Record<string, number>> {
+  const { data } = await listGrants(customerId, { meter: row.meter?.id, state: 'open', limit: 200 })
+  const grants = data
+    .filter(({ state }) => state !== 'scheduled')
+    .map(({ id, remaining }) => [id, Number(remaining)] as const)
+  const left = numberOf(row.balance) - grants.reduce((sum, [, remaining]) => sum + remaining, 0)
+  return Object.fromEntries([...grants, ...(numberOf(row.limit) > 0 ? [[idOf(row), Math.max(0, left)] as const] : [])])
+}
+
+const access = ofCustomer(READ, async (_request, customer, context) => {
+  const { entitlements } = await readKnown(customer, context)
   return ApiResponse.success({
-    entitlements: Object.fromEntries(entitlements.map((row) => [row.feature_key, { type: row.kind, ...toValue(row) }])),
+    entitlements: Object.fromEntries(
+      entitlements.map((row) => [row.feature_key, { type: row.kind, ...toOpenMeterValue(row) }]),
+    ),
   })
 })
 
-const grant = ofEntitlement('customers:write', async (request, row, customer) => {
-  if (!row.meter) throw invalid('/entitlement', 'is not metered, so it takes no grants')
-  const sent = await readExact(request, grantBody)
-  const created = await createGrant(customer.id, parseInput(grantInput, { ...sent, meter: row.meter.id }))
-  return ApiResponse.created(toGrant(created, idOf(row)))
-})
-
-const listOfGrants = ofEntitlement('customers:read', async (request, row, customer) => {
-  const parameters = readParameters(request)
-  const state = parameters.get('includeDeleted') === 'true' ? 'all' : 'open'
-  const meter = row.meter?.id
-  const grants = meter ? await readAll((cursor) => listGrants(customer.id, { cursor, limit: 200, meter, state })) : []
-  return ApiResponse.success(
-    pageOfAll(
-      grants.map((one) => toGrant(one, idOf(row))),
-      readPaging(parameters),
-    ),
-  )
-})
-
-const takeBack = openMeterRoute(
-  async (_request, { params }) => {
-    const id = params.grant ?? ''
-    await voidGrant(await findGrantOwner(id), id)
-    return ApiResponse.noContent()
-  },
-  { permission: 'customers:write' },
-)
-
 export const ENTITLEMENT_PATHS = [
-  ['POST', 'v2/customers/{customer}/entitlements', create],
-  ['GET', 'v2/customers/{customer}/entitlements', list],
-  ['GET', 'v2/customers/{customer}/entitlements/{entitlement}', get],
-  ['DELETE', 'v2/customers/{customer}/entitlements/{entitlement}', cancel],
-  ['PUT', 'v2/customers/{customer}/entitlements/{entitlement}/override', override],
-  ['GET', 'v2/customers/{customer}/entitlements/{entitlement}/value', value],
-  ['GET', 'v2/customers/{customer}/entitlements/{entitlement}/grants', listOfGrants],
-  ['POST', 'v2/customers/{customer}/entitlements/{entitlement}/grants', grant],
-  ['GET', 'v1/customers/{customer}/entitlements/{entitlement}/value', value],
+  ...inBothVersions('POST', '', create),
+  ...inBothVersions('GET', '', list),
+  ...inBothVersions('GET', '/{entitlement}', get),
+  ...inBothVersions('DELETE', '/{entitlement}', cancel),
+  ...inBothVersions('PUT', '/{entitlement}/override', override),
+  ...inBothVersions('GET', '/{entitlement}/value', value),
+  ['GET', 'v1/customers/{customer}/entitlements/{entitlement}/value', value(1)],
   ['GET', 'v1/customers/{customer}/access', access],
-  ['DELETE', 'v1/grants/{grant}', takeBack],
 ] as const

@@ -34,11 +34,11 @@ export const grantBody = z
       .optional(),
   })
   .transform(({ amount, priority, effectiveAt, minRolloverAmount, maxRolloverAmount, recurrence, ...rest }) => {
-    const { expiration, metadata } = rest
+    const { expiration, metadata, annotations } = rest
     const effective = effectiveAt === undefined ? new Date() : new Date(effectiveAt)
     // What recurs is issued anew and keeps nothing, unless asked to.
     const max = maxRolloverAmount ?? (recurrence === undefined ? amount : undefined)
-    return {
+    const given = {
       amount,
       ...(priority === undefined ? {} : { priority }),
       effective_at: effective.toISOString(),
@@ -49,6 +49,7 @@ export const grantBody = z
         : { expires_at: toText(addPeriod(effective, expiration.duration, expiration.count)) }),
       ...(metadata ? { metadata } : {}),
     } satisfies Omit<z.input<typeof grantInput>, 'meter'>
+    return { given, kept: { ...(expiration ? { expiration } : {}), ...(annotations ? { annotations } : {}) } }
   })
 
 /** A moment beyond the calendar is no text of one, and refused as such. */
@@ -63,7 +64,12 @@ const metered = z.strictObject({
   isSoftLimit: z.boolean().default(false),
   isUnlimited: z.boolean().optional(),
   usagePeriod: interval(['day', 'month'], 'must be DAY or MONTH'),
-  measureUsageFrom: z.unknown().optional(),
+  measureUsageFrom: z
+    .union(
+      [z.enum(['CURRENT_PERIOD_START', 'NOW']), moment],
+      'must be CURRENT_PERIOD_START, NOW, or RFC 3339 with a zone',
+    )
+    .default('NOW'),
   preserveOverageAtReset: z.boolean().default(false),
   issueAfterReset: z.number().optional(),
   issueAfterResetPriority: firstPriority,
@@ -91,7 +97,13 @@ export const entitlementBody = z
     path: ['featureKey'],
     error: 'is needed, or featureId',
   })
-  .transform((sent) => ({ feature: sent.featureKey ?? sent.featureId ?? '', ...toInput(sent) }))
+  .transform((sent) => ({
+    feature: sent.featureKey ?? sent.featureId ?? '',
+    metadata: sent.metadata ?? null,
+    measureFrom: sent.type === 'metered' ? sent.measureUsageFrom : 'NOW',
+    issues: sent.type === 'metered' && (sent.issue ?? sent.issueAfterReset) !== undefined,
+    ...toInput(sent),
+  }))
 
 type Sent = z.infer<typeof metered> | z.infer<typeof staticBody> | z.infer<typeof booleanBody>
 

@@ -75,6 +75,39 @@ export function readPaging(parameters: URLSearchParams): { page: number; pageSiz
   return { page, pageSize }
 }
 
+/** `orderBy`, one of these names, and `order` of a list. @throws AppError invalid_input. */
+export function readOrder<Name extends string>(
+  parameters: URLSearchParams,
+  names: Readonly<Record<string, Name>>,
+  otherwise: Name,
+): { by: Name; descending: boolean } {
+  const asked = parameters.get('orderBy')
+  const by = asked === null ? otherwise : Object.hasOwn(names, asked) ? names[asked] : undefined
+  if (by === undefined) throw invalid('/orderBy', `must be one of ${Object.keys(names).join(', ')}`)
+  const order = parameters.get('order') ?? 'ASC'
+  if (order !== 'ASC' && order !== 'DESC') throw invalid('/order', 'must be ASC or DESC')
+  return { by, descending: order === 'DESC' }
+}
+
+/** Rows in the order that was asked for; as they are when none was. */
+export function inOrder<Row>(
+  rows: readonly Row[],
+  parameters: URLSearchParams,
+  names: Readonly<Record<string, keyof Row & string>>,
+): Row[] {
+  if (!parameters.has('orderBy') && !parameters.has('order')) return [...rows]
+  const first = Object.values(names)[0]
+  if (first === undefined) return [...rows]
+  const { by, descending } = readOrder(parameters, names, first)
+  const sign = descending ? -1 : 1
+  return [...rows].sort((a, b) => sign * compare(a[by], b[by]))
+}
+
+function compare(a: unknown, b: unknown): number {
+  if (a instanceof Date && b instanceof Date) return a.getTime() - b.getTime()
+  return String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0
+}
+
 /** Everything a list in pages of ours holds, up to ten thousand. */
 export async function readAll<Row>(
   list: (cursor: string | undefined) => Promise<{ data: Row[]; next_cursor: string | null }>,

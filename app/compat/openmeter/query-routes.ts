@@ -1,13 +1,19 @@
 import { z } from 'zod'
-import { getCustomer } from '@/features/customers/services/customer-service'
+import {
+  findManyNamed,
+  isToldBySubject,
+  querySubjectUsage,
+} from '@/features/compatibility/services/subject-usage-service'
 import { getMeter, type MeterRow } from '@/features/meters/services/meter-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
-import { parseInput } from '@/libs/api-utils/read-json'
+import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { AppError } from '@/libs/errors'
-import type { FilterCondition } from '@/libs/metering/meter-filter'
-import { type UsageSeries, usageQueryInput } from '@/libs/metering/usage-query'
-import { openMeterRoute, readExact, readParameters } from './openmeter-route'
+import type { FilterCondition, MeterFilter } from '@/libs/metering/meter-filter'
+import { usageQueryInput } from '@/libs/metering/usage-query'
+import { findNamedCustomer } from './customer-names'
+import { SUBJECT_PROPERTY } from './event-shape'
+import { filterString, toMeterFilter } from './filter-string'
+import { invalid, openMeterRoute, readExact, readParameters } from './openmeter-route'
 
 const DAY_MS = 86_400_000
 const MINUTE_MS = 60_000
@@ -28,6 +34,7 @@ const question = z.strictObject({
   filterCustomerId: texts.optional(),
   groupBy: z.array(z.string()).default([]),
   filterGroupBy: z.record(z.string(), texts).default({}),
+  advancedMeterGroupByFilters: z.record(z.string(), filterString).default({}),
 })
 type Question = z.infer<typeof question>
 
@@ -40,9 +47,18 @@ function readQuestion(request: Request): Question {
     const group = /^filterGroupBy\[(.+)\]$/.exec(name)?.[1]
     if (group !== undefined) filter[group] = [...(filter[group] ?? []), value]
     else if (LISTS.has(name)) values[name] = [...((values[name] as string[]) ?? []), value]
+    else if (name === 'advancedMeterGroupByFilters') values[name] = readFilters(value)
     else if (name !== 'tenant') values[name] = value
   }
   return parseInput(question, { ...values, filterGroupBy: filter })
+}
+
+function readFilters(text: string): unknown {
+  try {
+    return parseJson(text, { verbatim: true })
+  } catch {
+    throw invalid('/advancedMeterGroupByFilters', 'must be the text of JSON')
+  }
 }
 
 /** Ids of the customers that are there, by subject or id; null for all. */
@@ -52,18 +68,15 @@ async function findCustomers({ subject, filterCustomerId }: Question): Promise<s
   return bySubject && byId ? bySubject.filter((id) => byId.includes(id)) : (bySubject ?? byId ?? [])
 }
 
+/** Who never used anything has no usage. */
 async function idsOf(references: readonly string[] | undefined): Promise<string[] | null> {
   if (references === undefined) return null
   const ids: string[] = []
   for (const reference of new Set(references)) {
-    try {
-      ids.push((await getCustomer(reference)).id)
-    } catch (error) {
-      // Who never used anything has no usage.
-      if (!(error instanceof AppError && error.code === 'not_found')) throw error
-    }
+    const row = await findNamedCustomer(reference)
+    if (row) ids.push(row.id)
   }
-  return ids
+  return [...new Set(ids)]
 }
 
 function rangeOf({ from, to, windowSize }: Question, meter: MeterRow): { from: string; to: string } {
@@ -77,52 +90,132 @@ function rangeOf({ from, to, windowSize }: Question, meter: MeterRow): { from: s
   return { from: new Date(start).toISOString(), to: new Date(end).toISOString() }
 }
 
-async function ask(reference: string, asked: Question): Promise<UsageSeries['data']> {
-  const meter = await getMeter(reference)
-  const customers = await findCustomers(asked)
-  const conditions = Object.entries(asked.filterGroupBy).map(
+type Row = {
+  value: number
+  windowStart: string
+  windowEnd: string
+  subject: string | null
+  customerId?: string
+  groupBy: Record<string, string | null>
+}
+
+function filterOf({ filterGroupBy, advancedMeterGroupByFilters }: Question): MeterFilter | null {
+  const parts: MeterFilter[] = Object.entries(filterGroupBy).map(
     ([property, value]): FilterCondition => ({ property, operator: 'in', value }),
   )
+  for (const [property, asked] of Object.entries(advancedMeterGroupByFilters)) {
+    const filter = toMeterFilter(property, asked)
+    if (filter && 'impossible' in filter)
+      throw invalid(`/advancedMeterGroupByFilters/${property}/${filter.impossible}`, 'cannot be asked of a meter here')
+    if (filter) parts.push(filter)
+  }
+  const [only] = parts
+  return parts.length > 1 ? { and: parts } : (only ?? null)
+}
+
+async function ask(reference: string, asked: Question): Promise<Row[]> {
+  const meter = await getMeter(reference)
+  const customers = await findCustomers(asked)
+  const filter = filterOf(asked)
   // Naming subjects splits by them as well.
-  const names = asked.groupBy.map((name) => (name === 'subject' || name === 'customer_id' ? 'customer' : name))
-  if (asked.subject !== undefined) names.push('customer')
+  const bySubject = asked.subject !== undefined || asked.groupBy.includes('subject')
+  const byCustomer = bySubject || asked.groupBy.includes('customer_id')
+  const groups = [...new Set(asked.groupBy.filter((name) => name !== 'subject' && name !== 'customer_id'))]
   const input = parseInput(usageQueryInput, {
     ...rangeOf(asked, meter),
     ...(asked.windowSize ? { window: asked.windowSize } : {}),
     time_zone: asked.windowTimeZone,
     customer: customers ?? [],
-    group_by: [...new Set(names)],
-    ...(conditions.length > 0 ? { filter: { and: conditions } } : {}),
+    group_by: byCustomer ? [...groups, 'customer'] : groups,
+    ...(filter ? { filter } : {}),
   })
-  const { data } = await queryUsage(meter.id, input)
-  return customers?.length === 0 ? [] : data.filter(({ events, value }) => events > 0 && value !== null)
+  const { data, from, to, window, time_zone } = await queryUsage(meter.id, input)
+  if (customers?.length === 0) return []
+  const many = bySubject && isToldBySubject(meter.aggregation) ? await findManyNamed(customers) : []
+  const rows = data
+    .filter(({ events, value, customer }) => events > 0 && value !== null && !many.includes(customer?.id ?? ''))
+    .map(
+      (row): Row => ({
+        value: Number(row.value),
+        windowStart: row.window_start,
+        windowEnd: row.window_end,
+        subject: bySubject ? (row.customer?.external_id ?? null) : null,
+        ...(row.customer ? { customerId: row.customer.id } : {}),
+        groupBy: row.group ?? {},
+      }),
+    )
+  if (many.length === 0) return rows
+  const told = await querySubjectUsage({
+    meter,
+    customers: many,
+    subjects: asked.subject ?? null,
+    property: SUBJECT_PROPERTY,
+    from,
+    to,
+    window,
+    time_zone,
+    group_by: groups,
+    filter,
+  })
+  return [
+    ...rows,
+    ...told.map(
+      (row): Row => ({
+        value: Number(row.value),
+        windowStart: row.window_start,
+        windowEnd: row.window_end,
+        subject: row.subject,
+        customerId: row.customer_id,
+        groupBy: row.group,
+      }),
+    ),
+  ].sort((a, b) => (a.windowStart < b.windowStart ? -1 : a.windowStart > b.windowStart ? 1 : 0))
 }
 
-async function answer(reference: string, asked: Question): Promise<Response> {
+const CSV = /\btext\/csv\b/
+
+async function answer(request: Request, reference: string, asked: Question): Promise<Response> {
   const data = await ask(reference, asked)
+  if (CSV.test(request.headers.get('accept') ?? '')) return asCsv(data)
   const { from, to, windowSize } = asked
   return ApiResponse.success({
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
     ...(windowSize === undefined ? {} : { windowSize }),
-    data: data.map((row) => ({
-      value: Number(row.value),
-      windowStart: row.window_start,
-      windowEnd: row.window_end,
-      subject: row.customer?.external_id ?? null,
-      ...(row.customer ? { customerId: row.customer.id } : {}),
-      groupBy: row.group ?? {},
-    })),
+    data,
   })
+}
+
+/** Text that no spreadsheet takes for a formula, quoted where it must be. */
+function toCell(text: string): string {
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}
+
+function asCsv(data: readonly Row[]): Response {
+  const groups = [...new Set(data.flatMap(({ groupBy }) => Object.keys(groupBy)))]
+  const bySubject = data.some(({ subject }) => subject !== null)
+  const lines = [
+    ['window_start', 'window_end', ...(bySubject ? ['subject'] : []), ...groups.map(toCell), 'value'],
+    ...data.map((row) => [
+      row.windowStart,
+      row.windowEnd,
+      ...(bySubject ? [toCell(row.subject ?? '')] : []),
+      ...groups.map((group) => toCell(row.groupBy[group] ?? '')),
+      String(row.value),
+    ]),
+  ]
+  const text = lines.map((line) => line.join(',')).join('\n')
+  return new Response(`${text}\n`, { status: 200, headers: { 'content-type': 'text/csv; charset=utf-8' } })
 }
 
 const READ = { permission: 'usage:read' } as const
 const byParameters = openMeterRoute(
-  async (request, { params }) => answer(params.meter ?? '', readQuestion(request)),
+  async (request, { params }) => answer(request, params.meter ?? '', readQuestion(request)),
   READ,
 )
 const byBody = openMeterRoute(
-  async (request, { params }) => answer(params.meter ?? '', await readExact(request, question)),
+  async (request, { params }) => answer(request, params.meter ?? '', await readExact(request, question)),
   READ,
 )
 const groupValues = openMeterRoute(async (request, { params }) => {
@@ -130,12 +223,17 @@ const groupValues = openMeterRoute(async (request, { params }) => {
   const group = params.group ?? ''
   const from = asked.from ?? new Date(Date.now() - DAY_MS).toISOString()
   const data = await ask(params.meter ?? '', { ...asked, from, groupBy: [group] })
-  const values = data.map((row) => (group === 'subject' ? row.customer?.external_id : row.group?.[group]))
+  const values = data.map((row) => (group === 'subject' ? row.subject : row.groupBy[group]))
   return ApiResponse.success([...new Set(values.filter((value) => value !== null && value !== undefined))])
+}, READ)
+const subjects = openMeterRoute(async (request, { params }) => {
+  const data = await ask(params.meter ?? '', { ...readQuestion(request), groupBy: ['subject'] })
+  return ApiResponse.success([...new Set(data.map(({ subject }) => subject))].sort())
 }, READ)
 
 export const QUERY_PATHS = [
   ['GET', 'v1/meters/{meter}/query', byParameters],
   ['POST', 'v1/meters/{meter}/query', byBody],
+  ['GET', 'v1/meters/{meter}/subjects', subjects],
   ['GET', 'v1/meters/{meter}/group-by/{group}/values', groupValues],
 ] as const

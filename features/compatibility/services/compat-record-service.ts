@@ -3,7 +3,7 @@ import { tenantDb } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 
 /** What a record is about; its key is the id of that. */
-export type RecordKind = 'meter' | 'entitlement' | 'feature' | 'api' | 'permission' | 'role' | 'identity'
+export type RecordKind = 'meter' | 'entitlement' | 'grant' | 'feature' | 'api' | 'permission' | 'role' | 'identity'
 export type CompatRecord = { key: string; data: Record<string, unknown>; created_at: Date; updated_at: Date }
 
 const LONGEST = 16_384

@@ -1,0 +1,35 @@
+import { findNameOwners, readSubjects } from '@/features/compatibility/services/customer-subject-service'
+import { customerInput } from '@/features/customers/schema'
+import { type CustomerRow, createCustomer, getCustomer } from '@/features/customers/services/customer-service'
+import { parseInput } from '@/libs/api-utils/read-json'
+import { AppError, notFound } from '@/libs/errors'
+
+/** A customer by id, external id, or another name it was given; null when there is none. */
+export async function findNamedCustomer(reference: string): Promise<CustomerRow | null> {
+  try {
+    return await getCustomer(reference)
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'not_found')) throw error
+  }
+  const [owner] = await findNameOwners([reference])
+  return owner ? getCustomer(owner.customer_id) : null
+}
+
+/** A customer by id, external id, or another name it was given. @throws AppError not_found. */
+export async function getNamedCustomer(reference: string): Promise<CustomerRow> {
+  const row = await findNamedCustomer(reference)
+  if (!row) throw notFound()
+  return row
+}
+
+/** The customer of a subject, made at first sight. */
+export async function ensureSubject(subject: string): Promise<CustomerRow> {
+  const row = await findNamedCustomer(subject)
+  return row ?? createCustomer(parseInput(customerInput, { external_id: subject }))
+}
+
+/** The subject a customer goes by when only one can be said. */
+export async function firstSubject(row: { id: string; external_id: string }): Promise<string> {
+  const subjects = (await readSubjects([row.id])).get(row.id)
+  return subjects?.[0] ?? row.external_id
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { resetBalance } from '@/features/entitlements/services/reset-service'
+import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
+import { parseInput } from '@/libs/api-utils/read-json'
+import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { usageQueryInput } from '@/libs/metering/usage-query'
+import { inBothVersions, ofEntitlement } from './entitlement-access'
+import { periodStart, type Version } from './entitlement-shape'
+import { invalid, readExact } from './openmeter-route'
+
+const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
+
+/** Forgets what a customer used of a meter before a moment of the present period. */
+export async function resetUsage(
+  customerId: string,
+  meter: { id: string },
+  { since, preserveOverage }: { since: Date; preserveOverage: boolean },
+): Promise<void> {
+  // The present minute is now: what was used before the call is what is to be forgotten.
+  const isNow = since.getTime() > Date.now() - MINUTE_MS
+  await resetBalance(customerId, meter.id, {
+    preserve_overage: preserveOverage,
+    used_since: isNow ? '0' : await usedSince(customerId, meter.id, since),
+  })
+}
+
+async function usedSince(customerId: string, meterId: string, since: Date): Promise<string> {
+  const input = parseInput(usageQueryInput, {
+    from: since.toISOString(),
+    to: new Date(Date.now() + DAY_MS).toISOString(),
+    time_zone: 'UTC',
+    customer: [customerId],
+  })
+  const { data } = await queryUsage(meterId, input)
+  return String(data[0]?.value ?? '0')
+}
+
+const resetBody = z.strictObject({
+  effectiveAt: z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' }).optional(),
+  retainAnchor: z.boolean().optional(),
+  preserveOverage: z.boolean().optional(),
+})
+
+const reset = (version: Version) =>
+  ofEntitlement('customers:write', version, async (request, { entitlement, known }) => {
+    const { effectiveAt, preserveOverage } = await readExact(request, resetBody)
+    if (!entitlement.meter) throw invalid('/entitlement', 'is not metered, so there is nothing to reset')
+    const since = effectiveAt === undefined ? new Date() : new Date(effectiveAt)
+    if (since.getTime() > Date.now() + MINUTE_MS) throw invalid('/effectiveAt', 'must not lie in the future')
+    const start = periodStart(entitlement, known.timeZone)
+    if (start && since < start) throw invalid('/effectiveAt', 'must lie within the present usage period')
+    await resetUsage(known.customer.id, entitlement.meter, {
+      since,
+      preserveOverage: preserveOverage ?? entitlement.preserve_overage ?? false,
+    })
+    return ApiResponse.noContent()
+  })
+
+export const RESET_PATHS = inBothVersions('POST', '/{entitlement}/reset', reset)

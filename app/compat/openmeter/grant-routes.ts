@@ -1,0 +1,89 @@
+import { grantInput } from '@/features/entitlements/schema'
+import { findGrantOwner } from '@/features/entitlements/services/grant-owner-service'
+import { listGrantPage } from '@/features/entitlements/services/grant-page-service'
+import { createGrant, listGrants, voidGrant } from '@/features/entitlements/services/grant-service'
+import { parseInput } from '@/libs/api-utils/read-json'
+import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { findNamedCustomer } from './customer-names'
+import { inBothVersions, ofEntitlement } from './entitlement-access'
+import { grantBody } from './entitlement-schema'
+import { idOf, type Version } from './entitlement-shape'
+import { keepGrant, readSentGrants, toOpenMeterGrant } from './grant-shape'
+import {
+  invalid,
+  openMeterRoute,
+  pageOfAll,
+  readAll,
+  readExact,
+  readOrder,
+  readPaging,
+  readParameters,
+} from './openmeter-route'
+
+const create = (version: Version) =>
+  ofEntitlement('customers:write', version, async (request, { entitlement, known: { customer } }) => {
+    if (!entitlement.meter) throw invalid('/entitlement', 'is not metered, so it takes no grants')
+    const { given, kept } = await readExact(request, grantBody)
+    const created = await createGrant(customer.id, parseInput(grantInput, { ...given, meter: entitlement.meter.id }))
+    await keepGrant(created, kept)
+    return ApiResponse.created(toOpenMeterGrant(created, idOf(entitlement), kept))
+  })
+
+const list = (version: Version) =>
+  ofEntitlement('customers:read', version, async (request, { entitlement, known: { customer } }) => {
+    const parameters = readParameters(request)
+    const state = parameters.get('includeDeleted') === 'true' ? 'all' : 'open'
+    const meter = entitlement.meter?.id
+    const grants = meter ? await readAll((cursor) => listGrants(customer.id, { cursor, limit: 200, meter, state })) : []
+    const sent = await readSentGrants(grants)
+    const rows = grants.map((one) => toOpenMeterGrant(one, idOf(entitlement), sent.get(one.id)))
+    return ApiResponse.success(version === 1 ? rows : pageOfAll(rows, readPaging(parameters)))
+  })
+
+/** Ids of the customers that are asked for; null for all. */
+export async function customersAsked(names: readonly string[]): Promise<string[] | null> {
+  if (names.length === 0) return null
+  const rows = await Promise.all([...new Set(names)].slice(0, 200).map(findNamedCustomer))
+  return rows.flatMap((row) => (row ? [row.id] : []))
+}
+
+const ORDERS = { id: 'id', createdAt: 'created_at', updatedAt: 'created_at' } as const
+
+const listAll = (version: Version) =>
+  openMeterRoute(
+    async (request) => {
+      const parameters = readParameters(request)
+      const { page, pageSize } = readPaging(parameters)
+      const features = parameters.getAll('feature')
+      const { total, data } = await listGrantPage({
+        page,
+        page_size: pageSize,
+        customers: await customersAsked([...parameters.getAll('subject'), ...parameters.getAll('customer')]),
+        features: features.length > 0 ? features : null,
+        closed: parameters.get('includeDeleted') === 'true',
+        descending: readOrder(parameters, ORDERS, 'created_at').descending,
+      })
+      const sent = await readSentGrants(data)
+      const items = data.map((row) => toOpenMeterGrant(row, row.entitlement_id ?? row.feature_key, sent.get(row.id)))
+      const isPlain = version === 1 && !parameters.has('page')
+      return ApiResponse.success(isPlain ? items : { totalCount: total, page, pageSize, items })
+    },
+    { permission: 'customers:read' },
+  )
+
+const takeBack = openMeterRoute(
+  async (_request, { params }) => {
+    const id = params.grant ?? ''
+    await voidGrant(await findGrantOwner(id), id)
+    return ApiResponse.noContent()
+  },
+  { permission: 'customers:write' },
+)
+
+export const GRANT_PATHS = [
+  ...inBothVersions('GET', '/{entitlement}/grants', list),
+  ...inBothVersions('POST', '/{entitlement}/grants', create),
+  ['GET', 'v1/grants', listAll(1)],
+  ['GET', 'v2/grants', listAll(2)],
+  ['DELETE', 'v1/grants/{grant}', takeBack],
+] as const

@@ -1,0 +1,310 @@
+// Customers that go by several names in events, as the package of OpenMeter has them, against the ingest process.
+import { HTTPError, OpenMeter } from '@openmeter/sdk'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { newId } from '@/libs/ids'
+import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { createWorld } from '../support/world'
+
+const { acme, globex } = await createWorld()
+let ingest: IngestProcess
+let openmeter: OpenMeter
+let other: OpenMeter
+beforeAll(async () => {
+  ingest = await startIngestProcess()
+  const client = (apiKey: string) => new OpenMeter({ baseUrl: `${ingest.url}/compat/openmeter`, apiKey })
+  openmeter = client(acme.api_key)
+  other = client(globex.api_key)
+})
+afterAll(() => ingest.end())
+
+const refused = async (work: Promise<unknown>): Promise<HTTPError> => {
+  const error = await work.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )
+  if (!(error instanceof HTTPError)) throw new Error(`not refused: ${String(error)}`)
+  return error
+}
+const known = async <T>(work: Promise<T | undefined>): Promise<T> => {
+  const value = await work
+  if (value === undefined) throw new Error('nothing was answered')
+  return value
+}
+/** The package says that a question asked by POST may be answered as text. */
+const asked = async (work: Promise<unknown>): Promise<{ value: number }[]> =>
+  ((await work) as { data: { value: number }[] }).data
+let made = 0
+const createMeter = (aggregation: 'SUM' | 'COUNT' | 'UNIQUE_COUNT' | 'LATEST' | 'AVG' | 'MAX' = 'SUM') => {
+  made += 1
+  return known(
+    openmeter.meters.create({
+      slug: `calls_${made}`,
+      eventType: `call-${made}`,
+      aggregation,
+      ...(aggregation === 'COUNT' ? {} : { valueProperty: '$.tokens' }),
+      groupBy: { model: '$.model' },
+    }),
+  )
+}
+/** A customer of two names that begin alike, and nobody else's. */
+const createNamed = async (extra: Record<string, unknown> = {}) => {
+  made += 1
+  const [one, two] = [`${made}-one`, `${made}-two`]
+  const customer = await known(
+    openmeter.customers.create({
+      key: `firm-${made}`,
+      name: 'A firm',
+      usageAttribution: { subjectKeys: [one, two] },
+      ...extra,
+    }),
+  )
+  return { customer, one, two, key: `firm-${made}` }
+}
+
+describe('a customer of several subjects', () => {
+  test('is shown with them, found by its key and id, and listed by any of them', async () => {
+    const { customer, one, two, key } = await createNamed({ currency: 'EUR' })
+    expect(customer).toMatchObject({ key, currency: 'EUR', usageAttribution: { subjectKeys: [one, two] } })
+    expect(await openmeter.customers.get(key)).toEqual(customer)
+    expect(await openmeter.customers.get(customer.id)).toEqual(customer)
+    expect((await openmeter.customers.list({ subject: two }))?.items).toEqual([customer])
+    expect((await openmeter.customers.list({ key }))?.items).toEqual([customer])
+    expect((await other.customers.list({ subject: two }))?.items).toEqual([])
+  })
+
+  test('has the usage of all of them, and each of them its own', async () => {
+    const { slug, eventType: type } = await createMeter()
+    const { customer, one, two, key } = await createNamed()
+    const lone = `lone-${newId()}`
+    const sent = (subject: string, tokens: number, model = 'm') => ({ type, subject, data: { tokens, model } })
+    await openmeter.events.ingest([sent(one, 5), sent(two, 7, 'n'), sent(one, 1), sent(key, 100), sent(lone, 1_000)])
+    const total = async (query: Parameters<OpenMeter['meters']['query']>[1]) =>
+      (await known(openmeter.meters.query(slug, query))).data.map(({ subject, value, customerId }) => ({
+        subject,
+        value,
+        customerId,
+      }))
+    expect(await total({ subject: [one] })).toEqual([{ subject: one, value: 6, customerId: customer.id }])
+    expect(await total({ subject: [one, two] })).toEqual([
+      { subject: one, value: 6, customerId: customer.id },
+      { subject: two, value: 7, customerId: customer.id },
+    ])
+    expect(await total({ filterCustomerId: [customer.id] })).toMatchObject([{ value: 113 }])
+    expect((await total({ groupBy: ['subject'] })).map(({ subject, value }) => [subject, value])).toEqual(
+      expect.arrayContaining([
+        [one, 6],
+        [two, 7],
+        [key, 100],
+        [lone, 1_000],
+      ]),
+    )
+    expect((await total({ groupBy: ['customer_id'] })).map(({ value }) => value).sort()).toEqual([1_000, 113])
+    const days = await known(
+      openmeter.meters.query(slug, {
+        subject: [two],
+        groupBy: ['model'],
+        windowSize: 'DAY',
+        filterGroupBy: { model: 'n' },
+      }),
+    )
+    expect(days.data).toMatchObject([{ subject: two, value: 7, groupBy: { model: 'n' } }])
+    const subjects = await ingest.send({
+      method: 'GET',
+      path: `/compat/openmeter/api/v1/meters/${slug}/subjects`,
+      headers: { authorization: `Bearer ${acme.api_key}` },
+    })
+    expect(subjects.body).toEqual([key, one, two, lone].sort())
+    const listed = await known(openmeter.events.list({ subject: two }))
+    expect(listed.map(({ event, customerId }) => [event.subject, event.data, customerId])).toEqual([
+      [two, { tokens: 7, model: 'n' }, customer.id],
+    ])
+    expect(await openmeter.events.list({ customerId: [customer.id] })).toHaveLength(4)
+  })
+
+  test('is counted by every aggregation, under each name', async () => {
+    const { one, two } = await createNamed()
+    const values = [3, 1, 4, 1]
+    const expected = { COUNT: 4, UNIQUE_COUNT: 3, LATEST: 1, AVG: 2.25, MAX: 4, SUM: 9 } as const
+    for (const [aggregation, value] of Object.entries(expected)) {
+      const { slug, eventType: type } = await createMeter(aggregation as keyof typeof expected)
+      for (const [index, tokens] of values.entries())
+        await openmeter.events.ingest({
+          type,
+          subject: two,
+          time: new Date(Date.now() - 10_000 + index * 1_000),
+          data: { tokens: aggregation === 'UNIQUE_COUNT' ? String(tokens) : tokens },
+        })
+      await openmeter.events.ingest({ type, subject: one, data: { tokens: aggregation === 'UNIQUE_COUNT' ? 'x' : 50 } })
+      expect((await openmeter.meters.query(slug, { subject: [two] })).data).toMatchObject([{ subject: two, value }])
+    }
+  })
+
+  test('is entitled as one', async () => {
+    const { slug, eventType: type } = await createMeter()
+    const { one, two, key } = await createNamed()
+    const feature = await known(openmeter.features.create({ key: `calls_of_${made}`, name: 'Calls', meterSlug: slug }))
+    await openmeter.customers.entitlements.create(key, {
+      type: 'metered',
+      featureKey: feature.key,
+      issueAfterReset: 10,
+      usagePeriod: { interval: 'MONTH' },
+    })
+    await openmeter.events.ingest([
+      { type, subject: one, data: { tokens: 4 } },
+      { type, subject: two, data: { tokens: 5 } },
+    ])
+    expect(await openmeter.customers.entitlements.value(key, feature.key)).toMatchObject({
+      hasAccess: true,
+      balance: 1,
+      usage: 9,
+    })
+    expect(await openmeter.customers.entitlements.value(two, feature.key)).toMatchObject({ usage: 9 })
+  })
+
+  test('takes over what its events left before it was made, and is made anew after it was deleted', async () => {
+    const { slug, eventType: type } = await createMeter()
+    const [first, second] = [`early-${newId()}`, `early-${newId()}`]
+    await openmeter.events.ingest({ type, subject: first, data: { tokens: 3 } })
+    const customer = await known(
+      openmeter.customers.create({
+        key: `late-${first}`,
+        name: 'Late',
+        usageAttribution: { subjectKeys: [first, second] },
+      }),
+    )
+    expect(customer).toMatchObject({
+      key: `late-${first}`,
+      name: 'Late',
+      usageAttribution: { subjectKeys: [first, second] },
+    })
+    expect(await openmeter.customers.get(`late-${first}`)).toEqual(customer)
+    await openmeter.events.ingest({ type, subject: second, data: { tokens: 4 } })
+    expect((await openmeter.meters.query(slug, { filterCustomerId: [customer.id] })).data).toMatchObject([{ value: 7 }])
+    expect((await openmeter.meters.query(slug, { subject: [first] })).data).toMatchObject([{ value: 3 }])
+    await openmeter.customers.delete(customer.key ?? '')
+    expect(await openmeter.customers.get(customer.id)).toMatchObject({ deletedAt: expect.any(Date) })
+    expect(
+      await openmeter.customers.create({ key: second, name: 'Another', usageAttribution: { subjectKeys: [second] } }),
+    ).toMatchObject({ key: second, usageAttribution: { subjectKeys: [second] } })
+    expect(await openmeter.customers.create({ key: first, name: 'Again' })).toMatchObject({ key: first, name: 'Again' })
+  })
+
+  test('shares no name with another, and keeps its own through changes', async () => {
+    const { one, two, key } = await createNamed()
+    for (const body of [
+      { key, name: 'x' },
+      { key: one, name: 'x' },
+      { name: 'x', usageAttribution: { subjectKeys: [two] } },
+      { key: `new-${key}`, name: 'x', usageAttribution: { subjectKeys: [`new-${key}`, one] } },
+    ])
+      expect((await refused(openmeter.customers.create(body))).status).toBe(409)
+    for (const body of [
+      { name: 'x' },
+      { name: 'x', usageAttribution: { subjectKeys: [] } },
+      { name: 'x', usageAttribution: { subjectKeys: [''] } },
+      { name: 'x', usageAttribution: { subjectKeys: ['a', 'a'] } },
+      { name: 'x', key: 'bad\u0000key' },
+    ])
+      expect((await refused(openmeter.customers.create(body))).status).toBe(400)
+    const changed = await openmeter.customers.update(key, {
+      name: 'Renamed',
+      usageAttribution: { subjectKeys: [two, 'third'] },
+    })
+    expect(changed).toMatchObject({ key, name: 'Renamed', usageAttribution: { subjectKeys: [two, 'third'] } })
+    expect(await openmeter.customers.update(key, { name: 'Renamed again' })).toMatchObject({
+      usageAttribution: { subjectKeys: [two, 'third'] },
+    })
+    expect((await refused(openmeter.customers.update(key, { key: 'elsewhere', name: 'x' }))).status).toBe(400)
+    expect(await openmeter.customers.create({ key: one, name: 'Free again' })).toMatchObject({ key: one })
+    const none = await openmeter.customers.create({
+      key: `bare-${key}`,
+      name: 'x',
+      usageAttribution: { subjectKeys: [] },
+    })
+    expect(none).toMatchObject({ usageAttribution: { subjectKeys: [] } })
+  })
+
+  test('lists are in the order that is asked for', async () => {
+    const names = ['B', 'C', 'A'].map((name) => `Order ${name} ${newId()}`)
+    for (const name of names) await openmeter.customers.create({ key: name.replaceAll(' ', '-'), name })
+    const listed = async (query: Parameters<OpenMeter['customers']['list']>[0]) =>
+      (await known(openmeter.customers.list({ key: 'Order-', ...query }))).items.map(({ name }) => name)
+    expect(await listed({})).toEqual(names)
+    expect(await listed({ orderBy: 'name' })).toEqual([...names].sort())
+    expect(await listed({ orderBy: 'createdAt', order: 'DESC', pageSize: 2 })).toEqual([names[2], names[1]])
+    const odd = { orderBy: 'colour' } as unknown as Parameters<OpenMeter['customers']['list']>[0]
+    expect((await refused(openmeter.customers.list(odd))).status).toBe(400)
+  })
+})
+
+describe('events of the second version', () => {
+  test('are filtered and walked page by page', async () => {
+    const { eventType: type } = await createMeter()
+    const source = `scan-${newId()}`
+    const ids = Array.from({ length: 25 }, (_, index) => `e-${index}`)
+    await openmeter.events.ingest(ids.map((id) => ({ id, source, type, subject: `s-${id}`, data: { tokens: 1 } })))
+    await openmeter.events.ingest({ id: 'unheard', source, type: 'no.such.type', subject: 's', data: {} })
+    const walked: string[] = []
+    let cursor: string | undefined
+    let pages = 0
+    do {
+      const page = await known(
+        openmeter.events.listV2({
+          limit: 7,
+          filter: JSON.stringify({ source: { $eq: source } }),
+          ...(cursor === undefined ? {} : { cursor }),
+        }),
+      )
+      walked.push(...page.items.map(({ event }) => event.id ?? ''))
+      cursor = page.nextCursor
+      pages += 1
+    } while (cursor !== undefined && pages < 20)
+    expect(walked.sort()).toEqual([...ids, 'unheard'].sort())
+    const found = async (filter: Record<string, unknown>) =>
+      (
+        await known(openmeter.events.listV2({ filter: JSON.stringify({ source: { $eq: source }, ...filter }) }))
+      ).items.map(({ event }) => event.id)
+    expect(await found({ id: { $eq: 'e-3' } })).toEqual(['e-3'])
+    expect((await found({ subject: { $in: ['s-e-1', 's-e-2'] } })).sort()).toEqual(['e-1', 'e-2'])
+    expect(await found({ type: { $eq: 'no.such.type' } })).toEqual(['unheard'])
+    expect(await found({ subject: { $ilike: 'S-E-2%' }, id: { $ne: 'e-2' } })).toHaveLength(5)
+    expect(await found({ ingestedAt: { $gt: new Date(Date.now() + 60_000) } })).toEqual([])
+    expect((await refused(openmeter.events.listV2({ filter: '{' }))).status).toBe(400)
+    expect((await refused(openmeter.events.listV2({ filter: '{"colour":{}}' }))).status).toBe(400)
+    expect((await refused(openmeter.events.listV2({ cursor: 'x' }))).status).toBe(400)
+    expect((await known(other.events.listV2({}))).items).toEqual([])
+  })
+})
+
+describe('queries', () => {
+  test('filter groups in every way that can be asked, and answer as CSV', async () => {
+    const { slug, eventType: type } = await createMeter()
+    await openmeter.events.ingest(
+      ['gpt-4', 'gpt-4o', 'o1'].map((model, index) => ({ type, subject: 'q', data: { model, tokens: 10 ** index } })),
+    )
+    const sum = async (filter: Record<string, object>) =>
+      (await asked(openmeter.meters.queryPost(slug, { advancedMeterGroupByFilters: filter }))).reduce(
+        (all, { value }) => all + value,
+        0,
+      )
+    expect(await sum({ model: { $in: ['gpt-4', 'o1'] } })).toBe(101)
+    expect(await sum({ model: { $like: 'gpt%' } })).toBe(11)
+    expect(await sum({ model: { $ne: 'o1', $nin: ['gpt-4'] } })).toBe(10)
+    expect(await sum({ model: { $or: [{ $eq: 'o1' }, { $eq: 'gpt-4o' }] } })).toBe(110)
+    expect(
+      (await refused(openmeter.meters.queryPost(slug, { advancedMeterGroupByFilters: { model: { $ilike: 'x' } } })))
+        .status,
+    ).toBe(400)
+    expect(
+      (await refused(openmeter.meters.queryPost(slug, { advancedMeterGroupByFilters: { colour: { $eq: 'x' } } })))
+        .status,
+    ).toBe(400)
+    const answer = await ingest.send({
+      method: 'GET',
+      path: `/compat/openmeter/api/v1/meters/${slug}/query?groupBy=model&groupBy=subject`,
+      headers: { authorization: `Bearer ${acme.api_key}`, accept: 'text/csv' },
+    })
+    expect(answer).toMatchObject({ status: 200, headers: { 'content-type': 'text/csv; charset=utf-8' } })
+    expect(String(answer.body).split('\n')[0]).toBe('window_start,window_end,subject,model,value')
+  })
+})
