@@ -62,7 +62,7 @@ async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promi
     const response = await answer(incoming, pathname, mark < 0 ? '' : url.slice(mark))
     const text = await response.text()
     // A flat list goes out as it is; an object is taken apart, checked and put together again.
-    const head = ['content-length', String(Buffer.byteLength(text))]
+    const head = ['content-length', response.headers.get('content-length') ?? String(Buffer.byteLength(text))]
     for (const [name, value] of response.headers) if (name !== 'content-length') head.push(name, value)
     if (stopping || !incoming.complete) head.push('connection', 'close')
     outgoing.writeHead(response.status, head)

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { promisify } from 'node:util'
 import { gunzip as gunzipCallback } from 'node:zlib'
 import type { z } from 'zod'
@@ -7,7 +8,7 @@ import { describeIssue, findUnusable, pointerOf, toInputErrors } from './input-e
 const gunzip = promisify(gunzipCallback)
 const MIB = 1_048_576
 const MAX_DEPTH = 32
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+const BYTE_ORDER_MARK = '\ufeff'
 
 /**
  * The body of a JSON request as text: size is checked before parsing, gzip is unpacked up to the same size.
@@ -29,11 +30,9 @@ export async function readText(request: Request, maxBytes = MIB): Promise<string
   }
   let bytes = await readBytes(request, maxBytes)
   if (encoding === 'gzip') bytes = await unpack(bytes, maxBytes)
-  try {
-    return UTF8.decode(bytes)
-  } catch {
-    throw new AppError('bad_request', 'The body is not valid UTF-8.')
-  }
+  if (!isUtf8(bytes)) throw new AppError('bad_request', 'The body is not valid UTF-8.')
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text
 }
 
 function tooLarge(maxBytes: number): AppError {

@@ -65,7 +65,7 @@ export function hashKey(key: string): Buffer {
 
 const cache = new LRUCache<string, { key: ApiKey | null }>({ max: 50_000 })
 /** Hashes of keys seen in the last seconds, because a busy caller sends the same one with every request. */
-const hashes = new LRUCache<string, string>({ max: 10_000, ttl: 5_000, ttlAutopurge: true })
+const hashes = new LRUCache<string, string>({ max: 10_000, ttl: 5_000, ttlAutopurge: true, ttlResolution: 100 })
 const flights = new Map<string, Promise<ApiKey | null>>()
 let generation = 0
 let listening = false
@@ -146,7 +146,7 @@ function findCached(hash: string): ApiKey | null | Promise<ApiKey | null> {
   return flight
 }
 
-const touched = new LRUCache<string, true>({ max: 50_000, ttl: 60_000 })
+const touched = new LRUCache<string, true>({ max: 50_000, ttl: 60_000, ttlResolution: 1_000 })
 
 function touch(key: ApiKey): void {
   if (touched.has(key.id)) return

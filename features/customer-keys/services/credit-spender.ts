@@ -44,7 +44,7 @@ async function spendTogether(works: readonly Work[]): Promise<Spent[]> {
   return rows.map(([spent, remaining]) => ({ spent, remaining }))
 }
 
-const touched = new LRUCache<string, true>({ max: 200_000, ttl: 60_000 })
+const touched = new LRUCache<string, true>({ max: 200_000, ttl: 60_000, ttlResolution: 1_000 })
 const toucher = createGroupCommit<Omit<Work, 'cost'>, true>({
   run: (_tenant, works) => runOutsideTenant(() => touchTogether(works)),
   writers: 1,

@@ -44,6 +44,9 @@ const cache = new LRUCache<string, Entry>({
     }
   },
 })
+type Known = { tenantId: string; hash: Buffer; name: string }
+/** Texts seen in the last seconds, because a busy caller has the same few keys verified over and over. */
+const texts = new LRUCache<string, Known>({ max: 10_000, ttl: FRESH_MS, ttlAutopurge: true, ttlResolution: 1_000 })
 /** What changed while keys were being read: those are not remembered. */
 const readings = new Set<{ stale: Set<string>; all: boolean }>()
 let listening = false
@@ -86,17 +89,28 @@ const finder = createGroupCommit<Work, Entry | { key: null }>({
  * change is heard of within milliseconds. Keys that are looked for at the same moment share one statement.
  */
 export function findKey(text: string): Entry | null | Promise<Entry | null> {
-  // A text that no key can be is no question for the database.
-  if (!hasChecksum(text)) return null
   const { tenantId, actor } = currentContext()
-  const hash = hashKey(text)
-  const name = `${tenantId}${hash.toString('latin1')}`
+  const known = nameKey(tenantId, text)
+  // A text that no key can be is no question for the database.
+  if (!known) return null
+  const { hash, name } = known
   const hit = cache.get(name)
   if (hit) return hit
   listen()
   return finder
     .submit(`${tenantId} ${actor.kind}`, { tenantId, actor, hash, name }, 1)
     .then((entry) => (entry.key === null ? null : entry))
+}
+
+/** The hash of a text and the name its key is remembered under, null for what can be no key. */
+function nameKey(tenantId: string, text: string): Known | null {
+  const known = texts.get(text)
+  if (known?.tenantId === tenantId) return known
+  if (!hasChecksum(text)) return null
+  const hash = hashKey(text)
+  const named = { tenantId, hash, name: `${tenantId}${hash.toString('latin1')}` }
+  texts.set(text, named)
+  return named
 }
 
 async function find(works: readonly Work[]): Promise<(Entry | { key: null })[]> {

@@ -51,7 +51,7 @@ const writer = createGroupCommit<Work, WriteResult>({
 })
 let alone = 0
 /** Tenants that sent something twice of late: their batches look first, where others leave it to the primary key to object. */
-const repeaters = new LRUCache<string, true>({ max: 10_000, ttl: 60_000 })
+const repeaters = new LRUCache<string, true>({ max: 10_000, ttl: 60_000, ttlResolution: 1_000 })
 
 /**
  * Counts events of the current tenant; resolves when they are committed. Within a transaction they become part of it,
