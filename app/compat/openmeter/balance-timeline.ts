@@ -56,8 +56,8 @@ export async function readTimeline(
   const { since, from, to } = range
   const place = { customerId, meterId: entitlement.meter?.id ?? '' }
   const { before, within } = await listBalanceChanges(customerId, place.meterId, { from, to })
-  const isPlain = before === null && within.length === 0
-  const all = isPlain ? renewalsOf(entitlement, since, from, to) : [...(before ? [before] : []), ...within]
+  // Until a balance was written down its allowance was all there is.
+  const all = before ? [before, ...within] : [...renewalsOf(entitlement, since, from, within[0]?.at ?? to), ...within]
   const past = all.filter(({ at }) => at <= from)
   const later = all.filter(({ at }) => at > from)
   const last = past.at(-1)

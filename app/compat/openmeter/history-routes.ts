@@ -10,6 +10,9 @@ import { idOf, numberOf, periodStart, type Version } from './entitlement-shape'
 import { invalid, readAll, readParameters } from './openmeter-route'
 
 const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
+/** How far back a history goes that does not say from when. */
+const LONGEST_DAYS = { MINUTE: 7, HOUR: 366, DAY: 1_825, MONTH: 1_825 } as const
 const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
 const parameters = z.object({
   from: moment.optional(),
@@ -63,7 +66,9 @@ const history = (version: Version) =>
     const since = reset && reset > start ? reset : start
     const to =
       asked.to === undefined ? new Date(Math.floor(Date.now() / MINUTE_MS + 1) * MINUTE_MS) : new Date(asked.to)
-    const from = asked.from === undefined ? since : new Date(asked.from)
+    const longest = LONGEST_DAYS[asked.windowSize] * DAY_MS
+    const from =
+      asked.from === undefined ? new Date(Math.max(since.getTime(), to.getTime() - longest)) : new Date(asked.from)
     if (from >= to) throw invalid('/to', 'must be after from')
     const input = parseInput(usageQueryInput, {
       from: from.toISOString(),

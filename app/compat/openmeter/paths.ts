@@ -12,6 +12,7 @@ import { HISTORY_PATHS } from './history-routes'
 import { METER_PATHS } from './meter-routes'
 import { openMeterRoute } from './openmeter-route'
 import { QUERY_PATHS } from './query-routes'
+import { SUBJECT_PATHS } from './subject-routes'
 
 const unknown = openMeterRoute(async () => {
   throw notFound()
@@ -31,6 +32,7 @@ export const findOpenMeterRoute = createPathTable(
     ...RESET_PATHS,
     ...GRANT_PATHS,
     ...HISTORY_PATHS,
+    ...SUBJECT_PATHS,
   ],
   unknown,
 )
