@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { pageQuery } from '@/libs/api-utils/page'
 
 export const ALERT_KINDS = ['usage', 'usage_percent', 'remaining', 'remaining_percent'] as const
@@ -7,14 +8,6 @@ const quantity = z.union([z.number(), z.string()]).meta({
   id: 'AlertQuantity',
   description: 'A number, or exact decimal text where a double would lie',
 })
-const amount = z
-  .union([
-    z.number().min(0).lt(1e30),
-    z.string().regex(/^\d{1,30}(\.\d{1,20})?$/, 'must be a decimal of zero or more, of at most 30 + 20 digits'),
-  ])
-  .transform(String)
-  .refine((text) => !text.includes('e'), 'is too small; write it as decimal text')
-
 const kind = z.enum(ALERT_KINDS).meta({
   description:
     'usage: used at or above the threshold; usage_percent: that share of the cap; remaining and remaining_percent: as little or less left',
@@ -23,9 +16,8 @@ const reference = z.string().min(1).max(255)
 
 const fields = {
   name: z.string().trim().min(1).max(120).meta({ example: '80 % of the cap' }),
-  threshold: amount.meta({ description: 'In units of the meter, or in percent', example: 80 }),
-  recurring_every: amount
-    .refine((text) => Number(text) > 0, 'must be above zero')
+  threshold: decimalInput('zero').meta({ description: 'In units of the meter, or in percent', example: 80 }),
+  recurring_every: decimalInput('more')
     .nullable()
     .meta({ description: 'Fires again at each further step of this size; null fires once', example: 10 }),
   tells_admins: z.boolean().meta({ description: 'Owners and admins, by mail' }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 import { timeRangeFields } from '@/libs/tenancy/time-range'
 
@@ -16,8 +17,7 @@ export const analyticsEventOne = z.strictObject({
   event: name.meta({ example: 'report_opened' }),
   distinct_id: name.optional().meta({ description: 'Who did it; the caller when left out' }),
   properties: properties.default({}),
-  occurred_at: z.iso
-    .datetime({ offset: true })
+  occurred_at: zonedMoment
     .refine((text) => Date.parse(text) <= Date.now() + FUTURE_MS, 'is more than five minutes in the future')
     .refine((text) => Date.parse(text) >= Date.now() - PAST_MS, 'is more than seven days ago')
     .optional()

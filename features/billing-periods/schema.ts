@@ -1,14 +1,14 @@
 import { z } from 'zod'
+import { dayOrMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 
-const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })])
 const quantity = z.union([z.number(), z.string()])
 
 export const billingPeriodListQuery = pageQuery
 
 export const billingPeriodInput = z
   .strictObject({
-    ends_at: moment.meta({
+    ends_at: dayOrMoment.meta({
       description:
         'End of the period: a moment, or a day that begins in the time zone of the tenant. Not in the future, and after the period before.',
       example: '2026-11-01',
@@ -62,11 +62,11 @@ export const billingLineListQuery = pageQuery.extend({
 const format = z.enum(['csv', 'jsonl']).default('jsonl')
 export const billingDownloadQuery = z.strictObject({ format })
 export const billingExportQuery = z.strictObject({
-  from: moment.optional().meta({
+  from: dayOrMoment.optional().meta({
     description:
       'Received at or after: a moment, or a day that begins in the time zone of the tenant; this month when left out',
   }),
-  to: moment.optional().meta({ description: 'Received before; now when left out' }),
+  to: dayOrMoment.optional().meta({ description: 'Received before; now when left out' }),
   format,
 })
 

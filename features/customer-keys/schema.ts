@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 
 const MOST = Number.MAX_SAFE_INTEGER
@@ -11,7 +12,6 @@ const words = z
   .array(word.regex(/^[^\s()]+$/, 'has no spaces and no parentheses'))
   .max(200)
   .transform((list) => [...new Set(list)])
-const moment = z.iso.datetime({ offset: true })
 const credits = z.number().int().min(0).max(MOST)
 
 export const keyRefill = z
@@ -70,7 +70,7 @@ const fields = {
   roles: words,
   ratelimits: limits,
   enabled: z.boolean(),
-  expires_at: moment.nullable(),
+  expires_at: zonedMoment.nullable(),
   remaining: credits
     .nullable()
     .meta({ description: 'Credits: each valid verification takes its cost. null: unlimited' }),

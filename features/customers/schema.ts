@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
 
 const externalId = z
@@ -17,7 +18,7 @@ const fields = {
   email: z.email().max(320).nullable(),
   metadata: z
     .record(z.string().max(128), z.unknown())
-    .refine((value) => JSON.stringify(value).length <= 8_192, 'at most 8,192 characters'),
+    .refine((value) => JSON.stringify(value).length <= 8_192, 'may have at most 8,192 characters as JSON'),
 }
 
 export const customerInput = z
@@ -31,7 +32,8 @@ export const customerInput = z
   })
   .refine(({ external_id, user_id }) => (external_id === undefined) !== (user_id === undefined), {
     path: ['external_id'],
-    error: 'is needed (user_id means the same)',
+    error: 'is needed, once (user_id means the same)',
+    ...whenFieldsAreRight,
   })
   .meta({ id: 'CustomerInput' })
 
@@ -81,11 +83,13 @@ export const subscriptionInput = z
   })
   .refine(({ tier, tier_id }) => (tier === undefined) !== (tier_id === undefined), {
     path: ['tier'],
-    error: 'is needed (tier_id means the same)',
+    error: 'is needed, once (tier_id means the same)',
+    ...whenFieldsAreRight,
   })
   .refine(({ tier, version }) => tier !== null || version === undefined, {
     path: ['version'],
     error: 'is of a tier; send one',
+    ...whenFieldsAreRight,
   })
   .meta({ id: 'SubscriptionInput' })
 

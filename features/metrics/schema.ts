@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { decimalInput } from '@/libs/api-utils/decimal-input'
+import { day, zonedMoment } from '@/libs/api-utils/moment'
 
 /** What the product measures of every tenant. Sums add up over a day; gauges hold the last value of it. */
 export const METRICS = {
@@ -28,11 +30,10 @@ export const SENT_METRICS = ['transactions', 'workflow_executions', 'revenue', '
 export const metricInput = z
   .strictObject({
     metric: z.enum(SENT_METRICS),
-    value: z
-      .union([z.number().gt(-1e30).lt(1e30), z.string().regex(/^-?\d{1,30}(\.\d{1,20})?$/, 'must be a decimal')])
-      .transform(String)
-      .refine((text) => !text.includes('e'), 'is too small; write it as decimal text')
-      .meta({ description: 'What to add; revenue in the smallest unit of its currency', example: 4999 }),
+    value: decimalInput('any').meta({
+      description: 'What to add; revenue in the smallest unit of its currency',
+      example: 4999,
+    }),
     channel: z.enum(CHANNELS).optional().meta({ description: 'Needed for communications' }),
     currency: z
       .string()
@@ -40,10 +41,7 @@ export const metricInput = z
       .transform((text) => text.toUpperCase())
       .optional()
       .meta({ description: 'Needed for revenue', example: 'EUR' }),
-    occurred_at: z.iso
-      .datetime({ offset: true })
-      .optional()
-      .meta({ description: 'At most 35 days back; now when left out' }),
+    occurred_at: zonedMoment.optional().meta({ description: 'At most 35 days back; now when left out' }),
     event_id: z.string().min(1).max(255).optional().meta({ description: 'Makes the value safe to send again' }),
   })
   .meta({ id: 'MetricInput' })
@@ -54,8 +52,8 @@ export const metricAdded = z
 
 const days = {
   time_range: z.enum(['24h', '7d', '30d', '90d', '12m']).optional().meta({ description: 'Default 30d' }),
-  from: z.iso.date().optional().meta({ description: 'A day in the time zone of the tenant' }),
-  to: z.iso.date().optional().meta({ description: 'The last day; today when left out' }),
+  from: day.optional().meta({ description: 'A day in the time zone of the tenant' }),
+  to: day.optional().meta({ description: 'The last day; today when left out' }),
   metric: metric.optional(),
 }
 export const metricDaysQuery = z.strictObject(days)

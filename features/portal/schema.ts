@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { day } from '@/libs/api-utils/moment'
 
 export const portalUsageQuery = z.strictObject({
   meter: z.string().min(1).max(64).optional().meta({ description: 'Slug; the first meter by default' }),
-  starts_on: z.iso.date().optional().meta({ description: 'First day of the period; the present one by default' }),
+  starts_on: day.optional().meta({ description: 'First day of the period; the present one by default' }),
 })
 
 const quantity = z.union([z.number(), z.string()])

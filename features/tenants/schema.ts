@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
 
 /** Whether a text names a time zone of the IANA list; offsets are no zones. */
@@ -69,10 +70,12 @@ export const tenantInput = z
   .refine(({ slug, subdomain }) => !slug || !subdomain || slug === subdomain, {
     path: ['subdomain'],
     error: 'must be the slug: a tenant has one address below the root domain',
+    ...whenFieldsAreRight,
   })
   .refine(({ plan, billing_plan }) => !plan || !billing_plan || plan === billing_plan, {
     path: ['billing_plan'],
     error: 'is another name for plan; send one',
+    ...whenFieldsAreRight,
   })
 
 /** What the people of a tenant may change of it. */

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
+import { decimalInput, rolloverInput } from '@/libs/api-utils/decimal-input'
 import { pageQuery } from '@/libs/api-utils/page'
 
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
@@ -9,25 +11,15 @@ const slug = z
   .regex(SLUG, 'must be lower-case letters and digits, with single - or _ between')
   .refine((text) => !UUID_LIKE.test(text), 'must not look like an id')
 
-const limit = z.union([
-  z.number().min(0).lt(1e30),
-  z.string().regex(/^\d{1,30}(\.\d{1,20})?$/, 'must be a decimal of zero or more'),
-])
+const limit = decimalInput('zero')
 const behaviour = z
   .enum(['reject', 'overflow', 'cap', 'hard', 'soft'])
   .transform((name) => (name === 'hard' ? 'reject' : name === 'soft' ? 'overflow' : name))
-const rollover = z
-  .union([
-    limit.transform((max) => ({ min: 0 as number | string, max })),
-    z
-      .strictObject({ min: limit.default(0), max: limit })
-      .refine(({ min, max }) => Number(min) <= Number(max), { path: ['min'], error: 'must not be above max' }),
-  ])
-  .meta({
-    description:
-      'What is left at a reset carries over as min(max, max(left, min)); a number is max. Only for SUM and COUNT.',
-  })
-const NO_ROLLOVER = { min: 0 as number | string, max: 0 as number | string }
+const rollover = rolloverInput.meta({
+  description:
+    'What is left at a reset carries over as min(max, max(left, min)); a number is max. Only for SUM and COUNT.',
+})
+const NO_ROLLOVER = { min: '0', max: '0' }
 const cap = z.union([
   limit.transform((value) => ({
     limit: value,
@@ -51,7 +43,7 @@ const cap = z.union([
 ])
 const usageCaps = z
   .record(slug, cap)
-  .refine((caps) => Object.keys(caps).length <= 100, 'at most 100 caps')
+  .refine((caps) => Object.keys(caps).length <= 100, 'may have at most 100 caps')
   .meta({
     description: 'By slug of a meter; one that does not exist is made, summing',
     example: { api_calls: 100_000 },
@@ -110,8 +102,12 @@ export const tierInput = z
   .strictObject({ ...fields, slug: slug.meta({ description: 'Made from the name when left out; never changes' }) })
   .partial()
   .required({ name: true })
-  .refine(onePrice, { path: ['price'], error: 'excludes price_minor' })
-  .refine(oneInterval, { path: ['interval'], error: 'is the same as billing_interval; send one' })
+  .refine(onePrice, { path: ['price'], error: 'excludes price_minor', ...whenFieldsAreRight })
+  .refine(oneInterval, {
+    path: ['interval'],
+    error: 'is the same as billing_interval; send one',
+    ...whenFieldsAreRight,
+  })
   .meta({ id: 'TierInput' })
 
 const patchFields = z.strictObject({ ...fields, archived: z.boolean() }).partial()
@@ -119,8 +115,12 @@ const MOVE = 'Moves every subscription to the new version at once; without it su
 
 export const tierPatch = patchFields
   .extend({ move: z.boolean().optional().meta({ description: MOVE }) })
-  .refine(onePrice, { path: ['price'], error: 'excludes price_minor' })
-  .refine(oneInterval, { path: ['interval'], error: 'is the same as billing_interval; send one' })
+  .refine(onePrice, { path: ['price'], error: 'excludes price_minor', ...whenFieldsAreRight })
+  .refine(oneInterval, {
+    path: ['interval'],
+    error: 'is the same as billing_interval; send one',
+    ...whenFieldsAreRight,
+  })
   .meta({
     id: 'TierPatch',
     description:
@@ -139,7 +139,7 @@ export const tierMove = z
   })
   .meta({ id: 'TierMove' })
 
-export const tierQuery = z.object({
+export const tierQuery = z.strictObject({
   version: z.coerce.number().int().min(1).max(2_147_483_647).optional().meta({ description: 'The newest by default' }),
 })
 

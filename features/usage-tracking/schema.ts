@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { decimalInput } from '@/libs/api-utils/decimal-input'
+import { reportMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 
 /** An exact amount: a number, or decimal text where a double would lie. */
@@ -21,29 +23,15 @@ export const checkBody = z
       .union([z.string(), z.int().transform(String)])
       .pipe(z.string().min(1).max(255))
       .meta({ description: "The tenant's own name for the customer", example: 'customer-42' }),
-    amount: z
-      .union([
-        z.number().min(0).lt(1e30),
-        z.string().regex(/^\d{1,30}(\.\d{1,20})?$/, 'must be a decimal of zero or more'),
-      ])
-      .default(1)
-      .meta({ description: 'How much is asked for; 0 is a look', example: 1 }),
+    amount: decimalInput('zero').prefault(1).meta({ description: 'How much is asked for; 0 is a look', example: 1 }),
   })
   .meta({ id: 'UsageCheckInput' })
-
-/** A day, or a moment with a zone. */
-export const moment = z
-  .string()
-  .regex(
-    /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))?$/,
-    'must be a date, or RFC 3339 with a zone',
-  )
 
 /** The range and filters of usage reports: `timeRange` or `from` and `to`, half open. */
 export const rangeFields = {
   time_range: z.enum(['24h', '7d', '30d', '90d', '12m']).optional().meta({ description: 'Default 30d' }),
-  from: moment.optional(),
-  to: moment.optional().meta({ description: 'Exclusive; now when left out' }),
+  from: reportMoment.optional(),
+  to: reportMoment.optional().meta({ description: 'Exclusive; now when left out' }),
   meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
   customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
 }

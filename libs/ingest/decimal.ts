@@ -44,11 +44,11 @@ export function toQuantity(text: string): Quantity {
   const { units, scale } = parts(text)
   const plain = toText(units, scale)
   const value = Number(plain)
-  return Number.isFinite(value) && expand(value) === plain ? value : plain
+  return Number.isFinite(value) && expandNumber(value) === plain ? value : plain
 }
 
 /** The shortest decimal text of a double, never with an exponent. */
-function expand(value: number): string {
+export function expandNumber(value: number): string {
   const text = String(value)
   const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text)
   if (!match) return text

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { reportMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { AppError } from '@/libs/errors'
 import { type FilterCondition, type MeterFilter, meterFilter } from './meter-filter'
@@ -9,13 +10,6 @@ export type UsageWindow = (typeof WINDOWS)[number]
 /** Rows of one answer at most: windows times what they are split by. */
 export const MOST_ROWS = 50_000
 
-const moment = z
-  .string()
-  .regex(
-    /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))?$/,
-    'must be a date, or RFC 3339 with a zone',
-  )
-
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')])
 
 /** What can be asked of a meter's usage. */
@@ -24,8 +18,8 @@ export const usageQueryInput = z.strictObject({
     .enum(['24h', '7d', '30d', '90d', '12m'])
     .optional()
     .meta({ description: 'Whole days up to today, or 24 whole hours; default 30d' }),
-  from: moment.optional().meta({ description: 'A day of `time_zone`, or a moment' }),
-  to: moment.optional().meta({ description: 'Exclusive; the end of today when left out' }),
+  from: reportMoment.optional().meta({ description: 'A day of `time_zone`, or a moment' }),
+  to: reportMoment.optional().meta({ description: 'Exclusive; the end of today when left out' }),
   window: z
     .preprocess((value) => (typeof value === 'string' ? value.toUpperCase() : value), z.enum(WINDOWS))
     .optional()

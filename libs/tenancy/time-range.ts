@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { dayOrMoment } from '@/libs/api-utils/moment'
 import { AppError } from '@/libs/errors'
 import { findTenantRouting } from './resolve-tenant'
 import { currentContext } from './tenant-context'
@@ -9,16 +10,14 @@ const DAY = 24 * HOUR
 const LENGTHS = { '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY, '90d': 90 * DAY, '12m': 365 * DAY } as const
 const IS_DAY = /^\d{4}-\d{2}-\d{2}$/
 
-const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })])
-
 /** Query fields of a list that can be narrowed by time. */
 export const timeRangeFields = {
   time_range: z
     .enum(['24h', '7d', '30d', '90d', '12m'])
     .optional()
     .meta({ description: 'The last 24 hours, 7, 30 or 90 days, or 12 months' }),
-  from: moment.optional().meta({ description: 'From here on: a moment, or a day in the time zone of the tenant' }),
-  to: moment
+  from: dayOrMoment.optional().meta({ description: 'From here on: a moment, or a day in the time zone of the tenant' }),
+  to: dayOrMoment
     .optional()
     .meta({ description: 'Up to here: a moment (not included), or a day in the time zone of the tenant (included)' }),
 }

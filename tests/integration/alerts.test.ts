@@ -123,7 +123,7 @@ describe('rules', () => {
       [{ meter: 'calls', kind: 'usage', threshold: -1 }, '/threshold'],
       [{ meter: 'calls', kind: 'usage', threshold: 'NaN' }, '/threshold'],
       [{ meter: 'calls', kind: 'usage', threshold: '9'.repeat(400) }, '/threshold'],
-      [{ meter: 'calls', kind: 'usage', threshold: 1e-7 }, '/threshold'],
+      [{ meter: 'calls', kind: 'usage', threshold: 1e-30 }, '/threshold'],
       [{ meter: 'calls', kind: 'usage', threshold: 1, recurring_every: 0 }, '/recurring_every'],
       [{ meter: 'calls', kind: 'usage', threshold: 1, name: ' ' }, '/name'],
     ]

@@ -100,7 +100,7 @@ describe('sent values', () => {
       [{ metric: 'transactions', value: 1, channel: 'email' }, '/channel'],
       [{ metric: 'transactions', value: 'NaN' }, '/value'],
       [{ metric: 'transactions', value: 1e31 }, '/value'],
-      [{ metric: 'transactions', value: 1e-9 }, '/value'],
+      [{ metric: 'transactions', value: 1e-30 }, '/value'],
       [{ metric: 'transactions', value: null }, '/value'],
       [{ metric: 'transactions', value: 1, occurred_at: '2020-01-01T00:00:00Z' }, '/occurred_at'],
       [

@@ -28,7 +28,11 @@ const REASON = /^[^\p{Cc}]{1,500}$/u
  */
 export function parseCorrections(body: unknown): { corrections: Correction[]; rejected: Rejection[] } {
   const raw: readonly unknown[] = Array.isArray(body) ? body : [body]
-  if (raw.length === 0) throw new AppError('invalid_input', 'Send at least one correction.')
+  if (raw.length === 0) {
+    throw new AppError('invalid_input', 'Send at least one correction.', {
+      errors: [{ pointer: '', detail: 'holds no correction' }],
+    })
+  }
   if (raw.length > MAX_CORRECTIONS) {
     throw new AppError('invalid_input', `Send at most ${MAX_CORRECTIONS} corrections in one request.`, {
       errors: [{ pointer: '', detail: `holds ${raw.length} corrections, ${MAX_CORRECTIONS} are allowed` }],

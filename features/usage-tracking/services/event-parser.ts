@@ -54,7 +54,11 @@ const MAX_PROPERTIES_LENGTH = 8_192
  */
 export function parseEvents(body: unknown): ParsedEvents {
   const raw = listOf(body)
-  if (raw.length === 0) throw new AppError('invalid_input', 'Send at least one event.')
+  if (raw.length === 0) {
+    throw new AppError('invalid_input', 'Send at least one event.', {
+      errors: [{ pointer: '', detail: 'holds no event' }],
+    })
+  }
   if (raw.length > MAX_EVENTS) {
     throw new AppError('invalid_input', `Send at most ${MAX_EVENTS} events in one request.`, {
       errors: [{ pointer: '', detail: `holds ${raw.length} events, ${MAX_EVENTS} are allowed` }],

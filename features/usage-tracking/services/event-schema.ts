@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { reportMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
-import { moment, quantity, rangeFields } from '../schema'
+import { quantity, rangeFields } from '../schema'
 
 const eventState = z.enum(['counted', 'filtered', 'corrected', 'correction']).meta({
   description:
@@ -17,8 +18,8 @@ export const eventListQuery = pageQuery.extend({
   source: z.string().max(255).optional(),
   state: eventState.optional(),
   time_range: rangeFields.time_range,
-  from: moment.optional().meta({ description: 'Received at or after' }),
-  to: moment.optional().meta({ description: 'Received before' }),
+  from: reportMoment.optional().meta({ description: 'Received at or after' }),
+  to: reportMoment.optional().meta({ description: 'Received before' }),
 })
 export const usageEvent = z
   .object({

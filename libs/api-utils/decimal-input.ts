@@ -1,0 +1,36 @@
+import { z } from 'zod'
+import { expandNumber, isNegative, subtractDecimals } from '@/libs/ingest/decimal'
+import { whenFieldsAreRight } from './cross-field'
+
+const SHAPES = {
+  any: { words: '', pattern: /^-?\d{1,30}(\.\d{1,20})?$/ },
+  zero: { words: ' of zero or more', pattern: /^\d{1,30}(\.\d{1,20})?$/ },
+  more: { words: ' of more than zero', pattern: /^(?=.*[1-9])\d{1,30}(\.\d{1,20})?$/ },
+} as const
+
+/**
+ * An exact amount: a number, or decimal text, read as decimal text without an exponent. `least` says how small it may be.
+ * Whatever is wrong with it is said in the same words.
+ */
+export function decimalInput(least: keyof typeof SHAPES) {
+  const { words, pattern } = SHAPES[least]
+  const error = `must be a number or decimal text${words}, with at most 30 digits before the point and 20 after it`
+  const number = z.number({ error }).lt(1e30, { error })
+  const bounded = { any: number.gt(-1e30, { error }), zero: number.min(0, { error }), more: number.gt(0, { error }) }
+  return z
+    .union([bounded[least], z.string({ error }).regex(pattern, { error })], { error })
+    .transform((amount) => (typeof amount === 'number' ? expandNumber(amount) : amount))
+    .refine((text) => pattern.test(text), { error })
+}
+
+/** What is left at a reset carries over as min(max, max(left, min)): both ends of it, or `max` alone. */
+export const rolloverInput = z.union([
+  decimalInput('zero').transform((max) => ({ min: '0', max })),
+  z
+    .strictObject({ min: decimalInput('zero').prefault(0), max: decimalInput('zero') })
+    .refine(({ min, max }) => !isNegative(subtractDecimals(max, min)), {
+      path: ['min'],
+      error: 'must not be above max',
+      ...whenFieldsAreRight,
+    }),
+])

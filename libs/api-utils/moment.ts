@@ -1,0 +1,26 @@
+import { z } from 'zod'
+
+const YEAR_ZERO = /^0000/
+/** Clocks of the world lie at most 14 hours apart from UTC; what is further away no database takes. */
+const FAR_ZONE = /[+-](?:1[5-9]|2\d):\d\d$/
+
+const exists = (text: string): boolean => !YEAR_ZERO.test(text) && !FAR_ZONE.test(text)
+
+/** A day as `YYYY-MM-DD`, from the year 1 on. */
+export const day = z.iso.date().refine(exists, 'must be a date that exists, such as 2026-11-21')
+
+/** A moment as RFC 3339 with a zone, in what the database can hold as well. */
+export const zonedMoment = z.iso
+  .datetime({ offset: true })
+  .refine(exists, 'must be RFC 3339 with a zone of at most 14 hours, such as 2026-11-21T09:30:00Z')
+
+/** A day, or a moment with a zone. */
+export const dayOrMoment = z.union([day, zonedMoment])
+
+/** The same as the query of a report takes it: seconds may be left out; whether the day exists is for its reader to say. */
+export const reportMoment = z
+  .string()
+  .regex(
+    /^(?!0000)\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d))?$/,
+    'must be a date, or RFC 3339 with a zone (in a URL + is written %2B)',
+  )
