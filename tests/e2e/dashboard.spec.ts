@@ -153,6 +153,23 @@ test.describe('a session that ends while its page is open', () => {
   // The page that is left behind asks once more, and is refused.
   test.use({ refusals: [401] })
 
+  test('is said, and signing in leads back to the page that was open', async ({ page }) => {
+    await page.clock.install()
+    await signIn(page, owner)
+    await page.goto(`${dashboard}/acme/customers`)
+    await expect(page.getByRole('row', { name: /Bluebird/ })).toBeVisible()
+    await page.context().clearCookies()
+    await page.clock.fastForward(31_000)
+    await expect(page.getByRole('status').filter({ hasText: 'You are signed out' })).toBeVisible()
+    await expect(page.getByRole('row', { name: /Bluebird/ })).toBeVisible()
+    await page.getByRole('searchbox').fill('cedar')
+    await page.clock.fastForward(1_000)
+    await page.getByRole('alert').getByRole('link', { name: 'Sign in' }).click()
+    await fillSignIn(page, owner)
+    await expect(page).toHaveURL(at(dashboard, '/acme/customers'))
+    await expect(page).toHaveURL(/q=cedar/)
+  })
+
   test('what was asked for before signing in is shown afterwards; addresses elsewhere are not followed', async ({
     page,
   }) => {

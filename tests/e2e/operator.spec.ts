@@ -69,6 +69,8 @@ test('support sees the same and is offered no act', async ({ page }) => {
     .click()
   await expect(page.getByText('Support sees everything here and changes nothing.')).toBeVisible()
   await expect(page.getByRole('button', { name: 'Suspend' })).toHaveCount(0)
+  // The strip at the top takes nothing from the sidebar below it.
+  await expect(page.getByRole('button', { name: /^Account of/ })).toBeInViewport({ ratio: 1 })
 })
 
 test.describe(() => {

@@ -5,6 +5,7 @@ import { usePathname, useRouter } from 'next/navigation'
 import { type ReactNode, useEffect, useState } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { type Command, CommandPalette } from '@/libs/ui/command-palette'
+import { cx } from '@/libs/ui/cx'
 import type { MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import { Sheet } from '@/libs/ui/sheet'
@@ -50,6 +51,8 @@ export function SideShell(props: SideShellProps) {
   } = props
   const [open, setOpen] = useState(false)
   const pathname = usePathname()
+  // A strip above everything, which stays; what sticks below it keeps its distance.
+  const strip = kind === 'operator'
   // biome-ignore lint/correctness/useExhaustiveDependencies: a navigation closes the sheet
   useEffect(() => setOpen(false), [pathname])
 
@@ -82,20 +85,30 @@ export function SideShell(props: SideShellProps) {
   return (
     <div data-shell={kind} className="flex min-h-dvh flex-col">
       {banner}
-      {kind === 'operator' ? (
+      {strip ? (
         <aside
           aria-label={t('ui.shell.operator')}
-          className="bg-[#2a1030] px-4 py-1 text-center font-medium text-[#f3d9f5] text-xs"
+          className="sticky top-0 z-30 h-6 truncate bg-[#2a1030] px-2 text-center font-medium text-[#f3d9f5] text-xs leading-6"
         >
           {t('ui.shell.operatorStrip')}
         </aside>
       ) : null}
       <div className="flex flex-1">
-        <aside className="sticky top-0 hidden h-dvh w-60 shrink-0 flex-col border-sidebar-line border-r bg-sidebar text-sidebar-ink lg:flex">
+        <aside
+          className={cx(
+            'sticky hidden w-60 shrink-0 flex-col border-sidebar-line border-r bg-sidebar text-sidebar-ink lg:flex',
+            strip ? 'top-6 h-[calc(100dvh-1.5rem)]' : 'top-0 h-dvh',
+          )}
+        >
           {side}
         </aside>
         <div className="flex min-w-0 flex-1 flex-col">
-          <header className="sticky top-0 z-20 flex h-13 items-center gap-2 border-b bg-canvas/90 px-3 backdrop-blur-sm sm:px-6">
+          <header
+            className={cx(
+              'sticky z-20 flex h-13 items-center gap-2 border-b bg-canvas/90 px-3 backdrop-blur-sm sm:px-6',
+              strip ? 'top-6' : 'top-0',
+            )}
+          >
             <IconButton
               label={t('ui.shell.openNav')}
               icon={<MenuIcon />}
