@@ -4,6 +4,7 @@ import { alertSink } from '@/features/alerts/jobs/alert-sink'
 import { measureTenants } from '@/features/metrics/jobs/measure-tenants'
 import { dropUsagePartitions } from '@/features/reconciliations/jobs/drop-usage-partitions'
 import { reconcileTenants, reconciliationSink } from '@/features/reconciliations/jobs/reconcile-usage'
+import { recountSink } from '@/features/reconciliations/jobs/recount-usage'
 import { sweepReservations } from '@/features/reservations/jobs/sweep-reservations'
 import { pushToStripe, stripeSink } from '@/features/stripe-exports/jobs/push-to-stripe'
 import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
@@ -39,7 +40,7 @@ const jobs: PeriodicJob[] = [
 
 await checkAtBoot()
 const outbox = startOutboxWorker({
-  sinks: [analyticsSink, mailSink, alertSink, upgradeSink, reconciliationSink, stripeSink, eventSink],
+  sinks: [analyticsSink, mailSink, alertSink, upgradeSink, reconciliationSink, recountSink, stripeSink, eventSink],
 })
 const periodic = startPeriodicJobs(jobs)
 const { POSTHOG_KEY, POSTHOG_HOST, SMTP_URL, MAIL_DIR } = env()

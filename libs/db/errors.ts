@@ -83,6 +83,13 @@ export function mapDatabaseError(error: unknown): AppError | null {
       )
     case 'TM009':
       return new AppError('unavailable', 'No database takes new tenants at the moment.', { retry_after: 60 }, error)
+    case 'TM026':
+      return new AppError(
+        'conflict',
+        'The time zone cannot change any more: days were billed or sealed in the one there is.',
+        {},
+        error,
+      )
     case '23505':
     case '23P01':
       return new AppError('conflict', 'Something with the same key exists already.', {}, error)
