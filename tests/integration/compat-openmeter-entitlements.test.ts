@@ -320,3 +320,78 @@ describe('the second version, by customer', () => {
     expect(await statusOf(entitlements.history(subject, feature.key, 'WEEK' as 'DAY'))).toBe(400)
   })
 })
+
+describe('features', () => {
+  test('of a part of a meter count that part, from their making on', async () => {
+    made += 1
+    const meter = await known(
+      openmeter.meters.create({
+        slug: `parts_${made}`,
+        eventType: `parts-${made}`,
+        aggregation: 'SUM',
+        valueProperty: '$.tokens',
+        groupBy: { model: '$.usage.model', type: '$.type' },
+        metadata: { team: 'search' },
+      }),
+    )
+    expect(meter).toMatchObject({ metadata: { team: 'search' } })
+    expect(await openmeter.meters.update(meter.slug, { name: 'Parts', metadata: { team: 'ads' } })).toMatchObject({
+      name: 'Parts',
+      metadata: { team: 'ads' },
+    })
+    const meterGroupByFilters = { model: 'gpt-4' }
+    const small = await known(
+      openmeter.features.create({ key: `gpt4_${made}`, name: 'GPT-4', meterSlug: meter.slug, meterGroupByFilters }),
+    )
+    expect(small).toEqual({
+      id: expect.any(String),
+      key: `gpt4_${made}`,
+      name: 'GPT-4',
+      meterSlug: meter.slug,
+      meterGroupByFilters,
+      metadata: {},
+      createdAt: expect.any(Date),
+      updatedAt: expect.any(Date),
+    })
+    const advancedMeterGroupByFilters = { model: { $in: ['gpt-4', 'o1'] }, type: { $ne: 'output' } }
+    const large = await known(
+      openmeter.features.create({
+        key: `input_${made}`,
+        name: 'Input',
+        meterSlug: meter.slug,
+        advancedMeterGroupByFilters,
+        metadata: { a: 'b' },
+      }),
+    )
+    expect(large).toMatchObject({ meterSlug: meter.slug, advancedMeterGroupByFilters, metadata: { a: 'b' } })
+    expect(await openmeter.features.get(small.id)).toEqual(small)
+    expect(await openmeter.features.list({ meterSlug: [meter.slug], orderBy: 'key', order: 'DESC' })).toEqual([
+      large,
+      small,
+    ])
+    const meters = await known(openmeter.meters.list())
+    expect(meters.filter(({ eventType }) => eventType === meter.eventType).map(({ slug }) => slug)).toEqual([
+      meter.slug,
+    ])
+    const subject = `parts-of-${made}`
+    for (const { key: featureKey } of [small, large])
+      await openmeter.entitlementsV1.create(subject, { type: 'metered', featureKey, issueAfterReset: 100, ...monthly })
+    await openmeter.events.ingest(
+      [
+        { usage: { model: 'gpt-4' }, type: 'input', tokens: 1 },
+        { usage: { model: 'gpt-4' }, type: 'output', tokens: 10 },
+        { usage: { model: 'o1' }, type: 'input', tokens: 20 },
+      ].map((data) => ({ type: meter.eventType, subject, data })),
+    )
+    const usage = async (feature: string) => (await known(openmeter.entitlementsV1.value(subject, feature))).usage
+    expect([await usage(small.key), await usage(large.key)]).toEqual([11, 21])
+    expect((await openmeter.meters.query(meter.slug, { subject: [subject] })).data).toMatchObject([{ value: 31 }])
+    for (const body of [
+      { meterSlug: meter.slug, meterGroupByFilters: { colour: 'red' } },
+      { meterSlug: 'no_such_meter', meterGroupByFilters },
+      { meterGroupByFilters },
+      { meterSlug: meter.slug, advancedMeterGroupByFilters: { model: { $ilike: 'x' } } },
+    ])
+      expect(await statusOf(openmeter.features.create({ key: `wrong_${made}`, name: 'x', ...body }))).toBe(400)
+  })
+})

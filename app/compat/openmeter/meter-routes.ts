@@ -1,10 +1,23 @@
 import { z } from 'zod'
+import { keepRecord, readRecords } from '@/features/compatibility/services/compat-record-service'
 import { AGGREGATIONS, meterInput } from '@/features/meters/schema'
 import { createMeter, getMeter, listMeters, type MeterRow, updateMeter } from '@/features/meters/services/meter-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { toJsonPath, toProperty } from './json-path'
-import { invalid, openMeterRoute, pageOfAll, readAll, readExact, readPaging, readParameters } from './openmeter-route'
+import {
+  inOrder,
+  invalid,
+  openMeterRoute,
+  pageOfAll,
+  readAll,
+  readExact,
+  readPaging,
+  readParameters,
+} from './openmeter-route'
+
+/** What is kept of a meter as it was sent; one that only counts for a feature is not listed. */
+export type SentMeter = { metadata?: unknown; feature?: string }
 
 const NAME = /^[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*$/
 const path = z.string().transform((text, context) => {
@@ -34,7 +47,7 @@ const createBody = z.strictObject({
 const updateBody = z.strictObject({ ...described, groupBy: z.record(z.string(), z.string()).optional() })
 
 /** A meter as the wire has it. */
-function toOpenMeter(row: MeterRow) {
+function toOpenMeter(row: MeterRow, sent: SentMeter | undefined) {
   return {
     id: row.id,
     slug: row.slug,
@@ -44,10 +57,27 @@ function toOpenMeter(row: MeterRow) {
     eventType: row.event_type ?? row.slug,
     ...(row.value_property === null ? {} : { valueProperty: toJsonPath(row.value_property) }),
     groupBy: groupPaths(row),
+    ...(sent?.metadata ? { metadata: sent.metadata } : {}),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     ...(row.archived_at ? { deletedAt: row.archived_at } : {}),
   }
+}
+
+/** Meters as the wire has them, without those that only count for a feature. */
+async function shown(rows: readonly MeterRow[]) {
+  const sent: Map<string, SentMeter> = await readRecords(
+    'meter',
+    rows.map(({ id }) => id),
+  )
+  return rows
+    .map((row) => ({ row, sent: sent.get(row.id) }))
+    .map(({ row, sent }) => ({ shown: toOpenMeter(row, sent), sent }))
+}
+
+async function showOne(row: MeterRow): Promise<Response> {
+  const [one] = await shown([row])
+  return ApiResponse.success(one?.shown)
 }
 
 function groupPaths({ group_by, property_paths }: MeterRow): Record<string, string> {
@@ -56,10 +86,8 @@ function groupPaths({ group_by, property_paths }: MeterRow): Record<string, stri
 
 const create = openMeterRoute(
   async (request) => {
-    const { slug, name, description, aggregation, eventType, valueProperty, groupBy } = await readExact(
-      request,
-      createBody,
-    )
+    const { metadata, ...sent } = await readExact(request, createBody)
+    const { slug, name, description, aggregation, eventType, valueProperty, groupBy } = sent
     const groups = Object.entries(groupBy ?? {})
     const reserved = groups.find(([group]) => group === 'subject' || group === 'customer')
     if (reserved) throw invalid(`/groupBy/${reserved[0]}`, 'is reserved: usage can be grouped by subject as it is')
@@ -78,10 +106,20 @@ const create = openMeterRoute(
     }
     if (aggregation !== 'COUNT' && valueProperty === undefined)
       throw invalid('/valueProperty', 'is needed: where the value of an event is')
-    return ApiResponse.success(toOpenMeter(await createMeter(parseInput(meterInput, input))))
+    const row = await createMeter(parseInput(meterInput, input))
+    if (metadata) await keepRecord('meter', row.id, { metadata })
+    return showOne(row)
   },
   { permission: 'meters:write' },
 )
+
+const ORDERS = {
+  key: 'slug',
+  name: 'name',
+  aggregation: 'aggregation',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+} as const
 
 const list = openMeterRoute(
   async (request) => {
@@ -89,24 +127,26 @@ const list = openMeterRoute(
     const paging = readPaging(parameters)
     const archived = parameters.get('includeDeleted') === 'true' ? 'all' : 'false'
     const rows = await readAll((cursor) => listMeters({ cursor, limit: 200, archived }))
-    return ApiResponse.success(pageOfAll(rows.map(toOpenMeter), paging).items)
+    const listed = (await shown(rows)).filter(({ sent }) => sent?.feature === undefined).map(({ shown }) => shown)
+    return ApiResponse.success(pageOfAll(inOrder(listed, parameters, ORDERS), paging).items)
   },
   { permission: 'meters:read' },
 )
 
-const get = openMeterRoute(
-  async (_request, { params }) => ApiResponse.success(toOpenMeter(await getMeter(params.meter ?? ''))),
-  { permission: 'meters:read' },
-)
+const get = openMeterRoute(async (_request, { params }) => showOne(await getMeter(params.meter ?? '')), {
+  permission: 'meters:read',
+})
 
 const update = openMeterRoute(
   async (request, { params }) => {
-    const { name, description, groupBy } = await readExact(request, updateBody)
+    const { name, description, groupBy, metadata } = await readExact(request, updateBody)
     const present = await getMeter(params.meter ?? '')
     if (groupBy !== undefined && !isSame(groupBy, groupPaths(present)))
       throw invalid('/groupBy', 'never changes, because what was counted rests on it; make another meter')
     const patch = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) }
-    return ApiResponse.success(toOpenMeter(await updateMeter(present.id, parseInput(patchBody, patch))))
+    const row = await updateMeter(present.id, parseInput(patchBody, patch))
+    if (metadata !== undefined) await keepRecord('meter', row.id, metadata && { metadata })
+    return showOne(row)
   },
   { permission: 'meters:write' },
 )
