@@ -6,7 +6,7 @@ const email = z
   .toLowerCase()
   .max(320)
   .pipe(z.email('must be an e-mail address'))
-  .meta({ example: 'ada@example.com' })
+  .meta({ format: 'email', example: 'ada@example.com' })
 
 /** A new password: as long as the auth server can take, and no composition rules. */
 const newPassword = z

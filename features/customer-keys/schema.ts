@@ -63,7 +63,7 @@ const fields = {
     .nullable()
     .meta({ description: 'The customer it belongs to: the `user_id` of usage calls' }),
   meta: z
-    .record(z.string(), z.json())
+    .record(z.string(), z.unknown())
     .refine((value) => JSON.stringify(value).length <= 10_240, 'is longer than 10 KB')
     .meta({ description: 'Yours; given back by every verification' }),
   permissions: words.meta({ description: 'Your own words; `docs.*` holds everything below `docs.`' }),
@@ -147,6 +147,7 @@ export const newCustomerKey = customerKey
 export const customerKeyListQuery = pageQuery.extend({
   status: z.enum(['active', 'disabled', 'expired', 'revoked']).optional(),
   external_id: z.string().max(255).optional(),
+  api_id: z.string().max(255).optional(),
   q: z.string().trim().max(255).optional().meta({ description: 'In the name or the external id' }),
 })
 

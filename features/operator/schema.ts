@@ -39,7 +39,7 @@ export const operatorTenant = z
     plan_id: z.string(),
     time_zone: z.string(),
     billing_email: z.string().nullable(),
-    metadata: z.record(z.string(), z.json()),
+    metadata: z.record(z.string(), z.unknown()),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     activated_at: z.iso.datetime().nullable(),

@@ -40,6 +40,7 @@ export const paths = {
       permission: 'rate-limits:write',
       body: overrideInput,
       success: [201, override],
+      orElse: [200, override],
     }),
   },
   '/api/v1/rate-limits/overrides/{id}': {

@@ -16,10 +16,18 @@ export const tenantStatus = z.enum(['pending', 'active', 'past_due', 'read_only'
 
 const name = z.string().trim().min(1, 'must not be empty').max(120)
 const description = z.string().trim().max(2_000)
-const timeZone = z.string().refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin')
-const billingEmail = z.string().trim().max(320).pipe(z.email('must be an e-mail address'))
+const timeZone = z
+  .string()
+  .refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin')
+  .meta({ description: 'IANA name', example: 'Europe/Berlin' })
+const billingEmail = z
+  .string()
+  .trim()
+  .max(320)
+  .pipe(z.email('must be an e-mail address'))
+  .meta({ format: 'email', example: 'billing@example.com' })
 const metadata = z
-  .record(z.string(), z.json())
+  .record(z.string(), z.unknown())
   .refine((value) => JSON.stringify(value).length <= 16_384, 'may have at most 16 KiB')
 const plan = z
   .string()
@@ -64,7 +72,7 @@ export const tenantInput = z
     max_users: z.number().int().min(1).max(100_000_000).optional(),
     max_storage: z.number().min(0).max(1_000_000_000).optional(),
     features: z.record(z.string().max(64), z.boolean()).optional(),
-    settings: z.record(z.string().max(64), z.json()).optional(),
+    settings: z.record(z.string().max(64), z.unknown()).optional(),
     metadata: metadata.optional(),
   })
   .refine(({ slug, subdomain }) => !slug || !subdomain || slug === subdomain, {
@@ -107,7 +115,7 @@ export const tenant = z
     plan_id: z.string(),
     time_zone: z.string(),
     billing_email: z.string().nullable(),
-    metadata: z.record(z.string(), z.json()),
+    metadata: z.record(z.string(), z.unknown()),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     activated_at: z.iso.datetime().nullable(),

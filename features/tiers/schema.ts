@@ -67,6 +67,7 @@ const currency = z
   .string()
   .transform((code) => code.toUpperCase())
   .refine(isCurrency, 'must be an ISO 4217 code')
+  .meta({ description: 'ISO 4217', example: 'EUR' })
 const interval = z.enum(['month', 'year'])
 const price = z.number().min(0).max(1e10).meta({ description: 'In whole units of the currency', example: 49.99 })
 const priceMinor = z

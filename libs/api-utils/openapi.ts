@@ -1,9 +1,14 @@
 import { z } from 'zod'
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathItemObject,
+  type ZodOpenApiPathsObject,
+} from 'zod-openapi'
 import { ERROR_STATUS } from '@/libs/errors'
 
 const problem = z
-  .object({
+  .looseObject({
     type: z.url().meta({ description: 'A page that explains the code' }),
     title: z.string(),
     status: z.number().int(),
@@ -13,7 +18,10 @@ const problem = z
     errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
     upgrade: z.object({ reason: z.string(), current_plan: z.string(), plans: z.array(z.string()) }).optional(),
   })
-  .meta({ id: 'Problem', description: 'RFC 9457 problem document' })
+  .meta({
+    id: 'Problem',
+    description: 'RFC 9457 problem document. Some codes bring further members, such as `required_permission`',
+  })
 
 /** `{data, next_cursor}` of a row schema. */
 export function pageOf(row: z.ZodType) {
@@ -33,6 +41,8 @@ type OperationInput = {
   body?: z.ZodType
   /** Status and schema of success; null for no content. */
   success: [status: 200 | 201 | 202 | 204, schema: z.ZodType | null]
+  /** Another status of success, where one call can have two outcomes. */
+  orElse?: [status: 200 | 201 | 202 | 204, schema: z.ZodType | null]
   /** Media type of success, application/json by default. */
   mediaType?: string
 }
@@ -42,8 +52,7 @@ const failure = (description: string) => ({ description, content: content(proble
 
 /** One operation of the OpenAPI document, with the errors every route can answer. */
 export function operation(input: OperationInput): ZodOpenApiOperationObject {
-  const { summary, tag, permission, auth = 'tenant', params, query, body, success, mediaType } = input
-  const [status, schema] = success
+  const { summary, tag, permission, auth = 'tenant', params, query, body, success, orElse, mediaType } = input
   const permissionLine = permission ? `Needs the permission \`${permission}\`.` : ''
   return {
     summary,
@@ -58,7 +67,12 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
     ...(params || query ? { requestParams: { ...(params ? { path: params } : {}), ...(query ? { query } : {}) } } : {}),
     ...(body ? { requestBody: { required: true, content: content(body) } } : {}),
     responses: {
-      [String(status)]: { description: 'Success', ...(schema ? { content: content(schema, mediaType) } : {}) },
+      ...Object.fromEntries(
+        [success, ...(orElse ? [orElse] : [])].map(([status, schema]) => [
+          String(status),
+          { description: 'Success', ...(schema ? { content: content(schema, mediaType) } : {}) },
+        ]),
+      ),
       '400': failure('The request cannot be read'),
       ...(auth === 'public' ? {} : { '401': failure('No valid credential') }),
       ...(auth === 'public' ? {} : { '403': failure('Not allowed, or the request names different tenants') }),
@@ -66,8 +80,38 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
       ...(body || query ? { '422': failure('The input is wrong; `errors` says where') } : {}),
       '429': failure('Too many requests'),
       '503': failure('Not available at the moment'),
+      default: failure('Whatever else goes wrong; `code` says what'),
     },
   }
+}
+
+const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const
+
+/** What an operation is called in clients that are generated: `GET /api/v1/meters/{id}/query` is `getMetersByIdQuery`. */
+function operationIdOf(method: string, path: string): string {
+  const words = path
+    .replace(/^\/api\/(?:v1\/)?/, '')
+    .replaceAll('{', 'by/')
+    .split(/[^A-Za-z0-9]+/)
+    .filter(Boolean)
+  return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+}
+
+/** Each operation with its name and, where something changes, with what may stand against it. */
+function complete(paths: ZodOpenApiPathsObject): ZodOpenApiPathsObject {
+  return Object.fromEntries(
+    Object.entries(paths).map(([path, item]) => {
+      const whole: ZodOpenApiPathItemObject = { ...item }
+      for (const method of METHODS) {
+        const found = item[method]
+        if (!found) continue
+        const responses = { ...found.responses }
+        if (method !== 'get') responses['409'] = failure('Against what is there; `detail` says how')
+        whole[method] = { ...found, operationId: operationIdOf(method, path), responses }
+      }
+      return [path, whole]
+    }),
+  )
 }
 
 /** The OpenAPI 3.1 document of a set of paths. */
@@ -82,7 +126,7 @@ export function createOpenApi(paths: ZodOpenApiPathsObject, version: string, ser
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: server }],
-    paths,
+    paths: complete(paths),
     components: {
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'API key, `hf_live_…`' },

@@ -22,13 +22,13 @@ import { paths as reconciliations } from '@/features/reconciliations/openapi'
 import { paths as reports } from '@/features/reports/openapi'
 import { paths as reservations } from '@/features/reservations/openapi'
 import { paths as stripeExports } from '@/features/stripe-exports/openapi'
-import { paths as tenants } from '@/features/tenants/openapi'
 import { paths as tiers } from '@/features/tiers/openapi'
 import { paths as upgradeRequests } from '@/features/upgrade-requests/openapi'
 import { paths as usageTracking } from '@/features/usage-tracking/openapi'
 import { createOpenApi } from '@/libs/api-utils/openapi'
 import { env } from '@/libs/env'
 import { version } from '@/package.json'
+import { paths as tenants } from './tenant-paths'
 
 const paths = {
   ...tenants,

@@ -46,7 +46,9 @@ export const correctionResult = z
         replaced_by: z.uuid().nullable().meta({ description: 'The event that stands instead' }),
       }),
     ),
-    rejected: z.array(z.object({ index: z.number().int(), code: z.string(), detail: z.string() })),
+    rejected: z
+      .array(z.looseObject({ index: z.number().int(), code: z.string(), detail: z.string() }))
+      .meta({ description: 'An amendment that would pass a cap says where the customer stands, as when tracking' }),
   })
   .meta({ id: 'UsageCorrectionResult' })
 
