@@ -52,9 +52,18 @@ export async function shiftSpan(
   by: { hours?: number; days?: number; months?: number; years?: number },
 ): Promise<Span> {
   const [row] = await tenantQuery<Span>(
-    // Hours are hours that pass; everything longer is read from the calendar.
-    `select ($2::timestamptz at time zone $1 - back) at time zone $1 - hours as from, ($3::timestamptz at time zone $1 - back) at time zone $1 - hours as to
-     from make_interval(years => $4::integer, months => $5::integer, days => $6::integer) back, make_interval(hours => $7::integer) hours`,
+    // Hours are hours that pass; everything longer is read from the calendar, and the beginning of a day stays one. A range that ends
+    // with the beginning of the 29th of February, or within it, ends a day later where there is none: the 28th before it is in it.
+    `select (case when $2::timestamptz = app.first_moment(l.from_at::date, $1) then app.first_moment((l.from_at::date - back)::date, $1)
+         else (l.from_at - back) at time zone $1 end) - hours as from,
+       (case when $3::timestamptz = app.first_moment(l.to_at::date, $1) then app.first_moment((l.to_at::date - back)::date + lost, $1)
+         else (l.to_at - back + lost * interval '1 day') at time zone $1 end) - hours as to
+     from (select $2::timestamptz at time zone $1 as from_at, $3::timestamptz at time zone $1 as to_at) l
+     cross join make_interval(years => $4::integer, months => $5::integer) months
+     cross join make_interval(days => $6::integer) days
+     cross join make_interval(hours => $7::integer) hours
+     cross join lateral (select months + days as back, (date_part('day', l.to_at - months) < date_part('day', l.to_at)
+       and l.from_at::date <> l.to_at::date)::integer as lost) b`,
     [timeZone, from, to, by.years ?? 0, by.months ?? 0, by.days ?? 0, by.hours ?? 0],
   )
   if (!row) throw new Error('A range is one row.')

@@ -81,6 +81,15 @@ export function addMonths(day: string, months: number): string {
   return new Date(first.getTime() + (Math.min(date.getUTCDate(), length) - 1) * DAY_MS).toISOString().slice(0, 10)
 }
 
+/**
+ * The same days a year before, from one day up to another. A range that ends with the beginning of the 29th of February ends
+ * with that of the 1st of March where there is none: the 28th before it is in it.
+ */
+export function yearBefore({ from, to }: { from: string; to: string }): { from: string; to: string } {
+  const end = addMonths(to, -12)
+  return { from: addMonths(from, -12), to: end.slice(8) === to.slice(8) ? end : addDays(end, 1) }
+}
+
 /** Today in a time zone, and how much of the day has passed. Days of 23 or 25 hours are taken as they are on the clock. */
 export function localToday(timeZone: string, now = new Date()): { day: string; share: number } {
   const parts = new Intl.DateTimeFormat('en-CA', {

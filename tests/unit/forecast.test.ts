@@ -2,7 +2,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fillDays, forecastUsage } from '@/libs/metering/forecast'
-import { addDays, addMonths, changePercent, daysBetween, daysUntil, fitLine, localToday } from '@/libs/metering/trend'
+import {
+  addDays,
+  addMonths,
+  changePercent,
+  daysBetween,
+  daysUntil,
+  fitLine,
+  localToday,
+  yearBefore,
+} from '@/libs/metering/trend'
 
 const values = fc.array(fc.integer({ min: 0, max: 1_000 }), { minLength: 2, maxLength: 60 })
 
@@ -139,6 +148,10 @@ describe('days', () => {
     expect(addMonths('2024-02-29', -12)).toBe('2023-02-28')
     expect(addMonths('2026-12-01', 1)).toBe('2027-01-01')
     expect(daysBetween('2026-03-28', '2026-03-30')).toBe(2)
+    expect(yearBefore({ from: '2028-02-28', to: '2028-02-29' })).toEqual({ from: '2027-02-28', to: '2027-03-01' })
+    expect(yearBefore({ from: '2028-02-29', to: '2028-03-01' })).toEqual({ from: '2027-02-28', to: '2027-03-01' })
+    expect(yearBefore({ from: '2028-02-22', to: '2028-02-29' })).toEqual({ from: '2027-02-22', to: '2027-03-01' })
+    expect(yearBefore({ from: '2029-02-01', to: '2029-03-01' })).toEqual({ from: '2028-02-01', to: '2028-03-01' })
     expect(changePercent(3, 2)).toBe(50)
     expect(changePercent(3, 0)).toBeNull()
   })

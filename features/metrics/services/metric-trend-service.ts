@@ -10,6 +10,7 @@ import {
   forecastSum,
   localToday,
   roundTo,
+  yearBefore,
 } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { METRICS, type MetricDaysQuery, type MetricName } from '../schema'
@@ -130,7 +131,7 @@ export async function reportMetricTrends(query: MetricDaysQuery): Promise<Metric
   const range = await readRange(query)
   const length = daysBetween(range.from, range.to)
   const previous = { from: addDays(range.from, -length), to: range.from }
-  const lastYear = { from: addMonths(range.from, -12), to: addMonths(range.to, -12) }
+  const lastYear = yearBefore(range)
   const month = { from: `${range.today.slice(0, 7)}-01`, to: addMonths(`${range.today.slice(0, 7)}-01`, 1) }
   const [present, before, yearAgo, ofMonth] = [
     await loadSeries(range, query.metric),

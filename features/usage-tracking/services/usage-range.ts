@@ -29,16 +29,17 @@ type RangeRow = { from_at: Date; to_at: Date; first_day: string; end_day: string
 // Whole days end tomorrow at midnight, so that today counts as far as it has come.
 const RESOLVE = `
   with given as (
-    select coalesce($2::timestamptz, $3::timestamp at time zone $1) as from_at, coalesce($4::timestamptz, $5::timestamp at time zone $1) as to_at
+    select coalesce($2::timestamptz, app.first_moment($3::date, $1)) as from_at, coalesce($4::timestamptz, app.first_moment($5::date, $1)) as to_at
   ),
   days as (
     select *,
-      case when from_at = date_trunc('day', from_at, $1) then (from_at at time zone $1)::date else (from_at at time zone $1)::date + 1 end as first_day,
+      case when from_at = app.first_moment((from_at at time zone $1)::date, $1) then (from_at at time zone $1)::date
+        else (from_at at time zone $1)::date + 1 end as first_day,
       (to_at at time zone $1)::date as end_day
     from given
   )
   select from_at, to_at, first_day::text, greatest(first_day, end_day)::text as end_day,
-    first_day::timestamp at time zone $1 as first_at, greatest(first_day, end_day)::timestamp at time zone $1 as end_at
+    app.first_moment(first_day, $1) as first_at, app.first_moment(greatest(first_day, end_day), $1) as end_at
   from days`
 
 function invalid(pointer: string, detail: string): AppError {
@@ -109,20 +110,6 @@ async function loadRange(timeZone: string, bounds: (string | null)[]): Promise<U
     edges: edges.filter(({ from, to }) => from < to),
     timeZone,
   }
-}
-
-/** The same range, some days or years earlier by the clocks of the tenant's time zone. */
-export async function shiftRange(
-  { from, to, timeZone }: UsageRange,
-  by: { days?: number; years?: number },
-): Promise<UsageRange> {
-  const [row] = await tenantQuery<{ from_at: Date; to_at: Date }>(
-    `select ((($2::timestamptz at time zone $1) - back) at time zone $1) as from_at, ((($3::timestamptz at time zone $1) - back) at time zone $1) as to_at
-     from make_interval(years => $4::integer, days => $5::integer) back`,
-    [timeZone, from, to, by.years ?? 0, by.days ?? 0],
-  )
-  if (!row) throw new Error('A range is one row.')
-  return loadRange(timeZone, [row.from_at.toISOString(), null, row.to_at.toISOString(), null])
 }
 
 /** Whether a time zone is one of the IANA names that both this process and the database know. */

@@ -100,13 +100,13 @@ function byMeter(rows: readonly UsageRow[]): Map<string, string> {
   return new Map(rows.flatMap(({ meter_id, value }) => (value === null ? [] : [[meter_id, value] as const])))
 }
 
-/** The whole days of a range that are over: today is still running. */
+/** The whole days of a range that are over: today is still running, and a day of which the range holds a part says too little. */
 function rangeDays(range: Span, { timeZone, today }: Clock): string[] {
-  const first = localToday(timeZone, range.from)
-  const last = localToday(timeZone, new Date(range.to.getTime() - 1)).day
+  const first = localToday(timeZone, range.from).day
+  const begins = localToday(timeZone, new Date(range.from.getTime() - 1)).day !== first
+  const end = localToday(timeZone, range.to).day
   const names: string[] = []
-  for (let day = first.share > 0 ? addDays(first.day, 1) : first.day; day <= last && day < today; day = addDays(day, 1))
-    names.push(day)
+  for (let day = begins ? first : addDays(first, 1); day < end && day < today; day = addDays(day, 1)) names.push(day)
   return names
 }
 
