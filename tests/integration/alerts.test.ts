@@ -329,6 +329,51 @@ describe('without new usage', () => {
   })
 })
 
+describe('another default tier', () => {
+  test('fires what its lower cap makes of what was used, for those who have no other', async () => {
+    expect((await send(postMeter, 'POST', '/api/v1/meters', { slug: 'defaults', name: 'D' }, globex)).status).toBe(201)
+    const tiers = await Promise.all(
+      [
+        ['Wide', 1_000, true],
+        ['Narrow', 10, false],
+      ].map(([name, limit, is_default]) =>
+        send(
+          postTier,
+          'POST',
+          '/api/v1/tiers',
+          { name, is_default, usage_caps: { defaults: { limit, behaviour: 'overflow' } } },
+          globex,
+        ),
+      ),
+    )
+    expect(tiers.map(({ status }) => status)).toEqual([201, 201])
+    const rule = await makeRule({ meter: 'defaults', kind: 'usage_percent', threshold: 100 }, globex)
+    await use('someone', 30, 'defaults', globex)
+    await work(globex)
+    const fired = () => asSuperuser('select step::int from alert_firings where rule_id = $1', [rule.id])
+    expect(await fired()).toEqual([])
+    const narrow = tiers[1]?.body.id
+    const switched = await call(patchTier, 'PATCH', `/api/v1/tiers/${narrow}`, {
+      as: globex.api_key,
+      params: { id: narrow },
+      body: { is_default: true },
+    })
+    expect(switched.status).toBe(200)
+    await work(globex)
+    expect(await fired()).toEqual([{ step: 100 }])
+    // Made anew, it fires once more for what is reached, and once.
+    await call(archiveRule, 'DELETE', `/api/v1/alerts/${rule.id}`, { as: globex.api_key, params: { id: rule.id } })
+    const again = await makeRule({ meter: 'defaults', kind: 'usage_percent', threshold: 100 }, globex)
+    await work(globex)
+    await use('someone', 1, 'defaults', globex)
+    await work(globex)
+    expect(await asSuperuser('select step::int from alert_firings where rule_id = $1', [again.id])).toEqual([
+      { step: 100 },
+    ])
+    expect(await fired()).toEqual([{ step: 100 }])
+  })
+})
+
 describe('what a customer has of its own', () => {
   const addCustomer = async (external_id: string): Promise<string> => {
     const { body } = await send(postCustomer, 'POST', '/api/v1/customers', { external_id })
