@@ -186,6 +186,8 @@ const ITEMS: [what: string, code: string, item: string][] = [
   ['__proto__', 'unknown_field', '{"meter_id":"calls","user_id":"x","__proto__":{"event_value":5}}'],
   ['a list in the list', 'invalid_event', '[{"meter_id":"calls","user_id":"x"}]'],
   ['a number', 'invalid_event', '5'],
+  ['null', 'invalid_event', 'null'],
+  ['an infinite number', 'invalid_event', '1e999'],
 ]
 
 describe('an item of a batch', () => {
@@ -208,6 +210,22 @@ describe('an item of a batch', () => {
       ITEMS.map(([, code], at) => [2 * at + 1, code]),
     )
     expect(await counted(user)).toEqual({ events: ITEMS.length, used: ITEMS.length })
+  })
+
+  test('null and what is no number are kept to be looked at, beside their neighbours', async () => {
+    const user = newName('neighbour')
+    const code = newName('meter')
+    const answer = await send('track', `[null,{"meter_id":"${code}","user_id":"${user}"},1e999]`)
+    expect(answer.body.rejected).toHaveLength(3)
+    const kept = await asSuperuser<{ code: string; event: unknown }>(
+      'select code, event from usage_rejections where tenant_id = $1 and request_id = $2 order by id',
+      [acme.id, answer.headers['x-request-id']],
+    )
+    expect(kept).toEqual([
+      { code: 'invalid_event', event: 'null' },
+      { code: 'unknown_meter', event: { meter_id: code, user_id: user, event_value: '1' } },
+      { code: 'invalid_event', event: 'Infinity' },
+    ])
   })
 
   test('strict: nothing at all, with a pointer to each', async () => {
@@ -533,6 +551,11 @@ describe('a question', () => {
     'time_range=1d',
     'time_range=30d&from=2026-11-01',
     'from=2026-11-01T00:00:00',
+    'from=2026-11-01T00:00:00%2B23:59',
+    'from=2026-11-01T00:00:00-15:00',
+    'from=0000-01-01',
+    'from=0000-12-31T23:59:59Z',
+    'from=275760-09-13',
   ])('of a range %s is refused everywhere', async (query) => {
     for (const [path, route] of routes) {
       // A list of events has a newest one to go back from, so it may be asked for with an end alone.

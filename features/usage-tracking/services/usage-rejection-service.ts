@@ -58,9 +58,11 @@ export async function keepRejections(
   }
 }
 
+/** The event as it is kept: cut when it is long, in words where it is null, which would be no event at all. */
 function shorten(event: unknown): unknown {
   const text = JSON.stringify(event) ?? 'null'
-  return text.length <= LONGEST_EVENT ? (event ?? null) : { shortened: text.slice(0, LONGEST_EVENT) }
+  if (text === 'null') return String(event)
+  return text.length <= LONGEST_EVENT ? event : { shortened: text.slice(0, LONGEST_EVENT) }
 }
 
 /** Refused events, newest first. */
