@@ -1,5 +1,6 @@
 import { requireAuthHost } from '@/features/auth/services/auth-host'
 import { confirmAddressToken } from '@/features/auth/services/auth-service'
+import { readNextCookie, setNextCookie } from '@/features/auth/services/next-cookie'
 import { setRecoveryCookie } from '@/features/auth/services/recovery-cookie'
 import { answer } from '@/libs/api-utils/route-handler'
 import { createAuthClient } from '@/libs/supabase/server-client'
@@ -25,12 +26,15 @@ export function GET(request: Request): Promise<Response> {
     const confirmation = CONFIRMATIONS.find((known) => known === type)
     if (!TOKEN.test(token) || !confirmation) return goTo('/sign-in?reason=link')
     const client = createAuthClient(request)
-    const result = await confirmAddressToken(token, confirmation, query.get('next') ?? undefined, {
+    const next = query.get('next') ?? readNextCookie(request)
+    const result = await confirmAddressToken(token, confirmation, next, {
       client,
       host,
       facts,
     })
-    return client.respond(goTo(result?.redirect_to ?? '/sign-in?reason=link'))
+    return client.respond(
+      goTo(result?.redirect_to ?? '/sign-in?reason=link', result ? setNextCookie(request, null) : undefined),
+    )
   })
 }
 

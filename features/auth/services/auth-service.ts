@@ -9,6 +9,7 @@ import type { SignedIn, SignInInput, SignUpAnswer, SignUpInput } from '../schema
 import type { AuthHost } from './auth-host'
 import { countAttempt, forgetAttempts, returnAttempt } from './auth-limits'
 import { recordAuthAct, recordSignInFailure } from './auth-records'
+import { confirmsAddresses } from './auth-settings'
 import { failEvenly, inEvenTime, startWithin } from './even-time'
 
 /** What every act of signing in knows of its request. */
@@ -31,9 +32,9 @@ function isRefusal(error: unknown): boolean {
 }
 
 /**
- * Signs in with e-mail and password and answers where to go. An unknown address and a wrong password get the same words
- * after the same time.
- * @throws AppError unauthenticated, rate_limited, forbidden while the address waits to be confirmed, unavailable.
+ * Signs in with e-mail and password and answers where to go. An unknown address, one that waits to be confirmed and a wrong
+ * password get the same words after the same time.
+ * @throws AppError unauthenticated, rate_limited, unavailable.
  */
 export function signIn(input: SignInInput, request: AuthRequest): Promise<SignedIn> {
   const { client, host, facts } = request
@@ -43,11 +44,13 @@ export function signIn(input: SignInInput, request: AuthRequest): Promise<Signed
     const { email, password } = input
     const { data, error } = await client.supabase.auth.signInWithPassword({ email, password })
     if (error || !data.user) {
-      if (isAuthApiError(error) && error.code === 'email_not_confirmed')
-        throw new AppError('forbidden', 'Confirm your e-mail address first: follow the link in the mail we sent.')
       if (!isRefusal(error)) throw toAuthFailure(error)
       await recordSignInFailure(email, host.tenant, facts)
-      throw new AppError('unauthenticated', 'E-mail address or password is wrong.', {}, error)
+      // An auth server may say of an address that it waits to be confirmed before it has looked at the password.
+      const words = (await confirmsAddresses())
+        ? 'E-mail address or password is wrong, or the address waits to be confirmed by the link in our mail.'
+        : 'E-mail address or password is wrong.'
+      throw new AppError('unauthenticated', words, {}, error)
     }
     await forgetAttempts('sign_in_account', email)
     await returnAttempt('sign_in_address', addressOf(facts))
@@ -91,8 +94,8 @@ export function signUp(input: SignUpInput, request: AuthRequest): Promise<SignUp
     })
     if (error) {
       if (!isRefusal(error)) {
-        // A second mail within a minute: the first one is on its way.
-        if (isAuthApiError(error) && error.code === 'over_email_send_rate_limit') return { status: 'check_mail' }
+        // How some servers say, where addresses are confirmed, that there is such an account.
+        if (isAuthApiError(error) && error.code === 'over_email_send_rate_limit') return sendWayBack(email, request)
         throw toAuthFailure(error)
       }
       if (error.code === 'weak_password')
@@ -100,11 +103,23 @@ export function signUp(input: SignUpInput, request: AuthRequest): Promise<SignUp
           errors: [{ pointer: '/password', detail: 'is too weak' }],
         })
       if (error.code === 'signup_disabled') throw new AppError('forbidden', 'Nobody can sign up here at the moment.')
-      await sendRecovery(email, request)
-      return { status: 'check_mail' }
+      return sendWayBack(email, request)
     }
+    // And how others do: a user without any identity.
+    if (!data.session && data.user?.identities?.length === 0) return sendWayBack(email, request)
     return data.session && data.user ? finishSignIn(data.user, input.next, request) : { status: 'check_mail' }
   })
+}
+
+/** The mail with which somebody gets back in whose address has an account; not more often than such mails are sent anyway. */
+async function sendWayBack(email: string, request: AuthRequest): Promise<SignUpAnswer> {
+  try {
+    await countAttempt('mail_account', email)
+    await sendRecovery(email, request)
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'rate_limited')) throw error
+  }
+  return { status: 'check_mail' }
 }
 
 function confirmAddress(host: AuthHost): string {
@@ -139,6 +154,7 @@ async function sendRecovery(email: string, { client, host }: AuthRequest): Promi
 export async function resetPassword(
   password: string,
   tokenHash: string | null,
+  next: string | undefined,
   request: AuthRequest,
 ): Promise<SignedIn> {
   const { client, host, facts } = request
@@ -160,7 +176,7 @@ export async function resetPassword(
   const { id, email = '' } = data.user
   await forgetAttempts('sign_in_account', email)
   await recordAuthAct('password_changed', { id, email }, host.tenant, facts)
-  return finishSignIn(data.user, undefined, request)
+  return finishSignIn(data.user, next, request)
 }
 
 /** Uses the token of a confirmation mail. Null when it is used up, too old or made up. @throws AppError unavailable. */
