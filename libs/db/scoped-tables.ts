@@ -16,6 +16,7 @@ export const SCOPED_TABLES: ReadonlySet<string> = new Set([
   'brandings',
   'compat_records',
   'connector_events',
+  'customer_key_roles',
   'customer_keys',
   'customer_logins',
   'customer_subjects',

@@ -2,7 +2,6 @@ import {
   changeCredits,
   createCustomerKey,
   findKeyByText,
-  getCustomerKey,
   revokeCustomerKey,
   updateCustomerKey,
 } from '@/features/customer-keys/services/customer-key-service'
@@ -19,7 +18,12 @@ import { callLimits, type LimitResult } from '@/features/rate-limits/services/ra
 import { readJson } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { notFound } from '@/libs/errors'
+import { ACCESS_METHODS } from './access-methods'
+import { API_METHODS, requireUndeletedApi } from './api-methods'
+import { IDENTITY_METHODS } from './identity-methods'
 import { toCredits, toUnkeyKey, toUnkeyVerification } from './key-shape'
+import { livingKey } from './living-key'
+import { notSupported } from './method-not-supported'
 import { unkeyRoute } from './unkey-route'
 import {
   createBody,
@@ -35,13 +39,6 @@ import {
   verifyBody,
   whoamiBody,
 } from './unkey-schema'
-
-/** A key that was not deleted: one that was is not there, for this wire. */
-async function livingKey(id: string) {
-  const row = await getCustomerKey(id)
-  if (row.revoked_at) throw notFound()
-  return row
-}
 
 function toOverride({ id, duration, identifier, limit }: OverrideRow) {
   return { overrideId: id, duration, identifier, limit }
@@ -66,11 +63,16 @@ const READ_LIMITS = { permission: 'rate-limits:read' } as const
 const USE = { permission: 'usage:write', transaction: 'none' } as const
 
 /** Every method of the Unkey wire that is understood, by the last part of its path. */
-export const METHODS: ReadonlyMap<string, RouteHandler> = new Map([
+export const METHODS: ReadonlyMap<string, RouteHandler> = new Map<string, RouteHandler>([
+  ...ACCESS_METHODS,
+  ...API_METHODS,
+  ...IDENTITY_METHODS,
   [
     'keys.createKey',
     unkeyRoute(async (request) => {
-      const { id, key } = await createCustomerKey(await readJson(request, createBody))
+      const input = await readJson(request, createBody)
+      if (input.api_id !== null) await requireUndeletedApi(input.api_id)
+      const { id, key } = await createCustomerKey(input)
       return { data: { keyId: id, key } }
     }, WRITE_KEYS),
   ],
@@ -180,6 +182,6 @@ export const METHODS: ReadonlyMap<string, RouteHandler> = new Map([
 ])
 
 /** For a method that is not among them: asks who calls first, as all do. */
-export const unknownMethod: RouteHandler = unkeyRoute(async () => {
-  throw notFound()
+export const unknownMethod: RouteHandler = unkeyRoute(async (request) => {
+  throw notSupported(new URL(request.url).pathname.split('/').at(-1) ?? 'This method')
 })

@@ -45,14 +45,17 @@ export async function createCustomerKey(input: CustomerKeyInput): Promise<Custom
   return { ...(await getCustomerKey(id)), key }
 }
 
-/** Keys of customers, newest first; `status` active, disabled, expired or revoked. */
-export async function listCustomerKeys(query: CustomerKeyListQuery): Promise<Page<CustomerKeyRow>> {
-  const { cursor, limit, status, external_id, q } = query
+/** Keys of customers, newest first; `status` active, disabled, expired or revoked, `living` all that were not revoked. */
+export async function listCustomerKeys(
+  query: Omit<CustomerKeyListQuery, 'status'> & { status?: CustomerKeyListQuery['status'] | 'living' },
+): Promise<Page<CustomerKeyRow>> {
+  const { cursor, limit, status, external_id, api_id, q } = query
   let keys = selectKeys()
     .orderBy('k.id', 'desc')
     .limit(limit + 1)
   if (cursor) keys = keys.where('k.id', '<', cursorId(cursor))
   if (external_id !== undefined) keys = keys.where('k.external_id', '=', external_id)
+  if (api_id !== undefined) keys = keys.where('k.api_id', '=', api_id)
   if (q) {
     const pattern = `%${q.replace(/[\\%_]/g, '\\$&')}%`
     keys = keys.where((where) =>
@@ -174,4 +177,15 @@ export async function revokeCustomerKey(id: string): Promise<CustomerKeyRow> {
     .where('revoked_at', 'is', null)
     .execute()
   return getCustomerKey(id)
+}
+
+/** Ends all keys of an API that live, within a tenth of a second everywhere; gives how many. */
+export async function revokeKeysOfApi(apiId: string): Promise<number> {
+  const { numUpdatedRows } = await tenantDb()
+    .updateTable('customer_keys')
+    .set({ revoked_at: sql<Date>`clock_timestamp()`, updated_at: sql<Date>`clock_timestamp()` })
+    .where('api_id', '=', apiId)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  return Number(numUpdatedRows)
 }

@@ -58,6 +58,8 @@ function listen(): void {
     if (message === null) return forgetAll()
     if (message.table === 'customer_keys' && message.id) forget(message.id)
     if (message.table === 'customers' && message.id) forgetCustomer(message.id)
+    // Whoever has the role holds something else now.
+    if (message.table === 'customer_key_roles') forgetAll()
   })
 }
 

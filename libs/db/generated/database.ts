@@ -335,6 +335,19 @@ export interface ConnectorEvents {
   user_id: string | null;
 }
 
+export interface CustomerKeyRoles {
+  created_at: Generated<Timestamp>;
+  description: Generated<string>;
+  id: string;
+  /**
+   * As in customer_keys.roles.
+   */
+  name: string;
+  permissions: Generated<string[]>;
+  tenant_id: Generated<string>;
+  updated_at: Generated<Timestamp>;
+}
+
 export interface CustomerKeys {
   /**
    * What the tenant calls the API the key is for; kept and shown, nothing more.
@@ -1262,6 +1275,7 @@ export interface DB {
   brandings: Brandings;
   compat_records: CompatRecords;
   connector_events: ConnectorEvents;
+  customer_key_roles: CustomerKeyRoles;
   customer_keys: CustomerKeys;
   customer_logins: CustomerLogins;
   customer_subjects: CustomerSubjects;
