@@ -48,8 +48,8 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
   const { customer_id: customerId } = await getSubscription(customerRef)
   const tierRef = input.tier_id ?? input.tier ?? null
   const wanted = tierRef === null ? null : await requireTier(tierRef, input.version)
-  // One change of a customer's subscription at a time.
-  await tenantQuery('select id from customers where tenant_id = $1 and id = $2 for update', [
+  // One change of a customer's subscription at a time. No key update: writers of usage, for whom this may wait, refer to the row.
+  await tenantQuery('select id from customers where tenant_id = $1 and id = $2 for no key update', [
     currentContext().tenantId,
     customerId,
   ])
