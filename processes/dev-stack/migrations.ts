@@ -17,6 +17,14 @@ const CLI_ENVIRONMENT = {
  */
 export async function applyMigrations(ownerUrl: string): Promise<string[]> {
   const { code, output } = await runSupabaseCli(['migration', 'up', `--remote=${ownerUrl}`, '--yes', '--agent', 'no'])
+  const late = code === 0 ? null : /inserted before the last migration/.exec(output)
+  if (late) {
+    const files = [...output.matchAll(/(\d{14}_\w+\.sql)/g)].map(([, name]) => name)
+    throw new StackError(
+      `This database is ahead of migrations that were added later: ${[...new Set(files)].join(', ')}.`,
+      'Give them a later number than the last one applied, or start afresh with npm run reset.',
+    )
+  }
   if (code !== 0) {
     throw new StackError(
       `A migration failed:\n${tidy(output)}`,
