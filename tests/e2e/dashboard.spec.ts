@@ -77,7 +77,7 @@ test('an admin makes a meter, a tier that caps it, and a key; the key works, and
   await page.getByRole('option', { name: new RegExp(`Renders ${unique}`) }).click()
   await page.getByRole('textbox', { name: 'Limit' }).fill('3')
   await page.getByRole('button', { name: 'Add feature' }).click()
-  await page.getByRole('textbox', { name: 'Key' }).fill('custom_domain')
+  await page.getByRole('combobox', { name: 'Key' }).fill('custom_domain')
   await page.getByRole('button', { name: 'Create tier' }).click()
   await expect(page.getByRole('row', { name: new RegExp(`Journey ${unique}`) })).toContainText('49.99')
 

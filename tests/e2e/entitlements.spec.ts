@@ -103,9 +103,9 @@ test('a customer gets an allowance of its own and a grant, and its balance says 
   await page.getByRole('alertdialog').getByRole('button', { name: 'Void grant' }).click()
   await expect(page.getByText('The grant is void', { exact: true })).toBeVisible()
 
-  await page.getByRole('button', { name: 'Cancel the entitlement api_calls' }).click()
+  await page.getByRole('button', { name: 'Cancel the entitlement API calls' }).click()
   await page.getByRole('alertdialog').getByRole('button', { name: 'Cancel entitlement' }).click()
-  await expect(page.getByText('api_calls is cancelled')).toBeVisible()
+  await expect(page.getByText('API calls is cancelled')).toBeVisible()
 })
 
 test('a customer looks back and ahead, asks for a tier and withdraws; the tenant declines what is asked again', async ({

@@ -14,7 +14,7 @@ test('an event is found by its id, amended, and cancelled; its history says so',
   await page.getByRole('searchbox', { name: 'Event id' }).fill(event_id)
   const events = page.getByRole('table', { name: 'Events received' })
   await expect(events.getByRole('row')).toHaveCount(2)
-  await events.getByRole('button', { name: 'api_calls' }).click()
+  await events.getByRole('button', { name: 'API calls' }).click()
   const drawer = page.getByRole('dialog').filter({ hasText: 'What it is part of' })
   await expect(drawer.getByText('Adds 7')).toBeVisible()
 
@@ -35,7 +35,7 @@ test('an event is found by its id, amended, and cancelled; its history says so',
 
   const standing = events.getByRole('row').filter({ hasText: 'Counted' })
   await expect(standing).toHaveCount(1)
-  await standing.getByRole('button', { name: 'api_calls' }).click()
+  await standing.getByRole('button', { name: 'API calls' }).click()
   await drawer.getByRole('button', { name: 'Cancel event' }).click()
   const cancel = page.getByRole('alertdialog', { name: 'Cancel this event?' })
   await cancel.getByRole('textbox', { name: /Reason/ }).fill('Sent by a test machine')
@@ -60,8 +60,8 @@ test('what was refused says why, and what to do', async ({ page }) => {
   await page.getByRole('tab', { name: 'Refused' }).click()
   await expect(page).toHaveURL(/tab=refused/)
   await page
+    .getByRole('group', { name: 'Reason' })
     .getByRole('button', { name: /^Unknown meter/ })
-    .first()
     .click()
   await expect(page).toHaveURL(/reason=unknown_meter/)
   const refused = page.getByRole('table', { name: 'Events refused' })

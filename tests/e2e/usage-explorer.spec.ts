@@ -83,10 +83,30 @@ test('the last 24 hours are hours; the CSV has every digit', async ({ page }) =>
 })
 
 test.describe('a customer that is not there', () => {
-  test.use({ refusals: [422] })
-  test('is said to be unknown', async ({ page }) => {
+  test.use({ refusals: [404, 422] })
+  test('is said to be unknown, and the way back is one click', async ({ page }) => {
     await page.goto(`${dashboard}/acme/usage?meter=${slug}&customer=nobody-of-this-name`)
     await expect(page.getByText('no such customer: nobody-of-this-name')).toBeVisible()
+    await page.getByRole('button', { name: 'Clear split, filters and range' }).click()
+    await expect(page.getByRole('heading', { name: 'Exact figures' })).toBeVisible()
+    await expect(page).toHaveURL(`${dashboard}/acme/usage?meter=${slug}`)
+  })
+})
+
+test.describe('a meter that is not there', () => {
+  test.use({ refusals: [404] })
+  test('is named, and another can be chosen', async ({ page }) => {
+    await page.goto(`${dashboard}/acme/usage?meter=no_such_meter`)
+    await expect(page.getByRole('heading', { name: 'There is no meter “no_such_meter”' })).toBeVisible()
+    await expect(page.getByRole('heading', { name: 'Latest events' })).toHaveCount(0)
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([])
+    await page.getByRole('combobox', { name: 'Meter' }).click()
+    await page.getByRole('option', { name: 'API calls', exact: true }).click()
+    await expect(page.getByRole('heading', { name: 'Exact figures' })).toBeVisible()
+    await page.goto(`${dashboard}/acme/usage?meter=no_such_meter`)
+    await page.getByRole('button', { name: 'Show all meters' }).click()
+    await expect(page).toHaveURL(`${dashboard}/acme/usage`)
+    await expect(page.getByRole('heading', { name: 'Latest events' })).toBeVisible()
   })
 })
 
@@ -110,6 +130,46 @@ test('a meter is made with a filter and groups, and shows them', async ({ page }
   await expect(page.getByText('kind ∈ click, view')).toBeVisible()
   await expect(page.getByText('region, plan')).toBeVisible()
   await expect(page.getByText('No usage in this time').first()).toBeVisible()
+})
+
+test('every field of a meter is made on the screen and shown on its page', async ({ page }) => {
+  const name = `Nested ${slug}`
+  const dialog = page.getByRole('dialog', { name: 'New meter' })
+  const create = () => dialog.getByRole('button', { name: 'Create meter' }).click()
+  await page.goto(`${dashboard}/acme/meters?new=true`)
+  await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
+  await dialog.getByRole('textbox', { name: 'Property that holds the value' }).fill('bytes')
+  await dialog.getByRole('button', { name: 'Add a condition' }).click()
+  await dialog.getByRole('textbox', { name: 'Value', exact: true }).fill('eu')
+  await create()
+  await expect(dialog.getByText('Name the property, or remove the condition')).toBeVisible()
+  await dialog.getByRole('textbox', { name: 'Property', exact: true }).fill('region')
+  await dialog.getByRole('button', { name: 'Write it as JSON' }).click()
+  const json = dialog.getByRole('textbox', { name: 'Filter as JSON' })
+  await expect(json).toHaveValue(/"property": "region"/)
+  await json.fill('{"and": [{"property": "region", "operator": "is", "value": "eu"}]}')
+  await create()
+  await expect(dialog.getByText(/\/and\/0\/operator: must be one of/)).toBeVisible()
+  await json.fill(
+    '{"and": [{"property": "region", "operator": "eq", "value": "eu"}, {"or": [{"property": "size", "operator": "gt", "value": 5}, {"property": "plan", "operator": "ne", "value": "free"}]}]}',
+  )
+  await expect(dialog.getByRole('button', { name: 'Back to conditions' })).toHaveCount(0)
+  await dialog.getByRole('textbox', { name: 'Properties to group by' }).fill('region, plan')
+  await dialog.getByRole('textbox', { name: 'Name of its events' }).fill(`request-${slug}`)
+  await dialog.getByRole('textbox', { name: 'region', exact: true }).fill('request.region')
+  await dialog.getByRole('textbox', { name: 'Unit' }).fill('bytes')
+  await dialog.getByRole('checkbox', { name: 'Values may be negative' }).click()
+  await create()
+  await expect(page.getByText(`Meter “${name}” created`)).toBeVisible()
+  await page.getByRole('link', { name: new RegExp(name) }).click()
+  for (const fact of [
+    'region = eu and (size > 5 or plan ≠ free)',
+    'region, plan',
+    `request-${slug}`,
+    'region ← request.region',
+    'accepted',
+  ])
+    await expect(page.getByRole('definition').filter({ hasText: fact }).first()).toBeVisible()
 })
 
 for (const look of ['light', 'dark', 'phone'] as const) {

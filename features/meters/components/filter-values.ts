@@ -76,7 +76,7 @@ export function toJsonDraft(draft: FilterDraft): FilterDraft {
   return { ...draft, mode: 'json', json: filter ? JSON.stringify(filter, null, 2) : draft.json }
 }
 
-/** Back to rows: a filter without nesting becomes rows again, any other stays as JSON, with null. */
+/** Back to rows, where rows can say the same; null for what is nested, and for values that text cannot tell apart. */
 export function toRowsDraft(draft: FilterDraft): FilterDraft | null {
   const read = readJson(draft.json)
   if ('faults' in read) return null
@@ -85,7 +85,7 @@ export function toRowsDraft(draft: FilterDraft): FilterDraft | null {
   const parts = 'and' in filter ? filter.and : 'or' in filter ? filter.or : [filter]
   const conditions = parts.flatMap((part) => ('property' in part ? [part] : []))
   if (conditions.length < parts.length) return null
-  return {
+  const back: FilterDraft = {
     ...draft,
     mode: 'rows',
     join: 'or' in filter ? 'or' : 'and',
@@ -96,4 +96,10 @@ export function toRowsDraft(draft: FilterDraft): FilterDraft | null {
       value: Array.isArray(value) ? value.join(', ') : String(value ?? ''),
     })),
   }
+  const again = readFilter(back)
+  return 'filter' in again && sameText(again.filter) === sameText(filter) ? back : null
 }
+
+/** Numbers and numeric text compare alike. */
+const sameText = (filter: MeterFilter | null) =>
+  JSON.stringify(filter, (_key, value: unknown) => (typeof value === 'number' ? String(value) : value))
