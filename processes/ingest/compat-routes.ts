@@ -20,7 +20,8 @@ const ROUTES: readonly CompatRoute[] = [
   },
   { prefix: '/compat/openmeter/api/', find: (path, method) => findOpenMeterRoute(method, path) },
   // Its client can be given another host, but no path.
-  { prefix: '/v1/billing/', find: (path, method) => findStripeRoute(method, path) },
+  { prefix: '/v1/', find: (path, method) => findStripeRoute(method, `v1/${path}`) },
+  { prefix: '/v2/', find: (path, method) => findStripeRoute(method, `v2/${path}`) },
 ]
 
 /** The handler for a request of another product's client, or null. */

@@ -395,3 +395,21 @@ describe('features', () => {
       expect(await statusOf(openmeter.features.create({ key: `wrong_${made}`, name: 'x', ...body }))).toBe(400)
   })
 })
+
+describe('what is not here', () => {
+  test('is said in the shape of the package', async () => {
+    for (const work of [
+      () => openmeter.plans.list(),
+      () => openmeter.billing.invoices.list(),
+      () => openmeter.notifications.channels.list(),
+      () => openmeter.subscriptions.get('x'),
+    ]) {
+      const error = await work().then(
+        () => null,
+        (thrown: unknown) => thrown,
+      )
+      expect(error).toBeInstanceOf(HTTPError)
+      expect(error).toMatchObject({ status: 404, message: expect.stringContaining('is not supported here') })
+    }
+  })
+})

@@ -5,7 +5,7 @@ import { POST as postEntitlement } from '@/app/api/v1/customers/[id]/entitlement
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { GET as queryMeter } from '@/app/api/v1/meters/[id]/query/route'
 import { GET as getRejections } from '@/app/api/v1/usage/rejections/route'
-import { GET as inApplication } from '@/app/compat/stripe/v1/billing/[...path]/route'
+import { GET as inApplication } from '@/app/compat/stripe/[...path]/route'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { call, createApiKey, createWorld, setStatus } from '../support/world'

@@ -1,5 +1,5 @@
 import { createPathTable } from '@/app/compat/path-table'
-import { notFound } from '@/libs/errors'
+import { AppError } from '@/libs/errors'
 import { CUSTOMER_PATHS } from './customer-routes'
 import { ENTITLEMENT_LIST_PATHS } from './entitlement-list-routes'
 import { RESET_PATHS } from './entitlement-reset'
@@ -14,8 +14,9 @@ import { openMeterRoute } from './openmeter-route'
 import { QUERY_PATHS } from './query-routes'
 import { SUBJECT_PATHS } from './subject-routes'
 
-const unknown = openMeterRoute(async () => {
-  throw notFound()
+const unknown = openMeterRoute(async (request) => {
+  const { pathname } = new URL(request.url)
+  throw new AppError('not_found', `${request.method} ${pathname} is not supported here.`)
 })
 
 /** The handler of a path below `/compat/openmeter/api/`. */

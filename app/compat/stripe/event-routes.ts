@@ -6,7 +6,7 @@ import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { readMeters } from './meter-routes'
-import { isLive, readFields, refuse, stripeRoute, toSeconds } from './stripe-route'
+import { isLive, readFields, readJsonFields, refuse, stripeRoute, toSeconds } from './stripe-route'
 
 const name = (sentence: string, longest = 255) =>
   z
@@ -39,22 +39,58 @@ const REFUSED: Readonly<Record<string, readonly [pointer: string, code: string]>
   conflict: ['/identifier', 'resource_already_exists'],
 }
 
+type SentEvent = {
+  event_name: string
+  payload: Readonly<Record<string, string>>
+  identifier?: string | undefined
+  timestamp?: number | string | undefined
+}
+
+/** Counts one event, and gives what it is known by. @throws AppError invalid_input for what cannot be counted. */
+async function takeIn(request: Request, { event_name, payload, timestamp, ...sent }: SentEvent): Promise<string> {
+  const { stripe_customer_id: customer, ...data } = payload
+  if (customer === undefined || customer === '')
+    throw refuse('/payload/stripe_customer_id', 'is needed: whose usage it is', 'parameter_missing')
+  // Without an identifier the key of the request is what makes it safe to repeat.
+  const identifier = sent.identifier ?? readIdempotencyKey(request) ?? newId()
+  const event = { type: event_name, user_id: customer, event_id: identifier, data }
+  const result = await trackTypedEvents([timestamp === undefined ? event : { ...event, timestamp }])
+  const [first] = result.rejected
+  if (first && result.inserted + result.duplicates === 0) refuseEvent(first, sent.identifier === undefined)
+  return identifier
+}
+
 const track = stripeRoute(
   async (request) => {
-    const { event_name, payload, timestamp, ...sent } = await readFields(request, eventFields)
-    const { stripe_customer_id: customer, ...data } = payload
-    if (customer === undefined || customer === '')
-      throw refuse('/payload/stripe_customer_id', 'is needed: whose usage it is', 'parameter_missing')
-    // Without an identifier the key of the request is what makes it safe to repeat.
-    const key = readIdempotencyKey(request)
-    const identifier = sent.identifier ?? key ?? newId()
-    const event = { type: event_name, user_id: customer, event_id: identifier, data }
-    const result = await trackTypedEvents([timestamp === undefined ? event : { ...event, timestamp }])
-    const [first] = result.rejected
-    if (first && result.inserted + result.duplicates === 0) refuseEvent(first, sent.identifier === undefined)
+    const sent = await readFields(request, eventFields)
+    const { event_name, payload, timestamp } = sent
+    const identifier = await takeIn(request, sent)
     const now = toSeconds(new Date())
     return ApiResponse.success({
       object: 'billing.meter_event',
+      created: now,
+      event_name,
+      identifier,
+      livemode: isLive(request),
+      payload,
+      timestamp: timestamp ?? now,
+    })
+  },
+  { permission: 'usage:write', transaction: 'none' },
+)
+
+const eventBody = eventFields.extend({
+  timestamp: z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' }).optional(),
+})
+
+const trackV2 = stripeRoute(
+  async (request) => {
+    const sent = await readJsonFields(request, eventBody)
+    const { event_name, payload, timestamp } = sent
+    const identifier = await takeIn(request, sent)
+    const now = new Date().toISOString()
+    return ApiResponse.success({
+      object: 'v2.billing.meter_event',
       created: now,
       event_name,
       identifier,
@@ -79,20 +115,27 @@ const adjustmentFields = z.strictObject({
   cancel: z.strictObject({ identifier: name('the event to cancel') }, { error: 'is needed: cancel[identifier]' }),
 })
 
+type Adjustment = z.infer<typeof adjustmentFields>
+
+/** Cancels an event in every meter of its name. @throws AppError invalid_input when there is none. */
+async function cancelEvent({ event_name, cancel }: Adjustment): Promise<void> {
+  const meters = (await readMeters()).filter((meter) => (meter.event_type ?? meter.slug) === event_name).reverse()
+  if (meters.length === 0) throw refuse('/event_name', 'no meter counts events of this name', 'resource_missing')
+  // The oldest meter knows an event by its identifier, the others by that and their slug.
+  const { corrected, duplicates, rejected } = await correctUsage(
+    meters.map(({ slug }, index) => ({
+      action: 'cancel',
+      event_id: index === 0 ? cancel.identifier : `${cancel.identifier}#${slug}`,
+    })),
+  )
+  if (corrected + duplicates === 0)
+    throw refuse('/cancel/identifier', rejected[0]?.detail ?? 'there is no such event', 'resource_missing')
+}
+
 const adjust = stripeRoute(
   async (request) => {
     const { event_name, type, cancel } = await readFields(request, adjustmentFields)
-    const meters = (await readMeters()).filter((meter) => (meter.event_type ?? meter.slug) === event_name).reverse()
-    if (meters.length === 0) throw refuse('/event_name', 'no meter counts events of this name', 'resource_missing')
-    // The oldest meter knows an event by its identifier, the others by that and their slug.
-    const { corrected, duplicates, rejected } = await correctUsage(
-      meters.map(({ slug }, index) => ({
-        action: 'cancel',
-        event_id: index === 0 ? cancel.identifier : `${cancel.identifier}#${slug}`,
-      })),
-    )
-    if (corrected + duplicates === 0)
-      throw refuse('/cancel/identifier', rejected[0]?.detail ?? 'there is no such event', 'resource_missing')
+    await cancelEvent({ event_name, type, cancel })
     return ApiResponse.success({
       object: 'billing.meter_event_adjustment',
       cancel,
@@ -105,7 +148,27 @@ const adjust = stripeRoute(
   { permission: 'usage:write' },
 )
 
+const adjustV2 = stripeRoute(
+  async (request) => {
+    const { event_name, type, cancel } = await readJsonFields(request, adjustmentFields)
+    await cancelEvent({ event_name, type, cancel })
+    return ApiResponse.success({
+      id: newId(),
+      object: 'v2.billing.meter_event_adjustment',
+      cancel,
+      created: new Date().toISOString(),
+      event_name,
+      livemode: isLive(request),
+      status: 'complete',
+      type,
+    })
+  },
+  { permission: 'usage:write' },
+)
+
 export const EVENT_PATHS = [
-  ['POST', 'meter_events', track],
-  ['POST', 'meter_event_adjustments', adjust],
+  ['POST', 'v1/billing/meter_events', track],
+  ['POST', 'v1/billing/meter_event_adjustments', adjust],
+  ['POST', 'v2/billing/meter_events', trackV2],
+  ['POST', 'v2/billing/meter_event_adjustments', adjustV2],
 ] as const

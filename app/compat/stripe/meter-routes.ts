@@ -179,11 +179,11 @@ async function findCustomer(reference: string): Promise<{ id: string }> {
 }
 
 export const METER_PATHS = [
-  ['POST', 'meters', create],
-  ['GET', 'meters', list],
-  ['GET', 'meters/{meter}', get],
-  ['POST', 'meters/{meter}', update],
-  ['POST', 'meters/{meter}/deactivate', archive(true)],
-  ['POST', 'meters/{meter}/reactivate', archive(false)],
-  ['GET', 'meters/{meter}/event_summaries', summaries],
+  ['POST', 'v1/billing/meters', create],
+  ['GET', 'v1/billing/meters', list],
+  ['GET', 'v1/billing/meters/{meter}', get],
+  ['POST', 'v1/billing/meters/{meter}', update],
+  ['POST', 'v1/billing/meters/{meter}/deactivate', archive(true)],
+  ['POST', 'v1/billing/meters/{meter}/reactivate', archive(false)],
+  ['GET', 'v1/billing/meters/{meter}/event_summaries', summaries],
 ] as const

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { parseFields, readForm } from '@/libs/api-utils/read-form'
-import { parseInput, readText } from '@/libs/api-utils/read-json'
+import { parseInput, parseJson, readBody, readText } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { type TenantHandler, type TenantRouteOptions, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError, type InputError } from '@/libs/errors'
@@ -117,6 +117,11 @@ function withoutExpand(fields: Record<string, unknown>): Record<string, unknown>
 /** The form of a request, checked. @throws AppError as readForm and parseInput. */
 export async function readFields<S extends z.ZodType>(request: Request, schema: S): Promise<z.infer<S>> {
   return parseInput(schema, withoutExpand(await readForm(request)))
+}
+
+/** The JSON of a request of the second version, checked. @throws AppError as readBody, parseJson and parseInput. */
+export async function readJsonFields<S extends z.ZodType>(request: Request, schema: S): Promise<z.infer<S>> {
+  return parseInput(schema, parseJson(await readBody(request), { verbatim: true }))
 }
 
 /** The query of a request, checked. @throws AppError as parseFields and parseInput. */

@@ -1,6 +1,6 @@
 import { findStripeRoute } from '@/app/compat/stripe/paths'
 
-const PREFIX = '/compat/stripe/v1/billing/'
+const PREFIX = '/compat/stripe/'
 
 function answer(request: Request): Promise<Response> {
   return findStripeRoute(request.method, new URL(request.url).pathname.slice(PREFIX.length))(request)
@@ -8,3 +8,4 @@ function answer(request: Request): Promise<Response> {
 
 export const GET = answer
 export const POST = answer
+export const DELETE = answer

@@ -1,0 +1,200 @@
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { customerInput, customerPatch } from '@/features/customers/schema'
+import {
+  type CustomerRow,
+  createCustomer,
+  getCustomer,
+  listCustomers,
+  updateCustomer,
+} from '@/features/customers/services/customer-service'
+import { parseInput } from '@/libs/api-utils/read-json'
+import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { AppError } from '@/libs/errors'
+import { isLive, readFields, readQueryFields, refuse, stripeRoute, toList, toSeconds } from './stripe-route'
+
+/** Where what we have no field for is kept within the metadata of a customer. */
+const KEPT = 'stripe'
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+const MOST = 10_000
+
+const parts = z.record(z.string(), z.string().max(500))
+const nested = z.record(z.string(), z.union([z.string().max(500), parts]))
+const emptyOr = <S extends z.ZodType>(schema: S) => z.union([z.literal(''), schema]).optional()
+const fields = z.strictObject({
+  name: z.string().max(200).optional(),
+  email: z.string().max(320).optional(),
+  description: z.string().max(2_000).optional(),
+  phone: z.string().max(255).optional(),
+  metadata: emptyOr(parts),
+  address: emptyOr(parts),
+  shipping: emptyOr(nested),
+  preferred_locales: emptyOr(nested),
+  tax_exempt: z.enum(['', 'none', 'exempt', 'reverse'], 'must be none, exempt or reverse').optional(),
+})
+type Fields = z.infer<typeof fields>
+
+type Kept = {
+  description?: string
+  phone?: string
+  address?: unknown
+  shipping?: unknown
+  preferred_locales?: unknown
+  tax_exempt?: string
+}
+
+function readKept({ metadata }: CustomerRow): { kept: Kept; own: Record<string, unknown> } {
+  const { [KEPT]: kept, ...own } = (metadata ?? {}) as Record<string, unknown>
+  return { kept: (typeof kept === 'object' && kept !== null ? kept : {}) as Kept, own }
+}
+
+/** A customer as the wire has it: its id there is the external id here. */
+function toStripe(row: CustomerRow, livemode: boolean) {
+  if (row.archived_at) return { id: row.external_id, object: 'customer', deleted: true }
+  const { kept, own } = readKept(row)
+  return {
+    id: row.external_id,
+    object: 'customer',
+    address: kept.address ?? null,
+    balance: 0,
+    created: toSeconds(row.created_at),
+    currency: null,
+    default_source: null,
+    delinquent: false,
+    description: kept.description ?? null,
+    discount: null,
+    email: row.email,
+    invoice_prefix: null,
+    invoice_settings: { custom_fields: null, default_payment_method: null, footer: null, rendering_options: null },
+    livemode,
+    metadata: Object.fromEntries(
+      Object.entries(own).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+    ),
+    name: row.name,
+    next_invoice_sequence: 1,
+    phone: kept.phone ?? null,
+    preferred_locales: kept.preferred_locales ?? [],
+    shipping: kept.shipping ?? null,
+    tax_exempt: kept.tax_exempt ?? 'none',
+    test_clock: null,
+  }
+}
+
+/** What a form says over what was there: an empty text takes a value away. */
+function merge({ name, email, metadata, ...more }: Fields, present: { kept: Kept; own: Record<string, unknown> }) {
+  const kept: Record<string, unknown> = { ...present.kept }
+  for (const [field, value] of Object.entries(more)) {
+    if (value === undefined) continue
+    if (value === '') delete kept[field]
+    else kept[field] = field === 'preferred_locales' && typeof value === 'object' ? Object.values(value) : value
+  }
+  const own: Record<string, unknown> = metadata === '' ? {} : { ...present.own }
+  for (const [key, value] of Object.entries(metadata === '' ? {} : (metadata ?? {}))) {
+    if (value === '') delete own[key]
+    else own[key] = value
+  }
+  return {
+    ...(name === undefined ? {} : { name: name === '' ? null : name }),
+    ...(email === undefined ? {} : { email: email === '' ? null : email }),
+    metadata: { ...own, ...(Object.keys(kept).length > 0 ? { [KEPT]: kept } : {}) },
+  }
+}
+
+/** An id such as the wire gives them. */
+function newCustomerId(): string {
+  return `cus_${Array.from(randomBytes(14), (byte) => ALPHABET[byte % ALPHABET.length]).join('')}`
+}
+
+async function findCustomer(id: string): Promise<CustomerRow> {
+  try {
+    return await getCustomer(id)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'not_found')
+      throw new AppError('not_found', `No such customer: '${id.slice(0, 255)}'`, {
+        errors: [{ pointer: '/id', detail: `there is no customer ${id.slice(0, 255)}` }],
+        extra: { stripe_code: 'resource_missing' },
+      })
+    throw error
+  }
+}
+
+const READ = { permission: 'customers:read' } as const
+const WRITE = { permission: 'customers:write' } as const
+
+const create = stripeRoute(async (request) => {
+  const sent = merge(await readFields(request, fields), { kept: {}, own: {} })
+  const row = await createCustomer(parseInput(customerInput, { external_id: newCustomerId(), ...sent }))
+  return ApiResponse.success(toStripe(row, isLive(request)))
+}, WRITE)
+
+const get = stripeRoute(
+  async (request, { params }) =>
+    ApiResponse.success(toStripe(await findCustomer(params.customer ?? ''), isLive(request))),
+  READ,
+)
+
+const update = stripeRoute(async (request, { params }) => {
+  const sent = await readFields(request, fields)
+  const present = await findCustomer(params.customer ?? '')
+  if (present.archived_at) throw refuse('/id', `there is no customer ${present.external_id}`, 'resource_missing')
+  const row = await updateCustomer(present.id, parseInput(customerPatch, merge(sent, readKept(present))))
+  return ApiResponse.success(toStripe(row, isLive(request)))
+}, WRITE)
+
+const remove = stripeRoute(async (request, { params }) => {
+  const { id } = await findCustomer(params.customer ?? '')
+  return ApiResponse.success(toStripe(await updateCustomer(id, { archived: true }), isLive(request)))
+}, WRITE)
+
+const seconds = z.coerce.number({ error: 'must be seconds since 1970' }).int().min(0).max(253_402_300_799)
+const listFields = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(10),
+  starting_after: z.string().max(255).optional(),
+  ending_before: z.string().max(255).optional(),
+  email: z.string().max(320).optional(),
+  created: z
+    .union([
+      seconds.transform((at) => ({ gte: at, lte: at })),
+      z.strictObject({
+        gt: seconds.optional(),
+        gte: seconds.optional(),
+        lt: seconds.optional(),
+        lte: seconds.optional(),
+      }),
+    ])
+    .optional(),
+})
+type Asked = z.infer<typeof listFields>
+
+function isAsked(row: CustomerRow, { email, created = {} }: Asked): boolean {
+  const at = toSeconds(row.created_at)
+  const { gt, gte, lt, lte } = { gt: undefined, lt: undefined, ...created }
+  return (
+    (email === undefined || row.email === email) &&
+    (gt === undefined || at > gt) &&
+    (gte === undefined || at >= gte) &&
+    (lt === undefined || at < lt) &&
+    (lte === undefined || at <= lte)
+  )
+}
+
+const list = stripeRoute(async (request) => {
+  const asked = readQueryFields(request, listFields)
+  const rows: CustomerRow[] = []
+  let cursor: string | undefined
+  do {
+    const page = await listCustomers({ cursor, limit: 200, archived: 'false', q: asked.email })
+    rows.push(...page.data)
+    cursor = page.next_cursor ?? undefined
+  } while (cursor !== undefined && rows.length < MOST)
+  const shown = rows.filter((row) => isAsked(row, asked)).map((row) => toStripe(row, isLive(request)))
+  return ApiResponse.success(toList(shown, '/v1/customers', asked))
+}, READ)
+
+export const CUSTOMER_PATHS = [
+  ['POST', 'v1/customers', create],
+  ['GET', 'v1/customers', list],
+  ['GET', 'v1/customers/{customer}', get],
+  ['POST', 'v1/customers/{customer}', update],
+  ['DELETE', 'v1/customers/{customer}', remove],
+] as const

@@ -1,0 +1,200 @@
+// Customers and the second version of meter events as the package of Stripe has them, and what it asks that is not here.
+import Stripe from 'stripe'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { newId } from '@/libs/ids'
+import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { createApiKey, createWorld } from '../support/world'
+
+const { acme, globex } = await createWorld()
+let ingest: IngestProcess
+let stripe: Stripe
+let other: Stripe
+const client = (key: string) => new Stripe(key, { host: '127.0.0.1', port: ingest.port, protocol: 'http' })
+beforeAll(async () => {
+  ingest = await startIngestProcess()
+  stripe = client(acme.api_key)
+  other = client(globex.api_key)
+})
+afterAll(() => ingest.end())
+
+const refused = async (work: Promise<unknown>): Promise<InstanceType<typeof Stripe.errors.StripeError>> => {
+  const error = await work.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )
+  if (!(error instanceof Stripe.errors.StripeError)) throw new Error(`not refused: ${String(error)}`)
+  return error
+}
+const createMeter = () => {
+  const event_name = `calls-${newId()}`
+  return stripe.billing.meters.create({ event_name, display_name: 'Calls', default_aggregation: { formula: 'sum' } })
+}
+const hour = 3_600
+const summariesOf = (meter: string, customer: string) => {
+  const start_time = Math.floor(Date.now() / 1_000 / hour) * hour - 24 * hour
+  return stripe.billing.meters.listEventSummaries(meter, { customer, start_time, end_time: start_time + 48 * hour })
+}
+
+describe('customers', () => {
+  test('are made, found, changed, listed and deleted, and are whose usage it is', async () => {
+    const customer = await stripe.customers.create({
+      name: 'Ada Lovelace',
+      email: 'ada@example.test',
+      description: 'First',
+      phone: '+49 30 1',
+      metadata: { plan: 'pro', seats: 5 },
+      address: { line1: 'Street 1', city: 'Berlin', country: 'DE' },
+      preferred_locales: ['de', 'en'],
+    })
+    expect(customer).toMatchObject({
+      id: expect.stringMatching(/^cus_[A-Za-z0-9]{14}$/),
+      object: 'customer',
+      name: 'Ada Lovelace',
+      email: 'ada@example.test',
+      description: 'First',
+      phone: '+49 30 1',
+      metadata: { plan: 'pro', seats: '5' },
+      address: { line1: 'Street 1', city: 'Berlin', country: 'DE' },
+      preferred_locales: ['de', 'en'],
+      created: expect.any(Number),
+      livemode: true,
+      balance: 0,
+      currency: null,
+      default_source: null,
+      invoice_settings: { custom_fields: null, default_payment_method: null, footer: null, rendering_options: null },
+      shipping: null,
+      tax_exempt: 'none',
+    })
+    expect({ ...(await stripe.customers.retrieve(customer.id)) }).toEqual({ ...customer })
+    const changed = await stripe.customers.update(customer.id, {
+      name: '',
+      metadata: { plan: '', team: 'x' },
+      phone: '',
+    })
+    expect(changed).toMatchObject({
+      name: null,
+      phone: null,
+      metadata: { seats: '5', team: 'x' },
+      description: 'First',
+    })
+    expect((await stripe.customers.update(customer.id, { metadata: '' })).metadata).toEqual({})
+    const meter = await createMeter()
+    await stripe.billing.meterEvents.create({
+      event_name: meter.event_name,
+      payload: { stripe_customer_id: customer.id, value: '7' },
+    })
+    expect((await summariesOf(meter.id, customer.id)).data).toMatchObject([{ aggregated_value: 7 }])
+    expect((await stripe.customers.list({ email: 'ada@example.test' })).data.map(({ id }) => id)).toEqual([customer.id])
+    expect((await stripe.customers.list({ created: { gt: customer.created + 60 } })).data).toEqual([])
+    expect(await stripe.customers.del(customer.id)).toMatchObject({
+      id: customer.id,
+      object: 'customer',
+      deleted: true,
+    })
+    expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ id: customer.id, deleted: true })
+    expect((await stripe.customers.list({ email: 'ada@example.test' })).data).toEqual([])
+  })
+
+  test('lists are walked page by page, the newest first', async () => {
+    const email = `${newId()}@example.test`
+    const made: string[] = []
+    for (let index = 0; index < 5; index += 1) made.push((await stripe.customers.create({ email })).id)
+    const walked: string[] = []
+    for await (const { id } of stripe.customers.list({ email, limit: 2 })) walked.push(id)
+    expect(walked).toEqual(made.reverse())
+    const [first, second] = walked
+    const back = await stripe.customers.list({ email, ending_before: second ?? '', limit: 5 })
+    expect(back.data.map(({ id }) => id)).toEqual([first])
+  })
+
+  test('what is wrong is said by its parameter, and other tenants have none of them', async () => {
+    const { id } = await stripe.customers.create({})
+    expect(await refused(stripe.customers.create({ email: 'no address' }))).toMatchObject({
+      statusCode: 400,
+      param: 'email',
+    })
+    expect(await refused(stripe.customers.create({ source: 'tok_x' }))).toMatchObject({
+      param: 'source',
+      code: 'parameter_unknown',
+    })
+    expect(await refused(stripe.customers.retrieve('cus_nobody'))).toMatchObject({
+      type: 'StripeInvalidRequestError',
+      statusCode: 404,
+      code: 'resource_missing',
+      param: 'id',
+    })
+    expect((await refused(other.customers.retrieve(id))).statusCode).toBe(404)
+    const reader = client((await createApiKey(acme, ['customers:read'])).key)
+    expect((await reader.customers.retrieve(id)).id).toBe(id)
+    expect((await refused(reader.customers.create({}))).statusCode).toBe(403)
+    const idempotencyKey = newId()
+    const twice = await Promise.all([1, 2].map(() => stripe.customers.create({ name: 'Once' }, { idempotencyKey })))
+    expect(twice[0]?.id).toBe(twice[1]?.id)
+  })
+})
+
+describe('the second version of meter events', () => {
+  test('are counted at once, each of them once, and cancelled', async () => {
+    const { id, event_name } = await createMeter()
+    const identifier = newId()
+    const event = { event_name, identifier, payload: { stripe_customer_id: 'cus_v2', value: '4' } }
+    const timestamp = new Date(Date.now() - 60_000).toISOString()
+    const counted = await stripe.v2.billing.meterEvents.create({ ...event, timestamp })
+    expect(counted).toMatchObject({
+      object: 'v2.billing.meter_event',
+      created: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      event_name,
+      identifier,
+      livemode: true,
+      payload: event.payload,
+      timestamp,
+    })
+    await stripe.v2.billing.meterEvents.create({ ...event, timestamp })
+    await stripe.v2.billing.meterEvents.create({ event_name, payload: { stripe_customer_id: 'cus_v2', value: '1' } })
+    expect((await summariesOf(id, 'cus_v2')).data).toMatchObject([{ aggregated_value: 5 }])
+    expect(
+      await stripe.v2.billing.meterEventAdjustments.create({ event_name, type: 'cancel', cancel: { identifier } }),
+    ).toMatchObject({
+      id: expect.any(String),
+      object: 'v2.billing.meter_event_adjustment',
+      cancel: { identifier },
+      status: 'complete',
+      type: 'cancel',
+    })
+    expect((await summariesOf(id, 'cus_v2')).data).toMatchObject([{ aggregated_value: 1 }])
+  })
+
+  test('what cannot be counted is said by its parameter', async () => {
+    const { event_name } = await createMeter()
+    const { meterEvents } = stripe.v2.billing
+    const payload = { stripe_customer_id: 'cus_v2', value: '4' }
+    for (const [body, param] of [
+      [{ event_name: 'never-made', payload }, 'event_name'],
+      [{ event_name, payload: { value: '4' } }, 'payload[stripe_customer_id]'],
+      [{ event_name, payload: { ...payload, value: 'many' } }, 'payload[value]'],
+      [{ event_name, payload, timestamp: '1970-01-01T00:00:00Z' }, 'timestamp'],
+      [{ event_name, payload, timestamp: 'yesterday' }, 'timestamp'],
+    ] as const)
+      expect(await refused(meterEvents.create(body))).toMatchObject({
+        type: 'StripeInvalidRequestError',
+        statusCode: 400,
+        param,
+      })
+  })
+})
+
+describe('what is not here', () => {
+  test('is refused as the package knows it, in both versions', async () => {
+    for (const work of [
+      () => stripe.products.create({ name: 'x' }),
+      () => stripe.subscriptions.list(),
+      () => stripe.v2.billing.meterEventSession.create(),
+      () => stripe.customers.search({ query: 'x' }),
+    ])
+      expect(await refused(work())).toMatchObject({
+        statusCode: 404,
+        message: expect.stringContaining('is not supported here'),
+      })
+    expect((await refused(client('hf_live_wrong').products.list())).type).toBe('StripeAuthenticationError')
+  })
+})
