@@ -1,9 +1,12 @@
 // Entitlements, grants, resets and history as the package of OpenMeter has them, in both versions, against the ingest process.
 import { HTTPError, OpenMeter } from '@openmeter/sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { GET as readRun } from '@/app/api/v1/reconciliations/[id]/route'
+import { POST as requestRun } from '@/app/api/v1/reconciliations/route'
+import { runReconciliation } from '@/features/reconciliations/jobs/reconcile-usage'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
-import { createWorld } from '../support/world'
+import { call, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
 let ingest: IngestProcess
@@ -276,6 +279,14 @@ describe('the second version, by customer', () => {
     ).toBe(400)
     expect(await statusOf(entitlements.resetUsage(subject, feature.key, { effectiveAt: new Date(0) }))).toBe(400)
     expect(await statusOf(entitlements.resetUsage(subject, 'no_such_feature', {}))).toBe(404)
+    // The balance and the counters it rests on still agree.
+    const { body } = await call(requestRun, 'POST', '/api/v1/reconciliations', { as: acme.api_key })
+    await runReconciliation(acme.id, body.id)
+    const { body: run } = await call(readRun, 'GET', `/api/v1/reconciliations/${body.id}`, {
+      as: acme.api_key,
+      params: { id: body.id },
+    })
+    expect(run).toMatchObject({ status: 'finished', drifts: 0 })
   })
 
   test('the history has windows with what was left, and stretches with what each grant paid', async () => {

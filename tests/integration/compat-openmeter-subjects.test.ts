@@ -277,6 +277,29 @@ describe('events of the second version', () => {
 })
 
 describe('queries', () => {
+  test('windows are told whole, however much of them was asked for', async () => {
+    const { slug, eventType: type } = await createMeter()
+    await openmeter.events.ingest({ type, subject: 'w', time: new Date(Date.now() - 1_000), data: { tokens: 1 } })
+    for (const [windowSize, length] of [
+      ['MINUTE', 60_000],
+      ['HOUR', 3_600_000],
+      ['DAY', 86_400_000],
+    ] as const)
+      for (const range of [{}, { from: new Date(Date.now() - 30_000), to: new Date() }]) {
+        const { data } = await known(openmeter.meters.query(slug, { windowSize, ...range }))
+        const [row] = data
+        expect(row).toMatchObject({ value: 1 })
+        const [start, end] = [row?.windowStart.getTime() ?? 0, row?.windowEnd.getTime() ?? 0]
+        expect([windowSize, end - start, start % length]).toEqual([windowSize, length, 0])
+      }
+    const { data } = await known(
+      openmeter.meters.query(slug, { windowSize: 'MONTH', windowTimeZone: 'America/New_York' }),
+    )
+    expect(data[0]?.windowStart.toLocaleString('en-GB', { timeZone: 'America/New_York' })).toMatch(/^01\/.*00:00:00$/)
+    const list = { limit: 0 }
+    expect((await refused(openmeter.events.list(list))).message).toContain('/limit')
+  })
+
   test('filter groups in every way that can be asked, and answer as CSV', async () => {
     const { slug, eventType: type } = await createMeter()
     await openmeter.events.ingest(

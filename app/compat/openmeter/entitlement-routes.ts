@@ -23,7 +23,7 @@ import {
   type Version,
 } from './entitlement-shape'
 import { keepGrant } from './grant-shape'
-import { invalid, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
+import { inTerms, invalid, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
 
 const READ = 'customers:read'
 const WRITE = 'customers:write'
@@ -37,11 +37,13 @@ async function entitle(customer: CustomerRow, sent: Body, context: TenantRequest
   if (!feature || feature.archived_at) throw invalid('/featureKey', 'there is no such feature')
   const metered = sent.terms.kind === 'metered'
   if (metered && !feature.meter) throw invalid('/featureKey', 'is of a feature without a meter')
-  const input = parseInput(entitlementInput, {
-    ...sent.terms,
-    feature_key: feature.key,
-    ...(metered && feature.meter ? { meter: feature.meter.id } : {}),
-  })
+  const input = inTerms(() =>
+    parseInput(entitlementInput, {
+      ...sent.terms,
+      feature_key: feature.key,
+      ...(metered && feature.meter ? { meter: feature.meter.id } : {}),
+    }),
+  )
   const created = await createEntitlement(customer.id, input)
   for (const { given, kept } of sent.grants)
     await keepGrant(

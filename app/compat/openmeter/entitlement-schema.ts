@@ -20,7 +20,7 @@ const firstPriority = z.literal(1, { error: 'must be 1: what comes with each per
 export const grantBody = z
   .strictObject({
     ...unkept,
-    amount: z.number(),
+    amount: z.number().positive('must be more than zero'),
     priority: z.number().optional(),
     effectiveAt: moment.optional(),
     minRolloverAmount: z.number().min(0).default(0),

@@ -4,7 +4,7 @@ import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { type TenantHandler, type TenantRouteOptions, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError, type InputError } from '@/libs/errors'
 
-type Problem = { status: number; detail: string; errors?: InputError[] }
+type Problem = { status: number; detail: string; code: string; request_id: string; errors?: InputError[] }
 
 /** Names of ours that the wire has other words for. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -13,7 +13,6 @@ const WORDS: Readonly<Record<string, string>> = {
   expires_at: 'expiration',
   external_id: 'key',
   filter: 'filterGroupBy',
-  limit: 'issueAfterReset',
   meter: 'meterSlug',
   period: 'usagePeriod/interval',
   time_zone: 'windowTimeZone',
@@ -28,6 +27,26 @@ export function openMeterRoute(handler: TenantHandler, options: TenantRouteOptio
   return async (request, args) => translate(await route(request, args))
 }
 
+/** Names that mean another thing in a list. */
+const WORDS_OF_TERMS: Readonly<Record<string, string>> = { limit: 'issueAfterReset' }
+
+/** What is wrong with the terms of an entitlement, by the names they were sent under. */
+export function inTerms<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof AppError) || !error.details.errors) throw error
+    const errors = error.details.errors.map(({ pointer, detail }) => ({
+      pointer: pointer
+        .split('/')
+        .map((part) => WORDS_OF_TERMS[part] ?? part)
+        .join('/'),
+      detail,
+    }))
+    throw new AppError(error.code, error.message, { ...error.details, errors })
+  }
+}
+
 async function translate(response: Response): Promise<Response> {
   if (response.status < 400) return response
   const { errors, ...problem }: Problem = JSON.parse(await response.text())
@@ -36,7 +55,16 @@ async function translate(response: Response): Promise<Response> {
   const detail = reworded
     ? reworded.map((error) => `${error.pointer || 'the body'}: ${error.detail}`).join('; ')
     : problem.detail
-  const body = { ...problem, status, detail, ...(reworded ? { errors: reworded } : {}) }
+  const extensions = reworded && {
+    validationErrors: reworded.map((error) => ({ code: problem.code, field: error.pointer, message: error.detail })),
+  }
+  const body = {
+    ...problem,
+    status,
+    detail,
+    instance: `urn:request:${problem.request_id}`,
+    ...(reworded ? { errors: reworded, extensions } : {}),
+  }
   return new Response(JSON.stringify(body), { status, headers: [...response.headers] })
 }
 

@@ -67,3 +67,23 @@ export function addPeriod(at: Date, unit: 'HOUR' | 'DAY' | 'WEEK' | 'MONTH' | 'Y
   }
   return result
 }
+
+/** The whole window a moment lies in, by the clocks of a zone. */
+export function windowOf(
+  at: Date,
+  size: 'MINUTE' | 'HOUR' | 'DAY' | 'MONTH',
+  timeZone: string,
+): { from: Date; to: Date } {
+  const ms = at.getTime()
+  const wall = ms + offsetOf(ms, timeZone)
+  if (size === 'MINUTE' || size === 'HOUR') {
+    const length = size === 'MINUTE' ? 60_000 : 3_600_000
+    const from = ms - (((wall % length) + length) % length)
+    return { from: new Date(from), to: new Date(from + length) }
+  }
+  const day = new Date(wall)
+  const first = new Date(Date.UTC(day.getUTCFullYear(), day.getUTCMonth(), size === 'MONTH' ? 1 : day.getUTCDate()))
+  const next = addPeriod(first, size, 1)
+  const midnight = (date: Date) => startOfDay(date.toISOString().slice(0, 10), timeZone)
+  return { from: midnight(first), to: midnight(next) }
+}

@@ -14,6 +14,7 @@ import { findNamedCustomer } from './customer-names'
 import { SUBJECT_PROPERTY } from './event-shape'
 import { filterString, toMeterFilter } from './filter-string'
 import { invalid, openMeterRoute, readExact, readParameters } from './openmeter-route'
+import { windowOf } from './periods'
 
 const DAY_MS = 86_400_000
 const MINUTE_MS = 60_000
@@ -144,7 +145,8 @@ async function ask(reference: string, asked: Question): Promise<Row[]> {
         groupBy: row.group ?? {},
       }),
     )
-  if (many.length === 0) return rows
+  const whole = (list: Row[]) => (asked.windowSize ? list.map((row) => inWhole(row, asked, { from, to })) : list)
+  if (many.length === 0) return whole(rows)
   const told = await querySubjectUsage({
     meter,
     customers: many,
@@ -157,7 +159,7 @@ async function ask(reference: string, asked: Question): Promise<Row[]> {
     group_by: groups,
     filter,
   })
-  return [
+  const all = [
     ...rows,
     ...told.map(
       (row): Row => ({
@@ -170,6 +172,14 @@ async function ask(reference: string, asked: Question): Promise<Row[]> {
       }),
     ),
   ].sort((a, b) => (a.windowStart < b.windowStart ? -1 : a.windowStart > b.windowStart ? 1 : 0))
+  return whole(all)
+}
+
+/** The first and last window of a range are told as whole ones, however much of them was asked for. */
+function inWhole(row: Row, { windowSize, windowTimeZone }: Question, range: { from: string; to: string }): Row {
+  if (!windowSize || (row.windowStart !== range.from && row.windowEnd !== range.to)) return row
+  const { from, to } = windowOf(new Date(row.windowStart), windowSize, windowTimeZone)
+  return { ...row, windowStart: from.toISOString(), windowEnd: to.toISOString() }
 }
 
 const CSV = /\btext\/csv\b/
