@@ -24,7 +24,10 @@ export const billingPeriod = z
     closed_at: z.iso.datetime(),
     lines: z.number().int(),
     events: z.number().int().meta({ description: 'Events received, less those taken back' }),
-    adjustments: z.number().int().meta({ description: 'Lines for usage that lies before the period' }),
+    adjustments: z
+      .number()
+      .int()
+      .meta({ description: 'Lines for usage that lies before the period; none in the first' }),
   })
   .meta({ id: 'BillingPeriod' })
 
@@ -46,10 +49,13 @@ export const billingLine = z
     tier: z.string().nullable(),
     tier_version: z.number().int().nullable(),
     cap_limit: quantity.nullable(),
-    overage: quantity
-      .nullable()
-      .meta({ description: 'Beyond the cap, less what was billed as overage before; null without a cap' }),
-    adjustment: z.boolean().meta({ description: 'Whether the usage lies before the cut' }),
+    overage: quantity.nullable().meta({
+      description:
+        'Beyond the cap that holds at the end of the cut, less what was billed as overage of this period of usage before; null without a cap',
+    }),
+    adjustment: z
+      .boolean()
+      .meta({ description: 'Whether the usage lies before the cut, and something was received before it' }),
   })
   .meta({ id: 'BillingLine' })
 

@@ -138,8 +138,19 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           from received r
           left join anchors a on a.customer_id = r.customer_id
           left join odd o on o.customer_id = r.customer_id and o.meter_id = r.meter_id
-          cross join lateral app.billing_span(r.day, coalesce(a.anchor, 1), o.starts, o.ends) s
+          cross join lateral (
+            -- Nearly all are of calendar months, which need no function.
+            select r.day - date_part('day', r.day)::integer + 1 as starts_on,
+              (date_trunc('month', r.day::timestamp) + interval '1 month')::date as ends_on
+            where o.starts is null and coalesce(a.anchor, 1) = 1
+            union all
+            select x.starts_on, x.ends_on from app.billing_span(r.day, coalesce(a.anchor, 1), o.starts, o.ends) x
+            where o.starts is not null or a.anchor > 1
+          ) s
           group by 1, 2, 3, 4, 5
+        ),
+        firsts as materialized (
+          select r.customer_id, r.meter_id, min(r.day) as day from received r group by 1, 2
         ),
         -- A level counts through every period, changed or not; one that changed late, through all since then.
         levels as (
@@ -153,9 +164,7 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
             where m.aggregation = 'WEIGHTED_SUM'
             group by 1, 2, 3, 5, 6
           ) k
-          left join lateral (
-            select min(r.day) as day from received r where r.customer_id = k.customer_id and r.meter_id = k.meter_id
-          ) r on true
+          left join firsts r on r.customer_id = k.customer_id and r.meter_id = k.meter_id
           cross join lateral (
             select distinct s.starts_on, s.ends_on
             from generate_series(greatest(least(v_from_day, r.day), k.first), (p_to at time zone p_time_zone)::date, interval '1 day') d (day)
@@ -205,7 +214,7 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           from standing s group by 1, 2, 3
         ),
         -- The same by day, where a cap is of each day.
-        days as (
+        days as materialized (
           select s.customer_id, s.meter_id, s.starts_on, s.day,
             case s.aggregation when 'MIN' then min(s.amount) filter (where s.after) when 'MAX' then max(s.amount) filter (where s.after)
               when 'UNIQUE_COUNT' then count(distinct s.hash) filter (where s.after)
@@ -219,7 +228,7 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           group by 1, 2, 3, 4, s.aggregation
         ),
         -- Where events are gone already, the totals of their days say what the period came to.
-        kept as (
+        kept as materialized (
           select o.customer_id, o.meter_id, o.starts_on, min(c.used) as least, max(c.used) as greatest, sum(c.used) as total, sum(c.events)::bigint as events,
             (array_agg(c.used order by c.last_at desc, c.last_received_at desc))[1] as last, sum(c.moment) as moment,
             (select count(distinct u.value_hash) from public.usage_uniques u
@@ -240,15 +249,20 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           where o.aggregation = 'WEIGHTED_SUM'
           group by 1, 2, 3
         ),
-        newer as (
-          select o.customer_id, o.meter_id, o.starts_on,
-            sum(e.weight * coalesce(e.counted, e.value)) filter (where e.received_at >= p_to) as later,
-            sum(e.weight * coalesce(e.counted, e.value)) filter (where e.received_at < p_to) as during
-          from others o
-          join public.usage_events e on e.tenant_id = p_tenant and e.meter_id = o.meter_id and e.customer_id = o.customer_id
-            and e.received_at >= p_from and e.occurred_at < o.opens and e.weight <> 0
+        changes as materialized (
+          select e.customer_id, e.meter_id, e.occurred_at, e.received_at, e.weight * coalesce(e.counted, e.value) as amount
+          from public.usage_events e
+          join meters m on m.id = e.meter_id and m.aggregation = 'WEIGHTED_SUM'
+          where e.tenant_id = p_tenant and e.received_at >= p_from and e.weight <> 0
+            and e.received_month >= date_trunc('month', p_from at time zone 'UTC')::date
             and (e.weight = 1 or not exists (
               select 1 from public.usage_events x where x.tenant_id = p_tenant and x.id = e.corrects and x.weight = 0))
+        ),
+        newer as (
+          select o.customer_id, o.meter_id, o.starts_on, sum(e.amount) filter (where e.received_at >= p_to) as later,
+            sum(e.amount) filter (where e.received_at < p_to) as during
+          from others o
+          join changes e on e.meter_id = o.meter_id and e.customer_id = o.customer_id and e.occurred_at < o.opens
           where o.aggregation = 'WEIGHTED_SUM'
           group by 1, 2, 3
         ),
@@ -325,10 +339,11 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
         left join lateral (
           select sum(greatest(0, d.after - c.cap_limit)) as after, sum(greatest(0, d.before - c.cap_limit)) as before
           from (
-            select l.after, case when p_billed then null else l.before end as before where not l.adds_up and (c.period = 'month' or m.aggregation = 'WEIGHTED_SUM')
+            select l.after, case when p_billed then null else l.before end as before 
+            where c.cap_limit is not null and not l.adds_up and (c.period = 'month' or m.aggregation = 'WEIGHTED_SUM')
             union all
             select x.after, x.before from days x
-            where not l.adds_up and c.period = 'day' and x.customer_id = l.customer_id and x.meter_id = l.meter_id and x.starts_on = l.starts_on
+            where c.cap_limit is not null and not l.adds_up and c.period = 'day' and x.customer_id = l.customer_id and x.meter_id = l.meter_id and x.starts_on = l.starts_on
             union all
             select w.after, w.after - l.amount
             from (
@@ -344,7 +359,7 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
                   select sum(n.amount) from after_cut n
                   where n.customer_id = l.customer_id and n.meter_id = l.meter_id and n.day >= l.starts_on and n.day < l.ends_on), 0) as after
             ) w
-            where l.adds_up and c.period = 'month'
+            where c.cap_limit is not null and l.adds_up and c.period = 'month'
             union all
             select w.after, w.after - coalesce((
                 select sum(r.amount) from received r where r.customer_id = l.customer_id and r.meter_id = l.meter_id and r.day = w.day), 0)
@@ -356,7 +371,7 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
               where n.tenant_id = p_tenant and n.period = 'day' and n.meter_id = l.meter_id and n.starts_on >= l.starts_on and n.starts_on < l.ends_on
                 and n.customer_id = l.customer_id
             ) w
-            where l.adds_up and c.period = 'day'
+            where c.cap_limit is not null and l.adds_up and c.period = 'day'
           ) d
         ) o on c.cap_limit is not null
         where l.quantity <> 0 or l.events <> 0

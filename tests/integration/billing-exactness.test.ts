@@ -157,6 +157,30 @@ describe('what never counted', () => {
     expect(await lines(tenant, 'sum')).toEqual([line('2026-09-01', '2026-10-01', '10', 1)])
     expect(await lines(tenant, 'count')).toEqual([])
   })
+
+  test('is not taken back at Stripe either', async () => {
+    const tenant = await arrange()
+    const connection = newId()
+    await asSuperuser(
+      `insert into stripe_exports (tenant_id, id, mode, secret, last_four, status) values ($1, $2, 'test', 'x', '0000', 'connected')`,
+      [tenant.id, connection],
+    )
+    await asSuperuser(
+      `insert into stripe_meters (tenant_id, id, stripe_export_id, meter_id, event_name, cut_at)
+       select $1, $2, $3, id, 'sum', '2026-08-01' from meters where tenant_id = $1 and slug = 'sum'`,
+      [tenant.id, newId(), connection],
+    )
+    await writePast(
+      tenant,
+      'UTC',
+      [at('sum', '2026-09-03T00:00:00Z', 10), at('sum', '2026-09-04T00:00:00Z', 7, { weight: 0 })],
+      [{ name: 'sum 2026-09-04T00:00:00Z 7', received: '2026-09-05T00:00:00Z' }],
+    )
+    await asSystem(tenant, () => tenantQuery('select app.cut_stripe_usage($1, $2)', [tenant.id, connection]))
+    expect(
+      await asSuperuser('select amount::int, events::int from stripe_deliveries where tenant_id = $1', [tenant.id]),
+    ).toEqual([{ amount: 10, events: 1 }])
+  })
 })
 
 describe('a level that changes late', () => {
