@@ -1,13 +1,18 @@
 // The web server of production: Next behind one rule of ours. `next start` would believe every X-Forwarded-* header; here
 // they count only when TRUSTED_PROXY_HOPS says that a proxy of the operator's sets them. Without one Next notes the
-// address of the connection itself. Paths that cannot be read are refused before Next stumbles over them.
+// address of the connection itself. Paths and methods that cannot be read are refused before Next stumbles over them, and a
+// header that is there twice is read as both: of two credentials none may win by its place.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import next from 'next'
+import { problemResponse } from '@/libs/api-utils/problem'
 import { env } from '@/libs/env'
+import { AppError } from '@/libs/errors'
+import { newId } from '@/libs/ids'
 import { runShutdown } from '@/libs/jobs/at-shutdown'
 import { isInternalHeader } from '@/libs/tenancy/host'
 import { isDecodable } from '@/libs/tenancy/route-request'
 import { SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
+import { explainMethods, METHODS, methodNotAllowed, send } from './web/explain-methods'
 
 const FORWARDED = [
   'x-forwarded-for',
@@ -41,21 +46,7 @@ function isUnreadable(url = '/'): boolean {
   return url.startsWith('//') || !isDecodable(url.split('?', 1)[0] ?? '')
 }
 
-function refuse(response: ServerResponse): void {
-  const body = JSON.stringify({
-    type: 'about:blank',
-    title: 'Bad request',
-    status: 400,
-    detail: 'The path cannot be read.',
-    code: 'bad_request',
-  })
-  response.writeHead(400, {
-    'content-type': 'application/problem+json',
-    'cache-control': 'private, no-store',
-    ...SECURITY_HEADERS,
-  })
-  response.end(body)
-}
+const IS_API = /^\/(?:api|compat)\//
 
 async function main(): Promise<void> {
   const { PORT, TRUSTED_PROXY_HOPS, TENANT_HEADER_NAME } = env()
@@ -67,13 +58,18 @@ async function main(): Promise<void> {
   await app.prepare()
   const handle = app.getRequestHandler()
   const server = createServer(
-    { requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 },
+    { requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768, joinDuplicateHeaders: true },
     (request, response) => {
       if (TRUSTED_PROXY_HOPS === 0) dropUntrusted(request)
       if (isUnreadable(request.url)) {
-        refuse(response)
+        void send(response, problemResponse(new AppError('bad_request', 'The path cannot be read.'), newId()))
         return
       }
+      if (!METHODS.has(request.method ?? '')) {
+        void send(response, methodNotAllowed([...METHODS].join(', ')))
+        return
+      }
+      if (IS_API.test(request.url ?? '')) explainMethods(request, response)
       if (USAGE.test(request.url ?? '') && !request.headers.cookie) prepareUsage(request, response, publicNames)
       void handle(request, response)
     },

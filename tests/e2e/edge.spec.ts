@@ -9,7 +9,15 @@ test.use({ refusals: [401, 403, 404], blocked: /form-action/ })
 type Raw = { status: number; headers: Record<string, string | string[] | undefined>; body: string }
 
 /** A request to the server itself, with whatever Host and path; names below localhost need no resolver this way. */
-function ask(host: string, path: string, { method = 'GET', headers = {}, body = '' } = {}): Promise<Raw> {
+function ask(
+  host: string,
+  path: string,
+  {
+    method = 'GET',
+    headers = {},
+    body = '',
+  }: { method?: string; headers?: Record<string, string | string[] | undefined>; body?: string } = {},
+): Promise<Raw> {
   return new Promise((resolve, reject) => {
     const call = send(
       { host: '127.0.0.1', port, path, method, headers: { host, ...headers }, setHost: false },
@@ -115,6 +123,30 @@ test('whatever the path or host, the answer is no 5xx and no stack', async () =>
       if (target && host !== 'evil.test' && /evil/.test(target.host)) wrong.push(`→ ${target.href} from ${host}${path}`)
     }
   expect(wrong).toEqual([])
+})
+
+test('what a client of the API gets wrong is told to it in a problem document', async () => {
+  const authorization = `Bearer ${tenantOf('acme').api_key}`
+  const problem = async (path: string, options: Parameters<typeof ask>[2]) => {
+    const { status, headers, body } = await ask(`localhost:${port}`, path, options)
+    expect([path, headers['content-type']]).toEqual([path, 'application/problem+json'])
+    expect(JSON.parse(body)).toMatchObject({ status, code: expect.any(String), request_id: expect.any(String) })
+    return { status, allow: headers.allow }
+  }
+  for (const method of ['PUT', 'DELETE'])
+    expect(await problem('/api/v1/meters', { method, headers: { authorization } })).toEqual({
+      status: 405,
+      allow: 'GET, HEAD, OPTIONS, POST',
+    })
+  expect(await problem('/api/v1/meters', { method: 'TRACE' })).toMatchObject({ status: 405 })
+  expect(await problem('/api/v1/nothing', { headers: { authorization } })).toMatchObject({ status: 404 })
+  expect(await problem('/api/v1/meters/%ff', { headers: { authorization } })).toMatchObject({ status: 400 })
+})
+
+test('of two credentials none is taken', async () => {
+  const [own, other] = ['acme', 'globex'].map((slug) => `Bearer ${tenantOf(slug).api_key}`)
+  const { status } = await ask(app, '/api/v1/meters', { headers: { authorization: [own ?? '', other ?? ''] } })
+  expect(status).toBe(401)
 })
 
 test('headers that only we may set change nothing', async () => {
