@@ -181,7 +181,12 @@ export function CustomerKeysScreen({ verifyUrl, canWrite }: { verifyUrl: string;
             title={t('customer-keys.empty.title')}
             description={t('customer-keys.empty.description')}
             action={create}
-          />
+          >
+            <CodeSnippet
+              label={t('customer-keys.created.next')}
+              snippets={httpSnippets({ method: 'POST', url: verifyUrl, body: { key: 'key_…' } })}
+            />
+          </EmptyState>
         }
         footer={
           <CursorPager

@@ -7,11 +7,13 @@ import { formatSpan, type Override, OverrideDialog } from '@/features/rate-limit
 import type { Page } from '@/libs/ui/api-client'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
+import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
 import { CursorPager } from '@/libs/ui/cursor-pager'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatNumber } from '@/libs/ui/format'
+import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
@@ -21,8 +23,8 @@ import { Time } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
 
-/** The exceptions a tenant makes from rate limits: list, set, change, delete. */
-export function RateLimitsScreen({ canWrite }: { canWrite: boolean }) {
+/** The exceptions a tenant makes from rate limits: list, set, change, delete. `limitUrl` is where limits are asked, absolute. */
+export function RateLimitsScreen({ limitUrl, canWrite }: { limitUrl: string; canWrite: boolean }) {
   const list = useListState([])
   const page = useApi<Page<Override>>(`/rate-limits/overrides${list.query}`)
   const api = useApiFetch()
@@ -113,7 +115,16 @@ export function RateLimitsScreen({ canWrite }: { canWrite: boolean }) {
             title={t('rate-limits.empty.title')}
             description={t('rate-limits.empty.description')}
             action={create}
-          />
+          >
+            <CodeSnippet
+              label={t('rate-limits.empty.snippet')}
+              snippets={httpSnippets({
+                method: 'POST',
+                url: limitUrl,
+                body: { namespace: 'api', identifier: 'customer-1', limit: 100, duration: 60_000 },
+              })}
+            />
+          </EmptyState>
         }
         footer={
           <CursorPager
