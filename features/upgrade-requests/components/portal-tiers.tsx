@@ -72,7 +72,7 @@ export function PortalTiers({ name }: { name: string }) {
       ) : null}
       {tiers ? (
         tiers.length > 0 ? (
-          <ul className="grid items-stretch gap-4 sm:grid-cols-[repeat(auto-fill,minmax(13.5rem,1fr))]">
+          <ul className="grid items-stretch gap-4 sm:grid-cols-[repeat(auto-fill,minmax(15rem,1fr))]">
             {tiers.map((tier) => (
               <TierCard
                 key={tier.id}
