@@ -122,8 +122,21 @@ describe('customers', () => {
       statusCode: 404,
       code: 'resource_missing',
       param: 'id',
+      message: "No such customer: 'cus_nobody'",
     })
     expect((await refused(other.customers.retrieve(id))).statusCode).toBe(404)
+    for (const work of [
+      () => stripe.billing.meters.retrieve('mtr_x'),
+      () => stripe.billing.meters.update('mtr_x', { display_name: 'x' }),
+      () => stripe.billing.meters.deactivate('mtr_x'),
+      () => summariesOf('mtr_x', id),
+    ])
+      expect(await refused(work())).toMatchObject({
+        statusCode: 404,
+        code: 'resource_missing',
+        param: 'id',
+        message: "No such billing meter: 'mtr_x'",
+      })
     const reader = client((await createApiKey(acme, ['customers:read'])).key)
     expect((await reader.customers.retrieve(id)).id).toBe(id)
     expect((await refused(reader.customers.create({}))).statusCode).toBe(403)
@@ -180,6 +193,35 @@ describe('the second version of meter events', () => {
         statusCode: 400,
         param,
       })
+  })
+})
+
+describe('times', () => {
+  test('a summary may ask from the beginning of time, and an event of then is too old', async () => {
+    const { id, event_name } = await createMeter()
+    const payload = { stripe_customer_id: 'cus_times', value: '2' }
+    await stripe.billing.meterEvents.create({ event_name, payload })
+    const end_time = Math.floor(Date.now() / 1_000 / 60) * 60 + 60
+    const { data } = await stripe.billing.meters.listEventSummaries(id, {
+      customer: 'cus_times',
+      start_time: 0,
+      end_time,
+    })
+    expect(data).toMatchObject([{ aggregated_value: 2, start_time: 0, end_time }])
+    for (const [timestamp, code] of [
+      [1, 'timestamp_too_far_in_past'],
+      [end_time + 3_600, 'timestamp_in_future'],
+    ] as const)
+      expect(await refused(stripe.billing.meterEvents.create({ event_name, payload, timestamp }))).toMatchObject({
+        code,
+        param: 'timestamp',
+      })
+    const backwards = stripe.billing.meters.listEventSummaries(id, {
+      customer: 'cus_times',
+      start_time: 120,
+      end_time: 60,
+    })
+    expect(await refused(backwards)).toMatchObject({ param: 'end_time' })
   })
 })
 

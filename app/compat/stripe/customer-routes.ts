@@ -11,7 +11,7 @@ import {
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError } from '@/libs/errors'
-import { isLive, readFields, readQueryFields, refuse, stripeRoute, toList, toSeconds } from './stripe-route'
+import { isLive, missing, readFields, readQueryFields, refuse, stripeRoute, toList, toSeconds } from './stripe-route'
 
 /** Where what we have no field for is kept within the metadata of a customer. */
 const KEPT = 'stripe'
@@ -109,11 +109,7 @@ async function findCustomer(id: string): Promise<CustomerRow> {
   try {
     return await getCustomer(id)
   } catch (error) {
-    if (error instanceof AppError && error.code === 'not_found')
-      throw new AppError('not_found', `No such customer: '${id.slice(0, 255)}'`, {
-        errors: [{ pointer: '/id', detail: `there is no customer ${id.slice(0, 255)}` }],
-        extra: { stripe_code: 'resource_missing' },
-      })
+    if (error instanceof AppError && error.code === 'not_found') throw missing('customer', id)
     throw error
   }
 }

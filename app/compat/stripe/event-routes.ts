@@ -39,6 +39,9 @@ const REFUSED: Readonly<Record<string, readonly [pointer: string, code: string]>
   conflict: ['/identifier', 'resource_already_exists'],
 }
 
+/** Before the year 2000 is before anything is accepted. */
+const EARLIEST = 946_684_800
+
 type SentEvent = {
   event_name: string
   payload: Readonly<Record<string, string>>
@@ -54,7 +57,11 @@ async function takeIn(request: Request, { event_name, payload, timestamp, ...sen
   // Without an identifier the key of the request is what makes it safe to repeat.
   const identifier = sent.identifier ?? readIdempotencyKey(request) ?? newId()
   const event = { type: event_name, user_id: customer, event_id: identifier, data }
-  const result = await trackTypedEvents([timestamp === undefined ? event : { ...event, timestamp }])
+  if (typeof timestamp === 'number' && timestamp < EARLIEST)
+    throw refuse('/timestamp', 'lies further back than is accepted', 'timestamp_too_far_in_past')
+  // A number alone would have to be guessed to be seconds or milliseconds.
+  const at = typeof timestamp === 'number' ? new Date(timestamp * 1_000).toISOString() : timestamp
+  const result = await trackTypedEvents([at === undefined ? event : { ...event, timestamp: at }])
   const [first] = result.rejected
   if (first && result.inserted + result.duplicates === 0) refuseEvent(first, sent.identifier === undefined)
   return identifier

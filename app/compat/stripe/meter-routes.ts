@@ -8,11 +8,13 @@ import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError } from '@/libs/errors'
 import { slugOf } from '@/libs/ingest/slug'
 import { usageQueryInput } from '@/libs/metering/usage-query'
-import { isLive, readFields, readQueryFields, refuse, stripeRoute, toList, toSeconds } from './stripe-route'
+import { isLive, missing, readFields, readQueryFields, refuse, stripeRoute, toList, toSeconds } from './stripe-route'
 
 const FORMULAS = { sum: 'SUM', count: 'COUNT', last: 'LATEST' } as const
 const CUSTOMER_KEY = 'stripe_customer_id'
 const VALUE_KEY = 'value'
+const DAY_S = 86_400
+const LATEST_DAYS = 400
 
 const needed = (sentence: string, longest: number) =>
   z
@@ -108,21 +110,35 @@ const list = stripeRoute(async (request) => {
 }, READ)
 
 const get = stripeRoute(
-  async (request, { params }) => ApiResponse.success(toStripe(await getMeter(params.meter ?? ''), isLive(request))),
+  async (request, { params }) => ApiResponse.success(toStripe(await findMeter(params.meter ?? ''), isLive(request))),
   READ,
 )
+
+/** @throws AppError not_found, in the words of the wire. */
+async function findMeter(id: string): Promise<MeterRow> {
+  try {
+    return await getMeter(id)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'not_found') throw missing('billing meter', id)
+    throw error
+  }
+}
 
 const updateFields = z.strictObject({ display_name: z.string().trim().min(1).max(120).optional() })
 const update = stripeRoute(async (request, { params }) => {
   const { display_name } = await readFields(request, updateFields)
   const patch = display_name === undefined ? {} : { name: display_name }
-  return ApiResponse.success(toStripe(await updateMeter(params.meter ?? '', patch), isLive(request)))
+  return ApiResponse.success(
+    toStripe(await updateMeter((await findMeter(params.meter ?? '')).id, patch), isLive(request)),
+  )
 }, WRITE)
 
 const archive = (archived: boolean) =>
   stripeRoute(
     async (request, { params }) =>
-      ApiResponse.success(toStripe(await updateMeter(params.meter ?? '', { archived }), isLive(request))),
+      ApiResponse.success(
+        toStripe(await updateMeter((await findMeter(params.meter ?? '')).id, { archived }), isLive(request)),
+      ),
     WRITE,
   )
 
@@ -138,28 +154,34 @@ const summaries = stripeRoute(
   async (request, { params }) => {
     const asked = readQueryFields(request, summaryFields)
     const { customer, start_time, end_time, value_grouping_window: window } = asked
-    const meter = await getMeter(params.meter ?? '')
+    const meter = await findMeter(params.meter ?? '')
     const size = window === 'day' ? 86_400 : window === 'hour' ? 3_600 : 60
     for (const [pointer, time] of [
       ['/start_time', start_time],
       ['/end_time', end_time],
     ] as const)
       if (time % size !== 0) throw refuse(pointer, `must lie on a whole ${window ?? 'minute'} of UTC`)
+    if (end_time <= start_time) throw refuse('/end_time', 'must be after start_time')
     const { id } = await findCustomer(customer)
+    // An event may be older than its meter, but not by more than this.
+    const earliest = Math.floor(toSeconds(meter.created_at) / DAY_S - LATEST_DAYS) * DAY_S
     const input = parseInput(usageQueryInput, {
-      from: new Date(start_time * 1_000).toISOString(),
+      from: new Date(Math.min(Math.max(start_time, earliest), end_time - size) * 1_000).toISOString(),
       to: new Date(end_time * 1_000).toISOString(),
       time_zone: 'UTC',
       customer: [id],
       ...(window ? { window } : {}),
     })
     const { data } = await queryUsage(meter.id, input)
+    const boundsOf = (row: { window_start: string; window_end: string }) =>
+      window
+        ? { start_time: toSeconds(row.window_start), end_time: toSeconds(row.window_end) }
+        : { start_time, end_time }
     const rows = data.map((row) => ({
-      id: `${meter.id}_${toSeconds(row.window_start)}_${toSeconds(row.window_end)}`,
+      id: `${meter.id}_${boundsOf(row).start_time}_${boundsOf(row).end_time}`,
       object: 'billing.meter_event_summary',
       aggregated_value: Number(row.value ?? 0),
-      start_time: toSeconds(row.window_start),
-      end_time: toSeconds(row.window_end),
+      ...boundsOf(row),
       livemode: isLive(request),
       meter: meter.id,
     }))

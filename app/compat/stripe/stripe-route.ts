@@ -12,6 +12,7 @@ type Problem = {
   request_id: string
   errors?: InputError[]
   stripe_code?: string
+  stripe_param?: string
 }
 
 /** Names of ours that the wire has other words for. */
@@ -69,9 +70,9 @@ async function translate(response: Response): Promise<Response> {
   const headers = new Headers(response.headers)
   headers.set('request-id', headers.get('x-request-id') ?? '')
   if (response.status < 400) return new Response(await response.text(), { status: response.status, headers })
-  const { code, detail, errors, stripe_code, ...problem }: Problem = JSON.parse(await response.text())
+  const { code, detail, errors, stripe_code, stripe_param, ...problem }: Problem = JSON.parse(await response.text())
   const [first] = errors ?? []
-  const param = first ? toParam(first.pointer) : undefined
+  const param = first ? toParam(first.pointer) : stripe_param
   // Another request with the same key is still under way: that alone is worth repeating.
   const inUse = code === 'conflict' && headers.has('retry-after')
   const status = inUse ? 409 : (STATUS[problem.status] ?? problem.status)
@@ -106,6 +107,11 @@ export function refuse(pointer: string, detail: string, code?: string): AppError
     errors: [{ pointer, detail }],
     ...(code === undefined ? {} : { extra: { stripe_code: code } }),
   })
+}
+
+/** The answer for what is not there, in the words of the wire. */
+export function missing(what: string, id: string): AppError {
+  return new AppError('not_found', `No such ${what}: '${id.slice(0, 255)}'`, { extra: { stripe_param: 'id' } })
 }
 
 /** What every call may carry and nothing depends on. */

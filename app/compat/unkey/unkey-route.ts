@@ -45,13 +45,14 @@ async function translate(response: Response): Promise<Response> {
   if (response.status < 400) return response
   const { type, title, detail, request_id, errors, ...problem }: Problem = JSON.parse(await response.text())
   const status = STATUS[problem.status] ?? problem.status
+  const wrong = errors?.map(toUnkeyError)
   const error = {
     title,
-    detail,
+    detail: wrong ? wrong.map(({ location, message }) => `${location}: ${message}`).join('; ') : detail,
     status,
     type,
     // The client reads them of every 400.
-    ...(status === 400 ? { errors: (errors ?? []).map(toUnkeyError) } : {}),
+    ...(status === 400 ? { errors: wrong ?? [] } : {}),
   }
   const headers: [string, string][] = [...response.headers].filter(([name]) => name !== 'content-type')
   headers.push(['content-type', status === 429 ? 'application/problem+json' : 'application/json'])
