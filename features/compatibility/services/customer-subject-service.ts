@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { mapDatabaseError } from '@/libs/db/errors'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
 import { AppError } from '@/libs/errors'
@@ -72,6 +74,7 @@ export function subjectTaken(name: string): AppError {
 
 type Work = { tenantId: string; actor: Actor; subjects: readonly string[] }
 type Resolved = ReadonlyMap<string, string>
+const ATTEMPTS = 6
 const FIND = 'select app.customers_of_subjects($1, $2, $3, $4) as value'
 
 const resolver = createGroupCommit<Work, Resolved>({
@@ -96,12 +99,24 @@ async function resolveTogether(works: readonly Work[]): Promise<Resolved[]> {
   const [first] = works
   if (!first) return []
   const subjects = [...new Set(works.flatMap((work) => work.subjects))]
-  const found = await runTenantStatement<Record<string, string>>(FIND, first.tenantId, ({ epoch }) => [
-    first.tenantId,
-    epoch,
-    statementActor(first.actor, ['usage:write']),
-    subjects,
-  ])
+  const found = await find(first, subjects)
   const map = new Map(Object.entries(found))
   return works.map(() => map)
+}
+
+/** Looking is safe to repeat, so that a connection that breaks costs a moment and no event. */
+async function find({ tenantId, actor }: Work, subjects: readonly string[]): Promise<Record<string, string>> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await runTenantStatement<Record<string, string>>(FIND, tenantId, ({ epoch }) => [
+        tenantId,
+        epoch,
+        statementActor(actor, ['usage:write']),
+        subjects,
+      ])
+    } catch (error) {
+      if (attempt === ATTEMPTS || mapDatabaseError(error)?.code !== 'unavailable') throw error
+      await sleep(50 * 2 ** attempt)
+    }
+  }
 }
