@@ -30,7 +30,8 @@ export const paths = {
     patch: operation({
       summary: 'Change a feature',
       tag,
-      description: 'Archives it, or brings it back while no other feature has its key. Key and meter never change.',
+      description:
+        'Calls it otherwise, archives it, or brings it back while no other feature has its key. Key and meter never change.',
       permission: 'tiers:write',
       params,
       body: featurePatch,

@@ -33,8 +33,16 @@ export const featureInput = z
   })
   .meta({ id: 'FeatureInput' })
 
+const fixed = z.never({ error: 'never changes, because calls and entitlements rest on it' }).optional()
+
 export const featurePatch = z
-  .strictObject({ archived: z.boolean().meta({ description: 'false brings it back, while its key is free' }) })
+  .strictObject({
+    name: fields.name,
+    metadata: fields.metadata,
+    archived: z.boolean().meta({ description: 'false brings it back, while its key is free' }),
+    key: fixed,
+    meter: fixed,
+  })
   .partial()
   .meta({ id: 'FeaturePatch' })
 

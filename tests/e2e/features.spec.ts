@@ -60,6 +60,16 @@ test.describe('a feature', () => {
     await create()
     await expect(page.getByRole('button', { name: `Name ${slug}.unnamed` })).toHaveCount(0)
 
+    await page.getByRole('button', { name: `Actions for ${name}`, exact: true }).click()
+    await page.getByRole('menuitem', { name: 'Edit' }).click()
+    const edit = page.getByRole('dialog', { name: 'Edit feature' })
+    await expect(edit.getByRole('textbox', { name: 'Key' })).toBeDisabled()
+    await edit.getByRole('textbox', { name: 'Name' }).fill(`${name} II`)
+    await edit.getByRole('button', { name: 'Save' }).click()
+    await expect(page.getByRole('row', { name: new RegExp(`${name} II`) })).toHaveCount(1)
+    await callApi(`/api/v1/features/${slug}`, { key, base, method: 'PATCH', body: { name } })
+    await page.reload()
+
     const actions = page.getByRole('button', { name: `Actions for ${name}`, exact: true })
     await actions.click()
     await page.getByRole('menuitem', { name: 'Archive' }).click()

@@ -68,9 +68,24 @@ describe('features', () => {
     await remove(body.id)
     await make({ key: 'returning' })
     expect(await change(body.id, { archived: false })).toMatchObject({ status: 409, body: { code: 'conflict' } })
-    expect((await change(body.id, { key: 'other' })).body.errors).toMatchObject([{ pointer: '/key' }])
+    for (const fixed of [{ key: 'other' }, { meter: 'exports' }])
+      expect((await change(body.id, fixed)).body.errors).toMatchObject([{ pointer: `/${Object.keys(fixed)[0]}` }])
     expect((await change(body.id, { archived: true }, { as: acme.users.member, tenant: acme })).status).toBe(403)
     expect((await change(body.id, { archived: true }, { as: globex.api_key })).status).toBe(404)
+  })
+
+  test('one is called otherwise, which is recorded; key and meter stay', async () => {
+    const { body } = await make({ key: 'renamed', name: 'Before', meter: 'exports', metadata: { a: 1 } })
+    const change = (patchBody: unknown) =>
+      call(patch, 'PATCH', '/api/v1/features/renamed', { as: acme.api_key, body: patchBody, params: { id: 'renamed' } })
+    expect(await change({ name: 'After' })).toMatchObject({ status: 200, body: { ...body, name: 'After' } })
+    expect((await change({ metadata: {} })).body).toEqual({ ...body, name: 'After', metadata: {} })
+    expect((await change({ name: ' ' })).body.errors).toMatchObject([{ pointer: '/name' }])
+    const [logged] = await asSuperuser<{ action: string }>(
+      'select action from audit_logs where tenant_id = $1 and target_id = $2 order by id desc limit 1',
+      [acme.id, body.id],
+    )
+    expect(logged).toEqual({ action: 'feature.updated' })
   })
 
   test('are found by part of their name or key', async () => {

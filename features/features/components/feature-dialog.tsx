@@ -46,14 +46,16 @@ const formSchema = z.object({
 })
 type Values = z.infer<typeof formSchema>
 
-/** Names a feature; `startKey` is what its key begins with, such as one that a tier uses already. */
+/** Names a feature, or changes what can be changed of the one that is given; `startKey` is what a new key begins with. */
 export function FeatureDialog({
   open,
+  feature,
   startKey,
   onOpenChange,
   onSaved,
 }: {
   open: boolean
+  feature: Feature | null
   startKey: string
   onOpenChange: (open: boolean) => void
   onSaved: (feature: Feature) => void
@@ -64,18 +66,18 @@ export function FeatureDialog({
     <Dialog
       open={open}
       onOpenChange={onOpenChange}
-      title={t('features.form.new_title')}
-      description={t('features.form.new_description')}
+      title={t(feature ? 'features.form.edit_title' : 'features.form.new_title')}
+      description={feature ? undefined : t('features.form.new_description')}
       footer={
         <>
           <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
           <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {t('features.create')}
+            {t(feature ? 'ui.save' : 'features.create')}
           </Button>
         </>
       }
     >
-      <FeatureForm id={formId} startKey={startKey} onSending={setSending} onSaved={onSaved} />
+      <FeatureForm id={formId} feature={feature} startKey={startKey} onSending={setSending} onSaved={onSaved} />
     </Dialog>
   )
 }
@@ -86,30 +88,41 @@ function nameOf(key: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
+const textOf = (metadata: Feature['metadata']): string =>
+  Object.keys(metadata).length > 0 ? JSON.stringify(metadata, null, 2) : ''
+
 function FeatureForm({
   id,
+  feature,
   startKey,
   onSending,
   onSaved,
 }: {
   id: string
+  feature: Feature | null
   startKey: string
   onSending: (sending: boolean) => void
   onSaved: (feature: Feature) => void
 }) {
   const api = useApiFetch()
-  const meters = useApi<Page<{ slug: string; name: string }>>('/meters?limit=200')
+  const meters = useApi<Page<{ slug: string; name: string }>>(feature ? null : '/meters?limit=200')
   const form = useForm<Values>({
     resolver: zodResolver(formSchema),
-    defaultValues: { name: nameOf(startKey), key: startKey, meter: NO_METER, metadata: '' },
+    defaultValues: feature
+      ? { name: feature.name, key: feature.key, meter: NO_METER, metadata: textOf(feature.metadata) }
+      : { name: nameOf(startKey), key: startKey, meter: NO_METER, metadata: '' },
   })
 
   async function submit({ name, key, meter, metadata }: Values, options: { idempotencyKey: string }) {
     onSending(true)
     try {
-      const body = { name, key, meter: meter || null, metadata: metadata === '' ? {} : JSON.parse(metadata) }
-      const saved = await api<Feature>('/features', { method: 'POST', body, ...options })
-      toast.success(t('features.created', { name: saved.name }))
+      const details = { name, metadata: metadata === '' ? {} : JSON.parse(metadata) }
+      const saved = await api<Feature>(feature ? `/features/${feature.id}` : '/features', {
+        method: feature ? 'PATCH' : 'POST',
+        body: feature ? details : { ...details, key, meter: meter || null },
+        ...options,
+      })
+      toast.success(t(feature ? 'features.saved' : 'features.created', { name: saved.name }))
       onSaved(saved)
     } catch (error) {
       throw pointProblem(error, 'conflict', '/key', t('features.form.key_taken'))
@@ -129,7 +142,7 @@ function FeatureForm({
         autoComplete="off"
         required
         onInput={(event) => {
-          if (startKey || form.getFieldState('key').isDirty) return
+          if (feature || startKey || form.getFieldState('key').isDirty) return
           form.setValue('key', slugOf(event.currentTarget.value))
         }}
       />
@@ -137,27 +150,30 @@ function FeatureForm({
         form={form}
         name="key"
         label={t('features.form.key')}
-        hint={t('features.form.key_hint')}
+        hint={t(feature ? 'features.form.key_fixed' : 'features.form.key_hint')}
         maxLength={64}
+        disabled={feature !== null}
         spellCheck={false}
         autoCapitalize="none"
         autoComplete="off"
         required
       />
-      <ControlledField form={form} name="meter" label={t('features.form.meter')} hint={t('features.form.meter_hint')}>
-        {(field) => (
-          <Select
-            options={[
-              { value: NO_METER, label: t('features.no_meter') },
-              ...(meters.data?.data ?? []).map(({ slug, name }) => ({ value: slug, label: name, description: slug })),
-            ]}
-            value={field.value}
-            onValueChange={field.onChange}
-            onBlur={field.onBlur}
-            ref={field.ref}
-          />
-        )}
-      </ControlledField>
+      {feature ? null : (
+        <ControlledField form={form} name="meter" label={t('features.form.meter')} hint={t('features.form.meter_hint')}>
+          {(field) => (
+            <Select
+              options={[
+                { value: NO_METER, label: t('features.no_meter') },
+                ...(meters.data?.data ?? []).map(({ slug, name }) => ({ value: slug, label: name, description: slug })),
+              ]}
+              value={field.value}
+              onValueChange={field.onChange}
+              onBlur={field.onBlur}
+              ref={field.ref}
+            />
+          )}
+        </ControlledField>
+      )}
       <TextField
         form={form}
         name="metadata"

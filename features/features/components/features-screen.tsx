@@ -1,6 +1,6 @@
 'use client'
 
-import { Archive, ArchiveRestore, Plus, Puzzle } from 'lucide-react'
+import { Archive, ArchiveRestore, Pencil, Plus, Puzzle } from 'lucide-react'
 import { parseAsBoolean, parseAsString, useQueryState } from 'nuqs'
 import { useState } from 'react'
 import { FeatureDialog } from '@/features/features/components/feature-dialog'
@@ -42,6 +42,7 @@ export function FeaturesScreen({
   const tiers = useApi<Page<Tier>>('/tiers?limit=200')
   const named = useApi<Page<Feature>>(canWrite ? '/features?limit=200' : null)
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
+  const [editing, setEditing] = useState<Feature | null>(null)
   const [startKey, setStartKey] = useState('')
   const [shown, setShown] = useQueryState('feature', parseAsString)
   const reload = () => {
@@ -136,11 +137,19 @@ export function FeaturesScreen({
         onRowOpen={(feature) => void setShown(feature.id)}
         actions={
           canWrite
-            ? (feature) => [
+            ? (feature) =>
                 feature.archived_at
-                  ? { label: t('features.restore'), icon: <ArchiveRestore />, onSelect: () => archive(feature, false) }
-                  : { label: t('features.archive'), icon: <Archive />, onSelect: () => archive(feature, true) },
-              ]
+                  ? [
+                      {
+                        label: t('features.restore'),
+                        icon: <ArchiveRestore />,
+                        onSelect: () => archive(feature, false),
+                      },
+                    ]
+                  : [
+                      { label: t('features.edit'), icon: <Pencil />, onSelect: () => setEditing(feature) },
+                      { label: t('features.archive'), icon: <Archive />, onSelect: () => archive(feature, true) },
+                    ]
             : undefined
         }
         loading={page.loading}
@@ -177,10 +186,16 @@ export function FeaturesScreen({
         }
       />
       <FeatureDialog
-        open={creating && canWrite}
+        open={(creating && canWrite) || editing !== null}
+        feature={editing}
         startKey={startKey}
-        onOpenChange={(next) => !next && void setCreating(false)}
+        onOpenChange={(next) => {
+          if (next) return
+          setEditing(null)
+          void setCreating(false)
+        }}
         onSaved={() => {
+          setEditing(null)
           void setCreating(false)
           reload()
         }}

@@ -81,16 +81,27 @@ export async function getFeature(reference: string): Promise<FeatureRow> {
 }
 
 /**
- * Archives a feature or brings it back. @throws AppError not_found; conflict when its key was given to another one meanwhile.
+ * Changes a feature, archives it or brings it back. @throws AppError not_found; conflict when its key was given to another
+ * one meanwhile.
  */
-export async function updateFeature(reference: string, { archived }: FeaturePatch): Promise<FeatureRow> {
-  if (archived) return archiveFeature(reference)
+export async function updateFeature(
+  reference: string,
+  { name, metadata, archived }: FeaturePatch,
+): Promise<FeatureRow> {
+  const { tenantId } = currentContext()
   const { id, key, archived_at } = await getFeature(reference)
+  if (name !== undefined || metadata !== undefined) {
+    await tenantQuery(
+      'update features set name = coalesce($3, name), metadata = coalesce($4::jsonb, metadata) where tenant_id = $1 and id = $2',
+      [tenantId, id, name ?? null, metadata ? JSON.stringify(metadata) : null],
+    )
+  }
+  if (archived) return archiveFeature(id)
   if (archived === undefined || archived_at === null) return getFeature(id)
   const rows = await tenantQuery(
     `update features f set archived_at = null where tenant_id = $1 and id = $2 and not exists
        (select from features o where o.tenant_id = $1 and o.key = f.key and o.archived_at is null) returning id`,
-    [currentContext().tenantId, id],
+    [tenantId, id],
   )
   if (rows.length === 0) throw new AppError('conflict', `A feature with the key ${key} exists already.`)
   return getFeature(id)
