@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { eventKey, parseEvents } from '@/features/usage-tracking/services/event-parser'
 import { layOutBatch } from '@/features/usage-tracking/services/usage-batch'
+import { textArray } from '@/libs/db/array-parameters'
 import { AppError } from '@/libs/errors'
 
 const good = { meter_id: 'api_calls', user_id: 'u' }
@@ -93,12 +94,10 @@ describe('keys', () => {
   })
 })
 
-test('a batch names each meter and user once, and quotes whatever they hold', () => {
+test('a batch names each meter and user once, whatever they hold', () => {
   const users = ['plain', 'a,b', 'a"b', 'a\\b', '{}', 'null', 'ünï', "o'clock"]
   const { events } = parseEvents([...users, ...users].map((user_id) => ({ ...good, user_id })))
   const batch = layOutBatch(events, 'UTC')
   expect(batch.index.users).toEqual(users)
-  expect(batch.arguments(false, { strict: false, report: false, enforce: false })[2]).toBe(
-    '{"plain","a,b","a\\"b","a\\\\b","{}","null","ünï","o\'clock"}',
-  )
+  expect(batch.arguments(false, { strict: false, report: false, enforce: false })[2]).toEqual(textArray(users))
 })
