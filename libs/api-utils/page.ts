@@ -31,6 +31,15 @@ export function decodeCursor(cursor: string, length: number): string[] {
   throw new AppError('bad_request', 'This cursor is not one we gave out.')
 }
 
+const MOMENT = /^([12]\d{3}-\d\d-\d\d)(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)?$/
+
+/** Whether a value of a cursor is a day or a moment that the database can read. */
+export function isCursorMoment(text: string): boolean {
+  const day = MOMENT.exec(text)?.[1]
+  if (day === undefined || Number.isNaN(Date.parse(text))) return false
+  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
+}
+
 /** One page of `limit + 1` fetched rows: the extra row only tells that there is a next page. */
 export function cutPage<Row>(rows: Row[], limit: number, toCursor: (row: Row) => readonly string[]): Page<Row> {
   const data = rows.slice(0, limit)

@@ -47,7 +47,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   let size = 0
   const reader = request.body.getReader()
   for (;;) {
-    const { done, value } = await reader.read()
+    const { done, value } = await readChunk(reader)
     if (done) break
     size += value.byteLength
     if (size > maxBytes) {
@@ -58,6 +58,15 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   }
   const only = chunks.length === 1 ? chunks[0] : undefined
   return only ?? Buffer.concat(chunks)
+}
+
+/** The next part of a body. A client that goes away before the end of it has sent something wrong; it is no fault of ours. */
+async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  try {
+    return await reader.read()
+  } catch (error) {
+    throw new AppError('bad_request', 'The body ends before its end.', {}, error)
+  }
 }
 
 async function unpack(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {

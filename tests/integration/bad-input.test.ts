@@ -3,6 +3,9 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { GET as periodsRoute } from '@/app/api/v1/billing-periods/route'
+import { GET as customersRoute } from '@/app/api/v1/customers/route'
+import { GET as membersRoute } from '@/app/api/v1/members/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
 import { GET as dailyRoute } from '@/app/api/v1/usage/daily/route'
@@ -10,6 +13,7 @@ import { GET as eventsRoute } from '@/app/api/v1/usage/events/route'
 import { GET as queryRoute } from '@/app/api/v1/usage/query/route'
 import { GET as usageRoute } from '@/app/api/v1/usage/route'
 import { GET as trendsRoute } from '@/app/api/v1/usage/trends/route'
+import { encodeCursor } from '@/libs/api-utils/page'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
@@ -520,6 +524,28 @@ describe('a correction', () => {
     ])
     expect((await counted(user)).used).toBe(8)
   })
+})
+
+describe('a cursor that was made up', () => {
+  const id = newId()
+  const lists: [string, RouteHandler, (moment: string) => string[]][] = [
+    ['/api/v1/customers', customersRoute, (moment) => [moment, id]],
+    ['/api/v1/members', membersRoute, (moment) => [moment, id]],
+    ['/api/v1/usage/events', eventsRoute, (moment) => [moment, id]],
+    ['/api/v1/billing-periods', periodsRoute, (moment) => [moment]],
+  ]
+  test.each(['0000-01-01', '2026-02-30', '2026-11-01T00:00:00+23:59', 'infinity', '9'.repeat(400), "2026-11-01'"])(
+    'of %j is refused as none of ours',
+    async (moment) => {
+      for (const [path, route, values] of lists) {
+        const address = `${path}?cursor=${encodeCursor(values(moment))}`
+        expect(await call(route, 'GET', address, { as: acme.users.owner, tenant: acme })).toMatchObject({
+          status: 400,
+          body: { code: 'bad_request' },
+        })
+      }
+    },
+  )
 })
 
 describe('a question', () => {

@@ -1,7 +1,7 @@
 // Lists: a cursor brings back exactly the position it was made from, and nothing else passes for one.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { cutPage, decodeCursor, encodeCursor, pageQuery } from '@/libs/api-utils/page'
+import { cutPage, decodeCursor, encodeCursor, isCursorMoment, pageQuery } from '@/libs/api-utils/page'
 import { AppError } from '@/libs/errors'
 
 const value = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'))
@@ -69,4 +69,24 @@ test('the size of a page is 1 to 200, 50 unless said otherwise', () => {
   expect(pageQuery.parse({ limit: '200' }).limit).toBe(200)
   for (const limit of ['0', '201', '-1', '1.5', 'x', 'Infinity', '1e3'])
     expect(pageQuery.safeParse({ limit }).success).toBe(false)
+})
+
+describe('a moment in a cursor', () => {
+  test.each(['2026-11-21', '2026-11-21T09:30:00.123Z', '2026-11-21 09:30:00.123456+00', '2026-11-21T09:30:00-05:30'])(
+    '%s is one',
+    (text) => expect(isCursorMoment(text)).toBe(true),
+  )
+  test.each([
+    '',
+    'x',
+    '0000-01-01',
+    '2026-02-30',
+    '2026-13-01',
+    '2026-11-01T25:00:00Z',
+    '2026-11-01T00:00:00+23:59',
+    '275760-09-13',
+    'infinity',
+    'now',
+    '1',
+  ])('%j is none', (text) => expect(isCursorMoment(text)).toBe(false))
 })

@@ -43,6 +43,18 @@ describe('size', () => {
     ).toBe('payload_too_large')
   })
 
+  test('a body that breaks off is the fault of its sender', async () => {
+    const broken = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new Uint8Array(10))
+      },
+      pull(controller) {
+        controller.error(new Error('aborted'))
+      },
+    })
+    expect(await codeOf(() => readBody(post(broken)))).toBe('bad_request')
+  })
+
   test('exactly the limit is allowed', async () => {
     expect(await readJson(post('"abcdefgh"'), anything, { maxBytes: 10 })).toBe('abcdefgh')
     expect(await codeOf(() => readJson(post('"abcdefghi"'), anything, { maxBytes: 10 }))).toBe('payload_too_large')

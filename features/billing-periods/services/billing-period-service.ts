@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -109,7 +109,7 @@ export async function closeBillingPeriod({ ends_at }: BillingPeriodInput): Promi
 /** Closed periods, the newest first. */
 export async function listBillingPeriods({ cursor, limit }: BillingPeriodListQuery): Promise<Page<BillingPeriodRow>> {
   const [before = null] = cursor === undefined ? [] : decodeCursor(cursor, 1)
-  if (before !== null && Number.isNaN(Date.parse(before)))
+  if (before !== null && !isCursorMoment(before))
     throw new AppError('bad_request', 'This cursor is not one we gave out.')
   const rows = await tenantQuery<StoredPeriod>(
     `select ${PERIOD} from billing_periods p where p.tenant_id = $1 and ($2::timestamptz is null or p.starts_at < $2)
@@ -162,7 +162,7 @@ export async function listBillingLines(
 
 function readCursor(cursor: string): string[] {
   const [customer = '', meter = '', day = ''] = decodeCursor(cursor, 3)
-  if (!isUuid(customer) || !isUuid(meter) || !/^\d{4}-\d\d-\d\d$/.test(day) || Number.isNaN(Date.parse(day)))
+  if (!isUuid(customer) || !isUuid(meter) || !isCursorMoment(day))
     throw new AppError('bad_request', 'This cursor is not one we gave out.')
   return [customer, meter, day]
 }

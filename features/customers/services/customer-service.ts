@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -64,7 +64,7 @@ export async function listCustomers({
 function readCursor(cursor: string | undefined): [string | null, string | null] {
   if (cursor === undefined) return [null, null]
   const [createdAt = '', id = ''] = decodeCursor(cursor, 2)
-  if (!isUuid(id) || Number.isNaN(Date.parse(createdAt)))
+  if (!isUuid(id) || !isCursorMoment(createdAt))
     throw new AppError('bad_request', 'This cursor is not one we gave out.')
   return [createdAt, id]
 }

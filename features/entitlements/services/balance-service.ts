@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor } from '@/libs/api-utils/page'
+import { cutPage, decodeCursor, isCursorMoment } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -80,7 +80,7 @@ async function loadDaily(customerId: string, meterId: string): Promise<BalanceHi
 function readCursor(cursor: string | undefined): [string | null, string | null] {
   if (cursor === undefined) return [null, null]
   const [occurredAt = '', id = ''] = decodeCursor(cursor, 2)
-  if (!isUuid(id) || Number.isNaN(Date.parse(occurredAt)))
+  if (!isUuid(id) || !isCursorMoment(occurredAt))
     throw new AppError('bad_request', 'This cursor is not one we gave out.')
   return [occurredAt, id]
 }

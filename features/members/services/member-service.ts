@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
 import type { MemberRole } from '@/libs/auth/permissions'
 import { registryDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
@@ -38,7 +38,7 @@ export async function listMembers({ q, role, cursor, limit }: MemberListQuery): 
   }
   if (cursor) {
     const [position = '', id = ''] = decodeCursor(cursor, 2)
-    if (!isUuid(id) || Number.isNaN(Date.parse(position)))
+    if (!isUuid(id) || !isCursorMoment(position))
       throw new AppError('bad_request', 'This cursor is not one we gave out.')
     query = query.where(sql<boolean>`(created_at, id) > (${position}::timestamptz, ${id}::uuid)`)
   }

@@ -1,4 +1,4 @@
-import { decodeCursor, encodeCursor, type Page } from '@/libs/api-utils/page'
+import { decodeCursor, encodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
 import { operatorQuery } from '@/libs/db/operator-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -64,7 +64,7 @@ export async function listTenants(query: OperatorTenantQuery): Promise<Page<Oper
   }
   if (cursor) {
     const [position = '', id = ''] = decodeCursor(cursor, 2)
-    if (!isUuid(id) || (type === 'timestamptz' && Number.isNaN(Date.parse(position)))) throw badCursor()
+    if (!isUuid(id) || (type === 'timestamptz' && !isCursorMoment(position))) throw badCursor()
     conditions.push(
       `(${key}, t.id) ${direction === 'desc' ? '<' : '>'} (${bind(position)}::${type}, ${bind(id)}::uuid)`,
     )

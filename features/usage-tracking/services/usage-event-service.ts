@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -147,7 +147,7 @@ async function earliestOf(customerId: string | null): Promise<Date | null> {
 function readCursor(cursor: string | undefined): [string | null, string | null] {
   if (cursor === undefined) return [null, null]
   const [receivedAt = '', id = ''] = decodeCursor(cursor, 2)
-  if (!isUuid(id) || Number.isNaN(Date.parse(receivedAt)))
+  if (!isUuid(id) || !isCursorMoment(receivedAt))
     throw new AppError('bad_request', 'This cursor is not one we gave out.')
   return [receivedAt, id]
 }
