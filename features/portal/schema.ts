@@ -24,7 +24,8 @@ export const portalUsage = z
     limit: quantity.nullable().meta({ description: 'What is available in the present period; null without a cap' }),
     forecast: z
       .object({
-        used: z.number().meta({ description: 'Expected by the end of the present period' }),
+        ends_on: z.iso.date().meta({ description: 'First day after the period of the cap, which is what is foretold' }),
+        used: z.number().meta({ description: 'Expected by then; the same figure as in `GET /usage/trends`' }),
         cap_hit_on: z.iso.date().nullable().meta({ description: 'Day the cap is expected to be reached' }),
         days: z.int().meta({ description: 'Days it is drawn from' }),
       })

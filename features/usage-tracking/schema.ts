@@ -123,6 +123,9 @@ export const trendsReport = z
               description:
                 'sum: what is there, and the line through the days for those that are left; level: that line itself; proportional: as fast as so far; none: there was nothing to go by',
             }),
+            days: z
+              .int()
+              .meta({ description: 'Whole days it is drawn from: the last thirty, from the first with usage on' }),
           })
           .meta({ description: 'Expected by the end of the month; for one customer, of its present period' }),
         cap: z

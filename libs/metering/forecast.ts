@@ -23,6 +23,9 @@ export type ForecastInput = {
   limit: number | null
 }
 
+/** Whole days with usage behind them from which on a forecast is worth showing to somebody. */
+export const FEWEST_DAYS = 3
+
 /** What the period comes to, and in how many days (0 is today) the limit is reached; null when it will hold. */
 export type Forecast = { used: number; method: ForecastMethod; hit: number | null }
 

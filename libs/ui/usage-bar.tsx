@@ -17,14 +17,6 @@ export function usageLevel(used: number, cap: number | null): UsageLevel {
   return used >= cap * 0.8 ? 'near' : 'ok'
 }
 
-/** What this pace leads to at the end of the period, when that is more than a tenth of the period away. */
-export function projectUsage(used: number, startedAt: string, resetsAt: string, now: number): number | null {
-  const start = new Date(startedAt).getTime()
-  const end = new Date(resetsAt).getTime()
-  const share = (now - start) / (end - start)
-  return share > 0.1 && share < 1 ? used / share : null
-}
-
 /**
  * Used, cap, reset date and projection of one meter; 80 % and 100 % are said in words and icon, not by colour alone.
  * @example <UsageBar label="API calls" used={850} cap={1000} unit="calls" resetsAt={period_end} />
@@ -47,7 +39,7 @@ export function UsageBar({
   cap: number | null
   unit?: string
   resetsAt?: string | null
-  /** Where this pace leads by the reset (see `projectUsage`). */
+  /** Where this pace leads by the reset: the forecast of the API. */
   projected?: number | null
   /** Held by reservations that are not settled. */
   reserved?: number

@@ -91,6 +91,19 @@ describe('a sum', () => {
     )
   })
 
+  test('is as the manual has it', () => {
+    const input = {
+      aggregation: 'SUM',
+      used: 40,
+      days: [10, 12, 14, 16],
+      share: 0.5,
+      daysGone: 4,
+      daysLeft: 2,
+      limit: 65,
+    }
+    expect(forecastUsage(input)).toEqual({ used: 91, method: 'sum', hit: 1 })
+  })
+
   test('that is there already is reached today, and one that stands still never', () => {
     expect(daysUntil(10, 10, fitLine([1, 1]), 2, 0.5, 20)).toBe(0)
     expect(daysUntil(10, 5, fitLine([0, 0, 0]), 3, 0.5, 20)).toBeNull()

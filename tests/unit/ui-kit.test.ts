@@ -16,7 +16,7 @@ import {
 } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { formatMessage, t } from '@/libs/ui/messages'
-import { projectUsage, usageLevel } from '@/libs/ui/usage-bar'
+import { usageLevel } from '@/libs/ui/usage-bar'
 
 describe('messages', () => {
   test('fill names and choose plurals', () => {
@@ -81,13 +81,6 @@ describe('usage', () => {
     expect(usageLevel(100, 100)).toBe('reached')
     expect(usageLevel(0, 0)).toBe('reached')
     expect(usageLevel(1e9, null)).toBe('ok')
-  })
-
-  test('projects only inside the period, and not from its first tenth', () => {
-    const at = (day: number) => Date.UTC(2026, 10, day)
-    expect(projectUsage(100, '2026-11-01', '2026-12-01', at(16))).toBe(200)
-    expect(projectUsage(100, '2026-11-01', '2026-12-01', at(2))).toBeNull()
-    expect(projectUsage(100, '2026-11-01', '2026-12-01', at(40))).toBeNull()
   })
 })
 

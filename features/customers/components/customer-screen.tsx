@@ -119,6 +119,7 @@ export function CustomerScreen({
         <div className="grid items-start gap-6 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
           <div className="flex flex-col gap-6">
             <CustomerUsage
+              customerId={id}
               state={entitlements}
               onHistory={({ meter_id, meter, name: meterName, unit }) =>
                 setHistory({ id: meter_id, slug: meter, name: meterName, unit })

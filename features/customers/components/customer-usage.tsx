@@ -2,32 +2,47 @@
 
 import { History } from 'lucide-react'
 import type { Entitlements, UsageLine } from '@/features/customers/components/entitlement-rows'
+import { FEWEST_DAYS } from '@/libs/metering/forecast'
+import { toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Card } from '@/libs/ui/card'
 import { formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
-import { useNow } from '@/libs/ui/time'
-import { projectUsage, UsageBar } from '@/libs/ui/usage-bar'
-import type { ApiState } from '@/libs/ui/use-api'
+import { UsageBar } from '@/libs/ui/usage-bar'
+import { type ApiState, useApi } from '@/libs/ui/use-api'
+
+/** Of `GET /usage/trends`, as far as it is shown here. */
+type Outlooks = { data: readonly { meter: { id: string }; forecast: { used: number; method: string; days: number } }[] }
 
 /** What a customer used of each meter in its present period, against what it was granted or the cap that holds for it. */
 export function CustomerUsage({
+  customerId,
   state,
   onHistory,
 }: {
+  customerId: string
   state: ApiState<Entitlements>
   onHistory: (line: UsageLine) => void
 }) {
   const usage = state.data?.usage
+  const outlooks = useApi<Outlooks>(`/usage/trends${toQuery({ customer: customerId, time_range: '30d' })}`, {
+    refreshMs: 30_000,
+  })
+  const foreseen = new Map(outlooks.data?.data.map(({ meter, forecast }) => [meter.id, forecast]))
   return (
     <Card title={t('customers.detail.usage')}>
       {usage ? (
         usage.length > 0 ? (
           <div className="flex flex-col gap-5">
             {usage.map((line) => (
-              <UsageLineBar key={line.meter_id} line={line} onHistory={() => onHistory(line)} />
+              <UsageLineBar
+                key={line.meter_id}
+                line={line}
+                forecast={foreseen.get(line.meter_id)}
+                onHistory={() => onHistory(line)}
+              />
             ))}
           </div>
         ) : (
@@ -45,13 +60,19 @@ export function CustomerUsage({
   )
 }
 
-function UsageLineBar({ line, onHistory }: { line: UsageLine; onHistory: () => void }) {
-  const now = useNow()
+function UsageLineBar({
+  line,
+  forecast,
+  onHistory,
+}: {
+  line: UsageLine
+  forecast: Outlooks['data'][number]['forecast'] | undefined
+  onHistory: () => void
+}) {
   const used = Number(line.used)
   const held = Number(line.held)
   const cap = line.granted ?? line.limit
-  const projected =
-    now > 0 && line.period === 'month' ? projectUsage(used, `${line.starts_on}T00:00:00Z`, line.reset_at, now) : null
+  const told = forecast && forecast.method !== 'none' && forecast.days >= FEWEST_DAYS
   return (
     <div>
       <UsageBar
@@ -60,7 +81,7 @@ function UsageLineBar({ line, onHistory }: { line: UsageLine; onHistory: () => v
         cap={cap === null ? null : Number(cap)}
         {...(line.unit ? { unit: line.unit } : {})}
         resetsAt={line.reset_at}
-        projected={projected}
+        projected={told ? forecast.used : null}
         reserved={held}
         overflow={line.behaviour === 'overflow'}
       />

@@ -108,7 +108,7 @@ export function PortalUsage() {
 
 /** What the present period comes to, and the day the cap will be reached. */
 function Outlook({ usage }: { usage: Usage }) {
-  const { forecast, limit, meter, period } = usage
+  const { forecast, limit, meter } = usage
   const unit = meter?.unit
   if (!forecast) return null
   const over = limit !== null && forecast.used > Number(limit)
@@ -120,7 +120,7 @@ function Outlook({ usage }: { usage: Usage }) {
       <div className="min-w-0">
         <h2 className="flex items-center gap-1.5 text-mute text-sm">
           <TrendingUp aria-hidden="true" className="size-4" />
-          {t('portal.usage.expected', { date: dayOf(lastDay(period.ends_on)) })}
+          {t('portal.usage.expected', { date: dayOf(lastDay(forecast.ends_on)) })}
         </h2>
         <p className="tabular mt-1 font-semibold text-xl">
           {formatQuantity(Math.round(forecast.used), unit)}

@@ -1,7 +1,9 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
-import { addDays, daysBetween, daysUntil, fitLine, forecastSum, localToday, roundTo } from '@/libs/metering/trend'
+import { FEWEST_DAYS } from '@/libs/metering/forecast'
+import { loadOutlooks } from '@/libs/metering/outlook'
+import { localToday } from '@/libs/metering/trend'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { PortalUsageQuery } from '../schema'
@@ -16,19 +18,16 @@ export type PortalUsageReport = {
   days: { day: string; used: Quantity | null }[]
   periods: (Period & { used: Quantity | null })[]
   limit: Quantity | null
-  forecast: { used: number; cap_hit_on: string | null; days: number } | null
+  forecast: { ends_on: string; used: number; cap_hit_on: string | null; days: number } | null
 }
 
 const ADDITIVE = ['SUM', 'COUNT']
 /** Aggregations of which a day without events is zero. */
 const EMPTY_IS_ZERO = [...ADDITIVE, 'UNIQUE_COUNT']
-/** Whole days that a forecast is drawn from, and how few are too few. */
-const LOOK_BACK = 30
-const FEWEST = 3
 
 /**
  * What the customer who is signed in used of a meter: each day of a period, the periods before, and, for the present one, what it
- * comes to and when the cap will be reached at this pace.
+ * comes to and when the cap will be reached at this pace: the forecast of libs/metering, as in the dashboard.
  * @throws AppError not_found when the actor is no customer; invalid_input for a meter or period that is not there.
  */
 export async function reportPortalUsage(query: PortalUsageQuery): Promise<PortalUsageReport> {
@@ -62,8 +61,8 @@ export async function reportPortalUsage(query: PortalUsageQuery): Promise<Portal
     meter: shown,
     days: days.map(({ day, used }) => ({ day, used: toValue(used, meter.aggregation) })),
     periods: await loadPeriods(customerId, meter, zone, present),
-    limit: limit === null ? null : toQuantity(limit.available),
-    forecast: ADDITIVE.includes(meter.aggregation) ? await forecast(customerId, id, zone, present, limit) : null,
+    limit: limit === null ? null : toQuantity(limit),
+    forecast: ADDITIVE.includes(meter.aggregation) ? await foretell(customerId, meter, zone) : null,
   }
 }
 
@@ -132,38 +131,20 @@ async function loadPeriods(
   return rows.map(({ used, ...row }) => ({ ...row, used: toValue(used, aggregation) }))
 }
 
-type Limit = { available: string; used: string; period: string }
-
 /** What is available of a meter in the present period, grants and what carried over included; null without a cap. */
-async function loadLimit(customerId: string, meterId: string, zone: string): Promise<Limit | null> {
-  const [row] = await tenantQuery<Limit>(
-    `select cap_limit::text as available, used::text, period from app.customer_usage($1, $2, $3)
+async function loadLimit(customerId: string, meterId: string, zone: string): Promise<string | null> {
+  const [row] = await tenantQuery<{ available: string }>(
+    `select cap_limit::text as available from app.customer_usage($1, $2, $3)
      where meter_id = $4 and cap_limit is not null`,
     [currentContext().tenantId, customerId, zone, meterId],
   )
-  return row ?? null
+  return row?.available ?? null
 }
 
-async function forecast(customerId: string, meterId: string, zone: string, present: Period, limit: Limit | null) {
-  const { day: today, share } = localToday(zone)
-  const [first] = await tenantQuery<{ day: string | null }>(
-    `select min(starts_on)::text as day from usage_counters
-     where tenant_id = $1 and period = 'day' and meter_id = $3 and customer_id = $2 and starts_on >= $4::date and events > 0`,
-    [currentContext().tenantId, customerId, meterId, addDays(today, -LOOK_BACK)],
-  )
-  if (!first?.day || daysBetween(first.day, today) < FEWEST) return null
-  const past = await loadDays(customerId, meterId, zone, { starts_on: first.day, ends_on: today })
-  const line = fitLine(past.map(({ used }) => Number(used ?? 0)))
-  const here = await loadDays(customerId, meterId, zone, present)
-  const used = here.reduce((sum, day) => sum + Number(day.used ?? 0), 0)
-  const left = daysBetween(today, present.ends_on) - 1
-  const ahead =
-    limit && limit.period === 'month'
-      ? daysUntil(Number(limit.available), Number(limit.used), line, past.length, share, left)
-      : null
-  return {
-    used: roundTo(forecastSum(used, line, past.length, share, left), 2),
-    cap_hit_on: ahead === null ? null : addDays(today, ahead),
-    days: past.length,
-  }
+async function foretell(customerId: string, meter: { id: string; aggregation: string }, zone: string) {
+  const outlookOf = await loadOutlooks({ meterId: meter.id, customerId }, zone)
+  const { forecast, cap_hit_on } = outlookOf(meter)
+  if (forecast.days < FEWEST_DAYS) return null
+  const { used, days, to } = forecast
+  return { ends_on: localToday(zone, to).day, used, cap_hit_on, days }
 }
