@@ -36,7 +36,8 @@ export const billingLine = z
     customer_id: z.uuid(),
     customer: z.string().meta({ description: 'External id of the customer' }),
     meter_id: z.uuid(),
-    meter: z.string(),
+    meter: z.string().meta({ description: 'Slug' }),
+    meter_name: z.string().meta({ description: 'Name of the meter, as it is now' }),
     starts_on: z.iso
       .date()
       .meta({ description: 'First day of the period of usage, by the anchor of the subscription' }),

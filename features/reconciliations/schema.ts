@@ -70,6 +70,10 @@ export const reconciliationDrift = z
       hash: z.uuid().optional(),
       id: z.uuid().optional().meta({ description: 'Of a grant, a reservation or a billing period' }),
     }),
+    meter_name: z
+      .string()
+      .nullable()
+      .meta({ description: 'Name of the meter of the row, as it is now; null when it is of none' }),
     stored: values.meta({ description: 'What the row holds; null when there is none' }),
     expected: values.meta({ description: 'What the events come to; null when there are none' }),
   })

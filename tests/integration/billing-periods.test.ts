@@ -223,6 +223,25 @@ describe('closing', () => {
     expect((await file('xml')).status).toBe(422)
   })
 
+  test('lines say what their meters are called, whoever may read them', async () => {
+    await asSuperuser("update meters set name = 'All of it' where tenant_id = $1 and slug = 'sum'", [acme.id])
+    const { key } = await createApiKey(acme, ['billing-periods:read'])
+    const list = await call(listRoute, 'GET', '/api/v1/billing-periods', { as: key })
+    const id = list.body.data.at(-1).id
+    const options: RequestOptions = { as: acme.users.compliance, tenant: acme, params: { id } }
+    const read = await call(linesRoute, 'GET', `/api/v1/billing-periods/${id}/lines?meter=sum`, options)
+    for (const { body } of [read, await lines(id, '?meter=sum', key)])
+      expect(body.data[0]).toMatchObject({ meter: 'sum', meter_name: 'All of it' })
+    const file = await downloadRoute(await request('GET', '/x?format=csv', { as: key }), {
+      params: Promise.resolve({ id }),
+    })
+    const [header, ...rows] = (await file.text()).trim().split('\r\n')
+    expect(header).toMatch(/,meter_name$/)
+    expect(rows.filter((row) => row.endsWith(',All of it')).length).toBeGreaterThan(0)
+    const cut = await exported('?from=2026-01-01', key)
+    expect(cut.lines.find(({ meter }) => meter === 'sum')).toMatchObject({ meter_name: 'All of it' })
+  })
+
   test('two who close at once close one after the other', async () => {
     await track({ meter_id: 'count', user_id: 'ann' })
     const moment = await now()

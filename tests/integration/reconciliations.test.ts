@@ -42,7 +42,7 @@ async function arrange(tenant: { id: string }): Promise<void> {
       ['level', 'WEIGHTED_SUM', null, []],
     ] as const) {
       await tenantQuery(
-        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property, group_by) values ($1, $2, $2, '', $3, true, $4, $5)`,
+        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property, group_by) values ($1, $2, 'Meter ' || $2::text, '', $3, true, $4, $5)`,
         [newId(), slug, aggregation, property, groups],
       )
     }
@@ -170,6 +170,7 @@ describe('a run', () => {
         expect(row).toMatchObject({
           table_name: table,
           row_key: { meter: expect.any(String), meter_id: expect.any(String) },
+          meter_name: `Meter ${row.row_key.meter}`,
         })
         expect(row.stored).not.toEqual(row.expected)
       }

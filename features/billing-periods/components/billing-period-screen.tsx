@@ -101,7 +101,7 @@ function PeriodWithLines({ period, base }: { period: BillingPeriodRow; base: str
         columns={COLUMNS}
         rows={page.data?.data}
         rowKey={(line) => `${line.customer_id} ${line.meter_id} ${line.starts_on}`}
-        rowLabel={(line) => `${line.customer}, ${line.meter}`}
+        rowLabel={(line) => `${line.customer}, ${line.meter_name}`}
         loading={page.loading}
         refreshing={page.refreshing}
         error={page.error}
@@ -145,7 +145,11 @@ const COLUMNS: ReadonlyArray<Column<BillingLineRow>> = [
   {
     key: 'meter',
     header: t('billing-periods.one.meter'),
-    cell: (line) => <code className="font-mono text-xs">{line.meter}</code>,
+    cell: (line) => (
+      <>
+        {line.meter_name} <code className="break-all font-mono text-faint text-xs">{line.meter}</code>
+      </>
+    ),
   },
   {
     key: 'usage_period',

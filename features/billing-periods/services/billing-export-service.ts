@@ -6,7 +6,7 @@ import { AppError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import { type Actor, currentContext, runInTenant } from '@/libs/tenancy/tenant-context'
 import type { BillingExportQuery, BillingFormat } from '../schema'
-import { getBillingPeriod, readMoment, readZone, type StoredLine, toLine } from './billing-period-service'
+import { getBillingPeriod, METER_NAME, readMoment, readZone, type StoredLine, toLine } from './billing-period-service'
 
 export type BillingFile = { file_name: string; content_type: string; body: ReadableStream<Uint8Array> }
 
@@ -24,8 +24,9 @@ const COLUMNS = [
   'cap_limit',
   'overage',
   'adjustment',
+  'meter_name',
 ] as const
-const SELECTED = `l.customer_id, l.customer, l.meter_id, l.meter, l.starts_on::text as starts_on, l.ends_on::text as ends_on,
+const SELECTED = `l.customer_id, l.customer, l.meter_id, l.meter, ${METER_NAME}, l.starts_on::text as starts_on, l.ends_on::text as ends_on,
   trim_scale(l.quantity)::text as quantity, l.events::text as events, l.tier, l.tier_version, trim_scale(l.cap_limit)::text as cap_limit,
   trim_scale(l.overage)::text as overage, l.adjustment`
 const TYPES: Record<BillingFormat, string> = { csv: 'text/csv; charset=utf-8', jsonl: 'application/x-ndjson' }

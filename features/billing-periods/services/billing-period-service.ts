@@ -15,7 +15,9 @@ import type {
 } from '../schema'
 
 const PERIOD = 'p.id, p.starts_at, p.ends_at, p.closed_at, p.lines, p.events, p.adjustments'
-const LINE = `l.customer_id, l.customer, l.meter_id, l.meter, l.starts_on::text, l.ends_on::text, l.quantity::text, l.events, l.tier, l.tier_version,
+/** Of the meter of a line `l`, as it is now; $1 is the tenant. */
+export const METER_NAME = '(select m.name from meters m where m.tenant_id = $1 and m.id = l.meter_id) as meter_name'
+const LINE = `l.customer_id, l.customer, l.meter_id, l.meter, ${METER_NAME}, l.starts_on::text, l.ends_on::text, l.quantity::text, l.events, l.tier, l.tier_version,
   l.cap_limit::text, l.overage::text, l.adjustment`
 
 type StoredPeriod = {
@@ -47,12 +49,14 @@ function toPeriod({ starts_at, ends_at, closed_at, events, ...rest }: StoredPeri
 
 /** A line as it goes out. */
 export function toLine({ quantity, events, cap_limit, overage, ...rest }: StoredLine): BillingLineRow {
-  const { customer_id, customer, meter_id, meter, starts_on, ends_on, tier, tier_version, adjustment } = rest
+  const { customer_id, customer, meter_id, meter, meter_name, starts_on, ends_on, tier, tier_version, adjustment } =
+    rest
   return {
     customer_id,
     customer,
     meter_id,
     meter,
+    meter_name,
     starts_on,
     ends_on,
     quantity: toQuantity(quantity),

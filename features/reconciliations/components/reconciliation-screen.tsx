@@ -116,9 +116,7 @@ function RunWithDrifts({
             columns={columnsOf(zone)}
             rows={run.drifts ? page.data?.data : []}
             rowKey={(row) => String(row.position)}
-            rowLabel={(row) =>
-              `${t(`reconciliations.table.${row.table_name}`)}, ${row.row_key.meter ?? row.row_key.id}`
-            }
+            rowLabel={(row) => `${t(`reconciliations.table.${row.table_name}`)}, ${row.meter_name ?? row.row_key.id}`}
             loading={page.loading}
             refreshing={page.refreshing}
             error={page.error}
@@ -200,9 +198,10 @@ function columnsOf(zone: string): ReadonlyArray<Column<DriftRow>> {
     {
       key: 'table',
       header: t('reconciliations.column.rows'),
-      cell: ({ table_name, row_key }) => (
+      cell: ({ table_name, row_key, meter_name }) => (
         <span className="block">
-          {t(`reconciliations.table.${table_name}`)} <code className="font-mono text-xs">{row_key.meter}</code>
+          {[t(`reconciliations.table.${table_name}`), meter_name].filter(Boolean).join(' · ')}{' '}
+          <code className="break-all font-mono text-faint text-xs">{row_key.meter}</code>
           <span className="block break-all text-faint text-xs">
             {[
               row_key.customer,

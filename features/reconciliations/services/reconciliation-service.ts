@@ -94,7 +94,9 @@ export async function listDrifts(id: string, { cursor, limit }: PageQuery): Prom
   const [after = '0'] = cursor === undefined ? [] : decodeCursor(cursor, 1)
   if (!/^\d{1,9}$/.test(after)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
   const rows = await tenantQuery<DriftRow>(
-    `select d.position, d.table_name, d.row_key, d.stored, d.expected from reconciliation_drifts d
+    `select d.position, d.table_name, d.row_key, m.name as meter_name, d.stored, d.expected
+     from reconciliation_drifts d
+     left join meters m on m.tenant_id = $1 and m.id = (d.row_key ->> 'meter_id')::uuid
      where d.tenant_id = $1 and d.reconciliation_id = $2 and d.position > $3 order by d.position limit $4`,
     [currentContext().tenantId, id, after, limit + 1],
   )
