@@ -197,7 +197,13 @@ export const portalOverview = z
     }),
     tier: offer.extend({ description: z.string() }).nullable(),
     usage: z.array(usageLine),
-    features: z.array(z.object({ key: z.string(), config: z.unknown() })),
+    features: z.array(
+      z.object({
+        key: z.string(),
+        name: z.string().meta({ description: 'What people call it; the key where no feature of this key is listed' }),
+        config: z.unknown(),
+      }),
+    ),
     entitlements: z.array(entitlement),
     upgrade: z
       .object({

@@ -54,7 +54,12 @@ export const portalTier = z
         period: z.enum(['day', 'month']),
       }),
     ),
-    features: z.array(z.object({ key: z.string() })),
+    features: z.array(
+      z.object({
+        key: z.string(),
+        name: z.string().meta({ description: 'What people call it; the key where no feature of this key is listed' }),
+      }),
+    ),
     present: z.boolean().meta({ description: 'The tier the customer has, in the version it has' }),
     self_service: z.boolean().meta({ description: 'Whether the customer may take it without asking' }),
   })

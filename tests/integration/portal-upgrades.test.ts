@@ -3,6 +3,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { GET as getBalance } from '@/app/api/v1/customers/[id]/balance/route'
 import { POST as postGrant } from '@/app/api/v1/customers/[id]/grants/route'
 import { GET as getSubscription, PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
+import { GET as listFeatures, POST as postFeature } from '@/app/api/v1/features/route'
+import { GET as getOverview } from '@/app/api/v1/portal/overview/route'
 import { GET as getTiers } from '@/app/api/v1/portal/tiers/route'
 import { DELETE as withdraw } from '@/app/api/v1/portal/upgrade-requests/[id]/route'
 import { POST as ask } from '@/app/api/v1/portal/upgrade-requests/route'
@@ -266,5 +268,37 @@ describe('usage', () => {
     const wrong = await usage(query)
     expect(wrong.status).toBe(422)
     expect(wrong.body.errors[0].pointer).toBe(pointer)
+  })
+})
+
+describe('features go by their names', () => {
+  const named = async (slug: string) => (await tiers()).body.data.find((tier: { slug: string }) => tier.slug === slug)
+
+  test('in what the customer has and may have, its own tenant alone', async () => {
+    const post = (as: string, key: string, name: string) =>
+      call(postFeature, 'POST', '/api/v1/features', { as, body: { key, name } })
+    expect((await post(globex.api_key, 'sso', 'Not of this tenant')).status).toBe(201)
+    expect((await named('large')).features).toEqual([{ key: 'sso', name: 'sso' }])
+    expect((await post(acme.api_key, 'sso', 'Single sign-on')).status).toBe(201)
+    expect((await named('large')).features).toEqual([{ key: 'sso', name: 'Single sign-on' }])
+    await subscribe({ tier: 'large' })
+    const { body } = await call(getOverview, 'GET', '/api/v1/portal/overview', customer)
+    expect(body.features).toEqual([{ key: 'sso', name: 'Single sign-on', config: null }])
+  })
+  test('which is all a customer can do with features', async () => {
+    expect((await call(listFeatures, 'GET', '/api/v1/features', customer)).status).toBe(403)
+    const actor = {
+      id: acme.users.customer.id,
+      kind: 'customer' as const,
+      permissions: ['portal:read'],
+      customer_id: id,
+    }
+    const asCustomer = (sql: string) => runInTenant(acme.id, { ...actor, label: 'customer' }, () => tenantQuery(sql))
+    expect(await asCustomer('select name from features')).toEqual([{ name: 'Single sign-on' }])
+    await expect(
+      asCustomer("insert into features (id, key, name) values (gen_random_uuid(), 'x', 'x')"),
+    ).rejects.toThrow(/row-level security/)
+    await asCustomer("update features set name = 'mine'")
+    expect(await asCustomer('select name from features')).toEqual([{ name: 'Single sign-on' }])
   })
 })

@@ -19,7 +19,7 @@ export type PortalOverview = {
   customer: { id: string; external_id: string; name: string | null; email: string | null }
   tier: (Offer & { description: string }) | null
   usage: UsageLine[]
-  features: { key: string; config: unknown }[]
+  features: { key: string; name: string; config: unknown }[]
   entitlements: Entitlement[]
   upgrade: {
     reason: 'cap_near' | 'cap_reached'
@@ -52,10 +52,19 @@ export async function getPortalOverview(): Promise<PortalOverview> {
     customer,
     tier: tier ? await loadOffer(tier.id) : null,
     usage,
-    features,
+    features: await nameFeatures(features),
     entitlements,
     upgrade: await promptUpgrade(usage),
   }
+}
+
+async function nameFeatures<T extends { key: string }>(features: readonly T[]): Promise<(T & { name: string })[]> {
+  const rows = await tenantQuery<{ key: string; name: string }>(
+    'select key, name from features where tenant_id = $1 and archived_at is null and key = any($2)',
+    [currentContext().tenantId, features.map(({ key }) => key)],
+  )
+  const names = new Map(rows.map(({ key, name }) => [key, name]))
+  return features.map((feature) => ({ ...feature, name: names.get(feature.key) ?? feature.key }))
 }
 
 async function loadOffer(tierId: string): Promise<PortalOverview['tier']> {

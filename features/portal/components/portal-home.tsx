@@ -70,7 +70,7 @@ function Overview({
                 {features.map((feature) => (
                   <li key={feature.key} className="flex items-center gap-2 text-sm">
                     <Check aria-hidden="true" className="size-4 text-success-text" />
-                    {toWords(feature.key)}
+                    {feature.name === feature.key ? toWords(feature.key) : feature.name}
                   </li>
                 ))}
               </ul>

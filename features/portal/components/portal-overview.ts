@@ -30,7 +30,7 @@ export type PortalOverview = {
   customer: { id: string; external_id: string; name: string | null; email: string | null }
   tier: (PortalTier & { description: string }) | null
   usage: readonly PortalUsage[]
-  features: ReadonlyArray<{ key: string }>
+  features: ReadonlyArray<{ key: string; name: string }>
   upgrade: PortalUpgrade | null
 }
 

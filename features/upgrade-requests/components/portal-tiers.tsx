@@ -177,7 +177,7 @@ function TierCard({
               {tier.features.map((feature) => (
                 <li key={feature.key} className="flex items-center gap-2">
                   <Check aria-hidden="true" className="size-4 text-success-text" />
-                  {toWords(feature.key)}
+                  {feature.name === feature.key ? toWords(feature.key) : feature.name}
                 </li>
               ))}
             </ul>

@@ -15,7 +15,7 @@ export type PortalTierRow = {
   currency: string
   billing_interval: string
   caps: Cap[]
-  features: { key: string }[]
+  features: { key: string; name: string }[]
   present: boolean
   self_service: boolean
 }
@@ -40,8 +40,9 @@ export async function listPortalTiers(): Promise<{ data: PortalTierRow[]; open_r
            'behaviour', c.behaviour, 'period', c.period) order by m.name), '[]')
          from tier_caps c join meters m on m.tenant_id = $1 and m.id = c.meter_id and m.archived_at is null
          where c.tenant_id = $1 and c.tier_id = t.id and c.version = v.version) as caps,
-       (select coalesce(jsonb_agg(jsonb_build_object('key', f.key) order by f.key), '[]')
-         from tier_features f where f.tenant_id = $1 and f.tier_id = t.id and f.version = v.version) as features
+       (select coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'name', coalesce(n.name, f.key)) order by f.key), '[]')
+         from tier_features f left join features n on n.tenant_id = $1 and n.key = f.key and n.archived_at is null
+         where f.tenant_id = $1 and f.tier_id = t.id and f.version = v.version) as features
      from tiers t cross join mine
      join tier_versions v on v.tenant_id = $1 and v.tier_id = t.id
        and v.version = case when mine.tier_id = t.id then mine.version else t.version end
