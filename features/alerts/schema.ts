@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { pageQuery } from '@/libs/api-utils/page'
+import { nameInput } from '@/libs/api-utils/text-input'
 
 export const ALERT_KINDS = ['usage', 'usage_percent', 'remaining', 'remaining_percent'] as const
 
@@ -15,7 +16,7 @@ const kind = z.enum(ALERT_KINDS).meta({
 const reference = z.string().min(1).max(255)
 
 const fields = {
-  name: z.string().trim().min(1).max(120).meta({ example: '80 % of the cap' }),
+  name: nameInput(120).meta({ example: '80 % of the cap' }),
   threshold: decimalInput('zero').meta({ description: 'In units of the meter, or in percent', example: 80 }),
   recurring_every: decimalInput('more')
     .nullable()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
+import { nameInput } from '@/libs/api-utils/text-input'
 import { KEY_PERMISSIONS } from '@/libs/auth/permissions'
 
 const [firstPermission, ...otherPermissions] = KEY_PERMISSIONS
@@ -9,7 +10,7 @@ export const keyPermission = z.enum([firstPermission, ...otherPermissions])
 
 export const apiKeyInput = z
   .strictObject({
-    name: z.string().trim().min(1).max(120).meta({ description: 'What the key is for', example: 'Production server' }),
+    name: nameInput(120).meta({ description: 'What the key is for', example: 'Production server' }),
     permissions: z
       .array(keyPermission)
       .min(1)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { nameInput } from '@/libs/api-utils/text-input'
 
 const color = z
   .string()
@@ -8,14 +9,7 @@ const color = z
 
 export const brandingInput = z
   .strictObject({
-    display_name: z
-      .string()
-      .trim()
-      .min(1)
-      .max(120)
-      .nullable()
-      .optional()
-      .meta({ description: 'null: the tenant’s own name' }),
+    display_name: nameInput(120).nullable().optional().meta({ description: 'null: the tenant’s own name' }),
     primary_color: color.optional().meta({ example: '#2f5bea' }),
     accent_color: color.optional(),
     support_url: z

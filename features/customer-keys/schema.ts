@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
+import { lineInput } from '@/libs/api-utils/text-input'
 
 const MOST = Number.MAX_SAFE_INTEGER
 const LONGEST_WINDOW = 31_622_400_000
@@ -53,13 +54,13 @@ const limits = z
   .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'has two limits of one name')
 
 const fields = {
-  name: z.string().trim().max(255),
+  name: lineInput(255),
   api_id: word.nullable(),
   external_id: z
     .string()
     .min(1)
     .max(255)
-    .regex(/^\P{Cc}+$/u, 'has no control characters')
+    .refine((text) => !/\p{Cc}/u.test(text), 'must not hold control characters')
     .nullable()
     .meta({ description: 'The customer it belongs to: the `user_id` of usage calls' }),
   meta: z

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
+import { nameInput } from '@/libs/api-utils/text-input'
 
 const externalId = z
   .union([z.string(), z.int().transform(String)])
@@ -14,7 +15,7 @@ const externalId = z
   )
   .meta({ description: 'The user_id of usage calls; never changes', example: 'customer-42' })
 const fields = {
-  name: z.string().trim().min(1).max(200).nullable(),
+  name: nameInput(200).nullable(),
   email: z.email().max(320).nullable(),
   metadata: z
     .record(z.string().max(128), z.unknown())

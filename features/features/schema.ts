@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
+import { nameInput } from '@/libs/api-utils/text-input'
 
 const KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
 const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -11,7 +12,7 @@ const fields = {
     .regex(KEY, 'must be lower-case letters and digits, with single . - or _ between')
     .refine((text) => !UUID_LIKE.test(text), 'must not look like an id')
     .meta({ description: 'Name in tiers, entitlements and calls; never changes', example: 'exports' }),
-  name: z.string().trim().min(1).max(200).meta({ example: 'Exports' }),
+  name: nameInput(200).meta({ example: 'Exports' }),
   metadata: z
     .record(z.string().max(128), z.unknown())
     .refine((value) => JSON.stringify(value).length <= 8_192, 'may have at most 8,192 characters as JSON'),

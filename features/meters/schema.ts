@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
+import { lineInput, nameInput } from '@/libs/api-utils/text-input'
 import { meterFilter } from '@/libs/metering/meter-filter'
 
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
@@ -54,9 +55,9 @@ const slug = z
   .meta({ description: 'Name in calls and tiers; never changes', example: 'api_calls' })
 
 const fields = {
-  name: z.string().trim().min(1).max(120).meta({ example: 'API calls' }),
+  name: nameInput(120).meta({ example: 'API calls' }),
   description: z.string().trim().max(2_000),
-  unit: z.string().trim().max(32).meta({ description: 'What one of it is called', example: 'calls' }),
+  unit: lineInput(32).meta({ description: 'What one of it is called', example: 'calls' }),
   allows_negative: z.boolean().meta({ description: 'Whether an event may lower the sum' }),
 }
 

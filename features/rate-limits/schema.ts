@@ -5,7 +5,7 @@ const name = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^\P{Cc}+$/u, 'has no control characters')
+  .refine((text) => !/\p{Cc}/u.test(text), 'must not hold control characters')
 const limit = z.number().int().min(0).max(1_000_000_000)
 const duration = z
   .number()

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
+import { nameInput } from '@/libs/api-utils/text-input'
 
 /** Whether a text names a time zone of the IANA list; offsets are no zones. */
 function isTimeZone(zone: string): boolean {
@@ -14,7 +15,7 @@ function isTimeZone(zone: string): boolean {
 
 export const tenantStatus = z.enum(['pending', 'active', 'past_due', 'read_only', 'suspended', 'deleted'])
 
-const name = z.string().trim().min(1, 'must not be empty').max(120)
+const name = nameInput(120)
 const description = z.string().trim().max(2_000)
 const timeZone = z
   .string()

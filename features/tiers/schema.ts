@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { decimalInput, rolloverInput } from '@/libs/api-utils/decimal-input'
 import { pageQuery } from '@/libs/api-utils/page'
+import { nameInput } from '@/libs/api-utils/text-input'
 
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
 const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -86,7 +87,7 @@ const oneInterval = (tier: { interval?: unknown; billing_interval?: unknown }) =
   tier.interval === undefined || tier.billing_interval === undefined
 
 const fields = {
-  name: z.string().trim().min(1).max(120).meta({ example: 'Professional' }),
+  name: nameInput(120).meta({ example: 'Professional' }),
   description: z.string().trim().max(2_000),
   price,
   price_minor: priceMinor,

@@ -1,0 +1,24 @@
+import { z } from 'zod'
+
+const CONTROL = /\p{Cc}/u
+/** Something that can be seen: neither blank nor one of the characters that only steer how others are shown. */
+const VISIBLE = /[^\p{Cc}\p{Cf}\p{Z}]/u
+
+// Rules rather than patterns: a pattern would be in the OpenAPI document, where not everybody reads \p.
+const isOneLine = (text: string): boolean => !CONTROL.test(text)
+
+/** Text of one line, which may be empty: what is called so, goes into mails and tables as it is. */
+export function lineInput(longest: number) {
+  return z.string().trim().max(longest).refine(isOneLine, 'must not hold line breaks or other control characters')
+}
+
+/** A name: one line of which something can be seen. */
+export function nameInput(longest: number) {
+  return z
+    .string()
+    .trim()
+    .min(1)
+    .max(longest)
+    .refine(isOneLine, 'must not hold line breaks or other control characters')
+    .refine((text) => VISIBLE.test(text), 'must not be empty')
+}
