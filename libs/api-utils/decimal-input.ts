@@ -2,10 +2,15 @@ import { z } from 'zod'
 import { expandNumber, isNegative, subtractDecimals } from '@/libs/ingest/decimal'
 import { whenFieldsAreRight } from './cross-field'
 
+// What is written is a pattern without lookahead, because not everybody who reads the OpenAPI document knows those.
 const SHAPES = {
-  any: { words: '', pattern: /^-?\d{1,30}(\.\d{1,20})?$/ },
-  zero: { words: ' of zero or more', pattern: /^\d{1,30}(\.\d{1,20})?$/ },
-  more: { words: ' of more than zero', pattern: /^(?=.*[1-9])\d{1,30}(\.\d{1,20})?$/ },
+  any: { words: '', written: /^-?\d{1,30}(\.\d{1,20})?$/, pattern: /^-?\d{1,30}(\.\d{1,20})?$/ },
+  zero: { words: ' of zero or more', written: /^\d{1,30}(\.\d{1,20})?$/, pattern: /^\d{1,30}(\.\d{1,20})?$/ },
+  more: {
+    words: ' of more than zero',
+    written: /^\d{1,30}(\.\d{1,20})?$/,
+    pattern: /^(?=.*[1-9])\d{1,30}(\.\d{1,20})?$/,
+  },
 } as const
 
 /**
@@ -13,12 +18,12 @@ const SHAPES = {
  * Whatever is wrong with it is said in the same words.
  */
 export function decimalInput(least: keyof typeof SHAPES) {
-  const { words, pattern } = SHAPES[least]
+  const { words, written, pattern } = SHAPES[least]
   const error = `must be a number or decimal text${words}, with at most 30 digits before the point and 20 after it`
   const number = z.number({ error }).lt(1e30, { error })
   const bounded = { any: number.gt(-1e30, { error }), zero: number.min(0, { error }), more: number.gt(0, { error }) }
   return z
-    .union([bounded[least], z.string({ error }).regex(pattern, { error })], { error })
+    .union([bounded[least], z.string({ error }).regex(written, { error })], { error })
     .transform((amount) => (typeof amount === 'number' ? expandNumber(amount) : amount))
     .refine((text) => pattern.test(text), { error })
 }
