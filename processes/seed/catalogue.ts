@@ -1,6 +1,6 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { ensureAccount } from './accounts'
-import { type DemoTenant, type DemoTier, METERS, TIERS } from './demo-data'
+import { type DemoTenant, type DemoTier, GROUP_BY, METERS, TIERS } from './demo-data'
 import { demoId } from './demo-id'
 
 const DAY_MS = 86_400_000
@@ -9,9 +9,17 @@ const DAY_MS = 86_400_000
 export async function ensureCatalogue(demo: DemoTenant): Promise<void> {
   for (const meter of METERS)
     await tenantQuery(
-      `insert into meters (id, slug, name, description, unit, aggregation) values ($1, $2, $3, $4, $5, $6)
+      `insert into meters (id, slug, name, description, unit, aggregation, group_by) values ($1, $2, $3, $4, $5, $6, $7)
        on conflict (tenant_id, slug) do nothing`,
-      [demoId(`meter ${meter.slug}`), meter.slug, meter.name, meter.description, meter.unit, meter.aggregation],
+      [
+        demoId(`meter ${meter.slug}`),
+        meter.slug,
+        meter.name,
+        meter.description,
+        meter.unit,
+        meter.aggregation,
+        GROUP_BY,
+      ],
     )
   for (const tier of TIERS) await ensureTier(tier)
   for (const customer of demo.customers) await ensureCustomer(customer)

@@ -33,6 +33,8 @@ export type DemoTenant = {
   suspended_because?: string
   /** Size of the whole, compared with acme. */
   scale: number
+  /** Whether it has what comes with running for a while: alerts, grants, keys, limits, metrics, a closed billing period. */
+  operations?: true
 }
 
 /** Names that mean the same, and have the same ids, in every demo tenant: what leaks from one to another shows. */
@@ -53,6 +55,41 @@ export const METERS = [
     description: 'One event per e-mail.',
   },
 ] as const
+
+/** The property by which every demo meter keeps totals too; every demo event has it. */
+export const GROUP_BY = ['region']
+
+/** What the features of the tiers are called. */
+export const FEATURE_NAMES = {
+  portal: 'Customer portal',
+  email_support: 'Email support',
+  priority_support: 'Priority support',
+  sso: 'Single sign-on',
+  sla: 'Guaranteed uptime',
+} as const
+
+/** One of each, for a tenant that has run for a while. */
+export const OPERATIONS = {
+  alert: { name: 'API calls near the cap', meter: 'api_calls', kind: 'usage_percent', threshold: 80 },
+  grant: {
+    customer: 'harbor',
+    meter: 'api_calls',
+    amount: 2_500,
+    priority: 5,
+    expires_in_days: 90,
+    metadata: { reason: 'Thanks for trying the new API' },
+  },
+  key: {
+    prefix: 'acme',
+    name: 'Point of sale',
+    external_id: 'bluebird',
+    permissions: ['orders.read', 'orders.write'],
+    ratelimits: [{ name: 'requests', limit: 100, duration_ms: 60_000 }],
+    remaining: 5_000,
+    refill: { amount: 5_000, interval: 'monthly' },
+  },
+  override: { namespace: 'orders', identifier: 'bluebird', limit: 600, duration: 60_000 },
+} as const
 
 type Cap = { meter: string; limit: number; behaviour: 'reject' | 'overflow'; rollover_max?: number }
 export type DemoTier = {
@@ -212,6 +249,7 @@ export const TENANTS: readonly DemoTenant[] = [
     ],
     domain: 'portal.acme.test',
     scale: 1,
+    operations: true,
   },
   {
     slug: 'globex',

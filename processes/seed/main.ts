@@ -6,6 +6,7 @@ import { closePools, serverPool } from '@/libs/db/pools'
 import { type Actor, runInTenant, systemActor } from '@/libs/tenancy/tenant-context'
 import { ensureCatalogue } from './catalogue'
 import { DEMO_PASSWORD, type DemoTenant, OPERATORS, TENANTS } from './demo-data'
+import { ensureOperations } from './operations'
 import { ensureKey, ensureOperators, ensurePeople, ensureTenant, finishTenant } from './registry'
 import { acceptLateEvents, readCustomerStarts, readMissingShare, sendShare, sendUsage } from './usage'
 
@@ -54,6 +55,7 @@ async function seedTenant(demo: DemoTenant, operator: { id: string; email: strin
       await sendShare(customer, missing, apiKey)
     }
     await runInTenant(id, systemActor(), () => acceptLateEvents(USUAL_DAYS))
+    if (demo.operations) await runInTenant(id, actor, () => ensureOperations(demo.time_zone))
     await finishTenant(demo, id, operator)
   }
   const login = (email: string, role: string): Login => ({ email, password: DEMO_PASSWORD, role })

@@ -19,10 +19,17 @@ async function seed() {
   return JSON.parse(readFileSync(seedFile, 'utf8'))
 }
 
+// Metrics of today are counted while the demo is made, and not a part of it.
 const countAll = () =>
   asSuperuser(
     `select (select count(*) from usage_events) as events, (select count(*) from customers) as customers,
-       (select count(*) from usage_rejections) as rejections, (select count(*) from memberships) as memberships`,
+       (select count(*) from usage_rejections) as rejections, (select count(*) from memberships) as memberships,
+       (select count(*) from features) as features, (select count(*) from alert_rules) as rules, (select count(*) from alert_firings) as firings,
+       (select count(*) from grants) as grants, (select count(*) from customer_keys) as keys, (select count(*) from rate_limit_overrides) as overrides,
+       (select count(*) from billing_periods) as periods, (select count(*) from billing_lines) as lines,
+       (select jsonb_object_agg(m.metric || ' ' || m.label, m.total) from (
+          select t.metric, t.label, sum(t.value) as total from tenant_metrics t join tenants n on n.id = t.tenant_id
+          where t.day < (now() at time zone n.time_zone)::date group by 1, 2) m) as metrics`,
   )
 
 test('the demo is made once, and completed when its file is lost', { timeout: 120_000 }, async () => {
@@ -83,6 +90,8 @@ test('the demo is made once, and completed when its file is lost', { timeout: 12
   )
   expect(same).toEqual({ meters: 3, customers: 6 })
 
+  await expectOperations(acme.id)
+
   const [oldest] = await asSuperuser<{ days: number }>(
     `select (extract(epoch from now() - min(occurred_at)) / 86400)::integer as days from usage_events where tenant_id = $1`,
     [acme.id],
@@ -98,3 +107,59 @@ test('the demo is made once, and completed when its file is lost', { timeout: 12
     expect(data.user?.email).toBe(email)
   }
 })
+
+/** What one sees of a tenant that has run for a while, by the figures. */
+async function expectOperations(id: string): Promise<void> {
+  const [split] = await asSuperuser<{ regions: string; agree: boolean }>(
+    `select (select count(distinct g.group_values) from usage_groups g where g.tenant_id = $1) as regions,
+       (select sum(g.used) from usage_groups g where g.tenant_id = $1) = (select sum(t.used) from usage_totals t where t.tenant_id = $1) as agree`,
+    [id],
+  )
+  expect(split).toEqual({ regions: '2', agree: true })
+  const fired = await asSuperuser(
+    `select k.external_id from alert_firings f join alert_rules r on (r.tenant_id, r.id) = (f.tenant_id, f.rule_id)
+     join customers k on (k.tenant_id, k.id) = (f.tenant_id, f.customer_id) where f.tenant_id = $1 and r.kind = 'usage_percent'`,
+    [id],
+  )
+  expect(fired).toContainEqual({ external_id: 'bluebird' })
+  const metrics = await asSuperuser(
+    `select metric, label, count(distinct day)::integer as days, min(value) > 0 as plausible from tenant_metrics
+     where tenant_id = $1 and day < (now() at time zone 'Europe/Berlin')::date group by 1, 2 order by 1, 2`,
+    [id],
+  )
+  const month = (metric: string, label = '') => ({ metric, label, days: 30, plausible: true })
+  expect(metrics).toEqual([
+    month('api_calls'),
+    month('bandwidth_bytes'),
+    month('communications', 'email'),
+    month('communications', 'sms'),
+    month('revenue', 'EUR'),
+    month('storage_bytes'),
+    month('transactions'),
+    month('users_count'),
+    month('workflow_executions'),
+  ])
+  // The time until the demo was made is billed.
+  const [period] = await asSuperuser(
+    `select p.lines > 50 as lines, p.adjustments, p.events = (select sum(l.events) from billing_lines l where l.tenant_id = $1) as agrees
+     from billing_periods p where p.tenant_id = $1`,
+    [id],
+  )
+  expect(period).toEqual({ lines: true, adjustments: 0, agrees: true })
+  const [grant] = await asSuperuser(
+    `select g.amount::float8, g.remaining::float8, b.used = k.used as counted from grants g
+     join balances b on (b.tenant_id, b.customer_id, b.meter_id) = (g.tenant_id, g.customer_id, g.meter_id)
+     join usage_counters k on (k.tenant_id, k.customer_id, k.meter_id, k.starts_on) = (b.tenant_id, b.customer_id, b.meter_id, b.starts_on)
+       and k.period = 'month'
+     where g.tenant_id = $1`,
+    [id],
+  )
+  expect(grant).toEqual({ amount: 2_500, remaining: 2_500, counted: true })
+  const [key] = await asSuperuser(
+    'select external_id, remaining::integer, enabled, revoked_at from customer_keys where tenant_id = $1',
+    [id],
+  )
+  expect(key).toEqual({ external_id: 'bluebird', remaining: 5_000, enabled: true, revoked_at: null })
+  const overrides = await asSuperuser('select identifier from rate_limit_overrides where tenant_id = $1', [id])
+  expect(overrides).toEqual([{ identifier: 'bluebird' }])
+}
