@@ -47,7 +47,15 @@ const { INGEST_PORT, TRUSTED_PROXY_HOPS } = env()
 if (!process.env.LOG_LEVEL) log.level = 'warn'
 
 const server = createServer(
-  { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384, noDelay: true },
+  {
+    requestTimeout: 30_000,
+    headersTimeout: 10_000,
+    keepAliveTimeout: 65_000,
+    maxHeaderSize: 16_384,
+    noDelay: true,
+    // Of two credentials neither is believed, rather than the first.
+    joinDuplicateHeaders: true,
+  },
   (incoming, outgoing) => {
     active += 1
     void serve(incoming, outgoing)
@@ -68,7 +76,8 @@ async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promi
     outgoing.writeHead(response.status, head)
     outgoing.end(text)
   } catch (error) {
-    log.error({ err: error }, 'request not answered')
+    if (incoming.destroyed && !incoming.complete) log.debug('the client went away before the end of its request')
+    else log.error({ err: error }, 'request not answered')
     outgoing.destroy()
   } finally {
     active -= 1

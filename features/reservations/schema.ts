@@ -1,31 +1,21 @@
 import { z } from 'zod'
+import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { quantity } from '@/libs/metering/usage-line'
-
-/** A number or decimal text, as text. Whatever is wrong with it is said once: both shapes have the same message. */
-function amountOf(least: 'zero' | 'more') {
-  const error = `must be a number or decimal text ${least === 'zero' ? 'of zero or more' : 'of more than zero'}, with at most 30 digits before the point and 20 after it`
-  const number = z.number({ error }).lt(1e30, { error })
-  const pattern = least === 'zero' ? /^\d{1,30}(\.\d{1,20})?$/ : /^(?=.*[1-9])\d{1,30}(\.\d{1,20})?$/
-  return z
-    .union(
-      [
-        least === 'zero' ? number.min(0, { error }) : number.gt(0, { error }),
-        z.string({ error }).regex(pattern, { error }),
-      ],
-      { error },
-    )
-    .transform(String)
-    .refine((text) => !text.includes('e-'), { error })
-}
 
 export const reserveInput = z
   .strictObject({
     meter_id: z.string().min(1).max(64).meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
     user_id: z
       .union([z.string(), z.int().transform(String)], { error: 'must be text or a whole number' })
-      .pipe(z.string().min(1).max(255))
+      .pipe(
+        z
+          .string()
+          .min(1)
+          .max(255)
+          .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters'),
+      )
       .meta({ description: "The tenant's own name for the customer", example: 'customer-42' }),
-    amount: amountOf('more').default('1').meta({ description: 'What to hold back', example: 10 }),
+    amount: decimalInput('more').default('1').meta({ description: 'What to hold back', example: 10 }),
     expires_in: z.int().min(1).max(86_400).default(900).meta({ description: 'Seconds until it is let go by itself' }),
   })
   .meta({ id: 'ReserveInput' })
@@ -33,7 +23,7 @@ export const reserveInput = z
 export const settleInput = z
   .strictObject({
     reservation_id: z.uuid(),
-    amount: amountOf('zero')
+    amount: decimalInput('zero')
       .optional()
       .meta({ description: 'What was used: part of what is held, or more; all of it when left out' }),
     properties: z

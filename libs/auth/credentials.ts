@@ -10,12 +10,13 @@ export type Caller =
 
 const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/i
 
-/** The bearer credential of a request (`Authorization: Bearer` or `X-API-Key`), or null. @throws AppError when malformed. */
+/** The bearer credential of a request (`Authorization: Bearer` or `X-API-Key`), or null. @throws AppError when malformed, or when both are there and differ. */
 function readBearer(headers: Headers): string | null {
   const authorization = headers.get('authorization')
-  if (authorization === null) return headers.get('x-api-key')
+  const key = headers.get('x-api-key')
+  if (authorization === null) return key
   const token = BEARER.exec(authorization)?.[1]
-  if (!token) throw unauthenticated()
+  if (!token || (key !== null && key !== token)) throw unauthenticated()
   return token
 }
 

@@ -53,6 +53,8 @@ export function mapDatabaseError(error: unknown): AppError | null {
       error,
     )
   }
+  // Data exceptions: what was sent is no value of its type, or too large for it.
+  if (code.startsWith('22')) return new AppError('invalid_input', 'A value is outside of what is allowed.', {}, error)
   switch (code) {
     case 'TM002':
       return new AppError(
@@ -97,13 +99,6 @@ export function mapDatabaseError(error: unknown): AppError | null {
       return new AppError('conflict', 'Something this depends on is missing, or still in use.', {}, error)
     case '23502':
     case '23514':
-    case '22001':
-    case '22003':
-    case '22007':
-    case '22008':
-    case '22P02':
-    case '22P05':
-    case '22021':
       return new AppError('invalid_input', 'A value is outside of what is allowed.', {}, error)
     case '25006':
       return new AppError('forbidden', 'This access is read-only.', {}, error)

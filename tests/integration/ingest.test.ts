@@ -133,6 +133,25 @@ describe('hostile input', () => {
       expect((await track(event('after'))).status).toBe(200)
     },
   )
+  test.each([
+    ['two Authorization headers', `authorization: Bearer ${globex.api_key}`],
+    ['an X-API-Key that differs', `x-api-key: ${globex.api_key}`],
+  ])('%s: neither is believed', async (_what, header) => {
+    const body = JSON.stringify({ meter_id: 'calls', user_id: 'customer-1' })
+    const answer = await new Promise<string>((resolve, reject) => {
+      const socket = connect({ port: ingest.port, host: '127.0.0.1' })
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += String(chunk)
+      })
+      socket.on('close', () => resolve(text))
+      socket.on('error', reject)
+      socket.write(
+        `POST /api/v1/usage/check HTTP/1.1\r\nhost: localhost:3000\r\nauthorization: Bearer ${acme.api_key}\r\n${header}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      )
+    })
+    expect(answer).toMatch(/^HTTP\/1\.1 401 /)
+  })
   test('a body without end is cut off', async () => {
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect({ port: ingest.port, host: '127.0.0.1' })

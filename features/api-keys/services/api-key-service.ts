@@ -125,19 +125,20 @@ export async function revokeApiKey(id: string): Promise<ApiKeyRow> {
 /**
  * Gives a key a successor: a new secret, the same name and rights, and a life as long as the old one was given. The old
  * key works for the grace, never past its own end; without one it is revoked at once. Whoever rotates is the maker of the
- * new key. @throws AppError not_found, conflict when the old one is dead, forbidden as createApiKey.
+ * new key. @throws AppError not_found, conflict when the old one is dead or was rotated before, forbidden as createApiKey.
  */
 export async function rotateApiKey(id: string, grace: Grace): Promise<ApiKeyRow & { key: string }> {
   await getApiKey(id)
   const old = await registryDb()
     .selectFrom('api_keys')
-    .select(COLUMNS)
+    .select([...COLUMNS, 'succeeded_by'])
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirstOrThrow()
   const now = Date.now()
   if (old.revoked_at || (old.expires_at && old.expires_at.getTime() <= now))
     throw new AppError('conflict', 'This key is dead; make a new one.')
+  if (old.succeeded_by) throw new AppError('conflict', 'This key was rotated before; rotate its successor.')
   const actor = requireMaker(old.permissions)
   const key = createKey(old.prefix.startsWith('hf_test_') ? 'test' : 'live')
   const life = old.expires_at ? old.expires_at.getTime() - old.created_at.getTime() : null
@@ -158,7 +159,7 @@ export async function rotateApiKey(id: string, grace: Grace): Promise<ApiKeyRow 
   const last = new Date(Math.min(now + GRACES[grace] * 1_000, old.expires_at?.getTime() ?? Number.MAX_SAFE_INTEGER))
   await registryDb()
     .updateTable('api_keys')
-    .set(grace === '0' ? { revoked_at: new Date(now) } : { expires_at: last })
+    .set({ succeeded_by: row.id, ...(grace === '0' ? { revoked_at: new Date(now) } : { expires_at: last }) })
     .where('id', '=', id)
     .execute()
   forgetApiKeys(currentContext().tenantId)

@@ -130,6 +130,10 @@ export interface ApiKeys {
   permissions: string[];
   prefix: string;
   revoked_at: Timestamp | null;
+  /**
+   * The key that was made when this one was rotated. Only that one can be rotated on.
+   */
+  succeeded_by: string | null;
   tenant_id: Generated<string>;
 }
 
@@ -500,11 +504,17 @@ export interface Features {
    * Name in calls; never changes. An archived feature gives its key free.
    */
   key: string;
+  /**
+   * What the tenant's own product notes about it; may change at any time.
+   */
   metadata: Generated<Json>;
   /**
    * Counts the use of the feature; null when it is not counted. Never changes.
    */
   meter_id: string | null;
+  /**
+   * What people call it; may change at any time.
+   */
   name: string;
   tenant_id: Generated<string>;
 }
