@@ -30,10 +30,13 @@ export function MetricTile({
       >
         <span className="text-mute text-sm">{metricName(row)}</span>
         <span className="mt-1 flex w-full items-end justify-between gap-3">
-          <span className="tabular min-w-0 truncate font-semibold text-2xl tracking-tight">
+          <span className="tabular max-w-full shrink-0 truncate font-semibold text-2xl tracking-tight">
             {formatMetric(row, row.period)}
           </span>
-          <Sparkline values={values} />
+          {/* The figure is whole; where there is no room beside it, the line shows the later days. */}
+          <span className="flex min-w-0 justify-end overflow-hidden [&>svg]:shrink-0">
+            <Sparkline values={values} />
+          </span>
         </span>
         <span className="mt-1 text-faint text-xs">
           {row.kind === 'gauge'
