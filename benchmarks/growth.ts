@@ -77,7 +77,6 @@ async function fillEvents(world: BenchWorld): Promise<void> {
       [stored + 1, Math.min(stored + chunk, STORED)],
     )
   }
-  await world.superuser.query('vacuum analyze usage_events')
 }
 
 /** The same figures with more customers, more tenants, more events, two processes. */
@@ -89,14 +88,15 @@ export async function benchGrowth(world: BenchWorld, ingest: Service, seconds: n
      select $1, gen_random_uuid(), 'customer-' || n from generate_series(0, 9999) n on conflict do nothing`,
     [world.tenant.id],
   )
-  await world.superuser.query('analyze customers')
+  await world.settle()
   compare('10,000 customers', first, await measure({ ...few, customers: 10_000 }, seconds))
   const keys = [world.tenant.key]
   for (let made = 1; made < 200; made += 1)
     keys.push((await createBenchTenant(world.superuser, `bench-${made}`, 100)).key)
-  await world.superuser.query('analyze')
+  await world.settle()
   compare('200 tenants', first, await measure({ ...few, customers: 100, keys }, seconds))
   await fillEvents(world)
+  await world.settle()
   compare(`${STORED.toLocaleString('en')} stored events`, first, await measure(few, seconds))
   const second = await startService('processes/ingest.ts', world.environment, 'INGEST_PORT')
   compare('two ingest processes', first, await measure({ ...few, urls: [ingest.url, second.url] }, seconds))

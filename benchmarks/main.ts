@@ -155,15 +155,21 @@ try {
   // Once through everything, so that no figure holds what happens only once.
   await runLoad({ ...loadPlan(world, ingest.url, '/api/v1/usage/track', 'events'), seconds: 1 })
   await runLoad({ ...loadPlan(world, ingest.url, '/api/v1/usage/check', 'check'), seconds: 1 })
-  await world.superuser.query('vacuum analyze')
-  if (wants('batches')) await benchBatches(world, ingest)
-  if (wants('singles')) await benchSingles(world, ingest)
-  if (wants('enforcement')) await benchEnforcement(world, ingest, SECONDS, ROUNDS)
-  if (wants('check')) await benchCheck(world, ingest)
-  if (wants('keys')) await benchKeyVerification(world, ingest)
-  if (wants('overload')) await benchOverload(world, ingest, SECONDS)
-  if (names('growth')) await benchGrowth(world, ingest, SECONDS)
-  if (names('soak')) await benchSoak(world, ingest)
+  const parts: [wanted: boolean, run: () => Promise<void>][] = [
+    [wants('batches'), () => benchBatches(world, ingest)],
+    [wants('singles'), () => benchSingles(world, ingest)],
+    [wants('enforcement'), () => benchEnforcement(world, ingest, SECONDS, ROUNDS)],
+    [wants('check'), () => benchCheck(world, ingest)],
+    [wants('keys'), () => benchKeyVerification(world, ingest)],
+    [wants('overload'), () => benchOverload(world, ingest, SECONDS)],
+    [names('growth'), () => benchGrowth(world, ingest, SECONDS)],
+    [names('soak'), () => benchSoak(world, ingest)],
+  ]
+  for (const [wanted, run] of parts) {
+    if (!wanted) continue
+    await world.settle()
+    await run()
+  }
   await ingest.stop()
   if (wants('next')) await benchNext(world)
   if (wants('queries')) await benchQueries(world)
