@@ -66,6 +66,8 @@ function compare(what: string, first: Figures, now: Figures): void {
 /** Events of the two months past and this one, for all tenants alike, as they would have been recorded. */
 async function fillEvents(world: BenchWorld): Promise<void> {
   const chunk = 1_000_000
+  // Rows that are known to be right need no look at what they refer to, and in the order of their keys they go in a dozen times faster.
+  await world.superuser.query('set session_replication_role = replica')
   for (let stored = 0; stored < STORED; stored += chunk) {
     await world.superuser.query(
       `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month, event_id, properties)
@@ -73,10 +75,12 @@ async function fillEvents(world: BenchWorld): Promise<void> {
        from generate_series($1::bigint, $2::bigint) n
        cross join lateral (select now() - (n % 2000000) * interval '1 second' as at) t
        join (select tenant_id, id, row_number() over () as place, count(*) over () as many from meters) m on m.place = 1 + n % m.many
-       join lateral (select id from customers c where c.tenant_id = m.tenant_id order by id limit 1) c on true`,
+       join (select distinct on (tenant_id) tenant_id, id from customers order by tenant_id, id) c on c.tenant_id = m.tenant_id
+       order by 1, 2`,
       [stored + 1, Math.min(stored + chunk, STORED)],
     )
   }
+  await world.superuser.query('reset session_replication_role')
 }
 
 /** The same figures with more customers, more tenants, more events, two processes. */
