@@ -53,8 +53,9 @@ export function mapDatabaseError(error: unknown): AppError | null {
       error,
     )
   }
-  // Data exceptions: what was sent is no value of its type, or too large for it.
-  if (code.startsWith('22')) return new AppError('invalid_input', 'A value is outside of what is allowed.', {}, error)
+  // Data exceptions: what was sent is no value of its type, or too large for it. Who divides by zero is ourselves.
+  if (code.startsWith('22') && code !== '22012')
+    return new AppError('invalid_input', 'A value is outside of what is allowed.', {}, error)
   switch (code) {
     case 'TM002':
       return new AppError(
