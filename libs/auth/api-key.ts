@@ -64,7 +64,7 @@ export function hashKey(key: string): Buffer {
 }
 
 const cache = new LRUCache<string, { key: ApiKey | null }>({ max: 50_000 })
-/** Hashes of keys seen in the last seconds, because a busy caller sends the same one with every request. */
+/** Hashes of texts seen in the last seconds, because a busy caller sends the same few over and over. */
 const hashes = new LRUCache<string, string>({ max: 10_000, ttl: 5_000, ttlAutopurge: true, ttlResolution: 100 })
 const flights = new Map<string, Promise<ApiKey | null>>()
 let generation = 0
@@ -90,11 +90,11 @@ export function forgetApiKeys(tenantId?: string): void {
   for (const [hash, entry] of cache.entries()) if (entry.key?.tenant_id === tenantId) cache.delete(hash)
 }
 
-/** The hash of a text that has the form of a key, in Base64. */
-function readHash(text: string): string | null {
+/** The hash, in Base64, of a text that may be a key, null for any other: that is no question for the database. */
+export function readHash(text: string, mayBeKey: (text: string) => boolean): string | null {
   const known = hashes.get(text)
   if (known !== undefined) return known
-  if (!isKey(text)) return null
+  if (!mayBeKey(text)) return null
   const name = hashKey(text).toString('base64')
   hashes.set(text, name)
   return name
@@ -121,7 +121,7 @@ export function isUsable(key: ApiKey, now: number = Date.now()): boolean {
  * heard of by notification within milliseconds; without it the database is asked.
  */
 export async function findApiKey(text: string, { cached }: { cached: boolean }): Promise<ApiKey | null> {
-  const hash = readHash(text)
+  const hash = readHash(text, isKey)
   if (hash === null) return null
   const key = cached ? await findCached(hash) : await load(hash)
   if (!key || !isUsable(key)) return null

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { hasChecksum, hashKey } from '@/libs/auth/api-key'
+import { hasChecksum, readHash } from '@/libs/auth/api-key'
 import { isListening, onNotification } from '@/libs/db/notifications'
 import { runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
@@ -26,7 +26,7 @@ export type VerifiableKey = {
   customer_archived: boolean
 }
 type Entry = { key: VerifiableKey; held: ReadonlySet<string> }
-type Work = { tenantId: string; actor: Actor; hash: Buffer; name: string }
+type Work = { tenantId: string; actor: Actor; hash: string; name: string }
 
 const FIND = 'select app.find_customer_keys($1, $2, $3, $4) as value'
 const FRESH_MS = 5_000
@@ -44,9 +44,6 @@ const cache = new LRUCache<string, Entry>({
     }
   },
 })
-type Known = { tenantId: string; hash: Buffer; name: string }
-/** Texts seen in the last seconds, because a busy caller has the same few keys verified over and over. */
-const texts = new LRUCache<string, Known>({ max: 10_000, ttl: FRESH_MS, ttlAutopurge: true, ttlResolution: 1_000 })
 /** What changed while keys were being read: those are not remembered. */
 const readings = new Set<{ stale: Set<string>; all: boolean }>()
 let listening = false
@@ -91,28 +88,16 @@ const finder = createGroupCommit<Work, Entry | { key: null }>({
  * change is heard of within milliseconds. Keys that are looked for at the same moment share one statement.
  */
 export function findKey(text: string): Entry | null | Promise<Entry | null> {
+  const hash = readHash(text, hasChecksum)
+  if (hash === null) return null
   const { tenantId, actor } = currentContext()
-  const known = nameKey(tenantId, text)
-  // A text that no key can be is no question for the database.
-  if (!known) return null
-  const { hash, name } = known
+  const name = `${tenantId} ${hash}`
   const hit = cache.get(name)
   if (hit) return hit
   listen()
   return finder
     .submit(`${tenantId} ${actor.kind}`, { tenantId, actor, hash, name }, 1)
     .then((entry) => (entry.key === null ? null : entry))
-}
-
-/** The hash of a text and the name its key is remembered under, null for what can be no key. */
-function nameKey(tenantId: string, text: string): Known | null {
-  const known = texts.get(text)
-  if (known?.tenantId === tenantId) return known
-  if (!hasChecksum(text)) return null
-  const hash = hashKey(text)
-  const named = { tenantId, hash, name: `${tenantId}${hash.toString('latin1')}` }
-  texts.set(text, named)
-  return named
 }
 
 async function find(works: readonly Work[]): Promise<(Entry | { key: null })[]> {
@@ -125,7 +110,7 @@ async function find(works: readonly Work[]): Promise<(Entry | { key: null })[]> 
       first.tenantId,
       epoch,
       statementActor(first.actor, ['usage:write']),
-      works.map(({ hash }) => hash),
+      works.map(({ hash }) => Buffer.from(hash, 'base64')),
     ])
     return works.map(({ name }, index) => {
       const key = rows[index]
