@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readBytes } from './read-json'
 
 const KEY = /^[\x21-\x7e]{1,255}$/
 const LONGEST_BODY = 262_144
@@ -17,7 +18,7 @@ export function readIdempotencyKey(request: Request): string | null {
 }
 
 async function hashRequest(request: Request): Promise<Buffer> {
-  const body = request.body ? Buffer.from(await request.clone().arrayBuffer()) : Buffer.alloc(0)
+  const body = request.body ? await readBytes(request.clone()) : Buffer.alloc(0)
   const { pathname, search } = new URL(request.url)
   return createHash('sha256').update(`${request.method} ${pathname}${search}\n`).update(body).digest()
 }

@@ -1,4 +1,5 @@
 import { runAsOperator } from '@/libs/db/operator-db'
+import { repeatUndone } from './repeat-undone'
 import type { RouteHandler } from './route-handler'
 import { type UserRequestContext, withUserAuth } from './user-api-wrapper'
 
@@ -9,5 +10,7 @@ import { type UserRequestContext, withUserAuth } from './user-api-wrapper'
 export function withOperatorAuth(
   handler: (request: Request, context: UserRequestContext) => Promise<Response>,
 ): RouteHandler {
-  return withUserAuth((request, context) => runAsOperator(context.actor, () => handler(request, context)))
+  return withUserAuth((request, context) =>
+    repeatUndone(request, (mine) => runAsOperator(context.actor, () => handler(mine, context))),
+  )
 }

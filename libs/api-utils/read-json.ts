@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { gunzip as gunzipCallback } from 'node:zlib'
 import type { z } from 'zod'
 import { AppError, type InputError } from '@/libs/errors'
+import { log } from '@/libs/log'
 import { describeIssue, findUnusable, pointerOf, toInputErrors } from './input-errors'
 
 const gunzip = promisify(gunzipCallback)
@@ -39,7 +40,8 @@ function tooLarge(maxBytes: number): AppError {
   return new AppError('payload_too_large', `The body may be at most ${maxBytes} bytes.`)
 }
 
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+/** The body of a request as it came, up to `maxBytes`. @throws AppError payload_too_large, bad_request. */
+export async function readBytes(request: Request, maxBytes = MIB): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > maxBytes) throw tooLarge(maxBytes)
   if (!request.body) return new Uint8Array()
@@ -51,7 +53,8 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
     if (done) break
     size += value.byteLength
     if (size > maxBytes) {
-      await reader.cancel()
+      // Not waited for: where the body was cloned, this ends only when the copy ends.
+      reader.cancel().catch((error: unknown) => log.debug({ err: error }, 'a body could not be let go of'))
       throw tooLarge(maxBytes)
     }
     chunks.push(value)

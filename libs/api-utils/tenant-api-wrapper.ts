@@ -8,6 +8,7 @@ import { chooseTenant, readTenantSources, type TenantSource } from '@/libs/tenan
 import { type Access, findAccess, isAllowed } from './find-access'
 import { readIdempotencyKey, runOnce } from './idempotency'
 import { recordMismatch } from './record-mismatch'
+import { repeatUndone } from './repeat-undone'
 import type { RequestFacts } from './request-facts'
 import {
   answer,
@@ -84,8 +85,8 @@ async function run(
   if (transaction === 'none') return runWithoutTransaction(tenant.id, actor, () => handler(request, context))
   requireWritable(tenant, request.method)
   const key = isSafeMethod(request.method) ? null : readIdempotencyKey(request)
-  return runInTenant(tenant, actor, () =>
-    key ? runOnce(request, key, () => handler(request, context)) : handler(request, context),
+  return repeatUndone(request, (mine) =>
+    runInTenant(tenant, actor, () => (key ? runOnce(mine, key, () => handler(mine, context)) : handler(mine, context))),
   )
 }
 

@@ -5,10 +5,11 @@ import { runTool } from './run-tool'
 export async function runChecks(): Promise<Count> {
   // The types of routes and of imported styles are Next's to write; a bare checkout has none yet.
   await runTool(['next', 'dist', 'bin', 'next'], ['typegen'], { NODE_ENV: 'production' })
-  const codes = [
-    await runTool(['typescript', 'bin', 'tsc'], ['--noEmit']),
-    await runTool(['@biomejs', 'biome', 'bin', 'biome'], ['check', '--error-on-warnings']),
+  const tools = [
+    { name: 'types', script: ['typescript', 'bin', 'tsc'], args: ['--noEmit'] },
+    { name: 'lint and format', script: ['@biomejs', 'biome', 'bin', 'biome'], args: ['check', '--error-on-warnings'] },
   ]
-  const failed = codes.filter((code) => code !== 0).length
-  return { passed: codes.length - failed, failed }
+  const names: string[] = []
+  for (const { name, script, args } of tools) if ((await runTool(script, args)) !== 0) names.push(name)
+  return { passed: tools.length - names.length, failed: names.length, names }
 }

@@ -21,19 +21,21 @@ if (unknown.length > 0) {
   process.exit(1)
 }
 
-const total: Count = { passed: 0, failed: 0 }
+const total: Count = { passed: 0, failed: 0, names: [] }
 for (const [name, run] of Object.entries(PARTS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
   process.stdout.write(`\n${bold(`== ${name}`)}\n`)
   const started = Date.now()
   const count = await run().catch((error: unknown): Count => {
     explain(error)
-    return { passed: 0, failed: 1 }
+    return { passed: 0, failed: 1, names: [name] }
   })
   total.passed += count.passed
   total.failed += count.failed
+  total.names.push(...count.names)
   const words = `${name}: ${count.passed} passed, ${count.failed} failed in ${Math.round((Date.now() - started) / 1_000)} s`
   process.stdout.write(`${count.failed > 0 ? red(words) : green(words)}\n`)
 }
+for (const name of total.names) process.stdout.write(`${red('failed')} ${name}\n`)
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed\n`)
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)

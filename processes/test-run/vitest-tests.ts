@@ -1,10 +1,26 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { inRepository } from '../dev-stack/repository'
 import type { Count } from './count'
 import { runTool } from './run-tool'
 
-type Report = { numPassedTests: number; numTotalTests: number; numFailedTestSuites: number }
+type Report = {
+  numPassedTests: number
+  numTotalTests: number
+  testResults: { name: string; status: string; assertionResults: { fullName: string; status: string }[] }[]
+}
+
+/** What did not pass; of a file that could not be loaded, the file. */
+function namesOf({ testResults }: Report): string[] {
+  return testResults.flatMap(({ name, status, assertionResults }) => {
+    const file = relative(inRepository(), name)
+    const failed = assertionResults
+      .filter((test) => test.status !== 'passed')
+      .map((test) => `${file}: ${test.fullName}`)
+    return failed.length === 0 && status !== 'passed' ? [file] : failed
+  })
+}
 
 /** Unit and integration tests; a file that could not be loaded counts as a failed test. */
 export async function runVitest(): Promise<Count> {
@@ -17,7 +33,11 @@ export async function runVitest(): Promise<Count> {
     )
     const report: Report = JSON.parse(readFileSync(reportFile, 'utf8'))
     const failed = report.numTotalTests - report.numPassedTests
-    return { passed: report.numPassedTests, failed: code === 0 ? failed : Math.max(1, failed) }
+    return {
+      passed: report.numPassedTests,
+      failed: code === 0 ? failed : Math.max(1, failed),
+      names: namesOf(report),
+    }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

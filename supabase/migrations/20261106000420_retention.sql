@@ -298,7 +298,8 @@ create or replace function app.correct_usage(p_tenant uuid, p_time_zone text, p_
       if not app.can('usage:write') then
         raise exception using errcode = '42501', message = 'usage:write is needed';
       end if;
-      -- As a writer; see app.record_usage for the turn of the month. Corrections of one tenant come one after the other.
+      -- Corrections of one tenant come one after the other; then as a writer, see app.record_usage for the turn of the month.
+      perform pg_advisory_xact_lock(hashtextextended('usage corrections ' || p_tenant::text, 0));
       v_now := clock_timestamp();
       if date_trunc('month', (v_now - interval '5 minutes') at time zone 'UTC')
           <> date_trunc('month', (v_now + interval '5 minutes') at time zone 'UTC') then
@@ -306,106 +307,110 @@ create or replace function app.correct_usage(p_tenant uuid, p_time_zone text, p_
       else
         perform pg_advisory_xact_lock_shared(v_lock);
       end if;
-      perform pg_advisory_xact_lock(hashtextextended('usage corrections ' || p_tenant::text, 0));
       v_now := clock_timestamp();
       v_month := date_trunc('month', v_now at time zone 'UTC')::date;
 
-      for v_item in select i.value from jsonb_array_elements(p_items) i loop
-        v_index := v_index + 1;
-        v_answer := null;
-        select * into v_event from public.usage_events e where e.tenant_id = p_tenant and e.id = (v_item ->> 'key')::uuid limit 1;
-        if not found then
-          v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'not_found'));
-          continue;
-        end if;
-        if v_event.weight = -1 then
-          v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'is_correction'));
-          continue;
-        end if;
-        -- What stands of it now, whichever of its versions was named.
-        v_back := null;
-        for step in 1 .. 10000 loop
-          select c.id into v_back from public.usage_events c where c.tenant_id = p_tenant and c.corrects = v_event.id and c.weight = -1 limit 1;
-          exit when not found;
-          select * into v_next from public.usage_events c where c.tenant_id = p_tenant and c.corrects = v_event.id and c.weight <> -1 limit 1;
-          exit when not found;
-          v_event := v_next;
-          v_back := null;
-        end loop;
-        if v_back is not null then
-          v_answers := v_answers || jsonb_build_array(case v_item ->> 'action'
-            when 'cancel' then jsonb_build_object('index', v_index, 'code', 'duplicate', 'id', v_event.id, 'canceled_by', v_back)
-            else jsonb_build_object('index', v_index, 'code', 'canceled', 'id', v_event.id) end);
-          continue;
-        end if;
-
-        if v_item ->> 'action' = 'amend' then
-          v_meter_ref := coalesce(v_item ->> 'meter_id', v_event.meter_id::text);
-          v_meter := v_event.meter_id;
-          if v_item ? 'meter_id' then
-            select m.id into v_meter from public.meters m where m.tenant_id = p_tenant
-              and (m.slug = v_meter_ref or m.id::text = v_meter_ref);
-          end if;
-          v_user := coalesce(v_item ->> 'user_id',
-            (select c.external_id from public.customers c where c.tenant_id = p_tenant and c.id = v_event.customer_id));
-          v_value := coalesce((v_item ->> 'event_value')::numeric, v_event.value);
-          v_time := coalesce((v_item ->> 'timestamp')::timestamptz, v_event.occurred_at);
-          v_properties := case when v_item ? 'properties' then nullif(v_item -> 'properties', 'null') else v_event.properties end;
-          if v_meter = v_event.meter_id and v_value = v_event.value and v_time = v_event.occurred_at
-              and v_properties is not distinct from v_event.properties and exists (
-                select 1 from public.customers c where c.tenant_id = p_tenant and c.id = v_event.customer_id and c.external_id = v_user) then
-            -- The same amendment once more, or nothing to amend.
-            v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'id', v_event.id,
-              'code', case when v_event.corrects is null then 'unchanged' else 'duplicate' end));
-            continue;
-          end if;
-          v_key := app.derive_event_key(format(E'amend\n%s\n%s\n%s\n%s\n%s\n%s', v_event.id, v_meter, v_user, trim_scale(v_value),
-            extract(epoch from v_time), v_properties));
-        end if;
-
-        -- A deadlock with a writer lets go of what this item holds; then it is tried again.
-        for attempt in 1 .. 5 loop
-          begin
-            v_cancel := v_event;
-            v_cancel.id := app.derive_event_key(E'cancel\n' || v_event.id);
-            v_cancel.weight := -1;
-            v_cancel.corrects := v_event.id;
-            v_cancel.received_at := v_now;
-            v_cancel.received_month := v_month;
-            insert into public.usage_events select v_cancel.*;
-            if v_event.weight = 1 then
-              perform app.take_back_usage(p_tenant, p_time_zone, v_event, v_now);
+      -- Writers hold what they count in an order of their own. After a deadlock, which lets go of all that was done here, it is done
+      -- once more with no writer beside it.
+      for attempt in 1 .. 2 loop
+        begin
+          for v_item in select i.value from jsonb_array_elements(p_items) i loop
+            v_index := v_index + 1;
+            v_answer := null;
+            select * into v_event from public.usage_events e where e.tenant_id = p_tenant and e.id = (v_item ->> 'key')::uuid limit 1;
+            if not found then
+              v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'not_found'));
+              continue;
             end if;
-            v_next := null;
+            if v_event.weight = -1 then
+              v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'is_correction'));
+              continue;
+            end if;
+            -- What stands of it now, whichever of its versions was named.
+            v_back := null;
+            for step in 1 .. 10000 loop
+              select c.id into v_back from public.usage_events c where c.tenant_id = p_tenant and c.corrects = v_event.id and c.weight = -1 limit 1;
+              exit when not found;
+              select * into v_next from public.usage_events c where c.tenant_id = p_tenant and c.corrects = v_event.id and c.weight <> -1 limit 1;
+              exit when not found;
+              v_event := v_next;
+              v_back := null;
+            end loop;
+            if v_back is not null then
+              v_answers := v_answers || jsonb_build_array(case v_item ->> 'action'
+                when 'cancel' then jsonb_build_object('index', v_index, 'code', 'duplicate', 'id', v_event.id, 'canceled_by', v_back)
+                else jsonb_build_object('index', v_index, 'code', 'canceled', 'id', v_event.id) end);
+              continue;
+            end if;
+
             if v_item ->> 'action' = 'amend' then
-              v_answer := app.record_usage(p_tenant, p_time_zone, array[v_meter_ref], array[v_user], array[1], array[1], array[v_value],
-                array[v_key], array[v_event.event_id], array[v_event.source], array[v_time], array[v_properties], array[v_event.id],
-                true, false, false, false, false);
-              v_code := coalesce((v_answer -> 'codes' ->> 0)::integer, 0);
-              if v_code <> 0 then
-                raise exception using errcode = 'TM022', message = 'not amended';
+              v_meter_ref := coalesce(v_item ->> 'meter_id', v_event.meter_id::text);
+              v_meter := v_event.meter_id;
+              if v_item ? 'meter_id' then
+                select m.id into v_meter from public.meters m where m.tenant_id = p_tenant
+                  and (m.slug = v_meter_ref or m.id::text = v_meter_ref);
               end if;
-              select * into v_next from public.usage_events e where e.tenant_id = p_tenant and e.id = v_key limit 1;
+              v_user := coalesce(v_item ->> 'user_id',
+                (select c.external_id from public.customers c where c.tenant_id = p_tenant and c.id = v_event.customer_id));
+              v_value := coalesce((v_item ->> 'event_value')::numeric, v_event.value);
+              v_time := coalesce((v_item ->> 'timestamp')::timestamptz, v_event.occurred_at);
+              v_properties := case when v_item ? 'properties' then nullif(v_item -> 'properties', 'null') else v_event.properties end;
+              if v_meter = v_event.meter_id and v_value = v_event.value and v_time = v_event.occurred_at
+                  and v_properties is not distinct from v_event.properties and exists (
+                    select 1 from public.customers c where c.tenant_id = p_tenant and c.id = v_event.customer_id and c.external_id = v_user) then
+                -- The same amendment once more, or nothing to amend.
+                v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'id', v_event.id,
+                  'code', case when v_event.corrects is null then 'unchanged' else 'duplicate' end));
+                continue;
+              end if;
+              v_key := app.derive_event_key(format(E'amend\n%s\n%s\n%s\n%s\n%s\n%s', v_event.id, v_meter, v_user, trim_scale(v_value),
+                extract(epoch from v_time), v_properties));
             end if;
-            perform app.log_audit('usage.corrected', 'usage_event', v_event.id::text, 'success', app.describe_event(v_event),
-              case when v_next.id is not null then app.describe_event(v_next) end,
-              jsonb_strip_nulls(jsonb_build_object('action', v_item ->> 'action', 'reason', v_item ->> 'reason', 'canceled_by', v_cancel.id,
-                'replaced_by', v_next.id)));
-            v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'corrected', 'id', v_event.id,
-              'canceled_by', v_cancel.id, 'replaced_by', v_next.id));
-          exception when sqlstate 'TM022' then
-            v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'refused', 'id', v_event.id,
-              'refused', v_code, 'standing', v_answer -> 'refused' -> 0));
-          when sqlstate 'TM025' then
-            v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'sealed', 'id', v_event.id));
-          when deadlock_detected then
-            if attempt = 5 then
-              raise;
-            end if;
-            continue;
-          end;
+
+            begin
+              v_cancel := v_event;
+              v_cancel.id := app.derive_event_key(E'cancel\n' || v_event.id);
+              v_cancel.weight := -1;
+              v_cancel.corrects := v_event.id;
+              v_cancel.received_at := v_now;
+              v_cancel.received_month := v_month;
+              insert into public.usage_events select v_cancel.*;
+              if v_event.weight = 1 then
+                perform app.take_back_usage(p_tenant, p_time_zone, v_event, v_now);
+              end if;
+              v_next := null;
+              if v_item ->> 'action' = 'amend' then
+                v_answer := app.record_usage(p_tenant, p_time_zone, array[v_meter_ref], array[v_user], array[1], array[1], array[v_value],
+                  array[v_key], array[v_event.event_id], array[v_event.source], array[v_time], array[v_properties], array[v_event.id],
+                  true, false, false, false, false);
+                v_code := coalesce((v_answer -> 'codes' ->> 0)::integer, 0);
+                if v_code <> 0 then
+                  raise exception using errcode = 'TM022', message = 'not amended';
+                end if;
+                select * into v_next from public.usage_events e where e.tenant_id = p_tenant and e.id = v_key limit 1;
+              end if;
+              perform app.log_audit('usage.corrected', 'usage_event', v_event.id::text, 'success', app.describe_event(v_event),
+                case when v_next.id is not null then app.describe_event(v_next) end,
+                jsonb_strip_nulls(jsonb_build_object('action', v_item ->> 'action', 'reason', v_item ->> 'reason', 'canceled_by', v_cancel.id,
+                  'replaced_by', v_next.id)));
+              v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'corrected', 'id', v_event.id,
+                'canceled_by', v_cancel.id, 'replaced_by', v_next.id));
+            exception when sqlstate 'TM022' then
+              v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'refused', 'id', v_event.id,
+                'refused', v_code, 'standing', v_answer -> 'refused' -> 0));
+            when sqlstate 'TM025' then
+              v_answers := v_answers || jsonb_build_array(jsonb_build_object('index', v_index, 'code', 'sealed', 'id', v_event.id));
+            end;
+          end loop;
           exit;
-        end loop;
+        exception when deadlock_detected then
+          if attempt = 2 then
+            raise;
+          end if;
+          v_answers := '[]';
+          v_index := -1;
+          perform pg_advisory_xact_lock(v_lock);
+        end;
       end loop;
       return v_answers;
     end
