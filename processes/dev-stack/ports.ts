@@ -1,40 +1,73 @@
 import { createServer } from 'node:net'
 import { StackError } from './stack-error'
 
-/** Whether 127.0.0.1:`port` (and the wildcard address, which Next binds) can be listened on now. */
+/** Below it ports belong to the administrator. */
+const LOWEST_OPEN_PORT = 1_024
+
+/** Whether `port` can be listened on now, on 127.0.0.1 and on every address: browsers may try another one of this machine first. */
 export async function isPortFree(port: number): Promise<boolean> {
-  return (await canListen(port, '127.0.0.1')) && (await canListen(port, undefined))
+  return (await whyTaken(port)) === null
 }
 
-/** Throws a StackError naming the port and its variable when something else is listening on it. */
-export async function requireFreePort(port: number, variable: string, ownPorts: number[]): Promise<void> {
-  if (await isPortFree(port)) return
-  if ((await tryToListen(port, '127.0.0.1')) === 'EACCES') {
-    throw new StackError(
-      `Port ${port} (${variable}) is not open to this user: low ports belong to the administrator.`,
-      `Choose one of 1024 and above: ${variable}=${await findFreePort(1024 + port, ownPorts)} npm start`,
-    )
+/** The code of the error when a port cannot be listened on, null when it can. */
+async function whyTaken(port: number): Promise<string | null> {
+  return (await tryToListen(port, '127.0.0.1')) ?? (await tryToListen(port, undefined))
+}
+
+/**
+ * Throws a StackError that names every port which cannot be listened on, with its variable, and a command with others that can.
+ * `command` is what the person called.
+ */
+export async function requireFreePorts(ports: [variable: string, port: number][], command: string): Promise<void> {
+  const states = await Promise.all(
+    ports.map(async ([variable, port]) => ({ variable, port, why: await whyTaken(port) })),
+  )
+  const taken = states.filter(({ why }) => why !== null)
+  if (taken.length === 0) return
+  const others: string[] = []
+  const except = ports.map(([, port]) => port)
+  for (const { variable, port, why } of taken) {
+    const other = await findFreePort(why === 'EACCES' ? LOWEST_OPEN_PORT + port : port + 1, except)
+    except.push(other)
+    others.push(`${variable}=${other}`)
   }
+  const closed = taken.filter(({ why }) => why === 'EACCES')
+  const busy = taken.filter(({ why }) => why !== 'EACCES')
+  const choice = `choose ${taken.length === 1 ? 'another port' : 'other ports'}: ${others.join(' ')} ${command}`
+  const sentences = [
+    ...(busy.length > 0
+      ? [`${namePorts(busy)} in use by ${busy.length === 1 ? 'another program' : 'other programs'}.`]
+      : []),
+    ...(closed.length > 0
+      ? [`${namePorts(closed)} not open to this user: low ports belong to the administrator.`]
+      : []),
+  ]
+  const stop = `Stop ${busy.length === 1 ? 'that program' : 'those programs'}, or `
   throw new StackError(
-    `Port ${port} (${variable}) is in use by another program.`,
-    `Stop that program, or choose another port: ${variable}=${await findFreePort(port + 1, ownPorts)} npm start`,
+    sentences.join('\n'),
+    closed.length > 0 ? `${choice[0]?.toUpperCase()}${choice.slice(1)}` : `${stop}${choice}`,
   )
 }
 
-/** A free port at or above `from`, or any free port the system picks when `from` is 0. */
+/** `Port 3000 (PORT) is`, `Ports 3000 (PORT) and 3001 (INGEST_PORT) are`. */
+function namePorts(ports: { variable: string; port: number }[]): string {
+  const names = ports.map(({ variable, port }) => `${port} (${variable})`)
+  const last = names.pop() ?? ''
+  return names.length === 0 ? `Port ${last} is` : `Ports ${names.join(', ')} and ${last} are`
+}
+
+/** A free port at or above `from` (or below, when there is none), or any free port the system picks when `from` is 0. */
 export async function findFreePort(from = 0, except: number[] = []): Promise<number> {
   if (from === 0) return pickPort()
-  for (let port = from; port < 65_536; port += 1) {
-    if (!except.includes(port) && (await isPortFree(port))) return port
+  for (const [first, last] of [
+    [from, 65_535],
+    [LOWEST_OPEN_PORT, from - 1],
+  ] as const) {
+    for (let port = first; port <= last; port += 1) if (!except.includes(port) && (await isPortFree(port))) return port
   }
   throw new StackError('No free port was found.', 'Stop a program that listens on many ports and try again.')
 }
 
-async function canListen(port: number, host: string | undefined): Promise<boolean> {
-  return (await tryToListen(port, host)) === null
-}
-
-/** The code of the error when a port cannot be listened on, null when it can. */
 function tryToListen(port: number, host: string | undefined): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer()

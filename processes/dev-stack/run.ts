@@ -4,7 +4,7 @@ import { logFile, prepareDataDirectory } from './data-directory'
 import { describeDemo, writeDemoFile } from './demo'
 import { migrate, prepareRoles, startEmbeddedDatabase } from './embedded-database'
 import { startGuard } from './guard'
-import { requireFreePort } from './ports'
+import { requireFreePorts } from './ports'
 import type { EmbeddedPostgres } from './postgres'
 import { bold, step } from './progress'
 import { claimDataDirectory } from './run-record'
@@ -38,14 +38,7 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
     },
   })
 
-  const ports = portsOf(settings)
-  for (const [variable, port] of ports) {
-    await requireFreePort(
-      port,
-      variable,
-      ports.map(([, own]) => own),
-    )
-  }
+  await requireFreePorts(portsOf(settings), settings.mode === 'production' ? 'npm start' : 'npm run dev')
   const secrets = loadSecrets(settings.data_dir)
   const addresses = stackAddresses(settings, secrets)
   const env = productEnvironment(settings, secrets, addresses)

@@ -21,7 +21,8 @@ export type Settings = {
   seed: boolean
 }
 
-const PORTS = { PORT: 3000, INGEST_PORT: 3001, SUPABASE_PORT: 54321, DATABASE_PORT: 54329 } as const
+/** Below the range from which systems lend ports to outgoing connections (Linux from 32768): none of those can be in the way. */
+const PORTS = { PORT: 3000, INGEST_PORT: 3001, SUPABASE_PORT: 3002, DATABASE_PORT: 3003 } as const
 
 /** Reads `.env` of the checkout (variables already set win) and the environment. Throws StackError on a wrong value. */
 export function readSettings(mode: Mode): Settings {

@@ -1,14 +1,15 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isOwnDirectory, prepareDataDirectory } from '../../processes/dev-stack/data-directory'
-import { findFreePort, requireFreePort } from '../../processes/dev-stack/ports'
+import { findFreePort, requireFreePorts } from '../../processes/dev-stack/ports'
 import { processIdentity } from '../../processes/dev-stack/process-identity'
 import { claimDataDirectory } from '../../processes/dev-stack/run-record'
 import { loadSecrets } from '../../processes/dev-stack/secrets'
-import { readSettings } from '../../processes/dev-stack/settings'
+import { portsOf, readSettings } from '../../processes/dev-stack/settings'
 
 const before = { ...process.env }
 let directory = ''
@@ -32,15 +33,32 @@ async function refusal(work: () => unknown): Promise<string> {
 }
 
 describe('ports', () => {
-  test('a busy one is named with its variable and a free one of nobody else', async () => {
-    const port = await findFreePort()
-    const server = createServer().listen(port, '127.0.0.1')
-    await new Promise((resolve) => server.once('listening', resolve))
-    const words = await refusal(() => requireFreePort(port, 'PORT', [port, port + 1]))
-    expect(words).toContain(`Port ${port} (PORT) is in use`)
-    expect(Number(/PORT=(\d+) npm start/.exec(words)?.[1])).toBeGreaterThan(port + 1)
-    await new Promise((resolve) => server.close(resolve))
-    await expect(requireFreePort(port, 'PORT', [])).resolves.toBeUndefined()
+  test('all busy ones are named with their variables, and a free one of nobody else for each', async () => {
+    const [one, two, three] = [await findFreePort(), await findFreePort(), await findFreePort()]
+    const servers = [one, three].map((port) => createServer().listen(port, '127.0.0.1'))
+    await Promise.all(servers.map((server) => once(server, 'listening')))
+    const ports: [string, number][] = [
+      ['PORT', one],
+      ['INGEST_PORT', two],
+      ['DATABASE_PORT', three],
+    ]
+    const words = await refusal(() => requireFreePorts(ports, 'npm run dev'))
+    expect(words).toContain(`Ports ${one} (PORT) and ${three} (DATABASE_PORT) are in use by other programs. Stop those`)
+    const [, first, second] = / PORT=(\d+) DATABASE_PORT=(\d+) npm run dev$/.exec(words) ?? []
+    expect(new Set([one, two, three, Number(first), Number(second)]).size).toBe(5)
+    servers[1]?.close()
+    expect(await refusal(() => requireFreePorts(ports, 'npm start'))).toMatch(
+      new RegExp(
+        `^Port ${one} \\(PORT\\) is in use by another program. Stop that program, or choose another port: PORT=`,
+      ),
+    )
+    servers[0]?.close()
+    await expect(requireFreePorts(ports, 'npm start')).resolves.toBeUndefined()
+  })
+
+  test('by default are none that the system lends to outgoing connections', () => {
+    for (const name of ['PORT', 'INGEST_PORT', 'SUPABASE_PORT', 'DATABASE_PORT']) delete process.env[name]
+    for (const [, port] of portsOf(readSettings('production'))) expect(port).toBeLessThan(32_768)
   })
 
   test.each(['abc', '0', '65536', '3000.5', '-1'])('%s is none', async (text) => {
