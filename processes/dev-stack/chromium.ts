@@ -2,6 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium } from '@playwright/test'
+import { inRepository } from './repository'
+import { StackError } from './stack-error'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const MAC_APPS = [
@@ -17,10 +19,25 @@ export function findChromium(): string | null {
   return [...system, ...MAC_APPS, chromium.executablePath()].find((path) => path && existsSync(path)) ?? null
 }
 
+/** Why a browser cannot be used: the words it ends with when it is only asked for its version; null when it can. */
+export function whyUnusable(path: string): string | null {
+  const asked = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 30_000 })
+  if (asked.status === 0) return null
+  return asked.error?.message ?? (asked.stderr.trim().split('\n').at(-1) || `it ended with ${asked.status}`)
+}
+
 /** As `findChromium`, but installs one when there is none: Debian's package as root, else Playwright's download. */
 export function ensureChromium(): string {
-  const found = findChromium()
-  if (found) return found
+  const path = findChromium() ?? installChromium()
+  const why = path ? whyUnusable(path) : null
+  if (path && !why) return path
+  throw new StackError(
+    path ? `${path} cannot be used as Chromium: ${why}` : 'No Chromium was found, and none could be installed.',
+    'Set CHROMIUM_PATH to one that starts, or install one (as root: npx playwright install --with-deps chromium).',
+  )
+}
+
+function installChromium(): string | null {
   if (process.getuid?.() === 0 && spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status === 0) {
     spawnSync('apt-get', ['update'], { stdio: 'inherit' })
     spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'chromium', 'fonts-liberation'], {
@@ -28,11 +45,8 @@ export function ensureChromium(): string {
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     })
   } else {
-    spawnSync(process.execPath, [join('node_modules', '@playwright', 'test', 'cli.js'), 'install', 'chromium'], {
-      stdio: 'inherit',
-    })
+    const playwright = inRepository('node_modules', '@playwright', 'test', 'cli.js')
+    spawnSync(process.execPath, [playwright, 'install', 'chromium'], { stdio: 'inherit' })
   }
-  const installed = findChromium()
-  if (installed) return installed
-  throw new Error('No Chromium was found or could be installed. Set CHROMIUM_PATH to one.')
+  return findChromium()
 }

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { findChromium } from './chromium'
+import { isBuildCurrent } from './build'
+import { findChromium, whyUnusable } from './chromium'
 import { postgresDirectory } from './data-directory'
 import { isPortFree } from './ports'
 import { processIdentity } from './process-identity'
@@ -66,7 +67,8 @@ async function stackOrPorts(settings: Settings): Promise<Finding[]> {
   if (settings.external) return database(settings)
   const main = readRecord(settings.data_dir)?.main
   if (main && processIdentity(main.pid) === main.identity) {
-    return [{ state: 'ok', text: `Holdfast is running (process ${main.pid})` }, ...(await database(settings))]
+    const running: Finding = { state: 'ok', text: `Holdfast is running (process ${main.pid})` }
+    return [running, ...(await database(settings)), ...(await servers(settings))]
   }
   const findings: Finding[] = [{ state: 'note', text: 'Holdfast is not running', way_out: 'npm start starts it.' }]
   if (main) {
@@ -96,6 +98,26 @@ async function stackOrPorts(settings: Settings): Promise<Finding[]> {
         : 'No database yet; npm start makes one',
   })
   return findings
+}
+
+/** Whether what listens for people and programs does its work. */
+async function servers(settings: Settings): Promise<Finding[]> {
+  const host = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host === '::' ? '::1' : settings.host
+  const named = [
+    { name: 'web', text: 'The application', port: settings.port },
+    { name: 'ingest', text: 'The ingest process', port: settings.ingest_port },
+  ]
+  return Promise.all(
+    named.map(async ({ name, text, port }): Promise<Finding> => {
+      const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+      if (await answersOk(`http://${address}/readyz`)) return { state: 'ok', text: `${text} answers at ${address}` }
+      return {
+        state: 'wrong',
+        text: `${text} does not answer at ${address}`,
+        way_out: `Its log is ${join(settings.data_dir, 'logs', `${name}.log`)}.`,
+      }
+    }),
+  )
 }
 
 async function database(settings: Settings): Promise<Finding[]> {
@@ -144,13 +166,22 @@ async function migrations(ownerUrl: string): Promise<Finding> {
 }
 
 function build(): Finding {
-  return existsSync(inRepository('.next', 'BUILD_ID'))
+  if (!existsSync(inRepository('.next', 'BUILD_ID')))
+    return { state: 'note', text: 'The application is not built yet', way_out: 'npm start builds it.' }
+  return isBuildCurrent()
     ? { state: 'ok', text: 'The application is built' }
-    : { state: 'note', text: 'The application is not built yet', way_out: 'npm start builds it.' }
+    : { state: 'note', text: 'The application was built of other sources', way_out: 'npm start builds it again.' }
 }
 
 function chromium(): Finding {
   const path = findChromium()
+  const why = path ? whyUnusable(path) : null
+  if (why)
+    return {
+      state: 'note',
+      text: `The Chromium for the browser tests cannot be started: ${path}: ${why}`,
+      way_out: 'Set CHROMIUM_PATH to one that starts.',
+    }
   if (path) return { state: 'ok', text: `Chromium for the browser tests: ${path}` }
   return {
     state: 'note',

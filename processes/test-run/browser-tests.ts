@@ -1,21 +1,41 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { ensureChromium } from '../dev-stack/chromium'
 import { startGuard } from '../dev-stack/guard'
 import { inRepository } from '../dev-stack/repository'
-import type { Count } from './count'
+import { type Count, countOf, firstLine } from './count'
 import { runTool } from './run-tool'
 import { startWholeStack, type WholeStack } from './whole-stack'
 
-type Spec = { title: string; file: string; line: number; ok: boolean }
+type Spec = { title: string; file: string; line: number; ok: boolean; tests: { status: string }[] }
 type Suite = { specs: Spec[]; suites?: Suite[] }
-type Report = { stats: { expected: number; unexpected: number; flaky: number; skipped: number }; suites: Suite[] }
+type Report = {
+  stats: { expected: number; unexpected: number; flaky: number; skipped: number }
+  suites: Suite[]
+  /** What went wrong outside of any test, such as a file that could not be loaded. */
+  errors: { message?: string; location?: { file: string; line: number } }[]
+}
 
-/** What did not pass, wherever it is nested. */
+/** What did not pass or did not run, wherever it is nested. */
 function namesOf({ specs, suites = [] }: Suite): string[] {
-  const failed = specs.filter(({ ok }) => !ok).map(({ file, line, title }) => `${file}:${line}: ${title}`)
+  const failed = specs
+    .filter(({ ok, tests }) => !ok || tests.some(({ status }) => status === 'skipped'))
+    .map(({ file, line, title }) => `tests/e2e/${file}:${line}: ${title}`)
   return [...failed, ...suites.flatMap(namesOf)]
+}
+
+/** The tests of a run of Playwright that ended with `code` and wrote a report (or did not come to that). */
+export function countBrowserTests(code: number, reportFile: string): Count {
+  if (!existsSync(reportFile))
+    return { passed: 0, failed: 1, names: [`e2e: Playwright ended with ${code} and no report`] }
+  const { stats, suites, errors }: Report = JSON.parse(readFileSync(reportFile, 'utf8'))
+  const outside = errors.map(({ message = 'an error outside of any test', location }) =>
+    [...(location ? [`${relative(inRepository(), location.file)}:${location.line}`] : []), firstLine(message)].join(
+      ': ',
+    ),
+  )
+  return countOf('e2e', code, stats.expected + stats.flaky, [...suites.flatMap(namesOf), ...outside])
 }
 
 /** The browser journeys, against a seeded stack on free ports in a directory that is removed afterwards. */
@@ -37,13 +57,7 @@ export async function runBrowserTests(): Promise<Count> {
       // The port of the run's own stack, for tests that start a process with the stack's environment.
       ...stack.env,
     })
-    const { stats, suites }: Report = JSON.parse(readFileSync(reportFile, 'utf8'))
-    const failed = stats.unexpected + stats.skipped
-    return {
-      passed: stats.expected + stats.flaky,
-      failed: code === 0 ? failed : Math.max(1, failed),
-      names: suites.flatMap(namesOf),
-    }
+    return countBrowserTests(code, reportFile)
   } finally {
     await stack?.stop()
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 })

@@ -5,7 +5,7 @@
 import { bold, explain, green, red } from '../dev-stack/progress'
 import { runBrowserTests } from './browser-tests'
 import { runChecks } from './checks'
-import type { Count } from './count'
+import { type Count, firstLine } from './count'
 import { runVitest } from './vitest-tests'
 
 const PARTS: Record<string, () => Promise<Count>> = {
@@ -28,7 +28,11 @@ for (const [name, run] of Object.entries(PARTS)) {
   const started = Date.now()
   const count = await run().catch((error: unknown): Count => {
     explain(error)
-    return { passed: 0, failed: 1, names: [name] }
+    return {
+      passed: 0,
+      failed: 1,
+      names: [`${name}: ${firstLine(error instanceof Error ? error.message : String(error))}`],
+    }
   })
   total.passed += count.passed
   total.failed += count.failed
@@ -36,6 +40,7 @@ for (const [name, run] of Object.entries(PARTS)) {
   const words = `${name}: ${count.passed} passed, ${count.failed} failed in ${Math.round((Date.now() - started) / 1_000)} s`
   process.stdout.write(`${count.failed > 0 ? red(words) : green(words)}\n`)
 }
+if (total.names.length > 0) process.stdout.write('\n')
 for (const name of total.names) process.stdout.write(`${red('failed')} ${name}\n`)
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed\n`)
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)

@@ -1,13 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { inRepository } from '../dev-stack/repository'
-import type { Count } from './count'
+import { type Count, countOf } from './count'
 import { runTool } from './run-tool'
 
 type Report = {
   numPassedTests: number
-  numTotalTests: number
   testResults: { name: string; status: string; assertionResults: { fullName: string; status: string }[] }[]
 }
 
@@ -18,8 +17,15 @@ function namesOf({ testResults }: Report): string[] {
     const failed = assertionResults
       .filter((test) => test.status !== 'passed')
       .map((test) => `${file}: ${test.fullName}`)
-    return failed.length === 0 && status !== 'passed' ? [file] : failed
+    return failed.length === 0 && status !== 'passed' ? [`${file}: could not be loaded`] : failed
   })
+}
+
+/** The tests of a run of Vitest that ended with `code` and wrote a report (or did not come to that). */
+export function countVitest(code: number, reportFile: string): Count {
+  if (!existsSync(reportFile)) return { passed: 0, failed: 1, names: [`vitest: ended with ${code} and no report`] }
+  const report: Report = JSON.parse(readFileSync(reportFile, 'utf8'))
+  return countOf('vitest', code, report.numPassedTests, namesOf(report))
 }
 
 /** Unit and integration tests; a file that could not be loaded counts as a failed test. */
@@ -31,13 +37,7 @@ export async function runVitest(): Promise<Count> {
       ['vitest', 'vitest.mjs'],
       ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`],
     )
-    const report: Report = JSON.parse(readFileSync(reportFile, 'utf8'))
-    const failed = report.numTotalTests - report.numPassedTests
-    return {
-      passed: report.numPassedTests,
-      failed: code === 0 ? failed : Math.max(1, failed),
-      names: namesOf(report),
-    }
+    return countVitest(code, reportFile)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
