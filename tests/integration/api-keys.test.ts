@@ -5,6 +5,7 @@ import { GET, POST } from '@/app/api/v1/api-keys/route'
 import { GET as GET_BRANDING } from '@/app/api/v1/branding/route'
 import { findApiKey, hashKey, isKey } from '@/libs/auth/api-key'
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { whenHeard } from '@/tests/support/heard'
 import { asSuperuser, asSystem, call, createApiKey, createWorld } from '@/tests/support/world'
 
 const { acme, globex, stranger } = await createWorld()
@@ -94,7 +95,7 @@ describe('API keys', () => {
     const first = await revoke()
     expect(first.status).toBe(200)
     expect((await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: body.key })).status).toBe(401)
-    await expect.poll(() => findApiKey(body.key, { cached: true }), { timeout: 1_000 }).toBeNull()
+    await expect.poll(() => findApiKey(body.key, { cached: true }), whenHeard).toBeNull()
     expect((await revoke()).body.revoked_at).toBe(first.body.revoked_at)
   })
 

@@ -6,6 +6,7 @@ import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { GET as getRejections } from '@/app/api/v1/usage/rejections/route'
 import { GET as inApplication } from '@/app/compat/openmeter/api/[...path]/route'
 import { newId } from '@/libs/ids'
+import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { call, createApiKey, createWorld, setStatus } from '../support/world'
 
@@ -531,6 +532,6 @@ describe('who may', () => {
 
   test('a suspended tenant is let in nowhere', async () => {
     await setStatus(globex, 'suspended')
-    await expect.poll(async () => (await refused(other.meters.list())).status, { timeout: 2_000 }).toBe(403)
+    await expect.poll(async () => (await refused(other.meters.list())).status, whenHeard).toBe(403)
   })
 })

@@ -7,6 +7,7 @@ import { GET as queryMeter } from '@/app/api/v1/meters/[id]/query/route'
 import { GET as getRejections } from '@/app/api/v1/usage/rejections/route'
 import { GET as inApplication } from '@/app/compat/stripe/[...path]/route'
 import { newId } from '@/libs/ids'
+import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { call, createApiKey, createWorld, setStatus } from '../support/world'
 
@@ -391,6 +392,6 @@ describe('who may', () => {
 
   test('a suspended tenant is let in nowhere', async () => {
     await setStatus(globex, 'suspended')
-    await expect.poll(async () => (await refused(other.billing.meters.list())).statusCode, { timeout: 2_000 }).toBe(403)
+    await expect.poll(async () => (await refused(other.billing.meters.list())).statusCode, whenHeard).toBe(403)
   })
 })

@@ -6,6 +6,7 @@ import { UnkeyError } from '@unkey/api/models/errors'
 import { type Duration, NoopRatelimit, Overrides, Ratelimit } from '@unkey/ratelimit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { newId } from '@/libs/ids'
+import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { createApiKey, createWorld } from '../support/world'
 
@@ -78,7 +79,7 @@ describe('apis', () => {
     expect(await statusOf(unkey.apis.listKeys({ apiId: 'api_never_made' }))).toBe(404)
     await unkey.apis.deleteApi({ apiId })
     await expect
-      .poll(async () => (await elsewhere.keys.verifyKey({ key: keys[0]?.key ?? '' })).data.code, { timeout: 1_000 })
+      .poll(async () => (await elsewhere.keys.verifyKey({ key: keys[0]?.key ?? '' })).data.code, whenHeard)
       .toBe('NOT_FOUND')
     expect(await statusOf(unkey.apis.getApi({ apiId }))).toBe(404)
     expect(await statusOf(create({ apiId }))).toBe(404)
@@ -92,7 +93,7 @@ describe('permissions and roles', () => {
       { id: 'docs.read', name: 'docs.read', slug: 'docs.read' },
       { id: 'docs.write', name: 'docs.write', slug: 'docs.write' },
     ])
-    await expect.poll(() => isValid(key, 'docs.write', elsewhere), { timeout: 1_000 }).toBe(true)
+    await expect.poll(() => isValid(key, 'docs.write', elsewhere), whenHeard).toBe(true)
     expect((await unkey.keys.removePermissions({ keyId, permissions: ['docs.read', 'never'] })).data).toMatchObject([
       { slug: 'docs.write' },
     ])
@@ -100,7 +101,7 @@ describe('permissions and roles', () => {
       'x',
       'y',
     ])
-    await expect.poll(() => isValid(key, 'docs.write', elsewhere), { timeout: 1_000 }).toBe(false)
+    await expect.poll(() => isValid(key, 'docs.write', elsewhere), whenHeard).toBe(false)
     expect((await unkey.keys.addRoles({ keyId, roles: ['writer'] })).data.map(({ name }) => name)).toEqual([
       'reader',
       'writer',
@@ -155,14 +156,14 @@ describe('permissions and roles', () => {
     expect((await permissions.setRolePermissions({ roleId, permissions: ['refunds'] })).data).toMatchObject([
       { slug: 'refunds' },
     ])
-    await expect.poll(() => isValid(key, slug, elsewhere), { timeout: 1_000 }).toBe(false)
+    await expect.poll(() => isValid(key, slug, elsewhere), whenHeard).toBe(false)
     expect(await isValid(key, 'refunds', elsewhere)).toBe(true)
     const roles = pageOf(await permissions.listRoles({ limit: 100, search: name }))
     expect(roles).toMatchObject({ data: [{ id: roleId }], pagination: { hasMore: false } })
     const listed = pageOf(await permissions.listPermissions({ search: slug }))
     expect(listed).toMatchObject({ data: [{ slug }], pagination: { hasMore: false } })
     await permissions.deleteRole({ role: roleId })
-    await expect.poll(() => isValid(key, 'refunds', elsewhere), { timeout: 1_000 }).toBe(false)
+    await expect.poll(() => isValid(key, 'refunds', elsewhere), whenHeard).toBe(false)
     expect((await unkey.keys.getKey({ keyId })).data.roles).toEqual([])
     await permissions.deletePermission({ permission: slug })
     expect(await statusOf(permissions.getPermission({ permission: slug }))).toBe(404)
@@ -195,7 +196,7 @@ describe('identities', () => {
     ).toBe(400)
     await identities.deleteIdentity({ identity: externalId })
     expect(await statusOf(identities.getIdentity({ identity: externalId }))).toBe(404)
-    await expect.poll(async () => (await unkey.keys.verifyKey({ key })).data.code, { timeout: 1_000 }).toBe('FORBIDDEN')
+    await expect.poll(async () => (await unkey.keys.verifyKey({ key })).data.code, whenHeard).toBe('FORBIDDEN')
   })
 })
 

@@ -8,6 +8,7 @@ import { forgetEnv } from '@/libs/env'
 import { newId } from '@/libs/ids'
 import { forgetWindows } from '@/libs/rate-limit/memory-store'
 import { sweepWindows } from '@/libs/rate-limit/sweep-windows'
+import { whenHeard } from '../support/heard'
 import { startIngestProcess } from '../support/ingest-process'
 import { requireVariable } from '../support/variables'
 import {
@@ -96,10 +97,10 @@ describe.each(['memory', 'postgres'])('in %s', (store) => {
   })
 
   test('a refused call passes when it was told it would, and refusals do not put that off', async () => {
-    const short = ask({ namespace: name('short'), limit: 2, duration: 400 })
-    expect([(await limit(short)).body.success, (await limit(short)).body.success]).toEqual([true, true])
-    const { reset } = (await limit(short)).body
-    for (let again = 0; again < 5; again += 1) await limit(short)
+    const short = ask({ namespace: name('short'), limit: 2, duration: 1_000 })
+    const answers = await Promise.all(Array.from({ length: 8 }, () => limit(short)))
+    expect(answers.filter(({ body }) => body.success)).toHaveLength(2)
+    const { reset } = answers.find(({ body }) => !body.success)?.body ?? {}
     await new Promise((resolve) => setTimeout(resolve, reset - Date.now() + 10))
     expect((await limit(short)).body.success).toBe(true)
   })
@@ -136,17 +137,21 @@ describe('shared through Postgres', () => {
     const locker = new pg.Client({ connectionString: requireVariable('SUPERUSER_DATABASE_URL') })
     await locker.connect()
     await locker.query('begin; lock table rate_limit_windows in access exclusive mode')
-    const started = Date.now()
     const verdicts = []
-    for (let asked = 0; asked < 5; asked += 1) verdicts.push((await limit(away)).body.success)
-    // A quarter of a second for the first, nothing for the others.
-    expect(Date.now() - started).toBeLessThan(1_000)
+    const took: number[] = []
+    for (let asked = 0; asked < 5; asked += 1) {
+      const began = performance.now()
+      verdicts.push((await limit(away)).body.success)
+      took.push(performance.now() - began)
+    }
+    // A quarter of a second for the first, nothing for the others, whatever else the machine has to do.
+    expect(took[0]).toBeGreaterThan(240)
+    expect(took.slice(1).sort((a, b) => a - b)[1]).toBeLessThan(200)
     expect(verdicts).toEqual([true, true, true, false, false])
     await locker.query('rollback')
     await locker.end()
-    await new Promise((resolve) => setTimeout(resolve, 1_050))
     // The first that found no answer was counted when the lock was gone.
-    await expect.poll(async () => (await limit({ ...away, cost: 0 })).body.remaining).toBe(1)
+    await expect.poll(async () => (await limit({ ...away, cost: 0 })).body.remaining, { timeout: 10_000 }).toBe(1)
   })
 
   test('windows that have passed are swept', async () => {
@@ -199,8 +204,8 @@ describe('overrides', () => {
     await set(ask({ namespace, identifier: '*', limit: 10 }))
     await set(ask({ namespace, identifier: 'team_*', limit: 20 }))
     await set(ask({ namespace, identifier: 'team_red', limit: 30 }))
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    expect([await seen('team_red'), await seen('team_blue'), await seen('anybody')]).toEqual([30, 20, 10])
+    const all = async () => [await seen('team_red'), await seen('team_blue'), await seen('anybody')]
+    await expect.poll(all, whenHeard).toEqual([30, 20, 10])
     expect((await limit(ask({ namespace, identifier: 'team_red' }), { as: globex.api_key })).body.limit).toBe(5)
   })
 
@@ -236,5 +241,5 @@ test('a suspended tenant is limited by nobody', async () => {
   const { key } = await createApiKey(tenant, ['usage:write'])
   expect((await limit(ask(), { as: key })).status).toBe(200)
   await setStatus(tenant, 'suspended')
-  await expect.poll(async () => (await limit(ask(), { as: key })).status, { timeout: 1_000 }).toBe(423)
+  await expect.poll(async () => (await limit(ask(), { as: key })).status, whenHeard).toBe(423)
 })

@@ -13,6 +13,7 @@ import { newId } from '@/libs/ids'
 import { PATH_TENANT_HEADER } from '@/libs/tenancy/host'
 import { findTenantRouting, forgetTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { inRepository } from '@/processes/dev-stack/repository'
+import { whenHeard } from '../support/heard'
 import {
   type Answer,
   asSuperuser,
@@ -257,7 +258,7 @@ describe('the cache', () => {
   }
   beforeEach(async () => {
     await findTenantRouting({ slug: 'acme' })
-    await expect.poll(isListening, { timeout: 3_000 }).toBe(true)
+    await expect.poll(isListening, { timeout: 10_000 }).toBe(true)
     forgetTenantRouting()
   })
 
@@ -319,12 +320,10 @@ describe('the cache', () => {
   test('a new tenant is found although its name was asked for, in vain, a moment before', async () => {
     expect(await findTenantRouting({ slug: 'newcomer' })).toBeNull()
     await createTenant('newcomer')
-    await expect
-      .poll(async () => (await findTenantRouting({ slug: 'newcomer' }))?.slug, { timeout: 1_000, interval: 10 })
-      .toBe('newcomer')
+    await expect.poll(async () => (await findTenantRouting({ slug: 'newcomer' }))?.slug, whenHeard).toBe('newcomer')
   })
 
-  test('a domain that is verified or given up takes effect in well under a second', async () => {
+  test('a domain that is verified or given up takes effect long before it would be looked up again', async () => {
     const hostname = 'soon.globex.test'
     expect(await findTenantRouting({ hostname })).toBeNull()
     await asSuperuser(
@@ -332,9 +331,9 @@ describe('the cache', () => {
       [globex.id, hostname],
     )
     const found = async () => (await findTenantRouting({ hostname }))?.id ?? null
-    await expect.poll(found, { timeout: 900, interval: 10 }).toBe(globex.id)
+    await expect.poll(found, whenHeard).toBe(globex.id)
     await asSuperuser("update domains set status = 'quarantined' where hostname = $1", [hostname])
-    await expect.poll(found, { timeout: 900, interval: 10 }).toBeNull()
+    await expect.poll(found, whenHeard).toBeNull()
   })
 })
 
@@ -355,15 +354,15 @@ describe('two processes', () => {
     if (child.exitCode === null) await once(child, 'exit')
   })
 
-  test('a change made through one is seen by the other within a second, and until then does no harm', async () => {
+  test('a change made through one is soon seen by the other, and until then does no harm', async () => {
     const tenant = await createTenant('elsewhere')
     expect(await askOther('elsewhere')).toBe('active A Company')
     // The other process has its answer in memory now.
     await asSuperuser("update tenants set name = 'Elsewhere Ltd' where id = $1", [tenant.id])
-    await expect.poll(() => askOther('elsewhere'), { timeout: 1_000, interval: 20 }).toBe('active Elsewhere Ltd')
+    await expect.poll(() => askOther('elsewhere'), whenHeard).toBe('active Elsewhere Ltd')
     await setStatus(tenant, 'suspended')
-    await expect.poll(() => askOther('elsewhere'), { timeout: 1_000, interval: 20 }).toBe('suspended Elsewhere Ltd')
+    await expect.poll(() => askOther('elsewhere'), whenHeard).toBe('suspended Elsewhere Ltd')
     await setStatus(tenant, 'deleted')
-    await expect.poll(() => askOther('elsewhere'), { timeout: 1_000, interval: 20 }).toBe('none')
+    await expect.poll(() => askOther('elsewhere'), whenHeard).toBe('none')
   }, 30_000)
 })
