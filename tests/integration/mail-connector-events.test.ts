@@ -10,7 +10,7 @@ import { asSuperuser, call, createWorld, type TestTenant } from '../support/worl
 
 const { acme, globex } = await createWorld()
 const smtp = await startMailServer()
-const soon = { timeout: 8_000, interval: 25 }
+const soon = { timeout: 20_000, interval: 25 }
 let worker: OutboxWorker
 
 beforeEach(() => {

@@ -205,7 +205,7 @@ describe('connecting', () => {
     const secret_key = makeKey('sealed')
     const answer = await ask(connect, 'POST', '', {}, { secret_key }, tenant)
     const worker = startOutboxWorker({ sinks: [stripeSink], pollMs: 50 })
-    for (let tries = 0; tries < 100 && (await stateOf(answer.body.id, tenant)).status === 'checking'; tries += 1)
+    for (let tries = 0; tries < 400 && (await stateOf(answer.body.id, tenant)).status === 'checking'; tries += 1)
       await sleep(50)
     await worker.stop()
     expect(await stateOf(answer.body.id, tenant)).toMatchObject({
@@ -582,7 +582,7 @@ describe('when it goes wrong', () => {
     }
     expect((await ask(postPush, 'POST', `/${id}/push`, { id }, undefined, tenant)).status).toBe(200)
     try {
-      for (let tries = 0; tries < 600; tries += 1) {
+      for (const deadline = performance.now() + 150_000; performance.now() < deadline; ) {
         if (worker.killed) {
           await asSuperuser('update stripe_exports set due_at = now() where id = $1', [id])
           await asSuperuser(
@@ -601,7 +601,7 @@ describe('when it goes wrong', () => {
     expect(kills).toBe(2)
     expect(stripe.total(account, 'tokens')).toBe(40n)
     expect(stripe.customers.filter((one) => one.account === account)).toHaveLength(4)
-  }, 90_000)
+  }, 180_000)
 
   test('whatever happens on the way, the account holds exactly what was used', async () => {
     const { tenant, account, id } = await arrange()

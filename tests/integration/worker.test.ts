@@ -79,7 +79,7 @@ const invite = (tenant: TestTenant, to: string) =>
   )
 const acceptedNames = () => posthog.accepted.map(({ event }) => event).filter((event) => event !== '$groupidentify')
 const groupOf = ({ properties }: CapturedEvent) => properties.$groups?.tenant
-const soon = { timeout: 8_000, interval: 25 }
+const soon = { timeout: 20_000, interval: 25 }
 
 describe('analytics', () => {
   test('events reach PostHog under their tenant’s group, with their own id and time, and are marked', async () => {
@@ -120,8 +120,8 @@ describe('analytics', () => {
   })
 
   test('a sink that fails is tried again, in order, until it takes them; until then nothing counts as sent', async () => {
-    let failures = 3
-    posthog.answer = () => (failures-- > 0 ? 500 : 200)
+    let failing = true
+    posthog.answer = () => (failing ? 500 : 200)
     const first = await track(acme, 'first')
     startWorker()
     await expect.poll(() => posthog.batches.length, soon).toBeGreaterThan(0)
@@ -131,6 +131,7 @@ describe('analytics', () => {
       [first],
     )
     expect(row?.forwarded_at).toBeNull()
+    failing = false
     await expect.poll(() => acceptedNames(), soon).toEqual(['first', 'second'])
     await expect.poll(waiting, soon).toEqual([])
     const [message] = (await outbox()).filter(({ id }) => id === first)
@@ -155,12 +156,13 @@ describe('analytics', () => {
     await track(acme, 'stuck')
     startWorker()
     await expect.poll(() => posthog.batches.length, soon).toBe(1)
-    const started = Date.now()
+    const started = performance.now()
     await track(globex, 'free')
     await invite(acme, 'free@example.test')
     await expect.poll(() => acceptedNames(), soon).toEqual(['free'])
     await expect.poll(() => smtp.received.length, soon).toBe(1)
-    expect(Date.now() - started).toBeLessThan(3_000)
+    // Long before the dead one is given up, after ten seconds.
+    expect(performance.now() - started).toBeLessThan(8_000)
   })
 
   test('switched off after events were queued: nothing is sent, nothing piles up', async () => {
@@ -288,8 +290,8 @@ describe('mail', () => {
     await expect.poll(() => smtp.received.length, soon).toBe(1)
     await expect.poll(waiting, soon).toEqual([expect.objectContaining({ attempts: 0 })])
     await setStatus(globex, 'active')
-    await expect.poll(() => smtp.received.length, { timeout: 35_000, interval: 100 }).toBe(2)
-  }, 40_000)
+    await expect.poll(() => smtp.received.length, { timeout: 60_000, interval: 100 }).toBe(2)
+  }, 120_000)
 })
 
 describe('several workers, and workers that die', () => {
@@ -302,8 +304,8 @@ describe('several workers, and workers that die', () => {
       }),
     )
     for (let n = 0; n < 4; n += 1) startWorker()
-    await expect.poll(() => smtp.received.length, { timeout: 20_000 }).toBe(120)
-    await expect.poll(waiting, { timeout: 20_000 }).toEqual([])
+    await expect.poll(() => smtp.received.length, { timeout: 60_000 }).toBe(120)
+    await expect.poll(waiting, { timeout: 60_000 }).toEqual([])
     const addresses = smtp.received.flatMap(({ recipients }) => recipients)
     expect(new Set(addresses).size).toBe(120)
     expect(addresses).toHaveLength(120)
@@ -313,7 +315,7 @@ describe('several workers, and workers that die', () => {
       const order = posthog.accepted.filter((event) => groupOf(event) === tenant.id).map(({ uuid }) => uuid)
       expect(order).toEqual([...order].sort())
     }
-  }, 60_000)
+  }, 180_000)
 
   const children: ChildProcess[] = []
   afterEach(() => {
