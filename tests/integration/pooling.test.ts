@@ -19,6 +19,19 @@ const tenants = [acme, globex, initech]
 type Fate = 'commit' | 'throw' | 'sql error' | 'swallowed error' | 'cancel' | 'cut'
 const FATES: readonly Fate[] = ['commit', 'commit', 'commit', 'throw', 'sql error', 'swallowed error', 'cancel', 'cut']
 
+/** Cancels what a connection sleeps in, or cuts it; once it sleeps, because there is nothing to cancel before. */
+async function interrupt(how: 'cancel' | 'cut', pid: number | undefined): Promise<void> {
+  const end = how === 'cancel' ? 'pg_cancel_backend' : 'pg_terminate_backend'
+  for (let ended = 0; ended === 0; ) {
+    await sleep(2)
+    const rows = await asSuperuser(
+      `select ${end}(pid) from pg_stat_activity where pid = $1 and wait_event = 'PgSleep'`,
+      [pid],
+    )
+    ended = rows.length
+  }
+}
+
 /** Ends the transaction of `tenant` in the given way; true when it must have been committed. */
 async function live(tenantId: string, fate: Fate, id: string): Promise<boolean> {
   const work = runInTenant(tenantId, systemActor(), async () => {
@@ -33,9 +46,7 @@ async function live(tenantId: string, fate: Fate, id: string): Promise<boolean> 
     if (fate === 'sql error') await tenantQuery('select 1 / 0')
     if (fate === 'swallowed error') await tenantQuery('select 1 / 0').catch(() => null)
     if (fate === 'cancel' || fate === 'cut') {
-      const end = fate === 'cancel' ? 'pg_cancel_backend' : 'pg_terminate_backend'
-      const slow = tenantQuery('select pg_sleep(20)')
-      await Promise.all([slow, sleep(2).then(() => asSuperuser(`select ${end}($1)`, [context?.pid]))])
+      await Promise.all([tenantQuery('select pg_sleep(20)'), interrupt(fate, context?.pid)])
     }
   })
   const outcome = await work.then(
