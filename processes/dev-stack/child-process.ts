@@ -41,15 +41,31 @@ export async function startChild(options: ChildOptions): Promise<Child> {
       const soFar = Date.now() - started > CALM_MS ? 0 : failures
       const pause = Math.min(LONGEST_PAUSE_MS, 1_000 * 2 ** soFar)
       note(`${options.name} ended (${signal ?? `exit code ${code}`}) and is started again in ${pause / 1_000} s.`)
-      const words = lastLines(options.log_file, 5)
-      note(words ? `Its last words (${options.log_file}):\n${words}` : `It left no word in ${options.log_file}.`)
+      // Who was killed had no time for words; what its log ends with is about something else.
+      const words = signal === 'SIGKILL' ? '' : lastLines(options.log_file, 5)
+      note(words ? `Its last words (${options.log_file}):\n${words}` : `Its log is ${options.log_file}.`)
       await sleep(pause, undefined, { ref: false })
       if (stopping) return
       child = launch(options)
       keepAlive(soFar + 1)
+      await noteReturn(child)
     }
     if (child.exitCode === null && child.signalCode === null) child.once('exit', restart)
     else void restart(child.exitCode, child.signalCode)
+  }
+
+  /** Says that a process works again, unless it ends before that. */
+  async function noteReturn(again: ChildProcess): Promise<void> {
+    const started = Date.now()
+    while (
+      !stopping &&
+      again.exitCode === null &&
+      again.signalCode === null &&
+      Date.now() - started < BOOT_PATIENCE_MS
+    ) {
+      if (await options.isReady()) return note(`${options.name} works again.`)
+      await sleep(250, undefined, { ref: false })
+    }
   }
 
   return {

@@ -21,21 +21,30 @@ export async function startEmbeddedDatabase(
     log_file: logFile(settings.data_dir, 'postgres'),
   })
   onPid(postgres.pid(), true)
-  postgres.onUnexpectedExit(async (code) => {
+  let stopping = false
+  postgres.onUnexpectedExit(async (how) => {
     onPid(postgres.pid(), false)
-    note(`Postgres ended unexpectedly (exit code ${code ?? 'none'}) and is started again.`)
-    for (let pause = 500; ; pause = Math.min(pause * 2, 30_000)) {
+    note(`Postgres ended unexpectedly (${how}) and is started again.`)
+    for (let pause = 500; !stopping; pause = Math.min(pause * 2, 30_000)) {
       try {
         await postgres.start()
         onPid(postgres.pid(), true)
+        note('Postgres works again.')
         return
       } catch (error) {
+        if (stopping) return
         note(`Postgres does not start (${error instanceof Error ? error.message : String(error)}); trying again.`)
-        await sleep(pause)
+        await sleep(pause, undefined, { ref: false })
       }
     }
   })
-  return postgres
+  return {
+    ...postgres,
+    stop: async () => {
+      stopping = true
+      await postgres.stop()
+    },
+  }
 }
 
 /** Roles, the two databases and their privileges; changes nothing that is right already. */

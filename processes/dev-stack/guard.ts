@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import type { Writable } from 'node:stream'
 import { processIdentity } from './process-identity'
 import { inRepository } from './repository'
 
@@ -13,20 +14,44 @@ export type Guard = {
   release: (what: number | string) => void
 }
 
+/** Between the end of a guard and the next one. */
+const PAUSE_MS = 500
+
 export function startGuard(): Guard {
-  const child = spawn(process.execPath, [inRepository('processes', 'dev-stack', 'guard-process.mjs')], {
-    cwd: '/',
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
-  child.on('error', () => {})
-  child.stdin.on('error', () => {})
-  child.unref()
-  if ('unref' in child.stdin && typeof child.stdin.unref === 'function') child.stdin.unref()
-  const order = (line: object) => child.stdin.write(`${JSON.stringify(line)}\n`)
+  const orders = new Map<number | string, object>()
+  let child = launch()
+
+  function launch(): ChildProcessByStdio<Writable, null, null> {
+    const launched = spawn(process.execPath, [inRepository('processes', 'dev-stack', 'guard-process.mjs')], {
+      cwd: '/',
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    })
+    launched.on('error', () => {})
+    launched.stdin.on('error', () => {})
+    launched.unref()
+    if ('unref' in launched.stdin && typeof launched.stdin.unref === 'function') launched.stdin.unref()
+    // It ends by itself only after us: somebody ended it, and another takes its place.
+    launched.once('exit', () => {
+      const replace = () => {
+        child = launch()
+        for (const order of orders.values()) write(order)
+      }
+      setTimeout(replace, PAUSE_MS).unref()
+    })
+    return launched
+  }
+  const write = (order: object) => child.stdin.write(`${JSON.stringify(order)}\n`)
+  const watch = (what: number | string, order: object) => {
+    orders.set(what, order)
+    write(order)
+  }
   return {
-    watchProcess: (pid, signal) => order({ process: pid, identity: processIdentity(pid) ?? '', signal }),
-    watchDirectory: (path) => order({ directory: path }),
-    release: (what) => order({ release: what }),
+    watchProcess: (pid, signal) => watch(pid, { process: pid, identity: processIdentity(pid) ?? '', signal }),
+    watchDirectory: (path) => watch(path, { directory: path }),
+    release: (what) => {
+      orders.delete(what)
+      write({ release: what })
+    },
   }
 }

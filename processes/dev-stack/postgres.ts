@@ -34,8 +34,8 @@ export type EmbeddedPostgres = {
   stop: () => Promise<void>
   /** SIGKILL to the postmaster, as a power cut would have it. Waits until it has gone. */
   kill: () => Promise<void>
-  /** Called with the exit code when the postmaster ends without `stop` or `kill`. */
-  onUnexpectedExit: (listener: (code: number | null) => void) => void
+  /** Called with how the postmaster ended (`exit code 1`, `SIGKILL`), when that was not by `stop` or `kill`. */
+  onUnexpectedExit: (listener: (how: string) => void) => void
 }
 
 const DEFAULT_SETTINGS: Record<string, string> = {
@@ -69,13 +69,19 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
 
   let postmaster: ChildProcess | undefined
   let expected = false
-  let listener: (code: number | null) => void = () => {}
+  let listener: (how: string) => void = () => {}
 
   async function start(): Promise<void> {
     expected = false
-    postmaster = await startPostmaster(options, binaries, user)
-    postmaster.once('exit', (code) => {
-      if (!expected) listener(code)
+    const started = await startPostmaster(options, binaries, user, {
+      // Known from its first moment, so that whoever stops while it starts stops it too.
+      onSpawn: (spawned) => {
+        postmaster = spawned
+      },
+      isWanted: () => !expected,
+    })
+    started.once('exit', (code, signal) => {
+      if (!expected) listener(signal ?? `exit code ${code}`)
     })
   }
 
@@ -147,10 +153,12 @@ async function startPostmaster(
   options: PostgresOptions,
   binaries: string,
   user: SystemUser | null,
+  watch: { onSpawn: (postmaster: ChildProcess) => void; isWanted: () => boolean },
 ): Promise<ChildProcess> {
   const settings = { ...DEFAULT_SETTINGS, ...options.settings, port: String(options.port) }
   const switches = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   for (let attempt = 1; ; attempt += 1) {
+    if (!watch.isWanted()) throw new StackError('Postgres was stopped while it started.', 'Start it again.')
     const log = openSync(options.log_file, 'a')
     const postmaster = spawn(join(binaries, 'postgres'), ['-D', dataDirectory(options), ...switches], {
       ...runAs(user, options.directory),
@@ -158,6 +166,7 @@ async function startPostmaster(
       detached: true, // a process group of its own: Ctrl-C in the terminal reaches us alone, and we stop it last
     })
     closeSync(log)
+    watch.onSpawn(postmaster)
     if (await waitUntilReady(postmaster, options)) return postmaster
     // After a kill the old backends may hold the shared memory for a moment longer.
     const why = lastLines(options.log_file, 5)

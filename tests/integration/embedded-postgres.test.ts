@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,17 @@ async function start(): Promise<EmbeddedPostgres> {
 const countRows = (url: string) =>
   withClient(url, async (client) => (await client.query('select count(*)::int as n from kept')).rows[0].n)
 
+/** Process ids of the guards that a process has. */
+const guardsOf = (parent: number) =>
+  spawnSync('ps', ['-eo', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(
+      ([, ppid, stat = 'Z', ...args]) =>
+        Number(ppid) === parent && stat[0] !== 'Z' && /guard-process/.test(args.join(' ')),
+    )
+    .map(([pid]) => Number(pid))
+
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'holdfast-postgres-'))
   chmodSync(directory, 0o711)
@@ -45,6 +56,21 @@ test('what was committed is there after a kill', async () => {
   expect(await countRows(postgres.superuserUrl())).toBe(100)
 })
 
+test('one that is stopped while it starts again ends too, and starts once more', async () => {
+  await postgres.kill()
+  const starting = postgres.start().then(
+    () => 'started',
+    () => 'stopped',
+  )
+  await sleep(30)
+  const pid = postgres.pid()
+  await postgres.stop()
+  expect(['started', 'stopped']).toContain(await starting)
+  expect(processIdentity(pid)).toBeNull()
+  await postgres.start()
+  expect(await countRows(postgres.superuserUrl())).toBe(100)
+})
+
 test('a postmaster that an earlier run left behind is stopped first, and nothing is lost', async () => {
   const leftover = postgres.pid()
   postgres = await start()
@@ -60,10 +86,13 @@ test('a cluster that was left half made is made anew', async () => {
   await expect(countRows(postgres.superuserUrl())).rejects.toMatchObject({ code: '42P01' })
 })
 
-test('a process that is killed leaves neither its children nor its directories behind', async () => {
+test.each([
+  ['', false],
+  [', not even when its guard was killed before', true],
+])('a process that is killed leaves neither its children nor its directories behind%s', async (_, guardless) => {
   const left = mkdtempSync(join(tmpdir(), 'holdfast-left-'))
   const script = `
-    import { spawn } from 'node:child_process'
+    import { spawn, spawnSync } from 'node:child_process'
     import { startGuard } from ${JSON.stringify(inRepository('processes', 'dev-stack', 'guard.ts'))}
     const guard = startGuard()
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { detached: true, stdio: 'ignore' })
@@ -79,6 +108,13 @@ test('a process that is killed leaves neither its children nor its directories b
   const child = await new Promise<number>((resolve) => parent.stdout.once('data', (pid) => resolve(Number(pid))))
   expect(processIdentity(child)).not.toBeNull()
   await sleep(200)
+  if (guardless) {
+    const [guard = 0] = guardsOf(parent.pid ?? 0)
+    process.kill(guard, 'SIGKILL')
+    for (let waited = 0; waited < 5_000 && [guard, undefined].includes(guardsOf(parent.pid ?? 0)[0]); waited += 50)
+      await sleep(50)
+    await sleep(200)
+  }
   parent.kill('SIGKILL')
   for (let waited = 0; waited < 10_000 && (processIdentity(child) !== null || existsSync(left)); waited += 50)
     await sleep(50)
