@@ -9,6 +9,7 @@ export const ERROR_STATUS = {
   ip_not_allowed: 403,
   not_found: 404,
   method_not_allowed: 405,
+  request_timeout: 408,
   conflict: 409,
   reservation_expired: 409,
   payload_too_large: 413,
@@ -18,6 +19,7 @@ export const ERROR_STATUS = {
   tenant_suspended: 423,
   tenant_read_only: 423,
   rate_limited: 429,
+  headers_too_large: 431,
   internal: 500,
   unavailable: 503,
 } as const

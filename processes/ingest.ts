@@ -21,10 +21,13 @@ import { checkReadiness } from '@/libs/health/readiness'
 import { newId } from '@/libs/ids'
 import { runShutdown } from '@/libs/jobs/at-shutdown'
 import { log } from '@/libs/log'
+import { takeOriginForm } from '@/libs/net/origin-form'
+import { isWithoutHost, refuseMalformed } from '@/libs/net/refuse-malformed'
 import { readTenantPath } from '@/libs/tenancy/host'
 import { findCompatRoute, toCompatRequest } from './ingest/compat-routes'
-import { readIncoming, toRequest } from './ingest/incoming-request'
+import { endEarly, readIncoming, toRequest } from './ingest/incoming-request'
 import { installSmallResponse } from './ingest/small-response'
+import { METHODS, methodNotAllowed } from './web/explain-methods'
 
 const SHUTDOWN_MS = 15_000
 const routes = new Map<string, RouteHandler>([
@@ -55,6 +58,7 @@ const server = createServer(
     noDelay: true,
     // Of two credentials neither is believed, rather than the first.
     joinDuplicateHeaders: true,
+    requireHostHeader: false,
   },
   (incoming, outgoing) => {
     active += 1
@@ -62,9 +66,11 @@ const server = createServer(
   },
 )
 
+refuseMalformed(server)
+
 async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   try {
-    const url = incoming.url ?? '/'
+    const url = takeOriginForm(incoming)
     const mark = url.indexOf('?')
     const pathname = mark < 0 ? url : url.slice(0, mark)
     const response = await answer(incoming, pathname, mark < 0 ? '' : url.slice(mark))
@@ -74,7 +80,8 @@ async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promi
     for (const [name, value] of response.headers) if (name !== 'content-length') head.push(name, value)
     if (stopping || !incoming.complete) head.push('connection', 'close')
     outgoing.writeHead(response.status, head)
-    outgoing.end(text)
+    if (incoming.complete) outgoing.end(text)
+    else endEarly(incoming, outgoing, text)
   } catch (error) {
     if (incoming.destroyed && !incoming.complete) log.debug('the client went away before the end of its request')
     else log.error({ err: error }, 'request not answered')
@@ -85,6 +92,8 @@ async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promi
 }
 
 async function answer(incoming: IncomingMessage, pathname: string, query: string): Promise<Response> {
+  if (isWithoutHost(incoming))
+    return problemResponse(new AppError('bad_request', 'The Host header is missing.'), newId())
   if (pathname === '/healthz') return Response.json({ status: 'ok' })
   if (pathname === '/readyz') {
     const readiness = await checkReadiness()
@@ -92,6 +101,7 @@ async function answer(incoming: IncomingMessage, pathname: string, query: string
   }
   const compat = findCompatRoute(incoming.method ?? 'GET', pathname)
   if (compat) {
+    if (!METHODS.has(incoming.method ?? '')) return methodNotAllowed([...METHODS].join(', '))
     const bytes = await readIncoming(incoming)
     return compat(toCompatRequest(incoming, bytes, pathname + query, TRUSTED_PROXY_HOPS))
   }
@@ -99,11 +109,7 @@ async function answer(incoming: IncomingMessage, pathname: string, query: string
   const path = known ? { pathname, tenant: null } : readTenantPath(pathname)
   const handler = known ?? (path ? routes.get(path.pathname) : undefined)
   if (!path || !handler) return problemResponse(notFound(), newId())
-  if (incoming.method !== 'POST') {
-    const response = problemResponse(new AppError('method_not_allowed', 'Use POST here.'), newId())
-    response.headers.set('allow', 'POST')
-    return response
-  }
+  if (incoming.method !== 'POST') return methodNotAllowed('POST')
   const body = await readIncoming(incoming)
   return handler(toRequest(incoming, body, { url: path.pathname + query, tenant: path.tenant }, TRUSTED_PROXY_HOPS))
 }

@@ -9,6 +9,8 @@ import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { runShutdown } from '@/libs/jobs/at-shutdown'
+import { takeOriginForm } from '@/libs/net/origin-form'
+import { isWithoutHost, refuseMalformed } from '@/libs/net/refuse-malformed'
 import { isInternalHeader } from '@/libs/tenancy/host'
 import { isDecodable } from '@/libs/tenancy/route-request'
 import { SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
@@ -43,7 +45,7 @@ const USAGE = /^\/api\/v1\/usage\/(?:track|check)(?:\?|$)/
 
 /** A path no route can have, which Next would answer with a 500 or a redirect of its own. */
 function isUnreadable(url = '/'): boolean {
-  return url.startsWith('//') || !isDecodable(url.split('?', 1)[0] ?? '')
+  return !url.startsWith('/') || url.startsWith('//') || !isDecodable(url.split('?', 1)[0] ?? '')
 }
 
 const IS_API = /^\/(?:api|compat)\//
@@ -58,9 +60,22 @@ async function main(): Promise<void> {
   await app.prepare()
   const handle = app.getRequestHandler()
   const server = createServer(
-    { requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768, joinDuplicateHeaders: true },
+    {
+      requestTimeout: 60_000,
+      headersTimeout: 20_000,
+      maxHeaderSize: 32_768,
+      joinDuplicateHeaders: true,
+      requireHostHeader: false,
+      // Whoever offers another protocol, as curl does HTTP/2, is answered in this one; Next would hang up.
+      shouldUpgradeCallback: () => false,
+    },
     (request, response) => {
       if (TRUSTED_PROXY_HOPS === 0) dropUntrusted(request)
+      takeOriginForm(request)
+      if (isWithoutHost(request)) {
+        void send(response, problemResponse(new AppError('bad_request', 'The Host header is missing.'), newId()))
+        return
+      }
       if (isUnreadable(request.url)) {
         void send(response, problemResponse(new AppError('bad_request', 'The path cannot be read.'), newId()))
         return
@@ -74,6 +89,7 @@ async function main(): Promise<void> {
       void handle(request, response)
     },
   )
+  refuseMalformed(server)
   const stop = () => {
     server.close(() => void runShutdown().finally(() => process.exit(0)))
     server.closeIdleConnections()

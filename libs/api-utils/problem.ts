@@ -13,6 +13,7 @@ const TITLES: Record<ErrorCode, string> = {
   ip_not_allowed: 'Address not allowed',
   not_found: 'Not found',
   method_not_allowed: 'Method not allowed',
+  request_timeout: 'Request not finished in time',
   conflict: 'Conflict',
   reservation_expired: 'Reservation expired',
   payload_too_large: 'Too large',
@@ -22,6 +23,7 @@ const TITLES: Record<ErrorCode, string> = {
   tenant_suspended: 'Tenant suspended',
   tenant_read_only: 'Tenant is read-only',
   rate_limited: 'Too many requests',
+  headers_too_large: 'Headers too large',
   internal: 'Internal error',
   unavailable: 'Not available at the moment',
 }

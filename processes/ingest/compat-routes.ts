@@ -4,7 +4,7 @@ import { findStripeRoute } from '@/app/compat/stripe/paths'
 import { METHODS, unknownMethod } from '@/app/compat/unkey/methods'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { isInternalHeader } from '@/libs/tenancy/host'
-import { toRequest } from './incoming-request'
+import { HERE, toRequest } from './incoming-request'
 
 /** A way in for the client of another product: everything below a prefix. */
 type CompatRoute = {
@@ -52,7 +52,7 @@ export function toCompatRequest(
   if (trustedProxyHops === 0) headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '')
   const method = incoming.method ?? 'GET'
   const hasBody = method !== 'GET' && method !== 'HEAD'
-  return new Request(`http://${incoming.headers.host ?? 'localhost'}${url}`, {
+  return new Request(HERE + url, {
     method,
     headers,
     ...(hasBody ? { body: new Uint8Array(body) } : {}),

@@ -1,8 +1,10 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PATH_TENANT_HEADER } from '@/libs/tenancy/host'
 
 /** Largest body taken in; one byte more is enough for the handler to refuse it. */
 const MAX_BODY = 1_048_576
+/** How long the rest of a request is read past, so that its sender can read the answer before the connection is cut. */
+const LINGER_MS = 1_000
 
 /**
  * The body of a request, or as much of it as shows that it is too large.
@@ -13,14 +15,16 @@ export function readIncoming(incoming: IncomingMessage): Promise<Buffer> {
     const chunks: Buffer[] = []
     let size = 0
     const finish = () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
-    incoming.on('data', (chunk: Buffer) => {
+    const take = (chunk: Buffer) => {
       chunks.push(chunk)
       size += chunk.length
       if (size > MAX_BODY) {
+        incoming.off('data', take)
         incoming.pause()
         finish()
       }
-    })
+    }
+    incoming.on('data', take)
     incoming.on('end', finish)
     incoming.on('error', reject)
     incoming.on('close', () => {
@@ -28,6 +32,19 @@ export function readIncoming(incoming: IncomingMessage): Promise<Buffer> {
     })
   })
 }
+
+/** Sends the last of an answer to who has not sent all of the request, and ends the connection once that is over. */
+export function endEarly(incoming: IncomingMessage, outgoing: ServerResponse, text: string): void {
+  outgoing.write(text)
+  const end = () => outgoing.end()
+  const timer = setTimeout(end, LINGER_MS)
+  incoming.once('close', () => clearTimeout(timer))
+  incoming.once('end', end)
+  incoming.resume()
+}
+
+/** What stands before the path where a URL is needed: who is asked is in the Host header, which need not be a host name. */
+export const HERE = 'http://localhost'
 
 type Message = { incoming: IncomingMessage; tenant: string | null; trustedProxyHops: number }
 type Body = { bytes: Buffer; finished: boolean }
@@ -62,11 +79,15 @@ const streamOf = {
   },
 }
 
+type Light = { bytes: Buffer; body: object | null }
+
+const bodyOf = (bytes: Buffer): object | null =>
+  bytes.length > 0 ? { __proto__: streamOf, reader: { __proto__: readerOf, bytes, finished: false } } : null
+
 const requestOf = {
-  /** For who needs the bytes of the body before the handler reads them: the hash of an Idempotency-Key. */
-  clone(this: { bytes: Buffer }) {
-    const { bytes } = this
-    return { arrayBuffer: async () => bytes }
+  /** The same request with its body unread, for who reads it twice: the hash of an Idempotency-Key, a repeat after a deadlock. */
+  clone(this: Light): Light {
+    return { __proto__: requestOf, ...this, body: bodyOf(this.bytes) } as Light
   },
 }
 
@@ -81,14 +102,13 @@ export function toRequest(
   path: { url: string; tenant: string | null },
   trustedProxyHops: number,
 ): Request {
-  const reader = { __proto__: readerOf, bytes: body, finished: false }
   const request = {
     __proto__: requestOf,
     bytes: body,
     method: incoming.method ?? 'GET',
-    url: `http://${incoming.headers.host ?? 'localhost'}${path.url}`,
+    url: HERE + path.url,
     headers: { __proto__: headersOf, incoming, tenant: path.tenant, trustedProxyHops },
-    body: body.length > 0 ? { __proto__: streamOf, reader } : null,
+    body: bodyOf(body),
   }
   return request as unknown as Request
 }
