@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { expandNumber, isNegative, subtractDecimals } from '@/libs/ingest/decimal'
 import { whenFieldsAreRight } from './cross-field'
+import { takeDigits } from './taken-numbers'
 
 // What is written is a pattern without lookahead, because not everybody who reads the OpenAPI document knows those.
 const SHAPES = {
@@ -23,7 +24,7 @@ export function decimalInput(least: keyof typeof SHAPES) {
   const number = z.number({ error }).lt(1e30, { error })
   const bounded = { any: number.gt(-1e30, { error }), zero: number.min(0, { error }), more: number.gt(0, { error }) }
   return z
-    .union([bounded[least], z.string({ error }).regex(written, { error })], { error })
+    .preprocess(takeDigits, z.union([bounded[least], z.string({ error }).regex(written, { error })], { error }))
     .transform((amount) => (typeof amount === 'number' ? expandNumber(amount) : amount))
     .refine((text) => pattern.test(text), { error })
 }

@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import type { InputError } from '@/libs/errors'
+import { isExactNumber } from '@/libs/ingest/exact-number'
+import { isTaken } from './taken-numbers'
 
 type Issue = z.core.$ZodIssue
 type RawIssue = z.core.$ZodRawIssue
@@ -8,6 +10,7 @@ type RawIssue = z.core.$ZodRawIssue
 type Problem = { path: PropertyKey[]; detail: string; kinds?: readonly string[] }
 
 const MOST_ERRORS = 50
+const TOO_LONG = 'has more digits than a number keeps here; send fewer, or text'
 const LONGEST_LIST = 40
 
 const KINDS: Record<string, string> = {
@@ -136,8 +139,9 @@ export function toInputErrors(issues: readonly Issue[]): InputError[] {
 }
 
 /**
- * What JSON can say and nothing can keep: numbers beyond those of a double, which would be read as infinite, and fields
- * named `__proto__`, which would be lost without a word.
+ * What JSON can say and nothing can keep: numbers beyond those of a double, which would be read as infinite, numbers with
+ * more digits than a double has where no schema reads them exactly, and fields named `__proto__`, which would be lost
+ * without a word.
  */
 export function findUnusable(
   value: unknown,
@@ -146,6 +150,8 @@ export function findUnusable(
 ): InputError[] {
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) found.push({ pointer: pointerOf(path), detail: 'must be a finite number' })
+  } else if (isExactNumber(value)) {
+    if (!isTaken(value)) found.push({ pointer: pointerOf(path), detail: TOO_LONG })
   } else if (typeof value === 'object' && value !== null) {
     for (const [name, inner] of Object.entries(value)) {
       if (found.length >= MOST_ERRORS) break

@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { gunzip as gunzipCallback } from 'node:zlib'
 import type { z } from 'zod'
 import { AppError, type InputError } from '@/libs/errors'
+import { isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
 import { log } from '@/libs/log'
 import { describeIssue, findUnusable, pointerOf, toInputErrors } from './input-errors'
 
@@ -25,15 +26,20 @@ export async function readBody(request: Request, maxBytes = MIB): Promise<string
 
 /** The body of a request as text, whatever it is written in. @throws AppError as readBody, but for the type of JSON. */
 export async function readText(request: Request, maxBytes = MIB): Promise<string> {
+  const bytes = await readContent(request, maxBytes)
+  if (!isUtf8(bytes)) throw new AppError('bad_request', 'The body is not valid UTF-8.')
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text
+}
+
+/** The body of a request, unpacked. @throws AppError payload_too_large, unsupported_media_type, bad_request. */
+export async function readContent(request: Request, maxBytes = MIB): Promise<Uint8Array> {
   const encoding = request.headers.get('content-encoding')?.trim().toLowerCase() ?? 'identity'
   if (encoding !== 'identity' && encoding !== 'gzip') {
     throw new AppError('unsupported_media_type', 'Only gzip is understood as Content-Encoding.')
   }
-  let bytes = await readBytes(request, maxBytes)
-  if (encoding === 'gzip') bytes = await unpack(bytes, maxBytes)
-  if (!isUtf8(bytes)) throw new AppError('bad_request', 'The body is not valid UTF-8.')
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
-  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text
+  const bytes = await readBytes(request, maxBytes)
+  return encoding === 'gzip' ? unpack(bytes, maxBytes) : bytes
 }
 
 function tooLarge(maxBytes: number): AppError {
@@ -84,12 +90,13 @@ async function unpack(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> 
 /**
  * Parses JSON: nesting is limited to 32 levels, NUL and lone surrogates are refused, camelCase keys are read as
  * snake_case at the top levels (keys inside `properties`, `metadata` and `config` stay as they are; `verbatim`: all do).
+ * A number that a double would round is an ExactNumber.
  * @throws AppError bad_request.
  */
 export function parseJson(text: string, { verbatim = false } = {}): unknown {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseExactly(text)
   } catch {
     throw new AppError(
       'bad_request',
@@ -149,6 +156,7 @@ function toSnakeCase(value: unknown, depth: number, opaque = false): unknown {
   if (typeof value !== 'object' || value === null) return value
   const object = value as Record<string, unknown>
   for (const key of Object.keys(object)) {
+    if (key === 'rawJSON' && isExactNumber(object)) return object
     const name = opaque ? key : readKey(key)
     const inner = toSnakeCase(object[key], depth + 1, opaque || OPAQUE.has(name))
     if (name === key) {
@@ -165,9 +173,9 @@ function toSnakeCase(value: unknown, depth: number, opaque = false): unknown {
 
 /** Checks a value against a schema. @throws AppError invalid_input with one entry for each place where something is wrong. */
 export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+  const result = schema.safeParse(value, { error: describeIssue })
   const unusable = findUnusable(value)
   if (unusable.length > 0) throw invalidInput(unusable)
-  const result = schema.safeParse(value, { error: describeIssue })
   if (result.success) return result.data
   throw invalidInput(toInputErrors(result.error.issues))
 }

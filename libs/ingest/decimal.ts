@@ -59,6 +59,18 @@ export function expandNumber(value: number): string {
   return sign + digits.padEnd(exponent + 1, '0')
 }
 
+const NUMBER = /^(-?\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/
+
+/** A number as JSON writes it, as decimal text without exponent or needless zeros; null for exponents of more than three digits. */
+export function toPlainDecimal(source: string): string | null {
+  const match = NUMBER.exec(source)
+  if (!match) return null
+  const [, whole = '', fraction = '', exponent = '0'] = match
+  const scale = fraction.length - Number(exponent)
+  const units = BigInt(whole + fraction) * (scale < 0 ? 10n ** BigInt(-scale) : 1n)
+  return toText(units, Math.max(0, scale))
+}
+
 /** `part` of `whole` in percent, rounded down to a tenth, so that it never shows a cap as reached before it is. */
 export function percentOf(part: string, whole: string): number {
   const share = Number(part) / Number(whole)

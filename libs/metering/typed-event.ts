@@ -1,3 +1,4 @@
+import { type ExactNumber, isExactNumber } from '@/libs/ingest/exact-number'
 import type { MeterFilter } from './meter-filter'
 
 /** A meter as far as events need it that name a type. */
@@ -11,7 +12,7 @@ export type EventMeter = {
   filter: MeterFilter | null
   archived: boolean
 }
-export type Scalar = string | number | boolean | null
+export type Scalar = string | number | ExactNumber | boolean | null
 
 const DEEPEST = 16
 const MOST_PROPERTIES = 64
@@ -19,7 +20,7 @@ const LONGEST_NAME = 128
 const LONGEST = 8_000
 
 const isScalar = (value: unknown): value is Scalar =>
-  value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+  value === null || ['string', 'number', 'boolean'].includes(typeof value) || isExactNumber(value)
 
 /** The scalars of an object by their path: `{a: {b: 1}}` is `a.b`. Lists are left out; the shallower name wins. */
 export function flattenData(data: Readonly<Record<string, unknown>>): Map<string, Scalar> {
@@ -76,8 +77,11 @@ export function layOutProperties(data: Readonly<Record<string, unknown>>, meter:
 }
 
 /** What an event counts for when its meter takes no property: its `value`, where it has one. */
-export function readValue(data: Readonly<Record<string, unknown>>, meter: EventMeter): string | number | undefined {
+export function readValue(
+  data: Readonly<Record<string, unknown>>,
+  meter: EventMeter,
+): string | number | ExactNumber | undefined {
   if (meter.value_property !== null || meter.aggregation === 'COUNT') return undefined
   const value = Object.hasOwn(data, 'value') ? data.value : undefined
-  return typeof value === 'number' || typeof value === 'string' ? value : undefined
+  return typeof value === 'number' || typeof value === 'string' || isExactNumber(value) ? value : undefined
 }

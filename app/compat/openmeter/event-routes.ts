@@ -2,11 +2,12 @@ import { z } from 'zod'
 import { resolveSubjects } from '@/features/compatibility/services/customer-subject-service'
 import { trackTypedEvents } from '@/features/usage-tracking/services/typed-event-service'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
-import { parseInput } from '@/libs/api-utils/read-json'
+import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
+import { takeNumbers } from '@/libs/api-utils/taken-numbers'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { newId } from '@/libs/ids'
 import { SUBJECT_PROPERTY } from './event-shape'
-import { openMeterRoute, readExact } from './openmeter-route'
+import { openMeterRoute } from './openmeter-route'
 
 const name = z
   .string()
@@ -23,13 +24,13 @@ const cloudEvent = z.looseObject({
   subject: name,
   time: moment.nullish(),
   datacontenttype: z.literal('application/json').nullish(),
-  data: z.record(z.string(), z.unknown()).nullish(),
+  data: z.preprocess(takeNumbers, z.record(z.string(), z.unknown())).nullish(),
 })
 const eventsBody = z.union([z.array(cloudEvent).min(1).max(1_000), cloudEvent.transform((event) => [event])])
 
 const ingest = openMeterRoute(
   async (request) => {
-    const body = await readExact(request, z.unknown())
+    const body = parseJson(await readBody(request), { verbatim: true })
     // Which of the two it is decides what is said to be wrong with it.
     const events = parseInput(Array.isArray(body) ? eventsBody.options[0] : eventsBody.options[1], body)
     // Events without ids are told apart by the key of the request.

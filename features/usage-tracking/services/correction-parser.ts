@@ -1,5 +1,6 @@
 import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
+import { isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
 import { eventKey, parseEvents, type Rejection, type UsageEvent } from './event-parser'
 
 /** Most corrections of one request. */
@@ -50,7 +51,7 @@ export function parseCorrections(body: unknown): { corrections: Correction[]; re
 
 function parseCorrection(input: unknown, index: number): Correction | Rejection {
   const refuse = (code: string, detail: string): Rejection => ({ index, code, detail })
-  if (typeof input !== 'object' || input === null || Array.isArray(input))
+  if (typeof input !== 'object' || input === null || Array.isArray(input) || isExactNumber(input))
     return refuse('invalid_correction', 'A correction must be an object.')
   const fields = input as Record<string, unknown>
   const { action, id, reason } = fields
@@ -85,7 +86,7 @@ function parseCorrection(input: unknown, index: number): Correction | Rejection 
   if (changed.includes('event_value')) correction.event_value = event.value
   if (changed.includes('timestamp') && event.time !== null) correction.timestamp = event.time
   if (changed.includes('properties'))
-    correction.properties = event.properties === null ? null : (JSON.parse(event.properties) as unknown)
+    correction.properties = event.properties === null ? null : parseExactly(event.properties)
   return correction
 }
 

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
+import { digitsOf, isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
 
 /** Most events of one request. */
 export const MAX_EVENTS = 1_000
@@ -94,7 +95,10 @@ function parseEvent(input: unknown, index: number): UsageEvent | Rejection {
   }
   const event = input as Record<string, unknown>
   for (const name in event)
-    if (!FIELDS.has(name)) return refuse(index, 'unknown_field', `${clip(name)} is not a field of an event.`)
+    if (!FIELDS.has(name))
+      return isExactNumber(event)
+        ? refuse(index, 'invalid_event', 'An event must be an object.')
+        : refuse(index, 'unknown_field', `${clip(name)} is not a field of an event.`)
 
   const { meter_id: meter } = event
   if (typeof meter !== 'string' || !METER.test(meter)) {
@@ -157,7 +161,7 @@ export function describeEvent({ meter, user, value, event_id, source, time, prop
     ...(event_id === null ? {} : { event_id }),
     ...(source === null ? {} : { source }),
     ...(time === null ? {} : { timestamp: time }),
-    ...(properties === null ? {} : { properties: JSON.parse(properties) as unknown }),
+    ...(properties === null ? {} : { properties: parseExactly(properties) }),
   }
 }
 
@@ -179,7 +183,8 @@ function readName(input: unknown): string | null | typeof UNREADABLE {
 function readValue(input: unknown): string | null {
   if (input === undefined) return '1'
   if (typeof input === 'string') return DECIMAL.test(input) ? input : null
-  if (typeof input !== 'number' || !Number.isFinite(input)) return null
+  if (typeof input !== 'number') return isExactNumber(input) && DECIMAL.test(digitsOf(input)) ? digitsOf(input) : null
+  if (!Number.isFinite(input)) return null
   const size = Math.abs(input)
   return size < 1e30 && (size === 0 || size >= 1e-18) ? String(input) : null
 }
@@ -187,6 +192,7 @@ function readValue(input: unknown): string | null {
 function readTime(input: unknown): string | null | typeof UNREADABLE {
   if (input === undefined || input === null) return null
   if (typeof input === 'number') return fromEpoch(input)
+  if (isExactNumber(input)) return fromEpoch(Number(digitsOf(input)))
   if (typeof input !== 'string') return UNREADABLE
   const match = RFC3339.exec(input)
   if (match) {
@@ -205,14 +211,15 @@ function fromEpoch(value: number): string | typeof UNREADABLE {
 
 function readProperties(input: unknown): string | null | { wrong: string } {
   if (input === undefined || input === null) return null
-  if (typeof input !== 'object' || Array.isArray(input)) return { wrong: 'properties must be an object.' }
+  if (typeof input !== 'object' || Array.isArray(input) || isExactNumber(input))
+    return { wrong: 'properties must be an object.' }
   let count = 0
   const properties = input as Record<string, unknown>
   for (const name in properties) {
     count += 1
     const value = properties[name]
     if (name.length > 128) return { wrong: 'A property name may have at most 128 characters.' }
-    if (typeof value === 'object' && value !== null)
+    if (typeof value === 'object' && value !== null && !isExactNumber(value))
       return { wrong: `${clip(name)} must be text, a number, true, false or null.` }
     if (typeof value === 'number' && !Number.isFinite(value)) return { wrong: `${clip(name)} is not a finite number.` }
   }

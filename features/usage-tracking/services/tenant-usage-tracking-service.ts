@@ -1,4 +1,5 @@
 import { AppError } from '@/libs/errors'
+import type { ExactNumber } from '@/libs/ingest/exact-number'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { type ParsedEvents, parseEvents } from './event-parser'
 import type { TrackResult } from './usage-answer'
@@ -13,8 +14,8 @@ export type TrackedEvent = {
   /** The tenant's own name for the customer; made a customer at first sight. */
   user_id: string
   /** Decimal, 1 when left out. */
-  event_value?: number | string
-  properties?: Record<string, string | number | boolean | null>
+  event_value?: number | string | ExactNumber
+  properties?: Record<string, string | number | ExactNumber | boolean | null>
   event_id?: string
   source?: string
   timestamp?: string | number
