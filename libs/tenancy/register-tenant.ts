@@ -10,6 +10,8 @@ export type RegistryQuery = <Row extends Record<string, unknown>>(text: string, 
 export type NewTenant = {
   name: string
   slug?: string | undefined
+  /** The name under which the slug was sent. */
+  slug_field?: 'slug' | 'subdomain' | undefined
   description?: string | undefined
   plan: string
   time_zone?: string | undefined
@@ -51,7 +53,7 @@ const REFUSALS: Record<string, string> = {
 }
 
 /** @throws AppError conflict or invalid_input, with free slugs to choose from. */
-async function requireFreeSlug(query: RegistryQuery, slug: string): Promise<void> {
+async function requireFreeSlug(query: RegistryQuery, slug: string, field: string): Promise<void> {
   const [row] = await query<{ reason: string | null }>('select app.check_slug($1) as reason', [slug])
   if (!row?.reason) return
   const suggestions = await findFreeSlugs(
@@ -62,7 +64,7 @@ async function requireFreeSlug(query: RegistryQuery, slug: string): Promise<void
   const free = suggestions.length > 0 ? ` Free: ${suggestions.join(', ')}.` : ''
   const taken = row.reason === 'taken'
   throw new AppError(taken ? 'conflict' : 'invalid_input', `The slug ${slug} cannot be had.`, {
-    errors: [{ pointer: '/slug', detail: `${REFUSALS[row.reason] ?? 'This address cannot be had.'}${free}` }],
+    errors: [{ pointer: `/${field}`, detail: `${REFUSALS[row.reason] ?? 'This address cannot be had.'}${free}` }],
     extra: { suggestions },
   })
 }
@@ -75,15 +77,15 @@ async function chooseSlug(query: RegistryQuery, name: string): Promise<string> {
   return slug ?? `${base}-${newId().slice(-12)}`
 }
 
-/** The id of a plan by its name or alias. @throws AppError invalid_input when there is no such plan. */
-export async function requirePlan(query: RegistryQuery, name: string): Promise<string> {
+/** The id of a plan by its name or alias, which was sent as `field`. @throws AppError invalid_input when there is no such plan. */
+export async function requirePlan(query: RegistryQuery, name: string, field = 'plan'): Promise<string> {
   const [row] = await query<{ id: string }>(
     'select id from plans where id = coalesce((select plan_id from plan_aliases where alias = $1), $1)',
     [name],
   )
   if (row) return row.id
   throw new AppError('invalid_input', `There is no plan ${name}.`, {
-    errors: [{ pointer: '/plan', detail: 'is not a plan' }],
+    errors: [{ pointer: `/${field}`, detail: 'is not a plan' }],
   })
 }
 
@@ -110,7 +112,7 @@ export async function registerTenant(
       return { id, slug: known.slug, repeated: true }
     }
   }
-  if (input.slug) await requireFreeSlug(query, input.slug)
+  if (input.slug) await requireFreeSlug(query, input.slug, input.slug_field ?? 'slug')
   const slug = input.slug ?? (await chooseSlug(query, input.name))
   await query('select app.register_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)', [
     id,

@@ -18,6 +18,8 @@ const asOperator: RegistryQuery = (text, values) => operatorQuery(text, values)
 export async function createTenant(
   input: Omit<NewTenant, 'plan'> & {
     plan?: string | undefined
+    /** Another name for plan. */
+    billing_plan?: string | undefined
     billing_email?: string | undefined
     domain?: string | undefined
   },
@@ -25,7 +27,11 @@ export async function createTenant(
   actor: Actor,
   idempotencyKey: string | null,
 ): Promise<{ tenant: OperatorTenant; repeated: boolean }> {
-  const plan = await requirePlan(asOperator, input.plan ?? 'free')
+  const plan = await requirePlan(
+    asOperator,
+    input.plan ?? input.billing_plan ?? 'free',
+    input.plan === undefined ? 'billing_plan' : 'plan',
+  )
   const { id, repeated } = await registerTenant(
     asOperator,
     { ...input, plan },

@@ -25,7 +25,11 @@ export async function createOwnTenant(
   actor: Actor,
   idempotencyKey: string | null,
 ): Promise<{ tenant: TenantRow; repeated: boolean }> {
-  const plan = await requirePlan(onServer, input.plan ?? input.billing_plan ?? 'free')
+  const plan = await requirePlan(
+    onServer,
+    input.plan ?? input.billing_plan ?? 'free',
+    input.plan === undefined ? 'billing_plan' : 'plan',
+  )
   if (!SELF_SERVICE_PLANS.includes(plan))
     throw new AppError(
       'forbidden',
@@ -36,6 +40,7 @@ export async function createOwnTenant(
     {
       name: input.name,
       slug: input.slug ?? input.subdomain,
+      slug_field: input.slug === undefined ? 'subdomain' : 'slug',
       description: input.description,
       plan,
       time_zone: input.time_zone,

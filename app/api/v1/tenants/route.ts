@@ -33,9 +33,10 @@ export const POST = forStaffOrUser(
   withOperatorAuth(async (request, { actor }) => {
     const { owner_user_id, owner_email, ...input } = await readJson(request, tenantInput.safeExtend(ownerInput.shape))
     parseInput(ownerInput, { owner_user_id, owner_email })
-    const { slug, subdomain, plan, billing_plan } = input
+    const { slug, subdomain } = input
     const owner = owner_user_id && owner_email ? { id: owner_user_id, email: owner_email } : null
-    const wanted = { ...input, slug: slug ?? subdomain, plan: plan ?? billing_plan, metadata: readWishes(input) }
+    const slug_field = slug === undefined ? ('subdomain' as const) : ('slug' as const)
+    const wanted = { ...input, slug: slug ?? subdomain, slug_field, metadata: readWishes(input) }
     return answerCreated(await createTenant(wanted, owner, actor, readIdempotencyKey(request)))
   }),
   withUserAuth(async (request, { user, actor }) =>
