@@ -6,6 +6,8 @@
 create or replace function app.find_usage_drift(p_tenant uuid, p_time_zone text, p_meters uuid[], p_from date)
   returns table (table_name text, row_key jsonb, stored jsonb, expected jsonb, events bigint, rows_checked bigint)
   language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+  -- Nobody knows beforehand how many lines the steps come to: everything is put together by hashes, in memory as far as there is some.
+  set work_mem = '32MB' set enable_sort = off set enable_mergejoin = off set enable_nestloop = off
   as $$
     #variable_conflict use_column
     declare
@@ -15,7 +17,8 @@ create or replace function app.find_usage_drift(p_tenant uuid, p_time_zone text,
       return query
         with
         meters as materialized (
-          select m.id, m.slug, m.aggregation, m.value_property, m.group_by, m.aggregation = 'LATEST' as latest, m.aggregation = 'WEIGHTED_SUM' as weighted
+          select m.id, m.slug, m.aggregation, m.value_property, m.group_by, m.aggregation = 'LATEST' as latest, m.aggregation = 'WEIGHTED_SUM' as weighted,
+            m.aggregation = 'UNIQUE_COUNT' as uniques, case when m.aggregation = 'UNIQUE_COUNT' then 0 else cardinality(m.group_by) end as groups
           from public.meters m where m.tenant_id = p_tenant and (p_meters is null or m.id = any (p_meters))
         ),
         anchors as materialized (
@@ -25,55 +28,101 @@ create or replace function app.find_usage_drift(p_tenant uuid, p_time_zone text,
           select e.corrects as id from public.usage_events e
           where e.tenant_id = p_tenant and e.corrects is not null and e.weight = -1
         ),
-        -- One reading of the events, into cells that fit into every total.
+        -- One reading of the events, into cells that fit into every total. Which value is the latest is the greatest of (when it happened,
+        -- when it came, value); what an event is grouped by stays an array until few are left.
         cells as materialized (
-          select e.meter_id, e.customer_id, (e.occurred_at at time zone p_time_zone)::date as day, date_trunc('hour', e.occurred_at, 'UTC') as hour,
-            case when m.group_by <> '{}' and m.aggregation <> 'UNIQUE_COUNT' then (
-              select jsonb_object_agg(g.name, e.properties ->> g.name)::text from unnest(m.group_by) g (name)) end as group_text,
-            case when m.aggregation = 'UNIQUE_COUNT' then md5(e.properties ->> m.value_property)::uuid end as value_hash,
-            case when m.latest then e.occurred_at end as last_at, case when m.latest then e.received_at end as last_received_at,
-            sum(case m.aggregation when 'COUNT' then coalesce(e.counted, 1) else coalesce(e.counted, e.value) end) as total, min(coalesce(e.counted, e.value)) as least,
-            max(coalesce(e.counted, e.value)) as greatest, count(*) as events,
-            case when m.aggregation = 'WEIGHTED_SUM' then sum(coalesce(e.counted, e.value) * extract(epoch from e.occurred_at)) end as moment
+          select e.meter_id, e.customer_id, m.aggregation, (e.occurred_at at time zone p_time_zone)::date as day,
+            case when m.uniques then null else date_bin('1 hour', e.occurred_at, '2000-01-01 00:00:00+00') end as hour,
+            case when m.groups > 0 then array[e.properties ->> m.group_by[1], e.properties ->> m.group_by[2], e.properties ->> m.group_by[3],
+              e.properties ->> m.group_by[4], e.properties ->> m.group_by[5]] end as group_values,
+            case when m.uniques then md5(e.properties ->> m.value_property)::uuid end as value_hash,
+            sum(case when m.aggregation = 'COUNT' then coalesce(e.counted, 1) else coalesce(e.counted, e.value) end) as total,
+            min(coalesce(e.counted, e.value)) as least, max(coalesce(e.counted, e.value)) as greatest, count(*) as events,
+            sum(case when m.weighted then coalesce(e.counted, e.value) * extract(epoch from e.occurred_at) end) as moment,
+            max(case when m.latest then
+              array[extract(epoch from e.occurred_at), extract(epoch from e.received_at), coalesce(e.counted, e.value)] end) as last
           from public.usage_events e
           join meters m on m.id = e.meter_id
           where e.tenant_id = p_tenant and e.weight = 1 and e.received_at >= v_since - interval '1 day'
             and e.occurred_at >= v_since and not exists (select 1 from taken_back t where t.id = e.id)
-          group by 1, 2, 3, 4, 5, 6, 7, 8, m.aggregation
+          group by 1, 2, 3, 4, 5, 6, 7
         ),
-        placed as materialized (
-          select c.*, m.aggregation, m.group_by, m.latest, m.weighted, app.period_start(c.day, 'month', coalesce(a.anchor, 1)) as month
-          from cells c
-          join meters m on m.id = c.meter_id
-          left join anchors a on a.customer_id = c.customer_id
-          where p_from is null or c.day >= p_from
+        days as materialized (
+          select c.meter_id, c.customer_id, c.aggregation, c.day, sum(c.total) as total, min(c.least) as least, max(c.greatest) as greatest,
+            sum(c.events)::bigint as events, sum(c.moment) as moment, max(c.last) as last
+          from cells c group by 1, 2, 3, 4
+        ),
+        -- Where a customer's months begin, by day: few calendars and few days.
+        months as materialized (
+          select d.day, a.anchor, app.period_start(d.day, 'month', a.anchor) as month
+          from (select distinct x.day from days x) d
+          cross join (select 1 as anchor union select x.anchor from anchors x) a
         ),
         summed as (
-          select s.scope, p.meter_id, s.starts_on, s.hour, s.customer_id, s.group_text,
-            case p.aggregation when 'MIN' then min(p.least) when 'MAX' then max(p.greatest) when 'UNIQUE_COUNT' then count(distinct p.value_hash)
-              when 'LATEST' then (array_agg(p.greatest order by p.last_at desc, p.last_received_at desc))[1] else sum(p.total) end as used,
-            sum(p.events)::bigint as events, sum(p.moment) as moment, max(p.last_at) as last_at,
-            case when p.aggregation = 'LATEST' then (array_agg(p.last_received_at order by p.last_at desc, p.last_received_at desc))[1] end as last_received_at
-          from placed p
-          cross join lateral (
-            values ('day', p.day, null::timestamptz, p.customer_id, null), ('month', p.month, null, p.customer_id, null),
-              ('total', p.day, null, v_none, null), ('hour', null, p.hour, v_none, null), ('group', p.day, null, p.customer_id, p.group_text)
-          ) s (scope, starts_on, hour, customer_id, group_text)
-          where (s.scope <> 'hour' or p.aggregation <> 'UNIQUE_COUNT') and (s.scope <> 'group' or p.group_text is not null)
-            and (s.scope <> 'month' or p_from is null or s.starts_on >= p_from)
-          group by 1, 2, 3, 4, 5, 6, p.aggregation
+          select 'usage_counters' as name, 'day' as period, d.meter_id, d.day as starts_on, null::timestamptz as hour, d.customer_id,
+            null::text[] as group_values, d.aggregation, d.total, d.least, d.greatest, d.events, d.moment, d.last
+          from days d
+          union all
+          select 'usage_counters', 'month', d.meter_id, s.month, null, d.customer_id, null, d.aggregation, sum(d.total), min(d.least), max(d.greatest),
+            sum(d.events)::bigint, sum(d.moment), max(d.last)
+          from (select x.*, coalesce(a.anchor, 1) as anchor from days x left join anchors a on a.customer_id = x.customer_id offset 0) d
+          join months s on s.day = d.day and s.anchor = d.anchor
+          where p_from is null or s.month >= p_from
+          group by 3, 4, 6, 8
+          union all
+          select 'usage_totals', null, d.meter_id, d.day, null, v_none, null, d.aggregation, sum(d.total), min(d.least), max(d.greatest),
+            sum(d.events)::bigint, sum(d.moment), max(d.last)
+          from days d
+          group by 3, 4, 8
+          union all
+          select 'usage_hours', null, c.meter_id, null, c.hour, v_none, null, c.aggregation, sum(c.total), min(c.least), max(c.greatest),
+            sum(c.events)::bigint, sum(c.moment), max(c.last)
+          from cells c where c.hour is not null
+          group by 3, 5, 8
+          union all
+          select 'usage_groups', null, c.meter_id, c.day, null, c.customer_id, c.group_values, c.aggregation, sum(c.total), min(c.least), max(c.greatest),
+            sum(c.events)::bigint, sum(c.moment), max(c.last)
+          from cells c where c.group_values is not null
+          group by 3, 4, 6, 7, 8
+        ),
+        labels as materialized (
+          select x.meter_id, x.group_values, (
+              select jsonb_object_agg(g.name, x.group_values[g.place])::text from unnest(m.group_by) with ordinality g (name, place)) as label
+          from (select distinct c.meter_id, c.group_values from cells c where c.group_values is not null) x
+          join meters m on m.id = x.meter_id
+        ),
+        value_cells as materialized (
+          select c.meter_id, c.day, c.customer_id, c.value_hash, c.events, coalesce(a.anchor, 1) as anchor
+          from cells c
+          left join anchors a on a.customer_id = c.customer_id
+          where c.aggregation = 'UNIQUE_COUNT'
+        ),
+        seen as materialized (
+          select 'day' as period, c.meter_id, c.day as starts_on, c.customer_id, c.value_hash, c.events from value_cells c
+          union all
+          select 'month', c.meter_id, s.month, c.customer_id, c.value_hash, sum(c.events)::bigint
+          from value_cells c
+          join months s on s.day = c.day and s.anchor = c.anchor
+          where p_from is null or s.month >= p_from
+          group by 2, 3, 4, 5
+          union all
+          select 'total', c.meter_id, c.day, v_none, c.value_hash, sum(c.events)::bigint from value_cells c group by 2, 3, 5
+        ),
+        distinct_values as (
+          select s.period, s.meter_id, s.starts_on, s.customer_id, count(*) as number from seen s group by 1, 2, 3, 4
         ),
         wanted as materialized (
-          select case s.scope when 'total' then 'usage_totals' when 'hour' then 'usage_hours' when 'group' then 'usage_groups' else 'usage_counters' end
-              as name, case when s.scope in ('day', 'month') then s.scope end as period, s.meter_id, s.starts_on, s.hour, s.customer_id,
-            md5(s.group_text)::uuid as hash, s.used, s.events, s.moment, s.last_at, s.last_received_at, s.group_text as label
+          select s.name, s.period, s.meter_id, s.starts_on, s.hour, s.customer_id, md5(l.label)::uuid as hash,
+            case s.aggregation when 'MIN' then s.least when 'MAX' then s.greatest when 'UNIQUE_COUNT' then v.number when 'LATEST' then s.last[3]
+              else s.total end as used,
+            s.events, s.moment, timestamptz 'epoch' + s.last[1] * interval '1 second' as last_at, timestamptz 'epoch' + s.last[2] * interval '1 second' as last_received_at, l.label
           from summed s
+          left join labels l on l.meter_id = s.meter_id and l.group_values = s.group_values
+          left join distinct_values v on v.period = coalesce(s.period, 'total') and v.meter_id = s.meter_id and v.starts_on = s.starts_on
+            and v.customer_id = s.customer_id and s.aggregation = 'UNIQUE_COUNT'
           union all
-          select 'usage_uniques', s.period, p.meter_id, s.starts_on, null, s.customer_id, p.value_hash, null, sum(p.events)::bigint, null, null, null, null
-          from placed p
-          cross join lateral (values ('day', p.day, p.customer_id), ('month', p.month, p.customer_id), ('total', p.day, v_none)) s (period, starts_on, customer_id)
-          where p.aggregation = 'UNIQUE_COUNT' and (s.period <> 'month' or p_from is null or s.starts_on >= p_from)
-          group by 2, 3, 4, 6, 7
+          select 'usage_uniques', s.period, s.meter_id, s.starts_on, null, s.customer_id, s.value_hash, null, s.events, null, null, null, null
+          from seen s
         ),
         kept as materialized (
           select 'usage_counters' as name, c.period, c.meter_id, c.starts_on, null::timestamptz as hour, c.customer_id, null::uuid as hash, c.used,
@@ -337,13 +386,7 @@ create or replace function app.repair_usage(p_tenant uuid, p_time_zone text, p_m
             insert into public.usage_groups (tenant_id, meter_id, day, group_hash, customer_id, group_values, used, events, moment, last_at,
                 last_received_at)
               select p_tenant, v_meter, (v_row.row_key ->> 'starts_on')::date, (v_row.row_key ->> 'hash')::uuid, v_customer,
-                coalesce((
-                  select app.event_group(m.group_by, e.properties) from public.meters m
-                  join public.usage_events e on e.tenant_id = p_tenant and e.meter_id = v_meter and e.customer_id = v_customer
-                  where m.tenant_id = p_tenant and m.id = v_meter and e.weight = 1
-                    and e.received_at >= app.day_start((v_row.row_key ->> 'starts_on')::date, p_time_zone) - interval '1 day'
-                    and md5(app.event_group(m.group_by, e.properties)::text)::uuid = (v_row.row_key ->> 'hash')::uuid
-                  limit 1), '{}'), v_used, v_events, v_moment, v_last_at, v_last_received_at
+                coalesce((v_row.expected ->> 'group_values')::jsonb, '{}'), v_used, v_events, v_moment, v_last_at, v_last_received_at
               on conflict (tenant_id, meter_id, day, group_hash, customer_id) do update set used = excluded.used, events = excluded.events,
                 group_values = case when v_row.expected ? 'group_values' then (v_row.expected ->> 'group_values')::jsonb else usage_groups.group_values end,
                 moment = excluded.moment, last_at = excluded.last_at, last_received_at = excluded.last_received_at;
