@@ -84,6 +84,21 @@ function parseObject(text: string): Record<string, unknown> {
   }
 }
 
+const watchers = new Set<(problem: ApiProblem, path: string) => void>()
+
+/** Tells `watcher` of every problem that a call of this page ends in, whoever made the call. Gives the way to stop. */
+export function watchProblems(watcher: (problem: ApiProblem, path: string) => void): () => void {
+  watchers.add(watcher)
+  return () => {
+    watchers.delete(watcher)
+  }
+}
+
+function told(problem: ApiProblem, path: string): ApiProblem {
+  for (const watcher of watchers) watcher(problem, path)
+  return problem
+}
+
 /**
  * Calls our own API with the session of the browser and gives the parsed answer (undefined for 204).
  * Sends JSON and, on unsafe methods, an `Idempotency-Key`. Retries nothing.
@@ -109,9 +124,12 @@ export async function apiFetch<T>(path: string, options: ApiFetchOptions = {}): 
   } catch (error) {
     if (options.signal?.aborted) throw new ApiProblem(0, { code: 'aborted', title: 'Cancelled' })
     const detail = error instanceof Error ? error.message : String(error)
-    throw new ApiProblem(0, { code: 'network', title: 'The server was not reached', detail: `No answer: ${detail}` })
+    throw told(
+      new ApiProblem(0, { code: 'network', title: 'The server was not reached', detail: `No answer: ${detail}` }),
+      path,
+    )
   }
-  if (!response.ok) throw new ApiProblem(response.status, parseObject(text), response.headers)
+  if (!response.ok) throw told(new ApiProblem(response.status, parseObject(text), response.headers), path)
   return (text === '' ? undefined : JSON.parse(text)) as T
 }
 

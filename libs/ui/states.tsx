@@ -97,7 +97,9 @@ export function ErrorState({
       ? t('ui.error.offline')
       : problem?.status === 403
         ? t('ui.error.forbidden')
-        : t('ui.error.load'))
+        : problem?.code === 'tenant_suspended'
+          ? t('ui.error.suspended')
+          : t('ui.error.load'))
   return (
     <div role="alert" className={cx(frame, className)}>
       <div aria-hidden="true" className={cx(disc, 'text-danger-text')}>

@@ -58,6 +58,45 @@ test.describe(() => {
     await expect(page.getByText('Reason: A journey of the tests')).toHaveCount(0)
     expect(await answers()).toEqual({ key: 200, session: 200, closed: false })
   })
+
+  test('who has a page of the tenant open is told that it is suspended, and sees it open again', async ({
+    page,
+    browser,
+  }) => {
+    const context = await browser.newContext()
+    const own = await context.newPage()
+    await signIn(own, loginOf('globex', 'owner'))
+    await own.goto(`${dashboard}/globex/customers/bluebird`)
+    await expect(own.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })).toBeVisible()
+    const portal = await context.newPage()
+    await signIn(portal, loginOf('globex', 'customer'), portalOf('globex'))
+    await portal.goto(portalOf('globex'))
+    await expect(portal.getByText('Bluebird Coffee')).toBeVisible()
+
+    await signIn(page, loginOf('operators', 'super_admin'))
+    await page.goto(`${dashboard}/operator`)
+    const act = (name: string) =>
+      page.evaluate(
+        async ([id, verb]) =>
+          (
+            await fetch(`/api/v1/tenants/${id}/${verb}`, {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify({ reason: 'A journey of the tests' }),
+            })
+          ).status,
+        [tenantOf('globex').id, name] as const,
+      )
+    expect(await act('suspend')).toBe(200)
+    await expect(own.getByRole('heading', { name: 'This tenant is suspended' })).toBeVisible({ timeout: 9_000 })
+    await expect(own.getByText('could not be loaded')).toHaveCount(0)
+    await portal.bringToFront()
+    await expect(portal.getByRole('heading', { name: 'This portal is not available' })).toBeVisible({ timeout: 14_000 })
+    expect(await act('activate')).toBe(200)
+    await own.bringToFront()
+    await expect(own.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })).toBeVisible({ timeout: 35_000 })
+    await context.close()
+  })
 })
 
 test('support sees the same and is offered no act', async ({ page }) => {
@@ -80,5 +119,12 @@ test.describe(() => {
     await signIn(page, loginOf('acme', 'owner'))
     const response = await page.goto(`${dashboard}/operator`)
     expect(response?.status()).toBe(404)
+  })
+
+  test('a tenant that is not there is a page that is not there', async ({ page }) => {
+    await signIn(page, loginOf('operators', 'support'))
+    for (const id of ['0199a000-0000-7000-8000-000000000000', 'nobody-at-all']) {
+      expect([id, (await page.goto(`${dashboard}/operator/tenants/${id}`))?.status()]).toEqual([id, 404])
+    }
   })
 })

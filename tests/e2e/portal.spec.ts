@@ -106,6 +106,26 @@ test('signing out ends the session on this host', async ({ page }) => {
   await expect(page).toHaveURL(at(portalOf('acme'), '/sign-in'))
 })
 
+test.describe(() => {
+  test.use({ refusals: [401] })
+
+  test('a session that ends while its page is open is said, and signing in leads back there', async ({ page }) => {
+    await signIn(page, bluebird, portalOf('acme'))
+    await page.goto(`${portalOf('acme')}/usage`)
+    const title = page.getByRole('heading', { level: 1, name: 'Usage' })
+    await expect(title).toBeVisible()
+    await expect(page.getByRole('row')).not.toHaveCount(0)
+    await page.context().clearCookies()
+    // Whatever the page asks for next is refused; it need not be asked who one is.
+    await page.getByRole('combobox', { name: 'Meter' }).click()
+    await page.getByRole('option').last().click()
+    await expect(page.getByRole('status').filter({ hasText: 'You are signed out' })).toBeVisible()
+    await page.getByRole('status').getByRole('link', { name: 'Sign in' }).click()
+    await fillSignIn(page, bluebird)
+    await expect(page).toHaveURL(at(portalOf('acme'), '/usage'))
+  })
+})
+
 test('a suspended tenant’s portal says that it is closed, and shows nothing', async ({ page }) => {
   await page.goto(portalOf('initech'))
   await expect(page.getByRole('heading', { name: 'This portal is not available' })).toBeVisible()

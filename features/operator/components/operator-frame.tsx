@@ -2,12 +2,10 @@
 
 import { Building2, LayoutDashboard } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { apiFetch } from '@/libs/ui/api-client'
 import { t } from '@/libs/ui/messages'
 import { OperatorShell } from '@/libs/ui/shell/operator-shell'
-import { SignedOutBanner } from '@/libs/ui/shell/signed-out-banner'
-import { toast } from '@/libs/ui/toast'
-import { useApi } from '@/libs/ui/use-api'
+import { SessionBanner } from '@/libs/ui/shell/session-banner'
+import { useSession } from '@/libs/ui/shell/use-session'
 
 /** The operator console around its pages. */
 export function OperatorFrame({
@@ -19,16 +17,7 @@ export function OperatorFrame({
   email: string
   children: ReactNode
 }) {
-  const session = useApi<unknown>('/me', { refreshMs: 30_000 })
-
-  async function signOut() {
-    try {
-      await apiFetch('/api/auth/sign-out', { method: 'POST' })
-      window.location.assign('/sign-in')
-    } catch (problem) {
-      toast.problem(problem)
-    }
-  }
+  const { me, signOut } = useSession<unknown>()
   const tenants = t('operator.nav.tenants')
   const toDashboard = t('operator.nav.to_dashboard')
   return (
@@ -50,7 +39,7 @@ export function OperatorFrame({
       ]}
       onSignOut={() => void signOut()}
     >
-      <SignedOutBanner error={session.error} />
+      <SessionBanner error={me.error} />
       {children}
     </OperatorShell>
   )

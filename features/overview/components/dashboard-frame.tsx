@@ -6,13 +6,12 @@ import { type ReactNode, useEffect, useMemo, useState } from 'react'
 import { dashboardCommands } from '@/features/overview/components/dashboard-commands'
 import { dashboardSections } from '@/features/overview/components/dashboard-navigation'
 import type { MemberRole, Permission } from '@/libs/auth/permissions'
-import { apiFetch } from '@/libs/ui/api-client'
 import { LinkButton } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 import { DashboardShell } from '@/libs/ui/shell/dashboard-shell'
-import { SignedOutBanner } from '@/libs/ui/shell/signed-out-banner'
+import { SessionBanner } from '@/libs/ui/shell/session-banner'
 import type { SwitcherTenant } from '@/libs/ui/shell/tenant-switcher'
-import { toast } from '@/libs/ui/toast'
+import { useSession } from '@/libs/ui/shell/use-session'
 import { useApi } from '@/libs/ui/use-api'
 
 type Me = {
@@ -39,13 +38,14 @@ export function DashboardFrame({
   children: ReactNode
 }) {
   const router = useRouter()
-  const me = useApi<Me>('/me', { refreshMs: 30_000 })
+  const { me, signOut } = useSession<Me>()
   // Suspended, opened or taken out of while one looks: the page is made anew for what holds now.
   const present = me.data?.tenants.find((other) => other.slug === tenant.slug)
-  const changed = present !== undefined && (present.status !== tenant.status || present.role !== role)
+  const changed = me.data !== undefined && (present?.status !== tenant.status || present.role !== role)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with each answer that tells another state than the page shows
   useEffect(() => {
     if (changed) router.refresh()
-  }, [changed, router])
+  }, [changed, me.data, router])
   const [unfinished, setUnfinished] = useState(true)
   const steps = useApi<OnboardingStatus>(
     permissions.includes('onboarding:read') && tenant.status !== 'suspended'
@@ -81,15 +81,6 @@ export function DashboardFrame({
   )
   const tenants = others.some((other) => other.slug === tenant.slug) ? others : [current, ...others]
 
-  async function signOut() {
-    try {
-      await apiFetch('/api/auth/sign-out', { method: 'POST' })
-      window.location.assign('/sign-in')
-    } catch (problem) {
-      toast.problem(problem)
-    }
-  }
-
   return (
     <DashboardShell
       tenant={current}
@@ -113,7 +104,7 @@ export function DashboardFrame({
         ? { firstSteps: { done: progress.completed, total: progress.total, href: `/${tenant.slug}#first-steps` } }
         : {})}
     >
-      <SignedOutBanner error={me.error} />
+      <SessionBanner error={me.error} />
       {banner}
       {children}
     </DashboardShell>

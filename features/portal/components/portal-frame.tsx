@@ -2,10 +2,10 @@
 
 import { ChartColumn, Layers, LayoutDashboard } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { apiFetch } from '@/libs/ui/api-client'
 import { t } from '@/libs/ui/messages'
 import { type PortalBrand, PortalShell } from '@/libs/ui/shell/portal-shell'
-import { toast } from '@/libs/ui/toast'
+import { SessionBanner } from '@/libs/ui/shell/session-banner'
+import { useSession } from '@/libs/ui/shell/use-session'
 
 /** The portal around its pages: the tenant's brand, and the signed-in person. */
 export function PortalFrame({
@@ -17,15 +17,16 @@ export function PortalFrame({
   email: string | null
   children: ReactNode
 }) {
-  async function signOut() {
-    try {
-      await apiFetch('/api/auth/sign-out', { method: 'POST' })
-      window.location.assign('/sign-in')
-    } catch (problem) {
-      toast.problem(problem)
-    }
-  }
   if (email === null) return <PortalShell brand={brand}>{children}</PortalShell>
+  return (
+    <SignedInFrame brand={brand} email={email}>
+      {children}
+    </SignedInFrame>
+  )
+}
+
+function SignedInFrame({ brand, email, children }: { brand: PortalBrand; email: string; children: ReactNode }) {
+  const { me, signOut } = useSession<unknown>()
   return (
     <PortalShell
       brand={brand}
@@ -37,6 +38,7 @@ export function PortalFrame({
       user={{ name: '', email }}
       onSignOut={() => void signOut()}
     >
+      <SessionBanner error={me.error} />
       {children}
     </PortalShell>
   )

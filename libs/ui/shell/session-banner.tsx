@@ -1,0 +1,38 @@
+'use client'
+
+import type { ApiProblem } from '@/libs/ui/api-client'
+import { Banner } from '@/libs/ui/banner'
+import { LinkButton } from '@/libs/ui/button'
+import { t } from '@/libs/ui/messages'
+import { signInPath } from '@/libs/ui/sign-in-path'
+
+/**
+ * Above a page whose session has ended (elsewhere, or by time), or whose server does not answer: what is shown stays, and
+ * is said to be of before. The way to sign in leads back here.
+ */
+export function SessionBanner({ error }: { error: ApiProblem | null }) {
+  const out = error?.status === 401
+  const unreached = error?.status === 0
+  return (
+    <div role="status">
+      {out ? (
+        <Banner
+          tone="warning"
+          title={t('ui.shell.signedOut')}
+          className="mb-6"
+          actions={
+            <LinkButton href={signInPath()} prefetch={false}>
+              {t('ui.error.signIn')}
+            </LinkButton>
+          }
+        >
+          {t('ui.shell.signedOutText')}
+        </Banner>
+      ) : unreached ? (
+        <Banner tone="warning" title={t('ui.error.offline')} className="mb-6">
+          {t('ui.shell.unreached')}
+        </Banner>
+      ) : null}
+    </div>
+  )
+}
