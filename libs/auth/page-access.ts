@@ -9,6 +9,7 @@ import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { ASKED_PATH_HEADER } from '@/libs/tenancy/host'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import type { Actor } from '@/libs/tenancy/tenant-context'
 import { verifyAccessToken } from './access-token'
 import type { MemberRole, Permission } from './permissions'
 import { readSessionToken } from './session-cookie'
@@ -38,7 +39,13 @@ export async function requirePageUser(): Promise<PageUser> {
 export const requirePageTenant = cache(
   async (
     slug: string,
-  ): Promise<{ tenant: TenantRouting; user: PageUser; role: MemberRole; permissions: readonly Permission[] }> => {
+  ): Promise<{
+    tenant: TenantRouting
+    user: PageUser
+    role: MemberRole
+    permissions: readonly Permission[]
+    actor: Actor
+  }> => {
     const user = await requirePageUser()
     const tenant = /^[a-z0-9-]{1,63}$/.test(slug) ? await findTenantRouting({ slug }) : null
     if (!tenant) notFound()
@@ -50,7 +57,8 @@ export const requirePageTenant = cache(
         false,
       )
       if (access.role === 'customer' || access.role === 'api_key') notFound()
-      return { tenant, user, role: access.role, permissions: access.actor.permissions as readonly Permission[] }
+      const { actor } = access
+      return { tenant, user, role: access.role, permissions: actor.permissions as readonly Permission[], actor }
     } catch (error) {
       if (error instanceof AppError && error.code === 'not_found') notFound()
       throw error

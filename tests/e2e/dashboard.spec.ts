@@ -149,6 +149,44 @@ test.describe(() => {
   })
 })
 
+test.describe(() => {
+  test.use({ refusals: [404] })
+
+  const nobody = '0199a000-0000-7000-8000-000000000000'
+  for (const path of [
+    '/customers/nobody-at-all',
+    `/customers/${nobody}`,
+    '/meters/nothing_at_all',
+    '/tiers/nothing-at-all',
+    `/tiers/${nobody}`,
+    `/billing-periods/${nobody}`,
+    '/billing-periods/nonsense',
+    `/reconciliations/${nobody}`,
+  ]) {
+    test(`${path} is answered as what is not there, within the dashboard`, async ({ page }) => {
+      await signIn(page, owner)
+      const response = await page.goto(`${dashboard}/acme${path}`)
+      expect(response?.status()).toBe(404)
+      await expect(page.getByRole('heading', { level: 1, name: 'Page not found' })).toBeVisible()
+      await expect(page.getByRole('navigation', { name: 'Dashboard' }).getByRole('link').first()).toBeVisible()
+    })
+  }
+
+  test('documentation and mails that are not there likewise', async ({ page }) => {
+    for (const path of ['/docs/api/nothing-at-all', '/dev/mail/nothing-at-all']) {
+      expect([path, (await page.goto(`${dashboard}${path}`))?.status()]).toEqual([path, 404])
+    }
+  })
+})
+
+test('the title of a page names what it is about', async ({ page }) => {
+  await signIn(page, owner)
+  await page.goto(`${dashboard}/acme/customers/bluebird`)
+  await expect(page).toHaveTitle('Bluebird Coffee · Acme · Holdfast')
+  await page.goto(`${dashboard}/acme/meters/api_calls`)
+  await expect(page).toHaveTitle('API calls · Acme · Holdfast')
+})
+
 test.describe('a session that ends while its page is open', () => {
   // The page that is left behind asks once more, and is refused.
   test.use({ refusals: [401] })

@@ -1,19 +1,33 @@
 import type { Metadata } from 'next'
+import { cache } from 'react'
 import { PortalAccessCard } from '@/features/customer-logins/components/portal-access-card'
 import { CustomerScreen } from '@/features/customers/components/customer-screen'
+import { getCustomer } from '@/features/customers/services/customer-service'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
 import { UpgradeRequests } from '@/features/upgrade-requests/components/upgrade-requests'
 import { UsageEvents } from '@/features/usage-tracking/components/usage-events'
 import { UsageExplorer } from '@/features/usage-tracking/components/usage-explorer'
 import { requirePageTenant } from '@/libs/auth/page-access'
+import { readPageRow } from '@/libs/auth/page-row'
 import { t } from '@/libs/ui/messages'
 
-export const metadata: Metadata = { title: t('customers.title') }
+type Props = { params: Promise<{ tenant: string; id: string }> }
 
-export default async function CustomerPage({ params }: { params: Promise<{ tenant: string; id: string }> }) {
+const findCustomer = cache((tenant: string, id: string) =>
+  readPageRow(tenant, 'customers:read', () => getCustomer(decodeURIComponent(id))),
+)
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  const { tenant, id } = await params
+  const row = await findCustomer(tenant, id)
+  return { title: row ? (row.name ?? row.external_id) : t('customers.title') }
+}
+
+export default async function CustomerPage({ params }: Props) {
   const { tenant: address, id: encoded } = await params
   const id = decodeURIComponent(encoded)
   const { tenant, permissions, role } = await requirePageTenant(address)
+  await findCustomer(address, encoded)
   if (!permissions.includes('customers:read')) return <NotAllowed title={t('customers.title')} role={role} />
   const seesUsage = permissions.includes('usage:read')
   return (

@@ -1,18 +1,32 @@
 import type { Metadata } from 'next'
+import { cache } from 'react'
 import { trackUrl } from '@/app/[tenant]/api-address'
 import { MeterScreen } from '@/features/meters/components/meter-screen'
+import { getMeter } from '@/features/meters/services/meter-service'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
 import { UsageEvents } from '@/features/usage-tracking/components/usage-events'
 import { UsageExplorer } from '@/features/usage-tracking/components/usage-explorer'
 import { requirePageTenant } from '@/libs/auth/page-access'
+import { readPageRow } from '@/libs/auth/page-row'
 import { t } from '@/libs/ui/messages'
 
-export const metadata: Metadata = { title: t('meters.title') }
+type Props = { params: Promise<{ tenant: string; slug: string }> }
 
-export default async function MeterPage({ params }: { params: Promise<{ tenant: string; slug: string }> }) {
+const findMeter = cache((tenant: string, slug: string) =>
+  readPageRow(tenant, 'meters:read', () => getMeter(decodeURIComponent(slug))),
+)
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  const { tenant, slug } = await params
+  const row = await findMeter(tenant, slug)
+  return { title: row?.name ?? t('meters.title') }
+}
+
+export default async function MeterPage({ params }: Props) {
   const { tenant: address, slug: encoded } = await params
   const slug = decodeURIComponent(encoded)
   const { tenant, permissions, role } = await requirePageTenant(address)
+  await findMeter(address, encoded)
   if (!permissions.includes('meters:read')) return <NotAllowed title={t('meters.title')} role={role} />
   return (
     <MeterScreen

@@ -1,16 +1,24 @@
 import type { Metadata } from 'next'
-import { notFound } from 'next/navigation'
+import { cache } from 'react'
 import { TenantScreen } from '@/features/operator/components/tenant-screen'
+import { getPageTenant } from '@/features/operator/services/tenant-page-service'
 import { requirePageOperator } from '@/libs/auth/page-access'
+import { orNotFound } from '@/libs/auth/page-row'
 import { env } from '@/libs/env'
-import { isUuid } from '@/libs/ids'
-import { t } from '@/libs/ui/messages'
 
-export const metadata: Metadata = { title: t('operator.tenants.column.name') }
+type Props = { params: Promise<{ id: string }> }
 
-export default async function OperatorTenantPage({ params }: { params: Promise<{ id: string }> }) {
+const requireTenant = cache(async (id: string) => {
+  const { user } = await requirePageOperator()
+  return getPageTenant(user, decodeURIComponent(id)).catch(orNotFound)
+})
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  return { title: (await requireTenant((await params).id)).name }
+}
+
+export default async function OperatorTenantPage({ params }: Props) {
   const { role } = await requirePageOperator()
-  const { id } = await params
-  if (!isUuid(id)) notFound()
+  const { id } = await requireTenant((await params).id)
   return <TenantScreen id={id} canWrite={role === 'super_admin'} rootDomain={env().ROOT_DOMAIN} />
 }
