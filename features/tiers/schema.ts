@@ -173,7 +173,13 @@ export const tier = z
     is_default: z.boolean(),
     self_service: z.boolean(),
     customers: z.number().int().meta({ description: 'Customers who are subscribed to it' }),
-    customers_behind: z.number().int().meta({ description: 'Those of them who have an older version' }),
+    customers_by_default: z.number().int().meta({
+      description: 'Customers without a subscription, for whom it holds as the default; 0 for every other tier',
+    }),
+    customers_behind: z
+      .number()
+      .int()
+      .meta({ description: 'Of those who are subscribed, the ones who have an older version' }),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     archived_at: z.iso.datetime().nullable(),

@@ -410,7 +410,18 @@ describe('preview', () => {
     const { body } = await preview('for_all', { usage_caps: { messages: 20 } })
     expect(body).toMatchObject({ over_count: 1, over: [{ customer: { external_id: 'without-tier' }, version: 1 }] })
     expect(body.by_default).toBe(body.customers)
-    await change('for_all', { is_default: false })
+
+    // The list counts them too, apart from those who are subscribed.
+    const counts = async () => {
+      const { customers, customers_by_default } = (await one('for_all')).body
+      return { customers, customers_by_default }
+    }
+    expect(await counts()).toEqual({ customers: 0, customers_by_default: body.by_default })
+    expect((await one('previewed')).body.customers_by_default).toBe(0)
+    await subscribe('without-tier', { tier: 'for_all' })
+    expect(await counts()).toEqual({ customers: 1, customers_by_default: body.by_default - 1 })
+    await subscribe('without-tier', { tier: null })
+    expect((await change('for_all', { is_default: false })).body.customers_by_default).toBe(0)
   })
   test('a wrong change is as wrong as in PATCH', async () => {
     expect((await preview('previewed', { usage_caps: { messages: -1 } })).status).toBe(422)

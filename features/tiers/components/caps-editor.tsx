@@ -7,10 +7,8 @@ import type { TierFormValues } from '@/features/tiers/components/tier-form-value
 import { Button, IconButton } from '@/libs/ui/button'
 import { Checkbox } from '@/libs/ui/checkbox'
 import { FieldGroup } from '@/libs/ui/field'
-import { ControlledField } from '@/libs/ui/form'
+import { QuantityField, SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
-import { NumberField } from '@/libs/ui/number-field'
-import { Select } from '@/libs/ui/select'
 
 export type CapMeter = { slug: string; name: string; unit: string; aggregation: string }
 
@@ -51,56 +49,38 @@ export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValue
                 key={field.id}
                 className="grid grid-cols-2 items-start gap-3 rounded-lg border bg-sunken p-3 sm:grid-cols-[minmax(0,1.2fr)_minmax(0,1.1fr)_6.5rem_minmax(0,1fr)_auto]"
               >
-                <ControlledField
+                <SelectField
                   form={form}
                   name={`caps.${index}.meter`}
                   label={t('tiers.form.meter')}
                   className="max-sm:col-span-2"
-                >
-                  {(control) => (
-                    <Select options={known} value={control.value} onValueChange={control.onChange} ref={control.ref} />
-                  )}
-                </ControlledField>
-                <ControlledField form={form} name={`caps.${index}.limit`} label={t('tiers.form.limit')}>
-                  {(control) => (
-                    <NumberField
-                      value={control.value}
-                      onValueChange={control.onChange}
-                      onBlur={control.onBlur}
-                      ref={control.ref}
-                      min={0}
-                      format={{ maximumFractionDigits: 6 }}
-                      {...(meter?.unit ? { unit: meter.unit } : {})}
-                    />
-                  )}
-                </ControlledField>
-                <ControlledField form={form} name={`caps.${index}.period`} label={t('tiers.form.period')}>
-                  {(control) => (
-                    <Select
-                      options={(['month', 'day'] as const).map((value) => ({
-                        value,
-                        label: t(`tiers.period.${value}`),
-                      }))}
-                      value={control.value}
-                      onValueChange={control.onChange}
-                      ref={control.ref}
-                    />
-                  )}
-                </ControlledField>
-                <ControlledField form={form} name={`caps.${index}.behaviour`} label={t('tiers.form.behaviour')}>
-                  {(control) => (
-                    <Select
-                      options={(['reject', 'overflow', 'cap'] as const).map((value) => ({
-                        value,
-                        label: t(`tiers.behaviour.${value}`),
-                        description: t(`tiers.behaviour.${value}_hint`),
-                      }))}
-                      value={control.value}
-                      onValueChange={control.onChange}
-                      ref={control.ref}
-                    />
-                  )}
-                </ControlledField>
+                  options={known}
+                />
+                <QuantityField
+                  form={form}
+                  name={`caps.${index}.limit`}
+                  label={t('tiers.form.limit')}
+                  {...(meter?.unit ? { unit: meter.unit } : {})}
+                />
+                <SelectField
+                  form={form}
+                  name={`caps.${index}.period`}
+                  label={t('tiers.form.period')}
+                  options={(['month', 'day'] as const).map((value) => ({
+                    value,
+                    label: t(`tiers.period.${value}`),
+                  }))}
+                />
+                <SelectField
+                  form={form}
+                  name={`caps.${index}.behaviour`}
+                  label={t('tiers.form.behaviour')}
+                  options={(['reject', 'overflow', 'cap'] as const).map((value) => ({
+                    value,
+                    label: t(`tiers.behaviour.${value}`),
+                    description: t(`tiers.behaviour.${value}_hint`),
+                  }))}
+                />
                 <IconButton
                   label={t('tiers.form.remove_cap', { name: label })}
                   icon={<Trash2 />}
@@ -138,26 +118,15 @@ function CapReset({ form, index, unit }: { form: UseFormReturn<TierFormValues>; 
       <summary className="cursor-pointer py-1 font-medium text-mute text-sm">{t('tiers.form.reset')}</summary>
       <div className="grid items-start gap-3 pt-2 pb-1 sm:grid-cols-2 lg:grid-cols-3">
         {(['rollover_max', 'rollover_min'] as const).map((name) => (
-          <ControlledField
+          <QuantityField
             key={name}
             form={form}
             name={`caps.${index}.${name}`}
             label={t(`tiers.form.${name}`)}
             hint={t(`tiers.form.${name}_hint`)}
-          >
-            {(control) => (
-              <NumberField
-                value={control.value}
-                onValueChange={control.onChange}
-                onBlur={control.onBlur}
-                ref={control.ref}
-                min={0}
-                placeholder="0"
-                format={{ maximumFractionDigits: 6 }}
-                {...(unit ? { unit } : {})}
-              />
-            )}
-          </ControlledField>
+            placeholder="0"
+            {...(unit ? { unit } : {})}
+          />
         ))}
         <Checkbox
           checked={cap.preserve_overage}

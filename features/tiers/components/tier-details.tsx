@@ -78,3 +78,17 @@ export function TierFeatures({
     </span>
   )
 }
+
+/** For how many customers a tier holds: those who are subscribed to it, and those who have it as the default. */
+export function TierHolders({ customers, byDefault }: { customers: number; byDefault: number }) {
+  return (
+    <>
+      {formatNumber(customers + byDefault)}
+      {byDefault > 0 ? (
+        <span className="block whitespace-nowrap text-faint text-xs">
+          {customers > 0 ? t('tiers.some_by_default', { count: byDefault }) : t('tiers.all_by_default')}
+        </span>
+      ) : null}
+    </>
+  )
+}

@@ -19,11 +19,10 @@ import type { Page } from '@/libs/ui/api-client'
 import { Button, LinkButton } from '@/libs/ui/button'
 import { Card } from '@/libs/ui/card'
 import { Checkbox } from '@/libs/ui/checkbox'
-import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { Form, TextField } from '@/libs/ui/form'
+import { QuantityField, SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
-import { NumberField } from '@/libs/ui/number-field'
 import { pointProblem } from '@/libs/ui/point-problem'
-import { Select } from '@/libs/ui/select'
 import { useUnsavedGuard } from '@/libs/ui/setting-card'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
@@ -83,41 +82,28 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
               optional
             />
             <div className="grid gap-4 sm:grid-cols-3">
-              <ControlledField form={form} name="price" label={t('tiers.form.price')} required>
-                {(field) => (
-                  <NumberField
-                    value={field.value}
-                    onValueChange={field.onChange}
-                    onBlur={field.onBlur}
-                    ref={field.ref}
-                    min={0}
-                    format={{ minimumFractionDigits: 0, maximumFractionDigits: currencyDigits(currency) }}
-                  />
-                )}
-              </ControlledField>
-              <ControlledField form={form} name="currency" label={t('tiers.form.currency')}>
-                {(field) => (
-                  <Select
-                    options={currencies.map((value) => ({ value, label: value }))}
-                    value={field.value}
-                    onValueChange={field.onChange}
-                    ref={field.ref}
-                  />
-                )}
-              </ControlledField>
-              <ControlledField form={form} name="billing_interval" label={t('tiers.form.interval')}>
-                {(field) => (
-                  <Select
-                    options={(['month', 'year'] as const).map((value) => ({
-                      value,
-                      label: t(`tiers.interval.${value}`),
-                    }))}
-                    value={field.value}
-                    onValueChange={field.onChange}
-                    ref={field.ref}
-                  />
-                )}
-              </ControlledField>
+              <QuantityField
+                form={form}
+                name="price"
+                label={t('tiers.form.price')}
+                required
+                format={{ minimumFractionDigits: 0, maximumFractionDigits: currencyDigits(currency) }}
+              />
+              <SelectField
+                form={form}
+                name="currency"
+                label={t('tiers.form.currency')}
+                options={currencies.map((value) => ({ value, label: value }))}
+              />
+              <SelectField
+                form={form}
+                name="billing_interval"
+                label={t('tiers.form.interval')}
+                options={(['month', 'year'] as const).map((value) => ({
+                  value,
+                  label: t(`tiers.interval.${value}`),
+                }))}
+              />
             </div>
             <Checkbox
               checked={isDefault}

@@ -29,14 +29,15 @@ export function NewTierScreen({ listHref }: { listHref: string }) {
 export function TierScreen({ id, listHref, canWrite }: { id: string; listHref: string; canWrite: boolean }) {
   const state = useApi<Tier>(`/tiers/${encodeURIComponent(id)}`)
   const tier = state.data
+  const holders = tier ? tier.customers + tier.customers_by_default : 0
   const title = tier?.name ?? t('tiers.column.name')
   return (
     <div className="max-w-4xl">
       <PageHeader
         title={title}
         description={
-          tier && tier.customers > 0
-            ? `${t('tiers.form.in_use', { count: tier.customers })} ${t('tiers.form.edit_description')}`
+          tier && holders > 0
+            ? `${t('tiers.form.in_use', { count: holders })} ${t('tiers.form.edit_description')}`
             : undefined
         }
         breadcrumbs={[{ label: t('tiers.title'), href: listHref }, { label: title }]}

@@ -2,14 +2,13 @@
 
 import { ArrowUpRight } from 'lucide-react'
 import { useState } from 'react'
-import { TierCaps, TierFeatures, tierPrice } from '@/features/tiers/components/tier-details'
+import { TierCaps, TierFeatures, TierHolders, tierPrice } from '@/features/tiers/components/tier-details'
 import type { Tier, TierVersion } from '@/features/tiers/components/tier-form-values'
 import type { Page } from '@/libs/ui/api-client'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
 import { type Column, DataTable } from '@/libs/ui/data-table'
-import { formatNumber } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Time } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
@@ -51,7 +50,12 @@ export function TierVersions({ tier, canMove, onMoved }: { tier: Tier; canMove: 
       key: 'customers',
       header: t('tiers.versions.column.customers'),
       align: 'right',
-      cell: (row) => formatNumber(row.customers),
+      cell: (row) => (
+        <TierHolders
+          customers={row.customers}
+          byDefault={row.version === tier.newest_version ? tier.customers_by_default : 0}
+        />
+      ),
     },
     {
       key: 'created',

@@ -2,22 +2,21 @@
 
 import { Archive, ArchiveRestore, Layers, Pencil, Plus, Star } from 'lucide-react'
 import { useRouter } from 'next/navigation'
-import { TierCaps, TierFeatures, tierPrice } from '@/features/tiers/components/tier-details'
+import { TierCaps, TierFeatures, TierHolders, tierPrice } from '@/features/tiers/components/tier-details'
 import type { Tier } from '@/features/tiers/components/tier-form-values'
 import type { Page } from '@/libs/ui/api-client'
+import { ArchivedFilter } from '@/libs/ui/archived-filter'
 import { Badge } from '@/libs/ui/badge'
 import { LinkButton } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
-import { formatNumber } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import type { MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
-import { Segmented } from '@/libs/ui/segmented'
 import { useShortcut } from '@/libs/ui/shortcuts'
 import { EmptyState } from '@/libs/ui/states'
 import { toast } from '@/libs/ui/toast'
@@ -27,7 +26,6 @@ import { useFeatureNames, useMeterNames } from '@/libs/ui/use-names'
 /** The tiers of the tenant: what each costs, caps and includes. `base` is the address of the list. */
 export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersUrl: string; canWrite: boolean }) {
   const list = useListState(['archived'])
-  const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Tier>>(`/tiers${list.query}`)
   const api = useApiFetch()
   const router = useRouter()
@@ -92,8 +90,8 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
       key: 'customers',
       header: t('tiers.column.customers'),
       align: 'right',
-      sortValue: (tier) => tier.customers,
-      cell: (tier) => formatNumber(tier.customers),
+      sortValue: (tier) => tier.customers + tier.customers_by_default,
+      cell: (tier) => <TierHolders customers={tier.customers} byDefault={tier.customers_by_default} />,
     },
   ]
 
@@ -112,8 +110,12 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
       {
         label: t('tiers.archive'),
         icon: <Archive />,
-        disabled: tier.customers > 0,
-        ...(tier.customers > 0 ? { hint: t('tiers.in_use', { count: tier.customers }) } : {}),
+        disabled: tier.customers > 0 || tier.is_default,
+        ...(tier.customers > 0
+          ? { hint: t('tiers.in_use', { count: tier.customers }) }
+          : tier.is_default
+            ? { hint: t('tiers.default_stays') }
+            : {}),
         onSelect: () => void archive.run({ tier, on: true }),
       },
     ]
@@ -129,30 +131,22 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
     <>
       <PageHeader title={t('tiers.title')} description={t('tiers.description')} actions={create} />
       <FilterBar list={list} search={t('tiers.search')}>
-        <Segmented
+        <ArchivedFilter
+          list={list}
           label={t('tiers.show')}
-          options={[
-            { value: 'active', label: t('tiers.show_active') },
-            { value: 'archived', label: t('tiers.show_archived') },
-          ]}
-          value={archived ? 'archived' : 'active'}
-          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
+          active={t('tiers.show_active')}
+          archived={t('tiers.show_archived')}
         />
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('tiers.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={(tier) => tier.id}
         rowLabel={(tier) => tier.name}
         rowHref={(tier) => `${base}/${tier.id}`}
         actions={actions}
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         skeletonRows={4}
         empty={
           <EmptyState
@@ -175,14 +169,6 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
               })}
             />
           </EmptyState>
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
-          />
         }
       />
     </>

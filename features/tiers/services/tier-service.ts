@@ -33,6 +33,7 @@ export type TierRow = {
   usage_caps: Record<string, TierCapRow>
   feature_entitlements: { key: string; config: unknown }[]
   customers: number
+  customers_by_default: number
   customers_behind: number
   created_at: Date
   updated_at: Date
@@ -69,6 +70,8 @@ const select = (version: string) => `
   select t.id, t.slug, t.name, t.description, v.version, t.version as newest_version, v.price_minor, v.currency, v.billing_interval,
     t.is_default, t.self_service, t.created_at, t.updated_at, t.archived_at, ${CONTENT},
     (select count(*) from subscriptions s where s.tenant_id = $1 and s.tier_id = t.id and s.canceled_at is null) as customers,
+    (select count(*) from customers c where t.is_default and c.tenant_id = $1 and c.archived_at is null and not exists (
+      select from subscriptions s where s.tenant_id = $1 and s.customer_id = c.id and s.canceled_at is null)) as customers_by_default,
     (select count(*) from subscriptions s where s.tenant_id = $1 and s.tier_id = t.id and s.canceled_at is null
       and s.tier_version < t.version) as customers_behind
   from tiers t join tier_versions v on v.tenant_id = $1 and v.tier_id = t.id and v.version = ${version}`
