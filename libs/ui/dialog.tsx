@@ -31,6 +31,8 @@ export type DialogProps = {
   size?: keyof typeof widths
   /** False: neither Escape nor a click outside closes it. */
   dismissible?: boolean
+  /** False: a click outside does not close it; Escape and the close button do. */
+  closesOutside?: boolean
   /** What gets the focus first; otherwise the first field or button. */
   initialFocus?: RefObject<HTMLElement | null>
   children?: ReactNode
@@ -41,7 +43,15 @@ export type DialogProps = {
  * To submit a form inside by a button in the footer, give the form an id and the button `type="submit" form={id}`.
  * @example <Dialog open={open} onOpenChange={setOpen} title="New tier" footer={<Button>Save</Button>}>…</Dialog>
  */
-export function Dialog({ open, onOpenChange, size = 'md', dismissible = true, initialFocus, ...content }: DialogProps) {
+export function Dialog({
+  open,
+  onOpenChange,
+  size = 'md',
+  dismissible = true,
+  closesOutside = dismissible,
+  initialFocus,
+  ...content
+}: DialogProps) {
   const { title, description, footer, children } = useLastShown(open, content)
   const body = useRef<HTMLDivElement>(null)
   // The close button comes first in the document; people came for the first field.
@@ -54,7 +64,7 @@ export function Dialog({ open, onOpenChange, size = 'md', dismissible = true, in
         if (!next && !dismissible && (details.reason === 'escape-key' || details.reason === 'outside-press')) return
         onOpenChange(next)
       }}
-      disablePointerDismissal={!dismissible}
+      disablePointerDismissal={!closesOutside}
     >
       <Base.Portal>
         <Base.Backdrop className={backdropClass} />

@@ -2,22 +2,21 @@
 
 import { ChartColumn, ChartLine, Download, Table2 } from 'lucide-react'
 import dynamic from 'next/dynamic'
-import { parseAsBoolean, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { type ReactNode, useId, useMemo, useState } from 'react'
 import { Button, buttonClass } from '@/libs/ui/button'
 import {
-  bucketLabel,
   bucketsToCsv,
-  type ChartBucket,
   type ChartInterval,
   type ChartPoint,
   type ChartSeries,
   summarizeBuckets,
   toBuckets,
 } from '@/libs/ui/chart-data'
+import { ChartLegend } from '@/libs/ui/chart-legend'
+import type { ChartState, ChartView } from '@/libs/ui/chart-state'
+import { ChartTable } from '@/libs/ui/chart-table'
 import { cx } from '@/libs/ui/cx'
 import { saveFile } from '@/libs/ui/download'
-import { formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Segmented } from '@/libs/ui/segmented'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
@@ -26,37 +25,6 @@ import { Switch } from '@/libs/ui/switch'
 import { useTimeZone } from '@/libs/ui/time'
 
 const ChartPlot = dynamic(() => import('@/libs/ui/chart-plot').then((file) => file.ChartPlot), { ssr: false })
-
-const views = ['bar', 'line', 'table'] as const
-export type ChartView = (typeof views)[number]
-
-export type ChartState = {
-  view: ChartView
-  /** What the usage is split by; null is not at all. */
-  group: string | null
-  compare: boolean
-  setView: (view: ChartView) => void
-  setGroup: (group: string | null) => void
-  setCompare: (compare: boolean) => void
-}
-
-/** View, grouping and comparison of the chart of a page, kept in the URL (`?view=table&group=customer&compare=true`). */
-export function useChartState(): ChartState {
-  const [values, setValues] = useQueryStates(
-    {
-      view: parseAsStringLiteral(views).withDefault('bar'),
-      group: parseAsString,
-      compare: parseAsBoolean.withDefault(false),
-    },
-    { history: 'replace' },
-  )
-  return {
-    ...values,
-    setView: (view) => void setValues({ view }),
-    setGroup: (group) => void setValues({ group }),
-    setCompare: (compare) => void setValues({ compare }),
-  }
-}
 
 export type UsageChartProps = {
   title: string
@@ -168,7 +136,7 @@ export function UsageChart({
       </header>
       {series && (series.length > 1 || compared || comparable) ? (
         <div className="flex min-h-8 flex-wrap items-center justify-between gap-x-6 gap-y-1 px-4 pt-2.5 sm:px-5">
-          <Legend series={series} compared={compared && previous !== undefined} />
+          <ChartLegend series={series} compared={compared && previous !== undefined} />
           {comparable && state ? (
             <Switch
               checked={state.compare}
@@ -199,7 +167,7 @@ export function UsageChart({
             {t('ui.chart.empty')}
           </p>
         ) : view === 'table' ? (
-          <BucketTable
+          <ChartTable
             title={title}
             {...{ buckets, series, interval, timeZone, height, sums }}
             {...(unit ? { unit } : {})}
@@ -224,112 +192,3 @@ export function UsageChart({
 }
 
 const barHeights = ['h-2/5', 'h-3/5', 'h-1/2', 'h-4/5']
-
-function Legend({ series, compared }: { series: readonly ChartSeries[]; compared: boolean }) {
-  return (
-    <ul className="flex min-w-0 flex-wrap gap-x-4 gap-y-1 text-mute text-xs">
-      {series.length > 1
-        ? series.map((item, index) => (
-            <li key={item.key} className="inline-flex items-center gap-1.5">
-              <span
-                aria-hidden="true"
-                className="size-2.5 rounded-[2px]"
-                style={{ background: index < 8 ? `var(--chart-${index + 1})` : 'var(--chart-other)' }}
-              />
-              {item.label}
-            </li>
-          ))
-        : null}
-      {compared ? (
-        <li className="inline-flex items-center gap-1.5">
-          <span aria-hidden="true" className="w-4 border-t-2 border-faint border-dashed" />
-          {t('ui.chart.previous')}
-        </li>
-      ) : null}
-    </ul>
-  )
-}
-
-function BucketTable({
-  title,
-  buckets,
-  series,
-  interval,
-  timeZone,
-  unit,
-  height,
-  sums,
-}: {
-  title: string
-  buckets: readonly ChartBucket[]
-  series: readonly ChartSeries[]
-  interval: ChartInterval
-  timeZone: string
-  unit?: string
-  height: number
-  sums: boolean
-}) {
-  const compared = buckets.some((bucket) => bucket.previous !== null)
-  const head = 'sticky top-0 border-b bg-surface px-2 py-1.5 font-medium text-faint text-xs whitespace-nowrap'
-  return (
-    <section
-      aria-label={t('ui.chart.tableOf', { title })}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-      tabIndex={0}
-      style={{ height }}
-      className="scrollbar-thin relative overflow-auto rounded-sm"
-    >
-      <table className="w-full text-sm">
-        <caption className="sr-only">{title}</caption>
-        <thead>
-          <tr>
-            <th scope="col" className={cx(head, 'left-0 z-10 text-left')}>
-              {t('ui.chart.time')}
-            </th>
-            {series.map((item) => (
-              <th key={item.key} scope="col" className={cx(head, 'text-right')}>
-                {item.label}
-              </th>
-            ))}
-            {sums && series.length > 1 ? (
-              <th scope="col" className={cx(head, 'text-right')}>
-                {t('ui.chart.total')}
-              </th>
-            ) : null}
-            {compared ? (
-              <th scope="col" className={cx(head, 'text-right')}>
-                {t('ui.chart.previous')}
-              </th>
-            ) : null}
-          </tr>
-        </thead>
-        <tbody>
-          {buckets.toReversed().map((bucket) => (
-            <tr key={bucket.at}>
-              <th
-                scope="row"
-                className="sticky left-0 whitespace-nowrap border-b bg-surface px-2 py-1.5 text-left font-normal"
-              >
-                {bucketLabel(bucket.at, interval, timeZone)}
-                {bucket.partial ? <span className="text-faint"> · {t('ui.chart.partial')}</span> : null}
-              </th>
-              {bucket.values.map((value, index) => (
-                <td key={series[index]?.key} className="border-b px-2 py-1.5 text-right">
-                  {value === null ? '–' : formatQuantity(value, unit)}
-                </td>
-              ))}
-              {sums && series.length > 1 ? (
-                <td className="border-b px-2 py-1.5 text-right font-medium">{formatQuantity(bucket.total, unit)}</td>
-              ) : null}
-              {compared ? (
-                <td className="border-b px-2 py-1.5 text-right text-mute">
-                  {bucket.previous === null ? '–' : formatQuantity(bucket.previous, unit)}
-                </td>
-              ) : null}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  )
-}

@@ -1,10 +1,8 @@
 'use client'
 
-import { useId, useState } from 'react'
 import { AlertForm } from '@/features/alerts/components/alert-form'
 import type { Alert } from '@/features/alerts/components/alert-text'
-import { Button } from '@/libs/ui/button'
-import { Dialog } from '@/libs/ui/dialog'
+import { FormDialog } from '@/libs/ui/form-dialog'
 import { t } from '@/libs/ui/messages'
 
 /** Creates a rule, or changes the one that is given. */
@@ -19,25 +17,16 @@ export function AlertDialog({
   onOpenChange: (open: boolean) => void
   onSaved: (rule: Alert) => void
 }) {
-  const formId = useId()
-  const [sending, setSending] = useState(false)
   return (
-    <Dialog
+    <FormDialog
       open={open}
       onOpenChange={onOpenChange}
       size="lg"
       title={t(rule ? 'alerts.form.edit_title' : 'alerts.form.new_title')}
       description={rule ? undefined : t('alerts.form.new_description')}
-      footer={
-        <>
-          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
-          <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {t(rule ? 'ui.save' : 'alerts.create')}
-          </Button>
-        </>
-      }
+      submit={t(rule ? 'ui.save' : 'alerts.create')}
     >
-      <AlertForm id={formId} rule={rule} onSending={setSending} onSaved={onSaved} />
-    </Dialog>
+      {(form) => <AlertForm {...form} rule={rule} onSaved={onSaved} />}
+    </FormDialog>
   )
 }

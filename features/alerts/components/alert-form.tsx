@@ -8,6 +8,7 @@ import type { Page } from '@/libs/ui/api-client'
 import { Checkbox } from '@/libs/ui/checkbox'
 import { FieldGroup } from '@/libs/ui/field'
 import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
 import { Select } from '@/libs/ui/select'
 import { toast } from '@/libs/ui/toast'
@@ -135,18 +136,13 @@ export function AlertForm({
           optional
         />
       </div>
-      <ControlledField form={form} name="kind" label={t('alerts.form.kind')}>
-        {(field) => (
-          <Select
-            options={KINDS.map((value) => ({ value, label: t(`alerts.kind.${value}`) }))}
-            value={field.value}
-            onValueChange={field.onChange}
-            onBlur={field.onBlur}
-            ref={field.ref}
-            disabled={rule !== null}
-          />
-        )}
-      </ControlledField>
+      <SelectField
+        form={form}
+        name="kind"
+        label={t('alerts.form.kind')}
+        options={KINDS.map((value) => ({ value, label: t(`alerts.kind.${value}`) }))}
+        disabled={rule !== null}
+      />
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField
           form={form}

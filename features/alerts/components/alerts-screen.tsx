@@ -1,8 +1,7 @@
 'use client'
 
 import { BellPlus, BellRing, Plus } from 'lucide-react'
-import { parseAsBoolean, parseAsStringLiteral, useQueryStates } from 'nuqs'
-import { useState } from 'react'
+import { parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { AlertDialog } from '@/features/alerts/components/alert-dialog'
 import type { Alert } from '@/features/alerts/components/alert-text'
 import { FiringsTable } from '@/features/alerts/components/firings-table'
@@ -12,22 +11,21 @@ import { Button } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { Segmented } from '@/libs/ui/segmented'
-import { useShortcut } from '@/libs/ui/shortcuts'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
+import { useEditDialog } from '@/libs/ui/use-edit-dialog'
 
 const VIEWS = ['rules', 'firings'] as const
 
 /** The rules of the tenant, and what they fired. */
 export function AlertsScreen({ canWrite, customersHref }: { canWrite: boolean; customersHref?: string }) {
   const api = useApiFetch()
-  const [{ view, new: creating }, setState] = useQueryStates({
+  const [{ view }, setView] = useQueryStates({
     view: parseAsStringLiteral(VIEWS).withDefault('rules'),
-    new: parseAsBoolean.withDefault(false),
+    cursor: parseAsString,
   })
-  const [editing, setEditing] = useState<Alert | null>(null)
+  const dialog = useEditDialog<Alert>(t('alerts.create'), canWrite)
   const rules = useApi<Page<Alert>>('/alerts?limit=200')
-  useShortcut('n', t('alerts.create'), () => canWrite && void setState({ new: true }))
   const standard = useMutation(
     (_: null, options) => api<{ created: Alert[] }>('/alerts/standard', { method: 'POST', ...options }),
     {
@@ -43,15 +41,11 @@ export function AlertsScreen({ canWrite, customersHref }: { canWrite: boolean; c
       <Button icon={<BellPlus />} loading={standard.pending} onClick={() => void standard.run(null)}>
         {t('alerts.standard')}
       </Button>
-      <Button variant="primary" icon={<Plus />} onClick={() => void setState({ new: true })}>
+      <Button variant="primary" icon={<Plus />} onClick={dialog.create}>
         {t('alerts.create')}
       </Button>
     </>
   ) : null
-  const close = () => {
-    setEditing(null)
-    void setState({ new: null })
-  }
 
   return (
     <>
@@ -64,14 +58,14 @@ export function AlertsScreen({ canWrite, customersHref }: { canWrite: boolean; c
             { value: 'firings', label: t('alerts.view_firings'), icon: <BellRing /> },
           ]}
           value={view}
-          onValueChange={(value) => void setState({ view: value === 'rules' ? null : value })}
+          onValueChange={(value) => void setView({ view: value === 'rules' ? null : value, cursor: null })}
         />
       </div>
       {view === 'rules' ? (
         <RulesTable
           page={rules}
           canWrite={canWrite}
-          onEdit={setEditing}
+          onEdit={dialog.edit}
           {...(customersHref ? { customersHref } : {})}
           emptyAction={acts ? <div className="flex flex-wrap justify-center gap-2">{acts}</div> : null}
         />
@@ -79,11 +73,11 @@ export function AlertsScreen({ canWrite, customersHref }: { canWrite: boolean; c
         <FiringsTable {...(customersHref ? { customersHref } : {})} />
       )}
       <AlertDialog
-        open={(creating && canWrite) || editing !== null}
-        rule={editing}
-        onOpenChange={(open) => (open ? undefined : close())}
+        open={dialog.open}
+        rule={dialog.target}
+        onOpenChange={(open) => !open && dialog.close()}
         onSaved={() => {
-          close()
+          dialog.close()
           rules.reload()
         }}
       />

@@ -4,10 +4,10 @@ import { BellRing } from 'lucide-react'
 import { type AlertFiring, describeStep } from '@/features/alerts/components/alert-text'
 import { CustomerCell } from '@/features/alerts/components/rules-table'
 import type { Page } from '@/libs/ui/api-client'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { formatQuantity } from '@/libs/ui/format'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
@@ -57,29 +57,20 @@ export function FiringsTable({ customersHref }: { customersHref?: string }) {
     },
   ]
   return (
-    <DataTable
+    <ListTable
       label={t('alerts.view_firings')}
+      list={list}
+      page={page}
+      live
       columns={columns}
-      rows={page.data?.data}
       rowKey={(firing) => firing.id}
       rowLabel={(firing) => `${firing.rule.name}, ${firing.customer.name ?? firing.customer.external_id}`}
-      loading={page.loading}
-      error={page.error}
-      onRetry={page.reload}
       skeletonRows={6}
       empty={
         <EmptyState
           icon={<BellRing />}
           title={t('alerts.no_firings.title')}
           description={t('alerts.no_firings.description')}
-        />
-      }
-      footer={
-        <CursorPager
-          list={list}
-          nextCursor={page.data?.next_cursor ?? null}
-          shown={page.data?.data.length ?? 0}
-          busy={false}
         />
       }
     />

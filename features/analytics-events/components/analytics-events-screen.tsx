@@ -6,12 +6,12 @@ import { type AnalyticsEvent, EventDrawer } from '@/features/analytics-events/co
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet, type Snippet } from '@/libs/ui/code-snippet'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { type Facet, FilterBar } from '@/libs/ui/filter-bar'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
@@ -139,17 +139,14 @@ export function AnalyticsEventsScreen({ eventsUrl }: { eventsUrl: string }) {
         ) : null}
         <DateRangePicker range={range} />
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('analytics-events.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={(event) => event.id}
         rowLabel={(event) => event.event}
         onRowOpen={(event) => void setOpen(event.id)}
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
         filtered={list.filtered || range.preset !== '12m'}
         onClearFilters={() => {
           list.clear()
@@ -164,14 +161,6 @@ export function AnalyticsEventsScreen({ eventsUrl }: { eventsUrl: string }) {
           >
             <CodeSnippet label={t('analytics-events.empty.snippet')} snippets={trackSnippets(eventsUrl)} />
           </EmptyState>
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
-          />
         }
       />
       <EventDrawer

@@ -13,12 +13,12 @@ import type { Page } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatRelative } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { SecretDialog } from '@/libs/ui/secret-dialog'
@@ -126,10 +126,11 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
           onValueChange={(value) => list.setFacet('status', value === 'all' ? [] : [value])}
         />
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('api-keys.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={(key) => key.id}
         rowLabel={(key) => key.name}
         actions={(key) =>
@@ -142,12 +143,6 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
               ]
             : []
         }
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         empty={
           <EmptyState
             icon={<KeyRound />}
@@ -163,14 +158,6 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
           >
             <CodeSnippet label={t('api-keys.created.next')} snippets={trackSnippets(trackUrl, meter)} />
           </EmptyState>
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
-          />
         }
       />
       <CreateKeyDialog

@@ -1,20 +1,18 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
-import { useId, useState } from 'react'
 import { useForm, useWatch } from 'react-hook-form'
 import { z } from 'zod'
 import { type KeyPreset, presetPermissions } from '@/features/api-keys/components/key-permissions'
 import { PermissionMatrix } from '@/features/api-keys/components/permission-matrix'
 import type { newApiKey } from '@/features/api-keys/schema'
 import { KEY_PERMISSIONS, type Permission } from '@/libs/auth/permissions'
-import { Button } from '@/libs/ui/button'
-import { Dialog } from '@/libs/ui/dialog'
 import { Field, FieldGroup } from '@/libs/ui/field'
 import { ControlledField, Form, fieldError, TextField } from '@/libs/ui/form'
+import { QuantityField } from '@/libs/ui/form-controls'
+import { FormDialog } from '@/libs/ui/form-dialog'
 import { formatDate } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
-import { NumberField } from '@/libs/ui/number-field'
 import { RadioGroup } from '@/libs/ui/radio-group'
 import { Segmented } from '@/libs/ui/segmented'
 import { Select } from '@/libs/ui/select'
@@ -68,26 +66,17 @@ export function CreateKeyDialog({
   onOpenChange: (open: boolean) => void
   onCreated: (key: NewApiKey) => void
 }) {
-  const formId = useId()
-  const [sending, setSending] = useState(false)
   return (
-    <Dialog
+    <FormDialog
       open={open}
       onOpenChange={onOpenChange}
       size="lg"
       title={t('api-keys.form.title')}
       description={t('api-keys.form.description')}
-      footer={
-        <>
-          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
-          <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {t('api-keys.form.submit')}
-          </Button>
-        </>
-      }
+      submit={t('api-keys.form.submit')}
     >
-      <CreateKeyForm id={formId} onSending={setSending} onCreated={onCreated} />
-    </Dialog>
+      {(form) => <CreateKeyForm {...form} onCreated={onCreated} />}
+    </FormDialog>
   )
 }
 
@@ -204,24 +193,15 @@ function CreateKeyForm({
           />
         </Field>
         {expiry === 'custom' ? (
-          <ControlledField
+          <QuantityField
             form={form}
             name="expires_in_days"
             label={t('api-keys.form.days')}
             hint={<ExpiryDay days={days} />}
-          >
-            {(field) => (
-              <NumberField
-                value={field.value}
-                onValueChange={field.onChange}
-                onBlur={field.onBlur}
-                ref={field.ref}
-                min={1}
-                max={3650}
-                unit={t('api-keys.form.days_unit')}
-              />
-            )}
-          </ControlledField>
+            min={1}
+            max={3650}
+            unit={t('api-keys.form.days_unit')}
+          />
         ) : (
           <p className="self-center text-faint text-sm sm:pt-1">
             <ExpiryDay days={days} />

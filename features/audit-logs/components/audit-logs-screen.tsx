@@ -15,11 +15,11 @@ import { EntryDrawer } from '@/features/audit-logs/components/entry-drawer'
 import type { AuditLogFacets, AuditLogRow } from '@/features/audit-logs/schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { StatusPill } from '@/libs/ui/badge'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
@@ -148,17 +148,14 @@ export function AuditLogsScreen() {
       <search aria-label={t('audit-logs.filter.label')} className="mb-4 flex flex-wrap items-center gap-2">
         <AuditFilters list={list} facets={facets.data} />
       </search>
-      <DataTable
+      <ListTable
         label={t('audit-logs.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={(entry) => entry.id}
         rowLabel={(entry) => describeAction(entry.action)}
         onRowOpen={(entry) => void setOpen(entry.id)}
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
         filtered={narrowed}
         onClearFilters={clear}
         skeletonRows={12}
@@ -167,14 +164,6 @@ export function AuditLogsScreen() {
             icon={<ScrollText />}
             title={t('audit-logs.empty.title')}
             description={t('audit-logs.empty.description')}
-          />
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
           />
         }
       />

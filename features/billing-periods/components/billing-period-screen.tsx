@@ -5,11 +5,11 @@ import type { BillingLineRow, BillingPeriodRow } from '@/features/billing-period
 import { apiUrl, type Page, toQuery } from '@/libs/ui/api-client'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatDate, formatNumber } from '@/libs/ui/format'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { Menu } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
@@ -96,31 +96,18 @@ function PeriodWithLines({ period, base }: { period: BillingPeriodRow; base: str
           },
         ]}
       />
-      <DataTable
+      <ListTable
         label={t('billing-periods.one.lines')}
+        list={list}
+        page={page}
         columns={COLUMNS}
-        rows={page.data?.data}
         rowKey={(line) => `${line.customer_id} ${line.meter_id} ${line.starts_on}`}
         rowLabel={(line) => `${line.customer}, ${line.meter_name}`}
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         empty={
           <EmptyState
             icon={<ReceiptText />}
             title={t('billing-periods.one.no_lines')}
             description={t('billing-periods.one.no_lines_hint')}
-          />
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
           />
         }
       />

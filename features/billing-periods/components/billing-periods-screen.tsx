@@ -7,10 +7,10 @@ import type { BillingPeriodRow } from '@/features/billing-periods/schema'
 import { apiUrl, type Page, toQuery } from '@/libs/ui/api-client'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { formatDate, formatNumber } from '@/libs/ui/format'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { Menu } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
@@ -83,31 +83,20 @@ export function BillingPeriodsScreen({ base, closes }: { base: string; closes: b
           </>
         }
       />
-      <DataTable
+      <ListTable
         label={t('billing-periods.list')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={({ id }) => id}
         rowLabel={({ ends_at }) => t('billing-periods.one.title', { end: formatDate(ends_at, 'datetime', zone) })}
         rowHref={({ id }) => `${base}/${id}`}
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
         empty={
           <EmptyState
             icon={<CalendarCheck />}
             title={t('billing-periods.empty')}
             description={t('billing-periods.empty_hint')}
             action={close}
-          />
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
           />
         }
       />

@@ -15,11 +15,11 @@ import { EventDrawer } from '@/features/connector-events/components/event-drawer
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet, type Snippet } from '@/libs/ui/code-snippet'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { type Facet, FilterBar } from '@/libs/ui/filter-bar'
 import { type ListState, useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
@@ -127,17 +127,14 @@ export function ConnectorEventsScreen() {
         <Chip list={list} name="user_id" label={t('connector-events.filter.user_id')} />
         <DateRangePicker range={range} />
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('connector-events.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={(event) => event.id}
         rowLabel={(event) => describeEvent(event.action)}
         onRowOpen={(event) => void setOpen(event.id)}
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
         filtered={list.filtered || range.preset !== '12m'}
         onClearFilters={() => {
           list.clear()
@@ -152,14 +149,6 @@ export function ConnectorEventsScreen() {
           >
             <CodeSnippet label={t('connector-events.empty.snippet')} snippets={snippets} />
           </EmptyState>
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
-          />
         }
       />
       <EventDrawer

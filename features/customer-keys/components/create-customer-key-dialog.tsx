@@ -1,15 +1,13 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
-import { useId, useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { NewCustomerKey } from '@/features/customer-keys/components/customer-key-state'
-import { Button } from '@/libs/ui/button'
-import { Dialog } from '@/libs/ui/dialog'
-import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { Form, TextField } from '@/libs/ui/form'
+import { QuantityField } from '@/libs/ui/form-controls'
+import { FormDialog } from '@/libs/ui/form-dialog'
 import { t } from '@/libs/ui/messages'
-import { NumberField } from '@/libs/ui/number-field'
 import { useApiFetch } from '@/libs/ui/use-api'
 
 const formSchema = z.object({
@@ -57,26 +55,17 @@ export function CreateCustomerKeyDialog({
   onOpenChange: (open: boolean) => void
   onCreated: (key: NewCustomerKey) => void
 }) {
-  const formId = useId()
-  const [sending, setSending] = useState(false)
   return (
-    <Dialog
+    <FormDialog
       open={open}
       onOpenChange={onOpenChange}
       size="lg"
       title={t('customer-keys.form.title')}
       description={t('customer-keys.form.description')}
-      footer={
-        <>
-          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
-          <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {t('customer-keys.create')}
-          </Button>
-        </>
-      }
+      submit={t('customer-keys.create')}
     >
-      <CreateForm id={formId} onSending={setSending} onCreated={onCreated} />
-    </Dialog>
+      {(form) => <CreateForm {...form} onCreated={onCreated} />}
+    </FormDialog>
   )
 }
 
@@ -138,39 +127,27 @@ function CreateForm({
         />
       </div>
       <div className="grid gap-4 sm:grid-cols-3">
-        <ControlledField
+        <QuantityField
           form={form}
           name="remaining"
           label={t('customer-keys.form.remaining')}
           hint={t('customer-keys.form.remaining_hint')}
-        >
-          {(field) => <NumberField value={field.value} onValueChange={field.onChange} onBlur={field.onBlur} min={0} />}
-        </ControlledField>
-        <ControlledField
+        />
+        <QuantityField
           form={form}
           name="limit"
           label={t('customer-keys.form.limit')}
           hint={t('customer-keys.form.limit_hint')}
-        >
-          {(field) => <NumberField value={field.value} onValueChange={field.onChange} onBlur={field.onBlur} min={0} />}
-        </ControlledField>
-        <ControlledField
+        />
+        <QuantityField
           form={form}
           name="days"
           label={t('customer-keys.form.days')}
           hint={t('customer-keys.form.days_hint')}
-        >
-          {(field) => (
-            <NumberField
-              value={field.value}
-              onValueChange={field.onChange}
-              onBlur={field.onBlur}
-              min={1}
-              max={3650}
-              unit={t('customer-keys.form.days_unit')}
-            />
-          )}
-        </ControlledField>
+          min={1}
+          max={3650}
+          unit={t('customer-keys.form.days_unit')}
+        />
       </div>
     </Form>
   )

@@ -17,12 +17,12 @@ import { Badge, StatusPill } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatNumber, formatRelative } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { SecretDialog } from '@/libs/ui/secret-dialog'
@@ -131,10 +131,11 @@ export function CustomerKeysScreen({ verifyUrl, canWrite }: { verifyUrl: string;
           onValueChange={(value) => list.setFacet('status', value === 'all' ? [] : [value])}
         />
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('customer-keys.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={(key) => key.id}
         rowLabel={nameOf}
         actions={(key) =>
@@ -169,12 +170,6 @@ export function CustomerKeysScreen({ verifyUrl, canWrite }: { verifyUrl: string;
               ]
             : []
         }
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         empty={
           <EmptyState
             icon={<KeyRound />}
@@ -187,14 +182,6 @@ export function CustomerKeysScreen({ verifyUrl, canWrite }: { verifyUrl: string;
               snippets={httpSnippets({ method: 'POST', url: verifyUrl, body: { key: 'key_…' } })}
             />
           </EmptyState>
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
-          />
         }
       />
       <CreateCustomerKeyDialog

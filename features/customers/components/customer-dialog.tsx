@@ -1,17 +1,15 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
-import { useId, useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { customer } from '@/features/customers/schema'
 import type { Page } from '@/libs/ui/api-client'
-import { Button } from '@/libs/ui/button'
-import { Dialog } from '@/libs/ui/dialog'
-import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { Form, TextField } from '@/libs/ui/form'
+import { SelectField } from '@/libs/ui/form-controls'
+import { FormDialog } from '@/libs/ui/form-dialog'
 import { t } from '@/libs/ui/messages'
 import { pointProblem } from '@/libs/ui/point-problem'
-import { Select } from '@/libs/ui/select'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
 
@@ -46,25 +44,16 @@ export function CustomerDialog({
   onOpenChange: (open: boolean) => void
   onSaved: (customer: Customer) => void
 }) {
-  const formId = useId()
-  const [sending, setSending] = useState(false)
   return (
-    <Dialog
+    <FormDialog
       open={open}
       onOpenChange={onOpenChange}
       title={t(customer ? 'customers.form.edit_title' : 'customers.form.new_title')}
       description={customer ? undefined : t('customers.form.new_description')}
-      footer={
-        <>
-          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
-          <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {t(customer ? 'ui.save' : 'customers.create')}
-          </Button>
-        </>
-      }
+      submit={t(customer ? 'ui.save' : 'customers.create')}
     >
-      <CustomerForm id={formId} customer={customer} onSending={setSending} onSaved={onSaved} />
-    </Dialog>
+      {(form) => <CustomerForm {...form} customer={customer} onSaved={onSaved} />}
+    </FormDialog>
   )
 }
 
@@ -142,24 +131,20 @@ function CustomerForm({
         optional
       />
       {customer ? null : (
-        <ControlledField form={form} name="tier" label={t('customers.form.tier')}>
-          {(field) => (
-            <Select
-              options={[
-                {
-                  value: NONE,
-                  label: standard
-                    ? t('customers.form.tier_default', { name: standard.name })
-                    : t('customers.form.tier_none'),
-                },
-                ...choices.filter((tier) => !tier.is_default).map((tier) => ({ value: tier.id, label: tier.name })),
-              ]}
-              value={field.value}
-              onValueChange={field.onChange}
-              ref={field.ref}
-            />
-          )}
-        </ControlledField>
+        <SelectField
+          form={form}
+          name="tier"
+          label={t('customers.form.tier')}
+          options={[
+            {
+              value: NONE,
+              label: standard
+                ? t('customers.form.tier_default', { name: standard.name })
+                : t('customers.form.tier_none'),
+            },
+            ...choices.filter((tier) => !tier.is_default).map((tier) => ({ value: tier.id, label: tier.name })),
+          ]}
+        />
       )}
     </Form>
   )

@@ -1,8 +1,8 @@
 'use client'
 
 import { Archive, ArchiveRestore, Pencil, Plus, Users } from 'lucide-react'
-import { parseAsBoolean, parseAsStringLiteral, useQueryState } from 'nuqs'
-import { type ReactNode, useState } from 'react'
+import { parseAsStringLiteral, useQueryState } from 'nuqs'
+import type { ReactNode } from 'react'
 import { type Customer, CustomerDialog, type TierChoice } from '@/features/customers/components/customer-dialog'
 import { NearCapsTable } from '@/features/customers/components/near-caps-table'
 import { useArchiveCustomer } from '@/features/customers/components/use-archive-customer'
@@ -10,18 +10,18 @@ import type { Page } from '@/libs/ui/api-client'
 import { Badge, TierBadge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { Segmented } from '@/libs/ui/segmented'
-import { useShortcut } from '@/libs/ui/shortcuts'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { useEditDialog } from '@/libs/ui/use-edit-dialog'
 
 /** The tenant's customers: whose usage is metered. `base` is the address of the list. */
 export function CustomersScreen({
@@ -45,9 +45,7 @@ export function CustomersScreen({
   const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Customer>>(near ? null : `/customers${list.query}`)
   const tiers = useApi<Page<TierChoice>>('/tiers?limit=200')
-  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
-  const [editing, setEditing] = useState<Customer | null>(null)
-  useShortcut('n', t('customers.create'), () => canWrite && void setCreating(true))
+  const dialog = useEditDialog<Customer>(t('customers.create'), canWrite)
 
   const archive = useArchiveCustomer(page.reload)
 
@@ -101,7 +99,7 @@ export function CustomersScreen({
   ]
 
   const create = canWrite ? (
-    <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+    <Button variant="primary" icon={<Plus />} onClick={dialog.create}>
       {t('customers.create')}
     </Button>
   ) : null
@@ -148,10 +146,11 @@ export function CustomersScreen({
       {near ? (
         <NearCapsTable base={base} />
       ) : (
-        <DataTable
+        <ListTable
           label={t('customers.title')}
+          list={list}
+          page={page}
           columns={columns}
-          rows={page.data?.data}
           rowKey={(customer) => customer.id}
           rowLabel={(customer) => customer.name ?? customer.external_id}
           rowHref={(customer) => `${base}/${customer.id}`}
@@ -167,7 +166,7 @@ export function CustomersScreen({
                         },
                       ]
                     : [
-                        { label: t('customers.edit'), icon: <Pencil />, onSelect: () => setEditing(customer) },
+                        { label: t('customers.edit'), icon: <Pencil />, onSelect: () => dialog.edit(customer) },
                         {
                           label: t('customers.archive'),
                           icon: <Archive />,
@@ -176,12 +175,6 @@ export function CustomersScreen({
                       ]
               : undefined
           }
-          loading={page.loading}
-          refreshing={page.refreshing}
-          error={page.error}
-          onRetry={page.reload}
-          filtered={list.filtered}
-          onClearFilters={list.clear}
           empty={
             <EmptyState
               icon={<Users />}
@@ -199,27 +192,14 @@ export function CustomersScreen({
               />
             </EmptyState>
           }
-          footer={
-            <CursorPager
-              list={list}
-              nextCursor={page.data?.next_cursor ?? null}
-              shown={page.data?.data.length ?? 0}
-              busy={page.refreshing}
-            />
-          }
         />
       )}
       <CustomerDialog
-        open={(creating && canWrite) || editing !== null}
-        customer={editing}
-        onOpenChange={(open) => {
-          if (open) return
-          setEditing(null)
-          void setCreating(false)
-        }}
+        open={dialog.open}
+        customer={dialog.target}
+        onOpenChange={(open) => !open && dialog.close()}
         onSaved={() => {
-          setEditing(null)
-          void setCreating(false)
+          dialog.close()
           page.reload()
         }}
       />

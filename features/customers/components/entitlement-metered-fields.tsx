@@ -5,10 +5,8 @@ import { BEHAVIOURS, type EntitlementValues } from '@/features/customers/compone
 import { ADDITIVE } from '@/features/customers/components/entitlement-rows'
 import type { Page } from '@/libs/ui/api-client'
 import { Checkbox } from '@/libs/ui/checkbox'
-import { ControlledField } from '@/libs/ui/form'
+import { QuantityField, SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
-import { NumberField } from '@/libs/ui/number-field'
-import { Select } from '@/libs/ui/select'
 import { useApi } from '@/libs/ui/use-api'
 
 /** The terms of a metered entitlement: meter, allowance, and what happens past it and at a reset. */
@@ -19,85 +17,52 @@ export function MeteredFields({ form }: { form: UseFormReturn<EntitlementValues>
   const unit = meter?.unit ? { unit: meter.unit } : {}
   return (
     <>
-      <ControlledField form={form} name="meter" label={t('entitlements.form.meter')} required>
-        {(field) => (
-          <Select
-            options={(meters.data?.data ?? []).map((each) => ({
-              value: each.slug,
-              label: each.name,
-              description: each.slug,
-            }))}
-            value={field.value}
-            onValueChange={field.onChange}
-            ref={field.ref}
-          />
-        )}
-      </ControlledField>
-      <ControlledField
+      <SelectField
+        form={form}
+        name="meter"
+        label={t('entitlements.form.meter')}
+        required
+        options={(meters.data?.data ?? []).map((each) => ({
+          value: each.slug,
+          label: each.name,
+          description: each.slug,
+        }))}
+      />
+      <QuantityField
         form={form}
         name="limit"
         label={t('entitlements.form.limit')}
         hint={t('entitlements.form.limit_hint')}
-      >
-        {(field) => (
-          <NumberField
-            value={field.value}
-            onValueChange={field.onChange}
-            onBlur={field.onBlur}
-            ref={field.ref}
-            min={0}
-            format={{ maximumFractionDigits: 6 }}
-            {...unit}
-          />
-        )}
-      </ControlledField>
+        {...unit}
+      />
       <div className="grid gap-4 sm:grid-cols-2">
-        <ControlledField form={form} name="period" label={t('entitlements.form.period')}>
-          {(field) => (
-            <Select
-              options={(['month', 'day'] as const).map((value) => ({ value, label: t(`tiers.period.${value}`) }))}
-              value={field.value}
-              onValueChange={field.onChange}
-              ref={field.ref}
-            />
-          )}
-        </ControlledField>
-        <ControlledField form={form} name="behaviour" label={t('entitlements.form.behaviour')}>
-          {(field) => (
-            <Select
-              options={BEHAVIOURS.map((value) => ({
-                value,
-                label: t(`tiers.behaviour.${value}`),
-                description: t(`tiers.behaviour.${value}_hint`),
-              }))}
-              value={field.value}
-              onValueChange={field.onChange}
-              ref={field.ref}
-            />
-          )}
-        </ControlledField>
+        <SelectField
+          form={form}
+          name="period"
+          label={t('entitlements.form.period')}
+          options={(['month', 'day'] as const).map((value) => ({ value, label: t(`tiers.period.${value}`) }))}
+        />
+        <SelectField
+          form={form}
+          name="behaviour"
+          label={t('entitlements.form.behaviour')}
+          options={BEHAVIOURS.map((value) => ({
+            value,
+            label: t(`tiers.behaviour.${value}`),
+            description: t(`tiers.behaviour.${value}_hint`),
+          }))}
+        />
       </div>
       {meter && ADDITIVE.includes(meter.aggregation) ? (
         <>
-          <ControlledField
+          <QuantityField
             form={form}
             name="rollover"
             label={t('entitlements.form.rollover')}
             hint={t('entitlements.form.rollover_hint')}
-          >
-            {(field) => (
-              <NumberField
-                value={field.value}
-                onValueChange={field.onChange}
-                onBlur={field.onBlur}
-                ref={field.ref}
-                min={0}
-                placeholder="0"
-                format={{ maximumFractionDigits: 6 }}
-                {...unit}
-              />
-            )}
-          </ControlledField>
+            placeholder="0"
+            {...unit}
+          />
           <Checkbox
             checked={preserves}
             onCheckedChange={(on) => form.setValue('preserve_overage', on)}

@@ -7,10 +7,9 @@ import { z } from 'zod'
 import { ADDITIVE, type Entitlement, type Grant } from '@/features/customers/components/entitlement-rows'
 import { startOfDay } from '@/libs/tenancy/zoned-day'
 import { Button } from '@/libs/ui/button'
-import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { Form, TextField } from '@/libs/ui/form'
+import { QuantityField, SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
-import { NumberField } from '@/libs/ui/number-field'
-import { Select } from '@/libs/ui/select'
 import { Drawer } from '@/libs/ui/sheet'
 import { useTimeZone } from '@/libs/ui/time'
 import { useApiFetch } from '@/libs/ui/use-api'
@@ -137,54 +136,30 @@ function GrantForm({
 
   return (
     <Form id={id} form={form} onSubmit={submit}>
-      <ControlledField
+      <SelectField
         form={form}
         name="meter"
         label={t('entitlements.grants.form.meter')}
         hint={t('entitlements.grants.form.meter_hint')}
         required
-      >
-        {(field) => (
-          <Select
-            options={meters.map((each) => ({ value: each.slug, label: each.name, description: each.slug }))}
-            value={field.value}
-            onValueChange={field.onChange}
-            ref={field.ref}
-          />
-        )}
-      </ControlledField>
-      <ControlledField form={form} name="amount" label={t('entitlements.grants.form.amount')} required>
-        {(field) => (
-          <NumberField
-            value={field.value}
-            onValueChange={field.onChange}
-            onBlur={field.onBlur}
-            ref={field.ref}
-            min={0}
-            format={{ maximumFractionDigits: 6 }}
-            {...(unit ? { unit } : {})}
-          />
-        )}
-      </ControlledField>
-      <ControlledField
+        options={meters.map((each) => ({ value: each.slug, label: each.name, description: each.slug }))}
+      />
+      <QuantityField
+        form={form}
+        name="amount"
+        label={t('entitlements.grants.form.amount')}
+        required
+        {...(unit ? { unit } : {})}
+      />
+      <QuantityField
         form={form}
         name="priority"
         label={t('entitlements.grants.form.priority')}
         hint={t('entitlements.grants.form.priority_hint')}
-      >
-        {(field) => (
-          <NumberField
-            value={field.value}
-            onValueChange={field.onChange}
-            onBlur={field.onBlur}
-            ref={field.ref}
-            min={0}
-            max={255}
-            format={{ maximumFractionDigits: 0 }}
-            stepper
-          />
-        )}
-      </ControlledField>
+        max={255}
+        format={{ maximumFractionDigits: 0 }}
+        stepper
+      />
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField
           form={form}
@@ -201,37 +176,22 @@ function GrantForm({
           hint={t('entitlements.grants.form.expires_hint')}
         />
       </div>
-      <ControlledField form={form} name="recurrence" label={t('entitlements.grants.form.recurrence')}>
-        {(field) => (
-          <Select
-            options={RECURRENCES.map((value) => ({
-              value,
-              label: value === 'once' ? t('entitlements.grants.once') : t(`entitlements.grants.recurrence.${value}`),
-            }))}
-            value={field.value}
-            onValueChange={field.onChange}
-            ref={field.ref}
-          />
-        )}
-      </ControlledField>
-      <ControlledField
+      <SelectField
+        form={form}
+        name="recurrence"
+        label={t('entitlements.grants.form.recurrence')}
+        options={RECURRENCES.map((value) => ({
+          value,
+          label: value === 'once' ? t('entitlements.grants.once') : t(`entitlements.grants.recurrence.${value}`),
+        }))}
+      />
+      <QuantityField
         form={form}
         name="rollover"
         label={t('entitlements.grants.form.rollover')}
         hint={t('entitlements.grants.form.rollover_hint')}
-      >
-        {(field) => (
-          <NumberField
-            value={field.value}
-            onValueChange={field.onChange}
-            onBlur={field.onBlur}
-            ref={field.ref}
-            min={0}
-            format={{ maximumFractionDigits: 6 }}
-            {...(unit ? { unit } : {})}
-          />
-        )}
-      </ControlledField>
+        {...(unit ? { unit } : {})}
+      />
     </Form>
   )
 }

@@ -3,9 +3,9 @@
 import { ShieldCheck } from 'lucide-react'
 import type { Page } from '@/libs/ui/api-client'
 import { TierBadge } from '@/libs/ui/badge'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { EmptyState } from '@/libs/ui/states'
 import { UsageBar } from '@/libs/ui/usage-bar'
@@ -67,30 +67,21 @@ export function NearCapsTable({ base }: { base: string }) {
     },
   ]
   return (
-    <DataTable
+    <ListTable
       label={t('customers.near.title')}
+      list={list}
+      page={page}
+      live
       columns={columns}
-      rows={page.data?.data}
       rowKey={({ customer }) => customer.id}
       rowLabel={({ customer }) => customer.name ?? customer.external_id}
       rowHref={({ customer }) => `${base}/${customer.id}`}
-      loading={page.loading}
-      error={page.error}
-      onRetry={page.reload}
       skeletonRows={4}
       empty={
         <EmptyState
           icon={<ShieldCheck />}
           title={t('customers.near.empty_title')}
           description={t('customers.near.empty_description')}
-        />
-      }
-      footer={
-        <CursorPager
-          list={list}
-          nextCursor={page.data?.next_cursor ?? null}
-          shown={page.data?.data.length ?? 0}
-          busy={page.refreshing && list.cursor !== null}
         />
       }
     />

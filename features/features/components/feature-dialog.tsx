@@ -1,18 +1,16 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
-import { useId, useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { Feature } from '@/features/features/components/use-archive-feature'
 import { slugOf } from '@/libs/ingest/slug'
 import type { Page } from '@/libs/ui/api-client'
-import { Button } from '@/libs/ui/button'
-import { Dialog } from '@/libs/ui/dialog'
-import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { Form, TextField } from '@/libs/ui/form'
+import { SelectField } from '@/libs/ui/form-controls'
+import { FormDialog } from '@/libs/ui/form-dialog'
 import { t } from '@/libs/ui/messages'
 import { pointProblem } from '@/libs/ui/point-problem'
-import { Select } from '@/libs/ui/select'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
 
@@ -60,25 +58,16 @@ export function FeatureDialog({
   onOpenChange: (open: boolean) => void
   onSaved: (feature: Feature) => void
 }) {
-  const formId = useId()
-  const [sending, setSending] = useState(false)
   return (
-    <Dialog
+    <FormDialog
       open={open}
       onOpenChange={onOpenChange}
       title={t(feature ? 'features.form.edit_title' : 'features.form.new_title')}
       description={feature ? undefined : t('features.form.new_description')}
-      footer={
-        <>
-          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
-          <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {t(feature ? 'ui.save' : 'features.create')}
-          </Button>
-        </>
-      }
+      submit={t(feature ? 'ui.save' : 'features.create')}
     >
-      <FeatureForm id={formId} feature={feature} startKey={startKey} onSending={setSending} onSaved={onSaved} />
-    </Dialog>
+      {(form) => <FeatureForm {...form} feature={feature} startKey={startKey} onSaved={onSaved} />}
+    </FormDialog>
   )
 }
 
@@ -159,20 +148,16 @@ function FeatureForm({
         required
       />
       {feature ? null : (
-        <ControlledField form={form} name="meter" label={t('features.form.meter')} hint={t('features.form.meter_hint')}>
-          {(field) => (
-            <Select
-              options={[
-                { value: NO_METER, label: t('features.no_meter') },
-                ...(meters.data?.data ?? []).map(({ slug, name }) => ({ value: slug, label: name, description: slug })),
-              ]}
-              value={field.value}
-              onValueChange={field.onChange}
-              onBlur={field.onBlur}
-              ref={field.ref}
-            />
-          )}
-        </ControlledField>
+        <SelectField
+          form={form}
+          name="meter"
+          label={t('features.form.meter')}
+          hint={t('features.form.meter_hint')}
+          options={[
+            { value: NO_METER, label: t('features.no_meter') },
+            ...(meters.data?.data ?? []).map(({ slug, name }) => ({ value: slug, label: name, description: slug })),
+          ]}
+        />
       )}
       <TextField
         form={form}

@@ -1,28 +1,28 @@
 'use client'
 
 import { Archive, ArchiveRestore, Pencil, Plus, Puzzle } from 'lucide-react'
-import { parseAsBoolean, parseAsString, useQueryState } from 'nuqs'
+import { parseAsString, useQueryState } from 'nuqs'
 import { useState } from 'react'
 import { FeatureDialog } from '@/features/features/components/feature-dialog'
 import { FeatureDrawer, type TierUse } from '@/features/features/components/feature-drawer'
 import { UnnamedKeys } from '@/features/features/components/unnamed-keys'
 import { type Feature, useArchiveFeature } from '@/features/features/components/use-archive-feature'
 import type { Page } from '@/libs/ui/api-client'
+import { ArchivedFilter } from '@/libs/ui/archived-filter'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
-import { Segmented } from '@/libs/ui/segmented'
-import { useShortcut } from '@/libs/ui/shortcuts'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { useEditDialog } from '@/libs/ui/use-edit-dialog'
 
 type Tier = TierUse & { feature_entitlements: readonly { key: string }[] }
 
@@ -37,12 +37,10 @@ export function FeaturesScreen({
   canWrite: boolean
 }) {
   const list = useListState(['archived'])
-  const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Feature>>(`/features${list.query}`)
   const tiers = useApi<Page<Tier>>('/tiers?limit=200')
   const named = useApi<Page<Feature>>(canWrite ? '/features?limit=200' : null)
-  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
-  const [editing, setEditing] = useState<Feature | null>(null)
+  const dialog = useEditDialog<Feature>(t('features.create'), canWrite)
   const [startKey, setStartKey] = useState('')
   const [shown, setShown] = useQueryState('feature', parseAsString)
   const reload = () => {
@@ -52,9 +50,12 @@ export function FeaturesScreen({
   const archive = useArchiveFeature(reload)
   const create = (key: string) => {
     setStartKey(key)
-    void setCreating(true)
+    dialog.create()
   }
-  useShortcut('n', t('features.create'), () => canWrite && create(''))
+  const close = () => {
+    dialog.close()
+    setStartKey('')
+  }
 
   const tiersWith = (key: string) =>
     (tiers.data?.data ?? []).filter(({ feature_entitlements }) => feature_entitlements.some((each) => each.key === key))
@@ -110,28 +111,25 @@ export function FeaturesScreen({
       {t('features.create')}
     </Button>
   ) : null
-  const rows = page.data?.data
-  const open = rows?.find(({ id }) => id === shown) ?? null
+  const open = page.data?.data.find(({ id }) => id === shown) ?? null
 
   return (
     <>
       <PageHeader title={t('features.title')} description={t('features.description')} actions={button} />
       {canWrite ? <UnnamedKeys keys={unnamedKeys(tiers.data, named.data)} onName={create} /> : null}
       <FilterBar list={list} search={t('features.search')}>
-        <Segmented
+        <ArchivedFilter
+          list={list}
           label={t('features.show')}
-          options={[
-            { value: 'active', label: t('features.show_active') },
-            { value: 'archived', label: t('features.show_archived') },
-          ]}
-          value={archived ? 'archived' : 'active'}
-          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
+          active={t('features.show_active')}
+          archived={t('features.show_archived')}
         />
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('features.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={rows}
         rowKey={(feature) => feature.id}
         rowLabel={(feature) => feature.name}
         onRowOpen={(feature) => void setShown(feature.id)}
@@ -147,17 +145,11 @@ export function FeaturesScreen({
                       },
                     ]
                   : [
-                      { label: t('features.edit'), icon: <Pencil />, onSelect: () => setEditing(feature) },
+                      { label: t('features.edit'), icon: <Pencil />, onSelect: () => dialog.edit(feature) },
                       { label: t('features.archive'), icon: <Archive />, onSelect: () => archive(feature, true) },
                     ]
             : undefined
         }
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         skeletonRows={4}
         empty={
           <EmptyState
@@ -176,27 +168,14 @@ export function FeaturesScreen({
             />
           </EmptyState>
         }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={rows?.length ?? 0}
-            busy={page.refreshing}
-          />
-        }
       />
       <FeatureDialog
-        open={(creating && canWrite) || editing !== null}
-        feature={editing}
+        open={dialog.open}
+        feature={dialog.target}
         startKey={startKey}
-        onOpenChange={(next) => {
-          if (next) return
-          setEditing(null)
-          void setCreating(false)
-        }}
+        onOpenChange={(next) => !next && close()}
         onSaved={() => {
-          setEditing(null)
-          void setCreating(false)
+          close()
           reload()
         }}
       />

@@ -11,10 +11,10 @@ import { Avatar } from '@/libs/ui/avatar'
 import { Badge } from '@/libs/ui/badge'
 import { Card } from '@/libs/ui/card'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { Select } from '@/libs/ui/select'
 import { EmptyState } from '@/libs/ui/states'
@@ -122,10 +122,11 @@ export function MembersScreen({
       <p className="text-mute text-sm">{t('settings.members.description')}</p>
       <div>
         <FilterBar list={list} search={t('settings.members.search')} />
-        <DataTable
+        <ListTable
           label={t('settings.nav.members')}
+          list={list}
+          page={page}
           columns={columns}
-          rows={page.data?.data}
           rowKey={(member) => member.id}
           rowLabel={nameOf}
           actions={(member) =>
@@ -139,26 +140,12 @@ export function MembersScreen({
                 ]
               : []
           }
-          loading={page.loading}
-          refreshing={page.refreshing}
-          error={page.error}
-          onRetry={page.reload}
-          filtered={list.filtered}
-          onClearFilters={list.clear}
           skeletonRows={4}
           empty={
             <EmptyState
               icon={<Users />}
               title={t('settings.members.empty_title')}
               description={t('settings.members.empty_description')}
-            />
-          }
-          footer={
-            <CursorPager
-              list={list}
-              nextCursor={page.data?.next_cursor ?? null}
-              shown={page.data?.data.length ?? 0}
-              busy={page.refreshing}
             />
           }
         />

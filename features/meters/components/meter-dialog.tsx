@@ -1,10 +1,8 @@
 'use client'
 
-import { useId, useState } from 'react'
 import { MeterForm } from '@/features/meters/components/meter-form'
 import type { Meter } from '@/features/meters/components/meter-form-values'
-import { Button } from '@/libs/ui/button'
-import { Dialog } from '@/libs/ui/dialog'
+import { FormDialog } from '@/libs/ui/form-dialog'
 import { t } from '@/libs/ui/messages'
 
 /** Creates a meter, or changes what can be changed of the one that is given. */
@@ -19,25 +17,16 @@ export function MeterDialog({
   onOpenChange: (open: boolean) => void
   onSaved: (meter: Meter) => void
 }) {
-  const formId = useId()
-  const [sending, setSending] = useState(false)
   return (
-    <Dialog
+    <FormDialog
       open={open}
       onOpenChange={onOpenChange}
       size="lg"
       title={t(meter ? 'meters.form.edit_title' : 'meters.form.new_title')}
       description={meter ? undefined : t('meters.form.new_description')}
-      footer={
-        <>
-          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
-          <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {t(meter ? 'ui.save' : 'meters.create')}
-          </Button>
-        </>
-      }
+      submit={t(meter ? 'ui.save' : 'meters.create')}
     >
-      <MeterForm id={formId} meter={meter} onSending={setSending} onSaved={onSaved} />
-    </Dialog>
+      {(form) => <MeterForm {...form} meter={meter} onSaved={onSaved} />}
+    </FormDialog>
   )
 }

@@ -1,29 +1,28 @@
 'use client'
 
 import { Archive, ArchiveRestore, Gauge, Pencil, Plus } from 'lucide-react'
-import { parseAsBoolean, useQueryState } from 'nuqs'
-import { useMemo, useState } from 'react'
+import { useMemo } from 'react'
 import { MeterDialog } from '@/features/meters/components/meter-dialog'
 import type { Meter } from '@/features/meters/components/meter-form-values'
 import { useArchiveMeter } from '@/features/meters/components/use-archive-meter'
 import type { Page } from '@/libs/ui/api-client'
+import { ArchivedFilter } from '@/libs/ui/archived-filter'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatCompact, formatQuantity } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
-import { Segmented } from '@/libs/ui/segmented'
-import { useShortcut } from '@/libs/ui/shortcuts'
 import { Sparkline } from '@/libs/ui/sparkline'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { useEditDialog } from '@/libs/ui/use-edit-dialog'
 
 type Daily = { data: ReadonlyArray<{ day: string; meter: string; used: number | string }> }
 type Totals = { data: ReadonlyArray<{ meter: { slug: string }; used: number | string }> }
@@ -31,15 +30,12 @@ type Totals = { data: ReadonlyArray<{ meter: { slug: string }; used: number | st
 /** The meters of the tenant with what came in of late. `base` is the address of the list. */
 export function MetersScreen({ base, trackUrl, canWrite }: { base: string; trackUrl: string; canWrite: boolean }) {
   const list = useListState(['archived'])
-  const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Meter>>(`/meters${list.query}`)
   const daily = useApi<Daily>('/usage/daily?time_range=30d&fill=true')
   // Of an average or a greatest value the days do not add up to the whole.
   const totals = useApi<Totals>('/usage?time_range=30d&limit=500')
-  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
-  const [editing, setEditing] = useState<Meter | null>(null)
+  const dialog = useEditDialog<Meter>(t('meters.create'), canWrite)
   const archive = useArchiveMeter(page.reload)
-  useShortcut('n', t('meters.create'), () => canWrite && void setCreating(true))
 
   const days = useMemo(() => {
     const bySlug = Map.groupBy(daily.data?.data ?? [], (row) => row.meter)
@@ -103,7 +99,7 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
   ]
 
   const create = canWrite ? (
-    <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+    <Button variant="primary" icon={<Plus />} onClick={dialog.create}>
       {t('meters.create')}
     </Button>
   ) : null
@@ -112,20 +108,18 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
     <>
       <PageHeader title={t('meters.title')} description={t('meters.description')} actions={create} />
       <FilterBar list={list} search={t('meters.search')}>
-        <Segmented
+        <ArchivedFilter
+          list={list}
           label={t('meters.show')}
-          options={[
-            { value: 'active', label: t('meters.show_active') },
-            { value: 'archived', label: t('meters.show_archived') },
-          ]}
-          value={archived ? 'archived' : 'active'}
-          onValueChange={(value) => list.setFacet('archived', value === 'archived' ? ['true'] : [])}
+          active={t('meters.show_active')}
+          archived={t('meters.show_archived')}
         />
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('meters.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={(meter) => meter.id}
         rowLabel={(meter) => meter.name}
         rowHref={(meter) => `${base}/${meter.slug}`}
@@ -135,17 +129,11 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
                 meter.archived_at
                   ? [{ label: t('meters.restore'), icon: <ArchiveRestore />, onSelect: () => archive(meter, false) }]
                   : [
-                      { label: t('meters.edit'), icon: <Pencil />, onSelect: () => setEditing(meter) },
+                      { label: t('meters.edit'), icon: <Pencil />, onSelect: () => dialog.edit(meter) },
                       { label: t('meters.archive'), icon: <Archive />, onSelect: () => archive(meter, true) },
                     ]
             : undefined
         }
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         skeletonRows={5}
         empty={
           <EmptyState
@@ -164,26 +152,13 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
             />
           </EmptyState>
         }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
-          />
-        }
       />
       <MeterDialog
-        open={(creating && canWrite) || editing !== null}
-        meter={editing}
-        onOpenChange={(open) => {
-          if (open) return
-          setEditing(null)
-          void setCreating(false)
-        }}
+        open={dialog.open}
+        meter={dialog.target}
+        onOpenChange={(open) => !open && dialog.close()}
         onSaved={() => {
-          setEditing(null)
-          void setCreating(false)
+          dialog.close()
           page.reload()
         }}
       />

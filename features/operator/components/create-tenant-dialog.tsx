@@ -8,9 +8,9 @@ import { type OperatorTenant, PLANS, planName } from '@/features/operator/compon
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
-import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { Form, TextField } from '@/libs/ui/form'
+import { SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
-import { Select } from '@/libs/ui/select'
 import { toast } from '@/libs/ui/toast'
 
 const schema = z.object({
@@ -75,17 +75,12 @@ export function CreateTenantDialog({
           spellCheck={false}
           optional
         />
-        <ControlledField form={form} name="plan" label={t('operator.create.plan')}>
-          {(field) => (
-            <Select
-              options={PLANS.map((value) => ({ value, label: planName(value) }))}
-              value={field.value}
-              onValueChange={field.onChange}
-              onBlur={field.onBlur}
-              ref={field.ref}
-            />
-          )}
-        </ControlledField>
+        <SelectField
+          form={form}
+          name="plan"
+          label={t('operator.create.plan')}
+          options={PLANS.map((value) => ({ value, label: planName(value) }))}
+        />
       </Form>
     </Dialog>
   )

@@ -15,11 +15,11 @@ import { TenantStatsTiles } from '@/features/operator/components/tenant-stats-ti
 import type { Page } from '@/libs/ui/api-client'
 import { StatusPill, TierBadge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatNumber } from '@/libs/ui/format'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
@@ -124,10 +124,11 @@ export function TenantsScreen({ canWrite }: { canWrite: boolean }) {
           },
         ]}
       />
-      <DataTable
+      <ListTable
         label={t('operator.tenants.title')}
+        list={list}
+        page={page}
         columns={COLUMNS}
-        rows={page.data?.data}
         rowKey={(tenant) => tenant.id}
         rowLabel={(tenant) => tenant.name}
         rowHref={(tenant) => `/operator/tenants/${tenant.id}`}
@@ -140,26 +141,12 @@ export function TenantsScreen({ canWrite }: { canWrite: boolean }) {
               }))
             : []
         }
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         empty={
           <EmptyState
             icon={<Building2 />}
             title={t('operator.tenants.empty_title')}
             description={t('operator.tenants.empty')}
             action={create}
-          />
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
           />
         }
       />

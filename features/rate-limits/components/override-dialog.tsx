@@ -1,16 +1,13 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
-import { useId, useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { override as overrideSchema } from '@/features/rate-limits/schema'
-import { Button } from '@/libs/ui/button'
-import { Dialog } from '@/libs/ui/dialog'
-import { ControlledField, Form, TextField } from '@/libs/ui/form'
+import { Form, TextField } from '@/libs/ui/form'
+import { QuantityField, SelectField } from '@/libs/ui/form-controls'
+import { FormDialog } from '@/libs/ui/form-dialog'
 import { t } from '@/libs/ui/messages'
-import { NumberField } from '@/libs/ui/number-field'
-import { Select } from '@/libs/ui/select'
 import { useApiFetch } from '@/libs/ui/use-api'
 
 export type Override = z.infer<typeof overrideSchema>
@@ -56,24 +53,15 @@ export function OverrideDialog({
   onOpenChange: (open: boolean) => void
   onSaved: () => void
 }) {
-  const formId = useId()
-  const [sending, setSending] = useState(false)
   return (
-    <Dialog
+    <FormDialog
       open={open}
       onOpenChange={onOpenChange}
       title={t(override ? 'rate-limits.form.edit_title' : 'rate-limits.form.new_title')}
-      footer={
-        <>
-          <Button onClick={() => onOpenChange(false)}>{t('ui.cancel')}</Button>
-          <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {t(override ? 'ui.save' : 'rate-limits.create')}
-          </Button>
-        </>
-      }
+      submit={t(override ? 'ui.save' : 'rate-limits.create')}
     >
-      <OverrideForm id={formId} override={override} onSending={setSending} onSaved={onSaved} />
-    </Dialog>
+      {(form) => <OverrideForm {...form} override={override} onSaved={onSaved} />}
+    </FormDialog>
   )
 }
 
@@ -137,18 +125,14 @@ function OverrideForm({
         required
       />
       <div className="grid gap-4 sm:grid-cols-2">
-        <ControlledField
+        <QuantityField
           form={form}
           name="limit"
           label={t('rate-limits.form.limit')}
           hint={t('rate-limits.form.limit_hint')}
           required
-        >
-          {(field) => <NumberField value={field.value} onValueChange={field.onChange} onBlur={field.onBlur} min={0} />}
-        </ControlledField>
-        <ControlledField form={form} name="duration" label={t('rate-limits.form.span')}>
-          {(field) => <Select options={spans} value={field.value} onValueChange={field.onChange} />}
-        </ControlledField>
+        />
+        <SelectField form={form} name="duration" label={t('rate-limits.form.span')} options={spans} />
       </div>
     </Form>
   )

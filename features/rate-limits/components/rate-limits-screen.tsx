@@ -1,7 +1,6 @@
 'use client'
 
 import { Pencil, Plus, Timer, Trash2 } from 'lucide-react'
-import { parseAsBoolean, useQueryState } from 'nuqs'
 import { useState } from 'react'
 import { formatSpan, type Override, OverrideDialog } from '@/features/rate-limits/components/override-dialog'
 import type { Page } from '@/libs/ui/api-client'
@@ -9,29 +8,27 @@ import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatNumber } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
-import { useShortcut } from '@/libs/ui/shortcuts'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
+import { useEditDialog } from '@/libs/ui/use-edit-dialog'
 
 /** The exceptions a tenant makes from rate limits: list, set, change, delete. `limitUrl` is where limits are asked, absolute. */
 export function RateLimitsScreen({ limitUrl, canWrite }: { limitUrl: string; canWrite: boolean }) {
   const list = useListState([])
   const page = useApi<Page<Override>>(`/rate-limits/overrides${list.query}`)
   const api = useApiFetch()
-  const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
-  const [editing, setEditing] = useState<Override | null>(null)
+  const dialog = useEditDialog<Override>(t('rate-limits.create'), canWrite)
   const [removing, setRemoving] = useState<Override | null>(null)
-  useShortcut('n', t('rate-limits.create'), () => canWrite && void setCreating(true))
 
   const columns: ReadonlyArray<Column<Override>> = [
     {
@@ -75,7 +72,7 @@ export function RateLimitsScreen({ limitUrl, canWrite }: { limitUrl: string; can
   }
 
   const create = canWrite ? (
-    <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+    <Button variant="primary" icon={<Plus />} onClick={dialog.create}>
       {t('rate-limits.create')}
     </Button>
   ) : null
@@ -84,16 +81,17 @@ export function RateLimitsScreen({ limitUrl, canWrite }: { limitUrl: string; can
     <>
       <PageHeader title={t('rate-limits.title')} description={t('rate-limits.description')} actions={create} />
       <FilterBar list={list} search={t('rate-limits.search')} />
-      <DataTable
+      <ListTable
         label={t('rate-limits.title')}
+        list={list}
+        page={page}
         columns={columns}
-        rows={page.data?.data}
         rowKey={(override) => override.id}
         rowLabel={(override) => override.identifier}
         actions={
           canWrite
             ? (override) => [
-                { label: t('rate-limits.edit'), icon: <Pencil />, onSelect: () => setEditing(override) },
+                { label: t('rate-limits.edit'), icon: <Pencil />, onSelect: () => dialog.edit(override) },
                 {
                   label: t('rate-limits.delete'),
                   icon: <Trash2 />,
@@ -103,12 +101,6 @@ export function RateLimitsScreen({ limitUrl, canWrite }: { limitUrl: string; can
               ]
             : undefined
         }
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         empty={
           <EmptyState
             icon={<Timer />}
@@ -126,26 +118,13 @@ export function RateLimitsScreen({ limitUrl, canWrite }: { limitUrl: string; can
             />
           </EmptyState>
         }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
-          />
-        }
       />
       <OverrideDialog
-        open={(creating && canWrite) || editing !== null}
-        override={editing}
-        onOpenChange={(open) => {
-          if (open) return
-          void setCreating(false)
-          setEditing(null)
-        }}
+        open={dialog.open}
+        override={dialog.target}
+        onOpenChange={(open) => !open && dialog.close()}
         onSaved={() => {
-          void setCreating(false)
-          setEditing(null)
+          dialog.close()
           toast.success(t('rate-limits.saved'))
           page.reload()
         }}

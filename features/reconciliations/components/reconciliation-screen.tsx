@@ -9,10 +9,10 @@ import { Banner } from '@/libs/ui/banner'
 import { Button } from '@/libs/ui/button'
 import { Card, KeyValueList } from '@/libs/ui/card'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { formatDate, formatNumber } from '@/libs/ui/format'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { TextSkeleton } from '@/libs/ui/skeleton'
@@ -111,16 +111,13 @@ function RunWithDrifts({
       {run.status === 'finished' ? (
         <section>
           <h2 className="mb-3 font-semibold text-base tracking-tight">{t('reconciliations.one.found')}</h2>
-          <DataTable
+          <ListTable
             label={t('reconciliations.one.found')}
+            list={list}
+            page={run.drifts ? page : { ...page, data: { data: [], next_cursor: null } }}
             columns={columnsOf(zone)}
-            rows={run.drifts ? page.data?.data : []}
             rowKey={(row) => String(row.position)}
             rowLabel={(row) => `${t(`reconciliations.table.${row.table_name}`)}, ${row.meter_name ?? row.row_key.id}`}
-            loading={page.loading}
-            refreshing={page.refreshing}
-            error={page.error}
-            onRetry={page.reload}
             empty={
               <EmptyState
                 icon={<CircleCheck />}
@@ -128,22 +125,10 @@ function RunWithDrifts({
                 description={t('reconciliations.one.nothing')}
               />
             }
-            footer={
-              run.drifts ? (
-                <>
-                  <CursorPager
-                    list={list}
-                    nextCursor={page.data?.next_cursor ?? null}
-                    shown={page.data?.data.length ?? 0}
-                    busy={page.refreshing}
-                  />
-                  {run.drifts > 1_000 ? (
-                    <p className="mt-1 text-faint text-sm">{t('reconciliations.one.first')}</p>
-                  ) : null}
-                </>
-              ) : null
-            }
           />
+          {run.drifts !== null && run.drifts > 1_000 ? (
+            <p className="mt-1 text-faint text-sm">{t('reconciliations.one.first')}</p>
+          ) : null}
         </section>
       ) : null}
       <ConfirmDialog

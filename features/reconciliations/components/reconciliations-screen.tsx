@@ -6,10 +6,10 @@ import type { ReconciliationRow } from '@/features/reconciliations/schema'
 import type { Page } from '@/libs/ui/api-client'
 import { Banner } from '@/libs/ui/banner'
 import { Button, LinkButton } from '@/libs/ui/button'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { formatNumber } from '@/libs/ui/format'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
@@ -55,26 +55,21 @@ export function ReconciliationsScreen({ base, runs }: { base: string; runs: bool
         }
       />
       {last ? <LastRun run={last} base={base} /> : null}
-      <DataTable
+      <ListTable
         label={t('reconciliations.list')}
+        list={list}
+        page={page}
+        live
         columns={COLUMNS}
-        rows={page.data?.data}
         rowKey={({ id }) => id}
         rowLabel={({ created_at }) => created_at}
         rowHref={({ id }) => `${base}/${id}`}
-        loading={page.loading}
-        refreshing={page.refreshing && list.cursor !== null}
-        error={page.error}
-        onRetry={page.reload}
         empty={
           <EmptyState
             icon={<Scale />}
             title={t('reconciliations.empty')}
             description={t('reconciliations.empty_hint')}
           />
-        }
-        footer={
-          <CursorPager list={list} nextCursor={page.data?.next_cursor ?? null} shown={page.data?.data.length ?? 0} />
         }
       />
     </>

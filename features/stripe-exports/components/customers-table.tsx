@@ -6,10 +6,10 @@ import { TextDialog, type TextQuestion } from '@/features/stripe-exports/compone
 import type { StripeCustomer } from '@/features/stripe-exports/schema'
 import type { Page } from '@/libs/ui/api-client'
 import { CopyText } from '@/libs/ui/copy-button'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { EmptyState } from '@/libs/ui/states'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
@@ -61,10 +61,11 @@ export function CustomersTable({ exportId, canWrite }: { exportId: string; canWr
   return (
     <>
       <FilterBar list={list} search={t('stripe-exports.customers.search')} />
-      <DataTable
+      <ListTable
         label={t('stripe-exports.customers.title')}
+        list={list}
+        page={page}
         columns={COLUMNS}
-        rows={page.data?.data}
         rowKey={({ customer }) => customer.id}
         rowLabel={({ customer }) => customer.name ?? customer.external_id}
         actions={
@@ -72,25 +73,11 @@ export function CustomersTable({ exportId, canWrite }: { exportId: string; canWr
             ? (row) => [{ label: t('stripe-exports.customers.link'), icon: <Link2 />, onSelect: () => link(row) }]
             : undefined
         }
-        loading={page.loading}
-        refreshing={page.refreshing}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         empty={
           <EmptyState
             icon={<Users />}
             title={t('stripe-exports.customers.none')}
             description={t('stripe-exports.customers.none_hint')}
-          />
-        }
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing}
           />
         }
       />

@@ -7,11 +7,11 @@ import type { Page } from '@/libs/ui/api-client'
 import { Badge, type Tone } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { ConfirmDialog } from '@/libs/ui/confirm-dialog'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatQuantity } from '@/libs/ui/format'
 import { useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
@@ -125,10 +125,12 @@ export function DeliveriesTable({
           </Button>
         ) : null}
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('stripe-exports.deliveries.title')}
+        list={list}
+        page={page}
+        live
         columns={COLUMNS}
-        rows={page.data?.data}
         rowKey={({ id }) => id}
         rowLabel={({ customer, meter, hour }) => `${customer.name ?? customer.external_id}, ${meter.name}, ${hour}`}
         actions={
@@ -151,20 +153,12 @@ export function DeliveriesTable({
                   : []
             : undefined
         }
-        loading={page.loading}
-        error={page.error}
-        onRetry={page.reload}
-        filtered={list.filtered}
-        onClearFilters={list.clear}
         empty={
           <EmptyState
             icon={<Send />}
             title={t('stripe-exports.deliveries.none')}
             description={t('stripe-exports.deliveries.none_hint')}
           />
-        }
-        footer={
-          <CursorPager list={list} nextCursor={page.data?.next_cursor ?? null} shown={page.data?.data.length ?? 0} />
         }
       />
       <ConfirmDialog

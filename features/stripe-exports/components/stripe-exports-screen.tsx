@@ -1,7 +1,7 @@
 'use client'
 
 import { CreditCard, Gauge, KeyRound, Pause, Play, Plug, Send, Unplug, Users } from 'lucide-react'
-import { parseAsStringLiteral, useQueryState } from 'nuqs'
+import { parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { useState } from 'react'
 import { AccountCard } from '@/features/stripe-exports/components/account-card'
 import { CustomersTable } from '@/features/stripe-exports/components/customers-table'
@@ -26,7 +26,12 @@ const VIEWS = ['meters', 'deliveries', 'customers'] as const
 /** The tenant's account at Stripe: connect it, choose what goes there, and see what went. */
 export function StripeExportsScreen({ canWrite }: { canWrite: boolean }) {
   const api = useApiFetch()
-  const [view, setView] = useQueryState('view', parseAsStringLiteral(VIEWS).withDefault('meters'))
+  const [{ view }, setView] = useQueryStates({
+    view: parseAsStringLiteral(VIEWS).withDefault('meters'),
+    q: parseAsString,
+    status: parseAsString,
+    cursor: parseAsString,
+  })
   const [question, setQuestion] = useState<TextQuestion | null>(null)
   const [leaving, setLeaving] = useState(false)
   const page = useApi<Page<StripeExport>>('/stripe-exports?limit=1', { refreshMs: 3_000 })
@@ -128,7 +133,8 @@ export function StripeExportsScreen({ canWrite }: { canWrite: boolean }) {
                 { value: 'customers', label: t('stripe-exports.customers.title'), icon: <Users /> },
               ]}
               value={view}
-              onValueChange={(value) => void setView(value)}
+              // Each list knows a search and a page of its own.
+              onValueChange={(value) => void setView({ view: value, q: null, status: null, cursor: null })}
             />
           </div>
           {view === 'meters' ? <MetersTable exportId={connection.id} canWrite={canWrite} /> : null}

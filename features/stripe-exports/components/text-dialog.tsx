@@ -1,12 +1,10 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
-import { useId, useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
-import { Button } from '@/libs/ui/button'
-import { Dialog } from '@/libs/ui/dialog'
 import { Form, TextField } from '@/libs/ui/form'
+import { FormDialog } from '@/libs/ui/form-dialog'
 import { t } from '@/libs/ui/messages'
 
 export type TextQuestion = {
@@ -23,26 +21,15 @@ export type TextQuestion = {
 
 /** Asks for one text and sends it; open while there is a question. A secret is not shown while it is typed. */
 export function TextDialog({ question, onClose }: { question: TextQuestion | null; onClose: (sent: boolean) => void }) {
-  const formId = useId()
-  const [sending, setSending] = useState(false)
   return (
-    <Dialog
+    <FormDialog
       open={question !== null}
       onOpenChange={(open) => !open && onClose(false)}
       title={question?.title ?? ''}
-      footer={
-        <>
-          <Button onClick={() => onClose(false)}>{t('ui.cancel')}</Button>
-          <Button type="submit" form={formId} variant="primary" loading={sending}>
-            {question?.act ?? ''}
-          </Button>
-        </>
-      }
+      submit={question?.act ?? ''}
     >
-      {question ? (
-        <TextForm id={formId} question={question} onSending={setSending} onSent={() => onClose(true)} />
-      ) : null}
-    </Dialog>
+      {(form) => (question ? <TextForm {...form} question={question} onSent={() => onClose(true)} /> : null)}
+    </FormDialog>
   )
 }
 

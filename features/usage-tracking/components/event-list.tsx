@@ -8,12 +8,12 @@ import { EventInspector } from '@/features/usage-tracking/components/event-inspe
 import { EventStateBadge } from '@/features/usage-tracking/components/event-state'
 import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { Input } from '@/libs/ui/input'
 import { type ListState, useListState } from '@/libs/ui/list-state'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
@@ -55,6 +55,8 @@ export function EventList({
     limit: 50,
   })
   const page = useApi<Page<UsageEvent>>(`/usage/events${query}`, list.cursor === null ? { refreshMs: REFRESH_MS } : {})
+  // A customer or meter that is not there is a filter that matches nothing.
+  const missing = page.error?.status === 404
   const narrowed = list.filtered || range.preset !== '30d'
   return (
     <>
@@ -82,18 +84,15 @@ export function EventList({
         <ExactFilter list={list} name="source" label={t('events.source')} />
         <DateRangePicker range={range} />
       </FilterBar>
-      <DataTable
+      <ListTable
         label={t('events.list')}
+        list={list}
+        page={missing ? { ...page, data: { data: [], next_cursor: null }, error: null } : page}
+        live
         columns={COLUMNS}
-        rows={page.data?.data}
         rowKey={(event) => event.id}
         rowLabel={(event) => `${event.meter_name}, ${event.user_id}`}
         onRowOpen={(event) => void setOpen(event.id)}
-        loading={page.loading}
-        refreshing={page.refreshing && list.cursor !== null}
-        // A customer or meter that is not there is a filter that matches nothing.
-        error={page.error?.status === 404 ? null : page.error}
-        onRetry={page.reload}
         filtered={narrowed}
         onClearFilters={() => {
           list.clear()
@@ -101,15 +100,6 @@ export function EventList({
         }}
         skeletonRows={12}
         empty={<EmptyState icon={<Activity />} title={t('events.empty')} description={t('events.empty_hint')} />}
-        footer={
-          <CursorPager
-            list={list}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
-            busy={page.refreshing && list.cursor !== null}
-          />
-        }
-        {...(page.error?.status === 404 ? { rows: [] } : {})}
       />
       <EventInspector
         id={open}

@@ -30,11 +30,12 @@ import { SeriesFigures } from '@/features/usage-tracking/components/series-figur
 import type { trendsReport } from '@/features/usage-tracking/schema'
 import type { UsageSeries } from '@/libs/metering/usage-query'
 import { apiUrl, toQuery } from '@/libs/ui/api-client'
+import { useChartState } from '@/libs/ui/chart-state'
 import { DateRangePicker, describeRange, useDateRange } from '@/libs/ui/date-range'
 import { formatNumber, formatPercent, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { TimeZoneProvider, useTimeZone } from '@/libs/ui/time'
-import { UsageChart, useChartState } from '@/libs/ui/usage-chart'
+import { UsageChart } from '@/libs/ui/usage-chart'
 import { useApi, useApiPath } from '@/libs/ui/use-api'
 
 type Trends = z.infer<typeof trendsReport>

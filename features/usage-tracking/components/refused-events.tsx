@@ -10,10 +10,10 @@ import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
-import { CursorPager } from '@/libs/ui/cursor-pager'
-import { type Column, DataTable } from '@/libs/ui/data-table'
+import type { Column } from '@/libs/ui/data-table'
 import { formatNumber } from '@/libs/ui/format'
 import { JsonView } from '@/libs/ui/json-view'
+import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { Drawer } from '@/libs/ui/sheet'
 import { EmptyState } from '@/libs/ui/states'
@@ -82,17 +82,22 @@ export function RefusedEvents() {
           ))}
         </div>
       ) : null}
-      <DataTable
+      <ListTable
         label={t('events.refused.list')}
+        list={{
+          hasPrevious: cursor !== null,
+          next: (to) => {
+            trail.current.push(cursor)
+            void set({ refused: to })
+          },
+          previous: () => void set({ refused: trail.current.pop() ?? null }),
+        }}
+        page={page}
+        live
         columns={COLUMNS}
-        rows={page.data?.data}
         rowKey={(row) => row.id}
         rowLabel={(row) => inWords(row.code)}
         onRowOpen={setOpen}
-        loading={page.loading}
-        refreshing={page.refreshing && cursor !== null}
-        error={page.error}
-        onRetry={page.reload}
         filtered={reason !== null}
         onClearFilters={() => choose(null)}
         empty={
@@ -100,20 +105,6 @@ export function RefusedEvents() {
             icon={<CircleCheck />}
             title={t('events.refused.empty')}
             description={t('events.refused.empty_hint')}
-          />
-        }
-        footer={
-          <CursorPager
-            list={{
-              hasPrevious: cursor !== null,
-              next: (to) => {
-                trail.current.push(cursor)
-                void set({ refused: to })
-              },
-              previous: () => void set({ refused: trail.current.pop() ?? null }),
-            }}
-            nextCursor={page.data?.next_cursor ?? null}
-            shown={page.data?.data.length ?? 0}
           />
         }
       />

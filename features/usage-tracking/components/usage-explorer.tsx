@@ -16,11 +16,12 @@ import {
 } from '@/features/usage-tracking/components/usage-series'
 import type { trendsReport } from '@/features/usage-tracking/schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
+import { useChartState } from '@/libs/ui/chart-state'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { t } from '@/libs/ui/messages'
 import { Select } from '@/libs/ui/select'
 import { TimeZoneProvider, useNow, useTimeZone } from '@/libs/ui/time'
-import { UsageChart, useChartState } from '@/libs/ui/usage-chart'
+import { UsageChart } from '@/libs/ui/usage-chart'
 import { useApi } from '@/libs/ui/use-api'
 
 type TrendsReport = z.infer<typeof trendsReport>

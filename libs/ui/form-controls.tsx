@@ -1,0 +1,64 @@
+'use client'
+
+import type { ComponentProps } from 'react'
+import type { FieldPath, FieldValues } from 'react-hook-form'
+import { ControlledField } from '@/libs/ui/form'
+import { NumberField, type NumberFieldProps } from '@/libs/ui/number-field'
+import { Select, type SelectProps } from '@/libs/ui/select'
+
+type Bound<Values extends FieldValues, Name extends FieldPath<Values>> = Omit<
+  ComponentProps<typeof ControlledField<Values, Name>>,
+  'children'
+>
+
+/**
+ * A choice of one of a few, bound to the form.
+ * @example <SelectField form={form} name="period" label="Period" options={periods} />
+ */
+export function SelectField<Values extends FieldValues, Name extends FieldPath<Values>>({
+  options,
+  placeholder,
+  disabled,
+  ...field
+}: Bound<Values, Name> & Pick<SelectProps<string>, 'options' | 'placeholder' | 'disabled'>) {
+  return (
+    <ControlledField {...field}>
+      {({ value, onChange, onBlur, ref }) => (
+        <Select
+          options={options}
+          value={value}
+          onValueChange={onChange}
+          onBlur={onBlur}
+          ref={ref}
+          {...(placeholder ? { placeholder } : {})}
+          {...(disabled ? { disabled } : {})}
+        />
+      )}
+    </ControlledField>
+  )
+}
+
+/**
+ * A number that is not negative, bound to the form; null while it is empty. Up to six decimals unless `format` says otherwise.
+ * @example <QuantityField form={form} name="limit" label="Limit" unit="events" />
+ */
+export function QuantityField<Values extends FieldValues, Name extends FieldPath<Values>>({
+  min = 0,
+  max,
+  step,
+  format = { maximumFractionDigits: 6 },
+  unit,
+  stepper,
+  placeholder,
+  disabled,
+  ...field
+}: Bound<Values, Name> & Omit<NumberFieldProps, 'value' | 'onValueChange' | 'onBlur' | 'ref' | 'className'>) {
+  const number = { min, max, step, format, unit, stepper, placeholder, disabled }
+  return (
+    <ControlledField {...field}>
+      {({ value, onChange, onBlur, ref }) => (
+        <NumberField value={value} onValueChange={onChange} onBlur={onBlur} ref={ref} {...number} />
+      )}
+    </ControlledField>
+  )
+}

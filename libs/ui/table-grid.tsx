@@ -1,0 +1,130 @@
+'use client'
+
+import { ArrowDown, ArrowUp, ChevronsUpDown } from 'lucide-react'
+import { cx } from '@/libs/ui/cx'
+import type { Column, DataTableProps } from '@/libs/ui/data-table'
+import { t } from '@/libs/ui/messages'
+import { FirstCell, RowActions, RowCheckbox } from '@/libs/ui/table-cells'
+import type { SortDirection, TableRows } from '@/libs/ui/table-rows'
+
+/** The rows as a table that scrolls sideways under its fixed first column. */
+export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<Row> }) {
+  const { columns, selection, table } = props
+  return (
+    <section
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+      tabIndex={0}
+      aria-label={props.label}
+      className="scrollbar-thin relative overflow-x-auto focus-visible:-outline-offset-2"
+    >
+      <table className="w-full border-separate border-spacing-0 text-sm">
+        <caption className="sr-only">{props.label}</caption>
+        <thead>
+          <tr>
+            {selection ? (
+              <th scope="col" className="w-10 border-b bg-sunken">
+                <span className="sr-only">{t('ui.table.select')}</span>
+              </th>
+            ) : null}
+            {columns.map((column, index) => (
+              <HeaderCell
+                key={column.key}
+                column={column}
+                fixed={index === 0}
+                direction={table.directionOf(column.key)}
+                onSort={() => table.toggleSort(column.key)}
+              />
+            ))}
+            {props.actions ? (
+              <th scope="col" className="w-12 border-b bg-sunken">
+                <span className="sr-only">{t('ui.table.actions')}</span>
+              </th>
+            ) : null}
+          </tr>
+        </thead>
+        <tbody>
+          {table.shown.map((item) => (
+            <tr key={item.id} className="group [&:last-child>*]:border-b-0">
+              {selection ? (
+                <td className="w-10 border-b py-2.5 pl-3.5 group-hover:bg-sunken">
+                  <RowCheckbox item={item} rowLabel={props.rowLabel} />
+                </td>
+              ) : null}
+              {columns.map((column, index) => {
+                const className = cx(
+                  'border-b px-3 py-2.5 align-middle first:pl-4 last:pr-4 group-hover:bg-sunken',
+                  column.align === 'right' ? 'tabular text-right' : 'text-left',
+                  index === 0 && 'sticky left-0 z-10 min-w-44 bg-surface font-medium',
+                )
+                return index === 0 ? (
+                  <th key={column.key} scope="row" className={className}>
+                    <FirstCell {...props} row={item.row}>
+                      {column.cell(item.row)}
+                    </FirstCell>
+                  </th>
+                ) : (
+                  <td key={column.key} className={className}>
+                    {column.cell(item.row)}
+                  </td>
+                )
+              })}
+              {props.actions ? (
+                <td className="w-12 border-b pr-3 text-right group-hover:bg-sunken">
+                  <RowActions {...props} row={item.row} />
+                </td>
+              ) : null}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}
+
+function HeaderCell<Row>({
+  column,
+  fixed,
+  direction,
+  onSort,
+}: {
+  column: Column<Row>
+  fixed: boolean
+  direction: SortDirection
+  onSort: () => void
+}) {
+  return (
+    <th
+      scope="col"
+      aria-sort={direction === 'asc' ? 'ascending' : direction === 'desc' ? 'descending' : undefined}
+      className={cx(
+        'h-9 whitespace-nowrap border-b bg-sunken px-3 font-medium text-faint text-xs first:pl-4 last:pr-4',
+        column.align === 'right' ? 'text-right' : 'text-left',
+        fixed && 'sticky left-0 z-10',
+        column.width,
+      )}
+    >
+      {column.sortValue ? (
+        <button
+          type="button"
+          onClick={onSort}
+          className={cx(
+            'inline-flex min-h-6 items-center gap-1 rounded-sm hover:text-ink',
+            direction && 'text-ink',
+            column.align === 'right' && 'flex-row-reverse',
+          )}
+        >
+          {column.header}
+          <SortIcon direction={direction} />
+        </button>
+      ) : (
+        <span className={column.hideHeader ? 'sr-only' : undefined}>{column.header}</span>
+      )}
+    </th>
+  )
+}
+
+function SortIcon({ direction }: { direction: SortDirection }) {
+  if (direction === 'asc') return <ArrowUp aria-hidden="true" className="size-3" />
+  if (direction === 'desc') return <ArrowDown aria-hidden="true" className="size-3" />
+  return <ChevronsUpDown aria-hidden="true" className="size-3 opacity-60" />
+}
