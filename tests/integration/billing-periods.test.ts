@@ -277,7 +277,8 @@ describe('over all cuts', () => {
           user_id: ['ann', 'bob'][next(2)],
           event_value: String(next(1_000) / 8 - 10),
           event_id: `e${sent}`,
-          timestamp: Date.now() - next(30) * DAY - next(86_400) * 1_000,
+          // Also in the month before, on the last day of a long one.
+          timestamp: Date.now() - next(34) * DAY - next(86_400) * 1_000,
           properties: { device: `d${next(5)}` },
         }
       })
