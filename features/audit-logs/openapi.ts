@@ -50,6 +50,7 @@ export const paths = {
       tag,
       permission,
       body: auditLogExportInput,
+      repeatable: false,
       success: [200, file],
       mediaType: 'text/csv',
     }),

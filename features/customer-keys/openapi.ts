@@ -37,7 +37,7 @@ export const paths = {
       summary: 'Verify a customer key',
       tag,
       description:
-        'Whether a key is good for a call, and takes what the call costs: permissions, then rate limits, then credits. Credits are taken exactly, in all processes together; a key that is changed or revoked is known as such everywhere within a tenth of a second.',
+        'Whether a key is good for a call, and takes what the call costs: permissions, then rate limits, then credits. Credits are taken exactly, in all processes together; a key that is changed or revoked is known as such everywhere within a tenth of a second. With an `Idempotency-Key` a repeat within a day takes nothing and gets the first answer, whatever that was.',
       permission: 'usage:write',
       body: verifyInput,
       success: [200, verification],

@@ -19,7 +19,7 @@ export const paths = {
       summary: 'Hold a call against rate limits',
       tag,
       description:
-        'One limit, or an array of up to 50 that are all or nothing. A sliding window; what is refused is not counted and makes nobody wait longer. An override of the exact identifier comes before a pattern, a pattern before the limit of the call. `RateLimit-Policy`, `RateLimit`, `X-RateLimit-*` and, when refused, `Retry-After` (whole seconds) say the same in headers, for you to pass on.',
+        'One limit, or an array of up to 50 that are all or nothing. A sliding window; what is refused is not counted and makes nobody wait longer. An override of the exact identifier comes before a pattern, a pattern before the limit of the call. `RateLimit-Policy`, `RateLimit`, `X-RateLimit-*` and, when refused, `Retry-After` (whole seconds) say the same in headers, for you to pass on. With an `Idempotency-Key` a repeat within a day takes nothing and gets the first answer, whatever that was.',
       permission: 'usage:write',
       body: rateLimitInput,
       success: [200, z.union([rateLimitResult, rateLimitResults])],

@@ -10,7 +10,8 @@ export const paths = {
       tag,
       description:
         'Before work whose cost is known only afterwards: what is held counts against what is left, for everybody. Always 200: ' +
-        '`allowed` says whether it was held. Meters that add up only (SUM, COUNT).',
+        '`allowed` says whether it was held. Meters that add up only (SUM, COUNT). A repeat holds another amount, unless it has the same ' +
+        '`Idempotency-Key`.',
       permission: 'usage:write',
       body: reserveInput,
       success: [200, reserveAnswer],

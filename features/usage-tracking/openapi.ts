@@ -131,7 +131,8 @@ export const paths = {
       summary: 'Check what a customer may use',
       tag,
       description:
-        'Always 200: `allowed` and `code` are the answer. Amount 0 is a look: allowed as long as anything is left.',
+        'Always 200: `allowed` and `code` are the answer. Amount 0 is a look: allowed as long as anything is left. Nothing is changed, so that it needs no `Idempotency-Key`.',
+      repeatable: false,
       permission: 'usage:read',
       body: checkBody,
       success: [200, checkResult],

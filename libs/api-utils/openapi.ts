@@ -43,9 +43,23 @@ type OperationInput = {
   success: [status: 200 | 201 | 202 | 204, schema: z.ZodType | null]
   /** Another status of success, where one call can have two outcomes. */
   orElse?: [status: 200 | 201 | 202 | 204, schema: z.ZodType | null]
+  /** Whether an Idempotency-Key makes a write safe to repeat; as a rule, for those of a tenant. */
+  repeatable?: boolean
   /** Media type of success, application/json by default. */
   mediaType?: string
 }
+
+const idempotencyKey = z.object({
+  'Idempotency-Key': z
+    .string()
+    .regex(/^[!-~]{1,255}$/)
+    .optional()
+    .meta({
+      description:
+        'Makes the request safe to repeat: within a day the same key with the same request does nothing and gets the first answer, with `idempotent-replayed: true`; with another request it is 422 `idempotency_mismatch`. Errors are not kept.',
+      example: '0193a8f0-5f6e-7c1a-9b0e-3d2c4b5a6978',
+    }),
+})
 
 const content = (schema: z.ZodType, mediaType = 'application/json') => ({ [mediaType]: { schema } })
 const failure = (description: string) => ({ description, content: content(problem, 'application/problem+json') })
@@ -53,6 +67,12 @@ const failure = (description: string) => ({ description, content: content(proble
 /** One operation of the OpenAPI document, with the errors every route can answer. */
 export function operation(input: OperationInput): ZodOpenApiOperationObject {
   const { summary, tag, permission, auth = 'tenant', params, query, body, success, orElse, mediaType } = input
+  const { repeatable = auth === 'tenant' } = input
+  const requestParams = {
+    ...(params ? { path: params } : {}),
+    ...(query ? { query } : {}),
+    ...(repeatable ? { header: idempotencyKey } : {}),
+  }
   const permissionLine = permission ? `Needs the permission \`${permission}\`.` : ''
   return {
     summary,
@@ -64,7 +84,7 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
         : auth === 'user'
           ? [{ session: [] }, { token: [] }]
           : [{ key: [] }, { token: [] }, { session: [] }],
-    ...(params || query ? { requestParams: { ...(params ? { path: params } : {}), ...(query ? { query } : {}) } } : {}),
+    ...(Object.keys(requestParams).length > 0 ? { requestParams } : {}),
     ...(body ? { requestBody: { required: true, content: content(body) } } : {}),
     responses: {
       ...Object.fromEntries(
@@ -107,7 +127,9 @@ function complete(paths: ZodOpenApiPathsObject): ZodOpenApiPathsObject {
         if (!found) continue
         const responses = { ...found.responses }
         if (method !== 'get') responses['409'] = failure('Against what is there; `detail` says how')
-        whole[method] = { ...found, operationId: operationIdOf(method, path), responses }
+        const { header, ...others } = found.requestParams ?? {}
+        const requestParams = method === 'get' || !header ? others : { ...others, header }
+        whole[method] = { ...found, operationId: operationIdOf(method, path), requestParams, responses }
       }
       return [path, whole]
     }),

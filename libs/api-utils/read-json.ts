@@ -10,6 +10,7 @@ import { describeIssue, findUnusable, pointerOf, toInputErrors } from './input-e
 const gunzip = promisify(gunzipCallback)
 const MIB = 1_048_576
 const MAX_DEPTH = 32
+const LONGEST_NOTED = 50
 const BYTE_ORDER_MARK = '\ufeff'
 
 /**
@@ -136,6 +137,27 @@ const OPAQUE = new Set([
 ])
 const snake = (key: string): string => key.replace(/[a-z0-9][A-Z]/g, (pair) => `${pair[0]}_${pair[1]}`).toLowerCase()
 
+/** What fields were called in what was sent, where they are read under another name. */
+const sentNames = new WeakMap<object, Map<string, string>>()
+
+function noteName(object: object, name: string, sent: string): void {
+  const names = sentNames.get(object) ?? new Map<string, string>()
+  sentNames.set(object, names.set(name, sent))
+}
+
+/** A pointer into a value as one into what was sent. */
+function asSent(value: unknown, { pointer, detail }: InputError): InputError {
+  let at = value
+  const [root, ...rest] = pointer.split('/')
+  const parts = rest.map((part) => {
+    if (typeof at !== 'object' || at === null) return part
+    const sent = sentNames.get(at)?.get(part) ?? part
+    at = Object.hasOwn(at, part) ? (at as Record<string, unknown>)[part] : undefined
+    return sent
+  })
+  return { pointer: [root, ...parts].join('/'), detail }
+}
+
 const known = new Map<string, string>()
 
 /** The name a key is read under. Remembered, because a batch repeats the same few keys a thousand times. */
@@ -147,10 +169,13 @@ function readKey(key: string): string {
   return read
 }
 
-function toSnakeCase(value: unknown, depth: number, opaque = false): unknown {
+function toSnakeCase(value: unknown, depth: number, opaque: boolean, noted = true): unknown {
   if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON may be nested at most ${MAX_DEPTH} levels deep.`)
   if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index += 1) value[index] = toSnakeCase(value[index], depth + 1, opaque)
+    // Of a long list nobody is told more than the index.
+    const short = noted && value.length <= LONGEST_NOTED
+    for (let index = 0; index < value.length; index += 1)
+      value[index] = toSnakeCase(value[index], depth + 1, opaque, short)
     return value
   }
   if (typeof value !== 'object' || value === null) return value
@@ -158,7 +183,7 @@ function toSnakeCase(value: unknown, depth: number, opaque = false): unknown {
   for (const key of Object.keys(object)) {
     if (key === 'rawJSON' && isExactNumber(object)) return object
     const name = opaque ? key : readKey(key)
-    const inner = toSnakeCase(object[key], depth + 1, opaque || OPAQUE.has(name))
+    const inner = toSnakeCase(object[key], depth + 1, opaque || OPAQUE.has(name), noted)
     if (name === key) {
       object[key] = inner
       continue
@@ -167,6 +192,7 @@ function toSnakeCase(value: unknown, depth: number, opaque = false): unknown {
       throw new AppError('bad_request', `${key} and ${name} are the same field; send one of them.`)
     delete object[key]
     object[name] = inner
+    if (noted) noteName(object, name, key)
   }
   return object
 }
@@ -175,9 +201,9 @@ function toSnakeCase(value: unknown, depth: number, opaque = false): unknown {
 export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
   const result = schema.safeParse(value, { error: describeIssue })
   const unusable = findUnusable(value)
-  if (unusable.length > 0) throw invalidInput(unusable)
-  if (result.success) return result.data
-  throw invalidInput(toInputErrors(result.error.issues))
+  if (unusable.length === 0 && result.success) return result.data
+  const errors = unusable.length > 0 ? unusable : toInputErrors(result.error?.issues ?? [])
+  throw invalidInput(errors.map((error) => asSent(value, error)))
 }
 
 function invalidInput(errors: InputError[]): AppError {
@@ -197,12 +223,16 @@ export async function readJson<S extends z.ZodType>(
 /** The query of a request, checked; camelCase names are read as snake_case, each once. `tenant` belongs to the wrapper. @throws AppError invalid_input. */
 export function readQuery<S extends z.ZodType>(request: Request, schema: S): z.infer<S> {
   const values = new Map<string, string>()
+  const renamed: [key: string, name: string][] = []
   for (const [name, value] of new URL(request.url).searchParams) {
     if (name === 'tenant') continue
     if (`${name}${value}`.includes('\0')) throw new AppError('bad_request', 'NUL characters are not allowed.')
     const key = readKey(name)
-    if (values.has(key)) throw invalidInput([{ pointer: pointerOf([key]), detail: 'is there more than once' }])
+    if (values.has(key)) throw invalidInput([{ pointer: pointerOf([name]), detail: 'is there more than once' }])
     values.set(key, value)
+    if (key !== name) renamed.push([key, name])
   }
-  return parseInput(schema, Object.fromEntries(values))
+  const fields = Object.fromEntries(values)
+  for (const [key, name] of renamed) noteName(fields, key, name)
+  return parseInput(schema, fields)
 }

@@ -40,8 +40,11 @@ export type TenantHandler = (request: Request, context: TenantRequestContext) =>
 export type TenantRouteOptions = {
   /** What the caller must hold (one of them); without it any member or API key of the tenant may enter. */
   permission?: Permission | readonly Permission[]
-  /** `request` (default): one transaction around the handler. `none`: the handler commits by itself (hot path, streams). */
-  transaction?: 'request' | 'none'
+  /**
+   * `request` (default): one transaction around the handler. `none`: the handler commits by itself (hot path, streams).
+   * `keyed`: one where an Idempotency-Key makes the request safe to repeat, else none.
+   */
+  transaction?: 'request' | 'none' | 'keyed'
 }
 
 /**
@@ -54,7 +57,7 @@ export function withTenantAuth(handler: TenantHandler, options: TenantRouteOptio
   const { permission, transaction = 'request' } = options
   return (request, route) =>
     answer(request, async (facts, trace) => {
-      const caller = await readCaller(request, { cached: transaction === 'none' })
+      const caller = await readCaller(request, { cached: transaction !== 'request' })
       if (!caller) throw unauthenticated()
       if (caller.kind === 'user' && caller.by === 'cookie') requireSameOrigin(request)
       const sources = readTenantSources(request, caller)
@@ -79,12 +82,13 @@ async function run(
   request: Request,
   context: TenantRequestContext,
   handler: TenantHandler,
-  transaction: 'request' | 'none',
+  transaction: 'request' | 'none' | 'keyed',
 ): Promise<Response> {
   const { tenant, actor } = context
-  if (transaction === 'none') return runWithoutTransaction(tenant.id, actor, () => handler(request, context))
+  const key = transaction === 'none' || isSafeMethod(request.method) ? null : readIdempotencyKey(request)
+  if (transaction === 'none' || (transaction === 'keyed' && key === null))
+    return runWithoutTransaction(tenant.id, actor, () => handler(request, context))
   requireWritable(tenant, request.method)
-  const key = isSafeMethod(request.method) ? null : readIdempotencyKey(request)
   return repeatUndone(request, (mine) =>
     runInTenant(tenant, actor, () => (key ? runOnce(mine, key, () => handler(mine, context)) : handler(mine, context))),
   )

@@ -9,6 +9,7 @@ import type { Actor } from '@/libs/tenancy/tenant-context'
 import { isRetryable, isStaleRouting } from './errors'
 import { statementName } from './kysely-driver'
 import { serverPool } from './pools'
+import { tenantQuery } from './tenant-db'
 
 const ATTEMPTS = 5
 
@@ -46,6 +47,21 @@ export async function runTenantStatement<T>(
         : error
     }
   }
+}
+
+/**
+ * The same as part of the transaction that is open, which from then on acts with the rights the statement was given.
+ * @throws what the database says.
+ */
+export async function runStatementInside<T>(
+  text: string,
+  tenantId: string,
+  toValues: (routing: TenantRouting) => unknown[],
+): Promise<T> {
+  const routing = peekTenantRouting({ id: tenantId }) ?? (await findTenantRouting({ id: tenantId }))
+  if (!routing) throw notFound()
+  const [row] = await tenantQuery<{ value: T }>(text, toValues(routing))
+  return row?.value as T
 }
 
 /** Who comes as far as a statement may do what it does; a tenant that is read-only lets nobody. */

@@ -1,4 +1,4 @@
-import { runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
+import { runStatementInside, runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import type { RateLimit } from './memory-store'
@@ -10,7 +10,7 @@ type Call = { tenantId: string; actor: Actor; limits: readonly RateLimit[] }
 type Answer = { now: number; limits: [passed: boolean, started: number, used: number, usedBefore: number][] }
 
 const taker = createGroupCommit<Call, Verdict[]>({
-  run: (_key, calls) => runOutsideTenant(() => takeTogether(calls)),
+  run: (_key, calls) => runOutsideTenant(() => takeTogether(calls, runTenantStatement)),
   writers: 2,
   worthJoining: 128,
   maxBatch: 500,
@@ -19,14 +19,15 @@ const taker = createGroupCommit<Call, Verdict[]>({
 
 /**
  * Holds a call of the current tenant against limits that all processes share, all or nothing, on the clock of the
- * database. Calls that wait at the same moment share a statement. @throws what the database says.
+ * database. Calls that wait at the same moment share a statement; within a transaction they are part of that. @throws what the database says.
  */
-export function takeInPostgres(limits: readonly RateLimit[]): Promise<Verdict[]> {
-  const { tenantId, actor } = currentContext()
+export async function takeInPostgres(limits: readonly RateLimit[]): Promise<Verdict[]> {
+  const { tenantId, actor, client } = currentContext()
+  if (client) return (await takeTogether([{ tenantId, actor, limits }], runStatementInside))[0] ?? []
   return taker.submit(`${tenantId} ${actor.kind}`, { tenantId, actor, limits }, limits.length)
 }
 
-async function takeTogether(calls: readonly Call[]): Promise<Verdict[][]> {
+async function takeTogether(calls: readonly Call[], run: typeof runTenantStatement): Promise<Verdict[][]> {
   const [first] = calls
   if (!first) return []
   const windows = new Map<string, RateLimit>()
@@ -36,7 +37,7 @@ async function takeTogether(calls: readonly Call[]): Promise<Verdict[][]> {
   const place = new Map(keys.map((key, index) => [key, index + 1]))
   const sorted = keys.flatMap((key) => windows.get(key) ?? [])
   const flat = calls.flatMap(({ limits }, call) => limits.map((limit) => ({ limit, call })))
-  const answer = await runTenantStatement<Answer>(TAKE, first.tenantId, ({ epoch }) => [
+  const answer = await run<Answer>(TAKE, first.tenantId, ({ epoch }) => [
     first.tenantId,
     epoch,
     statementActor(first.actor, ['usage:write']),

@@ -39,7 +39,9 @@ export async function takeLimits(asked: readonly RateLimit[]): Promise<Taken[]> 
 }
 
 async function takeShared(limits: readonly RateLimit[]): Promise<Verdict[]> {
-  const { tenantId } = currentContext()
+  const { tenantId, client } = currentContext()
+  // A transaction that a statement has failed in is over: nothing can be counted instead.
+  if (client) return takeInPostgres(limits)
   if (Date.now() >= awayUntil) {
     try {
       return await soonEnough(takeInPostgres(limits))

@@ -110,6 +110,40 @@ test('an answer too long to be kept does not make its effect happen twice', asyn
   expect(await named('long')).toBe(1)
 })
 
+test('an answer is repeated with its headers, but for those of the one sending', async () => {
+  const headers = {
+    'content-type': 'text/csv; charset=utf-8',
+    etag: '"1"',
+    location: '/api/v1/x?a=b: c',
+    'set-cookie': 'a=b',
+  }
+  const made = withTenantAuth(async () => new Response('location: a\r\n\r\nb', { status: 202, headers }), {
+    permission: 'customers:write',
+  })
+  const send = () => call(made, 'POST', PATH, { as: acme.api_key, body: {}, headers: { 'idempotency-key': 'headed' } })
+  const [first, again] = [await send(), await send()]
+  expect([again.status, again.text]).toEqual([202, first.text])
+  for (const name of ['content-type', 'etag', 'location', 'cache-control', 'x-content-type-options'])
+    expect([name, again.headers.get(name)]).toEqual([name, first.headers.get(name)])
+  expect([again.headers.get('set-cookie'), again.headers.get('idempotent-replayed')]).toEqual([null, 'true'])
+  expect(again.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'))
+})
+
+test('after a day a key is as good as new, whether or not it was swept', async () => {
+  const first = await post('daily', 'key-day')
+  const age = (hours: number) =>
+    asSuperuser("update idempotency_keys set created_at = now() - make_interval(hours => $1) where key = 'key-day'", [
+      hours,
+    ])
+  await age(23)
+  expect((await post('daily', 'key-day')).text).toBe(first.text)
+  await age(25)
+  const answers = await Promise.all(Array.from({ length: 10 }, () => post('next day', 'key-day')))
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201))
+  expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+  expect([await named('daily'), await named('next day')]).toEqual([1, 1])
+})
+
 test('keys are one’s own: of another actor or tenant they mean nothing', async () => {
   const other = await createApiKey(acme, ['customers:write', 'customers:read'])
   const answers = [

@@ -159,6 +159,16 @@ describe('tenants', () => {
     const again = await call(create, 'POST', '/api/v1/tenants', { as: super_admin, body, headers })
     expect([again.status, again.body.id]).toEqual([201, made.body.id])
     expect((await tenantCall('GET', 'handed-over', owner)).body.plan_id).toBe('enterprise')
+    const wrong = await call(create, 'POST', '/api/v1/tenants', {
+      as: super_admin,
+      body: { name: 'On What', billing_plan: 'no-such-plan' },
+    })
+    expect([wrong.status, wrong.body.errors]).toEqual([422, [{ pointer: '/billing_plan', detail: 'is not a plan' }]])
+    const pro = await call(create, 'POST', '/api/v1/tenants', {
+      as: super_admin,
+      body: { name: 'On Pro', billing_plan: 'pro' },
+    })
+    expect([pro.status, pro.body.plan_id]).toEqual([201, 'premium'])
     const alone = await call(create, 'POST', '/api/v1/tenants', {
       as: super_admin,
       body: { name: 'Nobody’s Yet', plan: 'pro' },

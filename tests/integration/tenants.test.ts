@@ -150,6 +150,17 @@ describe('create', () => {
     expect((await post(user, { name: 'Simple', slug: 'simple-org', plan: 'basic' })).status).toBe(201)
   })
 
+  test('what is wrong with it is said under the name that was sent', async () => {
+    const user = newUser('wrong-names')
+    const pointers = async (body: object) =>
+      (await post(user, { name: 'Wrong', ...body })).body.errors.map(({ pointer }: { pointer: string }) => pointer)
+    expect(await pointers({ plan: 'no-such-plan' })).toEqual(['/plan'])
+    expect(await pointers({ billing_plan: 'no-such-plan' })).toEqual(['/billing_plan'])
+    expect(await pointers({ billingPlan: 5 })).toEqual(['/billingPlan'])
+    expect(await pointers({ slug: 'acme' })).toEqual(['/slug'])
+    expect(await pointers({ subdomain: 'acme' })).toEqual(['/subdomain'])
+  })
+
   test('a user owns at most five', async () => {
     const user = newUser('collector')
     const tries = await Promise.all(

@@ -160,6 +160,36 @@ describe('content', () => {
 })
 
 describe('names', () => {
+  test('what is wrong is pointed at under the name that was sent', async () => {
+    const schema = z.strictObject({
+      meter_id: z.string(),
+      usage_list: z.array(z.strictObject({ event_value: z.number() })).optional(),
+      properties: z.record(z.string(), z.string()).optional(),
+    })
+    const pointersOf = async (work: () => unknown) => {
+      try {
+        await work()
+      } catch (error) {
+        if (error instanceof AppError) return error.details.errors?.map(({ pointer }) => pointer)
+      }
+      return 'nothing was wrong'
+    }
+    const sent = (body: object) => pointersOf(() => readJson(post(JSON.stringify(body)), schema))
+    expect(await sent({ meterId: 5 })).toEqual(['/meterId'])
+    expect(await sent({ meter_id: 5 })).toEqual(['/meter_id'])
+    expect(await sent({})).toEqual(['/meter_id'])
+    expect(await sent({ meterId: 'a', usageList: [{ event_value: 1 }, { eventValue: 'b' }], oddField: 1 })).toEqual([
+      '/usageList/1/eventValue',
+      '/oddField',
+    ])
+    expect(await sent({ meterId: 'a', properties: { camelCase: 1 } })).toEqual(['/properties/camelCase'])
+    const query = z.strictObject({ meter_id: z.string().max(3), window: z.string().optional() })
+    const asked = (search: string) => pointersOf(() => readQuery(new Request(`http://localhost/x?${search}`), query))
+    expect(await asked('meterId=long')).toEqual(['/meterId'])
+    expect(await asked('meter_id=long&oddOne=1')).toEqual(['/meter_id', '/oddOne'])
+    expect(await asked('meter_id=a&meterId=b')).toEqual(['/meterId'])
+  })
+
   test('camelCase is read as snake_case, but what belongs to the caller stays as it is', () => {
     const read = parseJson(
       '{"meterId":"m","eventValue":1,"list":[{"userId":"u"}],"properties":{"myKey":{"innerKey":1}}}',

@@ -19,6 +19,7 @@ const create = operation({
     'plan and may name the first owner (`owner_user_id`, `owner_email`). Without a slug one is made of the name. A slug that ' +
     'cannot be had is answered with `suggestions`.',
   body: tenantInput.safeExtend(ownerInput.shape),
+  repeatable: true,
   success: [201, eitherTenant],
 })
 

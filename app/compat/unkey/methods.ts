@@ -60,7 +60,7 @@ const WRITE_KEYS = { permission: 'customer-keys:write' } as const
 const READ_KEYS = { permission: 'customer-keys:read' } as const
 const WRITE_LIMITS = { permission: 'rate-limits:write' } as const
 const READ_LIMITS = { permission: 'rate-limits:read' } as const
-const USE = { permission: 'usage:write', transaction: 'none' } as const
+const USE = { permission: 'usage:write', transaction: 'keyed' } as const
 
 /** Every method of the Unkey wire that is understood, by the last part of its path. */
 export const METHODS: ReadonlyMap<string, RouteHandler> = new Map<string, RouteHandler>([

@@ -13,7 +13,7 @@ type Problem = {
 }
 /** What an answer holds besides `meta`. */
 export type UnkeyBody = { data: unknown; pagination?: { cursor?: string; hasMore: boolean } }
-type Options = { permission?: Permission; transaction?: 'request' | 'none' }
+type Options = { permission?: Permission; transaction?: 'request' | 'none' | 'keyed' }
 
 /** Names of ours that the wire has other words for. */
 const WORDS: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
+import { runStatementInside, runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { log } from '@/libs/log'
 import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
@@ -11,7 +11,7 @@ type Work = { tenantId: string; actor: Actor; keyId: string; cost: number }
 export type Spent = { spent: boolean; remaining: number | null }
 
 const spender = createGroupCommit<Work, Spent>({
-  run: (_tenant, works) => runOutsideTenant(() => spendTogether(works)),
+  run: (_tenant, works) => runOutsideTenant(() => spendTogether(works, runTenantStatement)),
   writers: 2,
   worthJoining: 128,
   maxBatch: 500,
@@ -21,19 +21,23 @@ const spender = createGroupCommit<Work, Spent>({
 /**
  * Takes credits of a key of the current tenant, all of the cost or nothing, and resolves once that is committed: never
  * more are given away than there are, whatever the number of processes. Cost 0 looks. Requests that wait at the same
- * moment share a commit. @throws AppError tenant_read_only, unavailable.
+ * moment share a commit; within a transaction it is part of that. @throws AppError tenant_read_only, unavailable.
  */
-export function spendCredits(keyId: string, cost: number): Promise<Spent> {
-  const { tenantId, actor } = currentContext()
-  return spender.submit(`${tenantId} ${actor.kind}`, { tenantId, actor, keyId, cost }, 1)
+export async function spendCredits(keyId: string, cost: number): Promise<Spent> {
+  const { tenantId, actor, client } = currentContext()
+  const work = { tenantId, actor, keyId, cost }
+  if (!client) return spender.submit(`${tenantId} ${actor.kind}`, work, 1)
+  const [spent] = await spendTogether([work], runStatementInside)
+  if (!spent) throw new Error('Every key that is asked for has an answer.')
+  return spent
 }
 
-async function spendTogether(works: readonly Work[]): Promise<Spent[]> {
+async function spendTogether(works: readonly Work[], run: typeof runTenantStatement): Promise<Spent[]> {
   const [first] = works
   if (!first) return []
   const keys = [...new Set(works.map(({ keyId }) => keyId))]
   const place = new Map(keys.map((key, index) => [key, index + 1]))
-  const rows = await runTenantStatement<[boolean, number | null][]>(SPEND, first.tenantId, ({ epoch }) => [
+  const rows = await run<[boolean, number | null][]>(SPEND, first.tenantId, ({ epoch }) => [
     first.tenantId,
     epoch,
     statementActor(first.actor, ['usage:write']),

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { hasChecksum, readHash } from '@/libs/auth/api-key'
 import { isListening, onNotification } from '@/libs/db/notifications'
-import { runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
+import { runStatementInside, runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import type { KeyLimit } from '../schema'
@@ -76,7 +76,7 @@ function forgetAll(): void {
 }
 
 const finder = createGroupCommit<Work, Entry | { key: null }>({
-  run: (_tenant, works) => runOutsideTenant(() => find(works)),
+  run: (_tenant, works) => runOutsideTenant(() => find(works, runTenantStatement)),
   writers: 2,
   worthJoining: 128,
   maxBatch: 500,
@@ -90,23 +90,26 @@ const finder = createGroupCommit<Work, Entry | { key: null }>({
 export function findKey(text: string): Entry | null | Promise<Entry | null> {
   const hash = readHash(text, hasChecksum)
   if (hash === null) return null
-  const { tenantId, actor } = currentContext()
+  const { tenantId, actor, client } = currentContext()
   const name = `${tenantId} ${hash}`
   const hit = cache.get(name)
   if (hit) return hit
   listen()
-  return finder
-    .submit(`${tenantId} ${actor.kind}`, { tenantId, actor, hash, name }, 1)
-    .then((entry) => (entry.key === null ? null : entry))
+  const work = { tenantId, actor, hash, name }
+  // Within a transaction on its connection, because who holds one and waits for another can wait for ever.
+  const found = client
+    ? find([work], runStatementInside).then(([entry]) => entry ?? { key: null })
+    : finder.submit(`${tenantId} ${actor.kind}`, work, 1)
+  return found.then((entry) => (entry.key === null ? null : entry))
 }
 
-async function find(works: readonly Work[]): Promise<(Entry | { key: null })[]> {
+async function find(works: readonly Work[], run: typeof runTenantStatement): Promise<(Entry | { key: null })[]> {
   const [first] = works
   if (!first) return []
   const reading = { stale: new Set<string>(), all: false }
   readings.add(reading)
   try {
-    const rows = await runTenantStatement<(VerifiableKey | null)[]>(FIND, first.tenantId, ({ epoch }) => [
+    const rows = await run<(VerifiableKey | null)[]>(FIND, first.tenantId, ({ epoch }) => [
       first.tenantId,
       epoch,
       statementActor(first.actor, ['usage:write']),

@@ -5,5 +5,5 @@ import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper
 
 export const POST = withTenantAuth(
   async (request) => ApiResponse.success(await verifyCustomerKey(await readJson(request, verifyInput))),
-  { permission: 'usage:write', transaction: 'none' },
+  { permission: 'usage:write', transaction: 'keyed' },
 )

@@ -12,5 +12,5 @@ export const POST = withTenantAuth(
     const { headers, ...answer } = await callLimits(calls)
     return ApiResponse.success(several ? answer : answer.limits[0], { headers })
   },
-  { permission: 'usage:write', transaction: 'none' },
+  { permission: 'usage:write', transaction: 'keyed' },
 )
