@@ -80,7 +80,9 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
     customer_id uuid, customer text, meter_id uuid, meter text, starts_on date, ends_on date, quantity numeric, events bigint, tier text, tier_version integer,
     cap_limit numeric, overage numeric, adjustment boolean
   )
-  language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan
+  language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+  -- Nobody knows beforehand how many lines the steps come to: everything is put together by hashes, in memory as far as there is some.
+  set work_mem = '32MB' set enable_sort = off set enable_mergejoin = off set enable_nestloop = off
   as $$
     #variable_conflict use_column
     declare
@@ -112,8 +114,8 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           where e.tenant_id = p_tenant and e.received_at >= p_from and e.received_at < p_to and e.weight <> 0
             and e.received_month >= date_trunc('month', p_from at time zone 'UTC')::date
             and e.received_month <= date_trunc('month', p_to at time zone 'UTC')::date
-            and (e.weight = 1 or not exists (
-              select 1 from public.usage_events o where o.tenant_id = p_tenant and o.id = e.corrects and o.weight = 0))
+            and (e.weight = 1 or coalesce((
+              select o.weight from public.usage_events o where o.tenant_id = p_tenant and o.id = e.corrects limit 1), 1) <> 0)
           group by 1, 2, 3
         ),
         -- Periods of usage that were billed when the customer's months began on another day: they keep their days.
@@ -186,17 +188,38 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
               or exists (select 1 from public.entitlements e where e.tenant_id = p_tenant and e.meter_id = m.id and e.period = 'day')) as daily
           from keys k join meters m on m.id = k.meter_id and m.aggregation not in ('SUM', 'COUNT')
         ),
+        taken_back as materialized (
+          select c.corrects as id, c.received_at from public.usage_events c
+          where c.tenant_id = p_tenant and c.corrects is not null and c.weight = -1 and c.received_at < p_to
+            and c.received_at >= (select min(x.opens) from others x) - interval '1 day'
+        ),
+        -- Which value is the latest is the greatest of (when it happened, when it came, value).
         standing as materialized (
-          select o.customer_id, o.meter_id, o.starts_on, o.aggregation, coalesce(e.counted, e.value) as amount, e.occurred_at, e.received_at,
+          select o.customer_id, o.meter_id, o.starts_on, o.aggregation, coalesce(e.counted, e.value) as amount, e.occurred_at,
+            case when o.aggregation = 'LATEST' then
+              array[extract(epoch from e.occurred_at), extract(epoch from e.received_at), coalesce(e.counted, e.value)] end as last,
+            case when o.aggregation = 'WEIGHTED_SUM' then coalesce(e.counted, e.value) * extract(epoch from e.occurred_at) end as moment,
             case when o.daily then (e.occurred_at at time zone p_time_zone)::date end as day,
             case o.aggregation when 'UNIQUE_COUNT' then md5(e.properties ->> o.value_property)::uuid end as hash,
-            c.received_at is null or c.received_at >= p_to as after,
-            e.received_at < p_from and (c.received_at is null or c.received_at >= p_from) as before
+            c.received_at is null as after, e.received_at < p_from and (c.received_at is null or c.received_at >= p_from) as before
           from others o
           join public.usage_events e on e.tenant_id = p_tenant and e.meter_id = o.meter_id and e.customer_id = o.customer_id
             and e.occurred_at >= o.opens and e.occurred_at < o.closes and e.weight = 1
-          left join public.usage_events c on c.tenant_id = p_tenant and c.corrects = e.id and c.weight = -1 and c.received_at < p_to
+          left join taken_back c on c.id = e.id
           where e.received_at < p_to and e.received_at >= (select min(x.opens) from others x) - interval '1 day' and not o.sealed
+        ),
+        values_seen as materialized (
+          select s.customer_id, s.meter_id, s.starts_on, s.day, s.hash, bool_or(s.after) as after, bool_or(s.before) as before
+          from standing s where s.hash is not null
+          group by 1, 2, 3, 4, 5
+        ),
+        uniques as (
+          select s.customer_id, s.meter_id, s.starts_on, count(*) filter (where s.after) as after, count(*) filter (where s.before) as before
+          from (
+            select x.customer_id, x.meter_id, x.starts_on, x.hash, bool_or(x.after) as after, bool_or(x.before) as before
+            from values_seen x group by 1, 2, 3, 4
+          ) s
+          group by 1, 2, 3
         ),
         sums as (
           select s.customer_id, s.meter_id, s.starts_on,
@@ -204,33 +227,33 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
             min(s.amount) filter (where s.after) as min_after, min(s.amount) filter (where s.before) as min_before,
             max(s.amount) filter (where s.after) as max_after, max(s.amount) filter (where s.before) as max_before,
             sum(s.amount) filter (where s.after) as sum_after, sum(s.amount) filter (where s.before) as sum_before,
-            count(distinct s.hash) filter (where s.after) as unique_after, count(distinct s.hash) filter (where s.before) as unique_before,
-            (array_agg(s.amount order by s.occurred_at desc, s.received_at desc) filter (where s.after and s.aggregation = 'LATEST'))[1] as last_after,
-            (array_agg(s.amount order by s.occurred_at desc, s.received_at desc) filter (where s.before and s.aggregation = 'LATEST'))[1] as last_before,
+            (max(s.last) filter (where s.after))[3] as last_after, (max(s.last) filter (where s.before))[3] as last_before,
             sum(s.amount) filter (where s.after and s.occurred_at < p_to) as level_after,
             sum(s.amount) filter (where s.before and s.occurred_at < p_from) as level_before,
-            sum(s.amount * extract(epoch from s.occurred_at)) filter (where s.after and s.occurred_at < p_to) as moment_after,
-            sum(s.amount * extract(epoch from s.occurred_at)) filter (where s.before and s.occurred_at < p_from) as moment_before
+            sum(s.moment) filter (where s.after and s.occurred_at < p_to) as moment_after,
+            sum(s.moment) filter (where s.before and s.occurred_at < p_from) as moment_before
           from standing s group by 1, 2, 3
         ),
         -- The same by day, where a cap is of each day.
         days as materialized (
           select s.customer_id, s.meter_id, s.starts_on, s.day,
             case s.aggregation when 'MIN' then min(s.amount) filter (where s.after) when 'MAX' then max(s.amount) filter (where s.after)
-              when 'UNIQUE_COUNT' then count(distinct s.hash) filter (where s.after)
-              when 'LATEST' then (array_agg(s.amount order by s.occurred_at desc, s.received_at desc) filter (where s.after))[1]
+              when 'LATEST' then (max(s.last) filter (where s.after))[3]
               else app.metered_value('AVG', sum(s.amount) filter (where s.after), count(*) filter (where s.after)) end as after,
             case s.aggregation when 'MIN' then min(s.amount) filter (where s.before) when 'MAX' then max(s.amount) filter (where s.before)
-              when 'UNIQUE_COUNT' then count(distinct s.hash) filter (where s.before)
-              when 'LATEST' then (array_agg(s.amount order by s.occurred_at desc, s.received_at desc) filter (where s.before))[1]
+              when 'LATEST' then (max(s.last) filter (where s.before))[3]
               else app.metered_value('AVG', sum(s.amount) filter (where s.before), count(*) filter (where s.before)) end as before
-          from standing s where s.day is not null
+          from standing s where s.day is not null and s.aggregation <> 'UNIQUE_COUNT'
           group by 1, 2, 3, 4, s.aggregation
+          union all
+          select s.customer_id, s.meter_id, s.starts_on, s.day, count(*) filter (where s.after), count(*) filter (where s.before)
+          from values_seen s where s.day is not null
+          group by 1, 2, 3, 4
         ),
         -- Where events are gone already, the totals of their days say what the period came to.
         kept as materialized (
           select o.customer_id, o.meter_id, o.starts_on, min(c.used) as least, max(c.used) as greatest, sum(c.used) as total, sum(c.events)::bigint as events,
-            (array_agg(c.used order by c.last_at desc, c.last_received_at desc))[1] as last, sum(c.moment) as moment,
+            (max(array[extract(epoch from c.last_at), extract(epoch from c.last_received_at), c.used]))[3] as last, sum(c.moment) as moment,
             (select count(distinct u.value_hash) from public.usage_uniques u
               where u.tenant_id = p_tenant and u.meter_id = o.meter_id and u.period = 'day' and u.customer_id = o.customer_id
                 and u.starts_on >= o.starts_on and u.starts_on < o.ends_on and u.events > 0 and o.aggregation = 'UNIQUE_COUNT') as uniques
@@ -255,8 +278,8 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           join meters m on m.id = e.meter_id and m.aggregation = 'WEIGHTED_SUM'
           where e.tenant_id = p_tenant and e.received_at >= p_from and e.weight <> 0
             and e.received_month >= date_trunc('month', p_from at time zone 'UTC')::date
-            and (e.weight = 1 or not exists (
-              select 1 from public.usage_events x where x.tenant_id = p_tenant and x.id = e.corrects and x.weight = 0))
+            and (e.weight = 1 or coalesce((
+              select o.weight from public.usage_events o where o.tenant_id = p_tenant and o.id = e.corrects limit 1), 1) <> 0)
         ),
         newer as (
           select o.customer_id, o.meter_id, o.starts_on, sum(e.amount) filter (where e.received_at >= p_to) as later,
@@ -270,17 +293,18 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           select o.customer_id, o.meter_id, o.starts_on,
             case o.aggregation
               when 'MIN' then coalesce(s.min_after, q.least) when 'MAX' then coalesce(s.max_after, q.greatest)
-              when 'LATEST' then coalesce(s.last_after, q.last) when 'UNIQUE_COUNT' then coalesce(s.unique_after, q.uniques)
+              when 'LATEST' then coalesce(s.last_after, q.last) when 'UNIQUE_COUNT' then coalesce(y.after, q.uniques)
               when 'AVG' then app.metered_value('AVG', coalesce(s.sum_after, q.total), coalesce(s.count_after, q.events))
               else app.average_level(coalesce(l.level, 0) - coalesce(n.later, 0), coalesce(s.level_after, q.total, 0), coalesce(s.moment_after, q.moment, 0),
                 extract(epoch from o.opens), extract(epoch from least(o.closes, p_to))) end as after,
             case o.aggregation
-              when 'MIN' then s.min_before when 'MAX' then s.max_before when 'LATEST' then s.last_before when 'UNIQUE_COUNT' then s.unique_before
+              when 'MIN' then s.min_before when 'MAX' then s.max_before when 'LATEST' then s.last_before when 'UNIQUE_COUNT' then y.before
               when 'AVG' then app.metered_value('AVG', s.sum_before, s.count_before)
               else app.average_level(coalesce(l.level, 0) - coalesce(n.later, 0) - coalesce(n.during, 0), coalesce(s.level_before, 0),
                 coalesce(s.moment_before, 0), extract(epoch from o.opens), extract(epoch from least(o.closes, p_from))) end as before
           from others o
           left join sums s on s.customer_id = o.customer_id and s.meter_id = o.meter_id and s.starts_on = o.starts_on
+          left join uniques y on y.customer_id = o.customer_id and y.meter_id = o.meter_id and y.starts_on = o.starts_on
           left join kept q on q.customer_id = o.customer_id and q.meter_id = o.meter_id and q.starts_on = o.starts_on
           left join openings l on l.customer_id = o.customer_id and l.meter_id = o.meter_id and l.starts_on = o.starts_on
           left join newer n on n.customer_id = o.customer_id and n.meter_id = o.meter_id and n.starts_on = o.starts_on
@@ -293,8 +317,8 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           join meters m on m.id = e.meter_id and m.aggregation in ('SUM', 'COUNT')
           where e.tenant_id = p_tenant and e.received_at >= p_to and e.weight <> 0
             and e.received_month >= date_trunc('month', p_to at time zone 'UTC')::date
-            and (e.weight = 1 or not exists (
-              select 1 from public.usage_events o where o.tenant_id = p_tenant and o.id = e.corrects and o.weight = 0))
+            and (e.weight = 1 or coalesce((
+              select o.weight from public.usage_events o where o.tenant_id = p_tenant and o.id = e.corrects limit 1), 1) <> 0)
           group by 1, 2, 3
         ),
         lines as materialized (
@@ -309,72 +333,99 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
             select sum(x.quantity) as quantity, sum(x.overage) as overage from public.billing_lines x
             where p_billed and x.tenant_id = p_tenant and x.customer_id = k.customer_id and x.meter_id = k.meter_id and x.starts_on = k.starts_on
           ) b on true
-        )
-        select l.customer_id, u.external_id, l.meter_id, m.slug, l.starts_on, l.ends_on, l.quantity, l.events, t.slug, s.version, c.cap_limit,
-          case when c.cap_limit is not null then coalesce(o.after, 0) - case when p_billed then l.billed_overage else coalesce(o.before, 0) end end,
-          v_earlier and app.day_start(l.ends_on, p_time_zone) <= p_from
-        from lines l
-        join meters m on m.id = l.meter_id
-        join public.customers u on u.tenant_id = p_tenant and u.id = l.customer_id
-        left join lateral (
-          select x.tier_id, x.tier_version from public.subscriptions x
-          where x.tenant_id = p_tenant and x.customer_id = l.customer_id and x.started_at < least(app.day_start(l.ends_on, p_time_zone), p_to)
-            and (x.canceled_at is null or x.canceled_at >= least(app.day_start(l.ends_on, p_time_zone), p_to))
-          order by x.started_at desc limit 1
-        ) b on true
-        cross join lateral (
-          select coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version
-        ) s
-        left join public.tiers t on t.tenant_id = p_tenant and t.id = s.tier_id
-        left join lateral (
-          select x.cap_limit, x.period from (
-            select 0 as rank, coalesce(e.cap_limit, 0) as cap_limit, e.period from public.entitlements e
-              where e.tenant_id = p_tenant and e.customer_id = l.customer_id and e.meter_id = l.meter_id and e.kind = 'metered' and e.canceled_at is null
-            union all
-            select 1, y.cap_limit, y.period from public.tier_caps y
-              where y.tenant_id = p_tenant and y.tier_id = s.tier_id and y.version = s.version and y.meter_id = l.meter_id
-          ) x order by x.rank limit 1
-        ) c on true
-        -- Beyond the cap as of the end and as of the beginning of the cut: of the period as a whole, or of each of its days.
-        left join lateral (
-          select sum(greatest(0, d.after - c.cap_limit)) as after, sum(greatest(0, d.before - c.cap_limit)) as before
+        ),
+        later as materialized (
+          select l.customer_id, l.meter_id, l.starts_on, sum(n.amount) as amount
+          from lines l
+          join after_cut n on n.customer_id = l.customer_id and n.meter_id = l.meter_id and n.day >= l.starts_on and n.day < l.ends_on
+          group by 1, 2, 3
+        ),
+        -- Of caps of each day: every day of the lines, as of the end and as of the beginning of the cut.
+        counted as materialized (
+          select d.customer_id, d.meter_id, d.starts_on, d.after, d.after - coalesce(r.amount, 0) as before
           from (
-            select l.after, case when p_billed then null else l.before end as before 
-            where c.cap_limit is not null and not l.adds_up and (c.period = 'month' or m.aggregation = 'WEIGHTED_SUM')
-            union all
-            select x.after, x.before from days x
-            where c.cap_limit is not null and not l.adds_up and c.period = 'day' and x.customer_id = l.customer_id and x.meter_id = l.meter_id and x.starts_on = l.starts_on
-            union all
-            select w.after, w.after - l.amount
+            select x.customer_id, x.meter_id, x.starts_on, x.day, x.used - coalesce(n.amount, 0) as after
             from (
-              select coalesce(case
-                  when l.starts_on = app.period_start(l.starts_on, 'month', l.anchor) and l.ends_on = app.period_end(l.starts_on, 'month', l.anchor) then (
-                    select n.used from public.usage_counters n
-                    where n.tenant_id = p_tenant and n.period = 'month' and n.meter_id = l.meter_id and n.starts_on = l.starts_on
-                      and n.customer_id = l.customer_id)
-                  else (
-                    select sum(n.used) from public.usage_counters n
-                    where n.tenant_id = p_tenant and n.period = 'day' and n.meter_id = l.meter_id and n.starts_on >= l.starts_on
-                      and n.starts_on < l.ends_on and n.customer_id = l.customer_id) end, 0) - coalesce((
-                  select sum(n.amount) from after_cut n
-                  where n.customer_id = l.customer_id and n.meter_id = l.meter_id and n.day >= l.starts_on and n.day < l.ends_on), 0) as after
-            ) w
-            where c.cap_limit is not null and l.adds_up and c.period = 'month'
-            union all
-            select w.after, w.after - coalesce((
-                select sum(r.amount) from received r where r.customer_id = l.customer_id and r.meter_id = l.meter_id and r.day = w.day), 0)
-            from (
-              select n.starts_on as day, n.used - coalesce((
-                  select sum(x.amount) from after_cut x
-                  where x.customer_id = l.customer_id and x.meter_id = l.meter_id and x.day = n.starts_on), 0) as after
-              from public.usage_counters n
-              where n.tenant_id = p_tenant and n.period = 'day' and n.meter_id = l.meter_id and n.starts_on >= l.starts_on and n.starts_on < l.ends_on
-                and n.customer_id = l.customer_id
-            ) w
-            where c.cap_limit is not null and l.adds_up and c.period = 'day'
+              select l.customer_id, l.meter_id, l.starts_on, g.day::date as day, (
+                  select k.used from public.usage_counters k
+                  where k.tenant_id = p_tenant and k.period = 'day' and k.meter_id = l.meter_id and k.starts_on = g.day::date
+                    and k.customer_id = l.customer_id) as used
+              from lines l
+              cross join lateral generate_series(l.starts_on, l.ends_on - 1, interval '1 day') g (day)
+              where l.adds_up and (
+                exists (select 1 from public.tier_caps c where c.tenant_id = p_tenant and c.meter_id = l.meter_id and c.period = 'day')
+                or exists (select 1 from public.entitlements e where e.tenant_id = p_tenant and e.meter_id = l.meter_id and e.period = 'day'))
+            ) x
+            left join after_cut n on n.customer_id = x.customer_id and n.meter_id = x.meter_id and n.day = x.day
+            where x.used is not null
           ) d
-        ) o on c.cap_limit is not null
-        where l.quantity <> 0 or l.events <> 0
+          left join received r on r.customer_id = d.customer_id and r.meter_id = d.meter_id and r.day = d.day
+        ),
+        termed as materialized (
+          select l.*, u.external_id as customer, m.slug as meter, t.slug as tier, s.version as tier_version, c.cap_limit,
+            c.period = 'day' and (l.adds_up or m.aggregation <> 'WEIGHTED_SUM') as daily
+          from lines l
+          join meters m on m.id = l.meter_id
+          join public.customers u on u.tenant_id = p_tenant and u.id = l.customer_id
+          left join lateral (
+            select x.tier_id, x.tier_version from public.subscriptions x
+            where x.tenant_id = p_tenant and x.customer_id = l.customer_id and x.started_at < least(app.day_start(l.ends_on, p_time_zone), p_to)
+              and (x.canceled_at is null or x.canceled_at >= least(app.day_start(l.ends_on, p_time_zone), p_to))
+            order by x.started_at desc limit 1
+          ) b on true
+          cross join lateral (
+            select coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version
+          ) s
+          left join public.tiers t on t.tenant_id = p_tenant and t.id = s.tier_id
+          left join lateral (
+            select x.cap_limit, x.period from (
+              select 0 as rank, coalesce(e.cap_limit, 0) as cap_limit, e.period from public.entitlements e
+                where e.tenant_id = p_tenant and e.customer_id = l.customer_id and e.meter_id = l.meter_id and e.kind = 'metered' and e.canceled_at is null
+              union all
+              select 1, y.cap_limit, y.period from public.tier_caps y
+                where y.tenant_id = p_tenant and y.tier_id = s.tier_id and y.version = s.version and y.meter_id = l.meter_id
+            ) x order by x.rank limit 1
+          ) c on true
+          where l.quantity <> 0 or l.events <> 0
+        ),
+        -- Beyond the cap as of the end and as of the beginning of the cut: of the period as a whole, or of each of its days.
+        beyond as (
+          select t.customer_id, t.meter_id, t.starts_on, greatest(0, w.after - t.cap_limit) as after, greatest(0, w.before - t.cap_limit) as before
+          from termed t
+          left join later a on a.customer_id = t.customer_id and a.meter_id = t.meter_id and a.starts_on = t.starts_on
+          cross join lateral (
+            select case when t.adds_up then coalesce(case
+              when t.starts_on = app.period_start(t.starts_on, 'month', t.anchor) and t.ends_on = app.period_end(t.starts_on, 'month', t.anchor) then (
+                select n.used from public.usage_counters n
+                where n.tenant_id = p_tenant and n.period = 'month' and n.meter_id = t.meter_id and n.starts_on = t.starts_on
+                  and n.customer_id = t.customer_id)
+              else (
+                select sum((
+                  select n.used from public.usage_counters n
+                  where n.tenant_id = p_tenant and n.period = 'day' and n.meter_id = t.meter_id and n.starts_on = g.day::date
+                    and n.customer_id = t.customer_id))
+                from generate_series(t.starts_on, t.ends_on - 1, interval '1 day') g (day)) end, 0) - coalesce(a.amount, 0) end as used
+          ) n
+          cross join lateral (
+            select case when t.adds_up then n.used else t.after end as after, case when t.adds_up then n.used - t.amount else t.before end as before
+          ) w
+          where t.cap_limit is not null and not t.daily
+          union all
+          select t.customer_id, t.meter_id, t.starts_on, sum(greatest(0, d.after - t.cap_limit)), sum(greatest(0, d.before - t.cap_limit))
+          from termed t
+          join (
+            select x.customer_id, x.meter_id, x.starts_on, x.after, x.before from counted x
+            union all
+            select x.customer_id, x.meter_id, x.starts_on, x.after, x.before from days x
+          ) d on d.customer_id = t.customer_id and d.meter_id = t.meter_id and d.starts_on = t.starts_on
+          where t.cap_limit is not null and t.daily
+          group by 1, 2, 3
+        )
+        select l.customer_id, l.customer, l.meter_id, l.meter, l.starts_on, l.ends_on, l.quantity, l.events, l.tier, l.tier_version, l.cap_limit,
+          case when l.cap_limit is not null then coalesce(o.after, 0) - case when p_billed then l.billed_overage else coalesce(o.before, 0) end end,
+          v_earlier and app.day_start(l.ends_on, p_time_zone) <= p_from
+        from termed l
+        left join beyond o on o.customer_id = l.customer_id and o.meter_id = l.meter_id and o.starts_on = l.starts_on
         order by l.customer_id, l.meter_id, l.starts_on;
     end
   $$;
