@@ -25,13 +25,21 @@ export const OWN_ENTRIES = [
 /** Makes DATA_DIR and its folders. Throws StackError when it cannot be written. */
 export function prepareDataDirectory(directory: string): void {
   try {
-    for (const path of [directory, join(directory, 'logs'), join(directory, 'mail')]) makeDirectory(path)
+    makeDirectory(directory)
+    // Mails hold links that open accounts, and are nobody else's on this machine to read.
+    for (const name of ['logs', 'mail']) {
+      makeDirectory(join(directory, name))
+      chmodSync(join(directory, name), 0o700)
+    }
     writeFileSync(join(directory, MARKER), 'Made by npm start. npm run reset removes what is in here.\n')
     if (process.getuid?.() === 0) chmodSync(directory, 0o711) // the account that Postgres runs under passes through
   } catch (error) {
+    const words = error instanceof Error ? error.message : String(error)
     throw new StackError(
-      `The data directory ${directory} cannot be written (${error instanceof Error ? error.message : String(error)}).`,
-      'Make it writable, or choose another: DATA_DIR=/path/you/own npm start',
+      `The data directory ${directory} cannot be written (${words}).`,
+      /ENOSPC|EDQUOT/.test(words)
+        ? 'Free some space (2 GB are enough), or choose another disk: DATA_DIR=/path/elsewhere npm start'
+        : 'Make it writable, or choose another: DATA_DIR=/path/you/own npm start',
     )
   }
 }

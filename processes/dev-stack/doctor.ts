@@ -9,7 +9,7 @@ import { green, red, yellow } from './progress'
 import { answersOk } from './readiness'
 import { inRepository } from './repository'
 import { withClient } from './roles'
-import { readRecord } from './run-record'
+import { hasLeftovers, readRecord } from './run-record'
 import { readSecrets } from './secrets'
 import { portsOf, readSettings, type Settings } from './settings'
 import { stackAddresses } from './stack-environment'
@@ -71,23 +71,22 @@ async function stackOrPorts(settings: Settings): Promise<Finding[]> {
     return [running, ...(await database(settings)), ...(await servers(settings))]
   }
   const findings: Finding[] = [{ state: 'note', text: 'Holdfast is not running', way_out: 'npm start starts it.' }]
+  const left = hasLeftovers(settings.data_dir)
   if (main) {
     findings.push({
       state: 'note',
-      text: 'The last run was killed',
-      way_out: 'The next npm start recovers; nothing acknowledged is lost.',
+      text: `The last run was killed${left ? ', and processes of it are still there' : ''}`,
+      way_out: `The next npm start ${left ? 'ends them and ' : ''}recovers; nothing acknowledged is lost.`,
     })
   }
   for (const [variable, port] of portsOf(settings)) {
-    findings.push(
-      (await isPortFree(port))
-        ? { state: 'ok', text: `Port ${port} (${variable}) is free` }
-        : {
-            state: 'wrong',
-            text: `Port ${port} (${variable}) is in use`,
-            way_out: `Stop what listens there, or set ${variable} to another port.`,
-          },
-    )
+    if (await isPortFree(port)) findings.push({ state: 'ok', text: `Port ${port} (${variable}) is free` })
+    else if (!left)
+      findings.push({
+        state: 'wrong',
+        text: `Port ${port} (${variable}) is in use`,
+        way_out: `Stop what listens there, or set ${variable} to another port.`,
+      })
   }
   const cluster = existsSync(settings.data_dir) ? postgresDirectory(settings.data_dir) : null
   findings.push({

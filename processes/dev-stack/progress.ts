@@ -1,4 +1,4 @@
-import { StackError } from './stack-error'
+import { describeFileError, StackError } from './stack-error'
 
 const colour = process.stdout.isTTY && !process.env.NO_COLOR
 const paint = (code: number, text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
@@ -44,10 +44,11 @@ export function note(text: string): void {
   process.stdout.write(`  ${yellow('!')} ${text}\n`)
 }
 
-/** Says why something failed: StackErrors in two sentences, anything else with its stack. */
+/** Says why something failed: StackErrors and what a file system refused in two sentences, anything else with its stack. */
 export function explain(error: unknown): void {
-  if (error instanceof StackError) {
-    process.stderr.write(`\n${red(error.message)}\n${error.way_out}\n\n`)
+  const known = error instanceof StackError ? error : describeFileError(error)
+  if (known) {
+    process.stderr.write(`\n${red(known.message)}\n${known.way_out}\n\n`)
     return
   }
   process.stderr.write(`\n${error instanceof Error ? error.stack : String(error)}\n\n`)

@@ -4,11 +4,12 @@ import { createInterface } from 'node:readline/promises'
 import { isOwnDirectory, postgresDirectory, removeOwnEntries } from './data-directory'
 import { stopLeftoverPostmaster } from './postgres-leftover'
 import { endLeftoversIn, requireNotRunning } from './run-record'
-import { dataDirectory } from './settings'
+import { dataDirectory, loadEnvFile } from './settings'
 import { StackError } from './stack-error'
 
 /** `npm run reset`: removes what the stack made in DATA_DIR. Asks first on a terminal, unless `--yes` was given. */
 export async function resetDemo(sure: boolean): Promise<number> {
+  loadEnvFile()
   const directory = dataDirectory()
   if (!existsSync(directory)) {
     process.stdout.write(`There is nothing to reset: ${directory} does not exist.\n`)

@@ -56,6 +56,11 @@ export async function endLeftoversIn(dataDir: string): Promise<void> {
   if (record) await endLeftovers(record.children)
 }
 
+/** Whether processes of an earlier run, now without the one that started them, are still there. */
+export function hasLeftovers(dataDir: string): boolean {
+  return readRecord(dataDir)?.children.some(isRunning) ?? false
+}
+
 function refuseWhenRunning(record: Record, dataDir: string): void {
   if (!isRunning(record.main) || record.main.pid === process.pid) return
   throw new StackError(

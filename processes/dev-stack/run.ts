@@ -7,6 +7,7 @@ import { startGuard } from './guard'
 import { requireFreePorts } from './ports'
 import type { EmbeddedPostgres } from './postgres'
 import { bold, step } from './progress'
+import { requireReadablePath } from './repository'
 import { claimDataDirectory } from './run-record'
 import { loadSecrets } from './secrets'
 import { readSeed, seedDemo } from './seed'
@@ -22,6 +23,7 @@ export type Stack = { stop: () => Promise<void> }
  * that stops what has been started so far, so that Ctrl-C works at any moment.
  */
 export async function runStack(settings: Settings, onStarted: (stack: Stack) => void): Promise<void> {
+  requireReadablePath()
   prepareDataDirectory(settings.data_dir)
   const record = await claimDataDirectory(settings.data_dir)
   const running: Child[] = []

@@ -48,8 +48,9 @@ export function readSecrets(dataDir: string): Secrets {
 
 function readKept(path: string): Partial<Secrets> {
   if (!existsSync(path)) return {}
+  const text = readFileSync(path, 'utf8')
   try {
-    return JSON.parse(readFileSync(path, 'utf8'))
+    return JSON.parse(text)
   } catch {
     throw new StackError(`${path} is damaged.`, 'Restore it from a backup, or run npm run reset to start afresh.')
   }

@@ -26,8 +26,7 @@ const PORTS = { PORT: 3000, INGEST_PORT: 3001, SUPABASE_PORT: 3002, DATABASE_POR
 
 /** Reads `.env` of the checkout (variables already set win) and the environment. Throws StackError on a wrong value. */
 export function readSettings(mode: Mode): Settings {
-  const file = inRepository('.env')
-  if (existsSync(file)) process.loadEnvFile(file)
+  loadEnvFile()
   const port = readPort('PORT')
   const settings: Settings = {
     mode,
@@ -44,6 +43,12 @@ export function readSettings(mode: Mode): Settings {
   settings.seed = settings.external ? process.env.SEED_DEMO === 'true' : process.env.SEED_DEMO !== 'false'
   requireDistinctPorts(settings)
   return settings
+}
+
+/** Reads `.env` of the checkout; variables already set win. */
+export function loadEnvFile(): void {
+  const file = inRepository('.env')
+  if (existsSync(file)) process.loadEnvFile(file)
 }
 
 /** DATA_DIR as an absolute path; default `.data` in the checkout. */

@@ -11,3 +11,23 @@ export class StackError extends Error {
     this.way_out = wayOut
   }
 }
+
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
+const NOT_ALLOWED = new Set(['EACCES', 'EPERM', 'EROFS'])
+
+/** A failure of the file system as a person reads it; null for any other error. */
+export function describeFileError(error: unknown): StackError | null {
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return null
+  const place = 'path' in error && typeof error.path === 'string' ? error.path : 'a file'
+  if (NO_ROOM.has(error.code)) {
+    return new StackError(
+      `There is no room left on the disk (writing ${place}).`,
+      'Free some space (2 GB are enough), or choose another disk: DATA_DIR=/path/elsewhere npm start',
+    )
+  }
+  if (!NOT_ALLOWED.has(error.code)) return null
+  return new StackError(
+    `${place} cannot be read or written by this user (was Holdfast once started as another one?).`,
+    'Make it yours (chown), or start afresh beside it: DATA_DIR=.data-mine npm start',
+  )
+}

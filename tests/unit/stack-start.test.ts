@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isOwnDirectory, prepareDataDirectory } from '../../processes/dev-stack/data-directory'
 import { findFreePort, requireFreePorts } from '../../processes/dev-stack/ports'
 import { processIdentity } from '../../processes/dev-stack/process-identity'
+import { requireReadablePath } from '../../processes/dev-stack/repository'
 import { claimDataDirectory } from '../../processes/dev-stack/run-record'
 import { loadSecrets } from '../../processes/dev-stack/secrets'
 import { portsOf, readSettings } from '../../processes/dev-stack/settings'
@@ -70,6 +71,17 @@ describe('ports', () => {
     process.env.PORT = '3001'
     expect(await refusal(() => readSettings('production'))).toContain('PORT and INGEST_PORT are both 3001')
   })
+})
+
+test.each(['/home/a/#1/holdfast', '/home/why?/holdfast'])(
+  'a checkout in %s is refused before the build fails',
+  async (path) => {
+    expect(await refusal(() => requireReadablePath(path))).toContain(path)
+  },
+)
+
+test('a checkout may be in a path with spaces, umlauts and other signs', () => {
+  expect(() => requireReadablePath("/home/Jürgen & Söhne/it's (100 %) here")).not.toThrow()
 })
 
 test('half of a database of one’s own is refused with the other half named', async () => {
