@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { StackError } from './stack-error'
+import { FREE_SPACE, StackError } from './stack-error'
 import { canEnterDirectory, findUnprivilegedUser } from './unprivileged-user'
 
 const MARKER = '.holdfast'
@@ -38,7 +38,7 @@ export function prepareDataDirectory(directory: string): void {
     throw new StackError(
       `The data directory ${directory} cannot be written (${words}).`,
       /ENOSPC|EDQUOT/.test(words)
-        ? 'Free some space (2 GB are enough), or choose another disk: DATA_DIR=/path/elsewhere npm start'
+        ? FREE_SPACE
         : 'Make it writable, or choose another: DATA_DIR=/path/you/own npm start',
     )
   }

@@ -1,4 +1,4 @@
-import { describeFileError, StackError } from './stack-error'
+import { describeFileError, FREE_SPACE, StackError } from './stack-error'
 
 const colour = process.stdout.isTTY && !process.env.NO_COLOR
 const paint = (code: number, text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
@@ -48,7 +48,8 @@ export function note(text: string): void {
 export function explain(error: unknown): void {
   const known = error instanceof StackError ? error : describeFileError(error)
   if (known) {
-    process.stderr.write(`\n${red(known.message)}\n${known.way_out}\n\n`)
+    const wayOut = /No space left on device|ENOSPC/.test(known.message) ? FREE_SPACE : known.way_out
+    process.stderr.write(`\n${red(known.message)}\n${wayOut}\n\n`)
     return
   }
   process.stderr.write(`\n${error instanceof Error ? error.stack : String(error)}\n\n`)

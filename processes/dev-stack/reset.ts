@@ -27,9 +27,19 @@ export async function resetDemo(sure: boolean): Promise<number> {
   await endLeftoversIn(directory)
   await stopLeftoverPostmaster(join(postgresDirectory(directory), 'data'))
   removeOwnEntries(directory)
-  if (readdirSync(directory).length === 0) rmdirSync(directory)
+  if (readdirSync(directory).length === 0) removeEmpty(directory)
   process.stdout.write(`Removed. npm start makes a new demo in ${directory}.\n`)
   return 0
+}
+
+/** The directory itself, unless it is a link, a mount or in a place that is not ours: then it stays, empty. */
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory)
+  } catch (error) {
+    const stays = ['ENOTDIR', 'EBUSY', 'EACCES', 'EPERM', 'EROFS']
+    if (!(error instanceof Error && 'code' in error && stays.includes(String(error.code)))) throw error
+  }
 }
 
 async function confirm(question: string): Promise<boolean> {

@@ -12,6 +12,10 @@ export class StackError extends Error {
   }
 }
 
+/** The way out of a full disk, whoever it was that met it. */
+export const FREE_SPACE =
+  'Free some space (2 GB are enough), or choose another disk: DATA_DIR=/path/elsewhere npm start'
+
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
 const NOT_ALLOWED = new Set(['EACCES', 'EPERM', 'EROFS'])
 
@@ -20,10 +24,7 @@ export function describeFileError(error: unknown): StackError | null {
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return null
   const place = 'path' in error && typeof error.path === 'string' ? error.path : 'a file'
   if (NO_ROOM.has(error.code)) {
-    return new StackError(
-      `There is no room left on the disk (writing ${place}).`,
-      'Free some space (2 GB are enough), or choose another disk: DATA_DIR=/path/elsewhere npm start',
-    )
+    return new StackError(`There is no room left on the disk (writing ${place}).`, FREE_SPACE)
   }
   if (!NOT_ALLOWED.has(error.code)) return null
   return new StackError(
