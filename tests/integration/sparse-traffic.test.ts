@@ -44,7 +44,21 @@ async function attempt(text: string, values: unknown[]): Promise<{ answer: unkno
 type Event = { meter: string; user: string; value?: string; event_id?: string; properties?: string }
 const many = (length: number) => Array.from({ length }, (_, index) => `$${index + 1}`).join(', ')
 
-function both({ meter, user, value = '1', event_id, properties }: Event, enforce: boolean) {
+const halfHour = () => Math.floor(Date.now() / 1_800_000)
+const monthAt = (moment: number) => new Date(moment).toISOString().slice(0, 7)
+/** For five minutes before and after a month ends in UTC, nothing is recorded the short way. */
+const monthTurns = () => monthAt(Date.now() - 300_000) !== monthAt(Date.now() + 300_000)
+
+/** Both ways, within one hour and day of the tenant, so that they have the same to write. */
+async function both(event: Event, enforce: boolean) {
+  for (;;) {
+    const began = halfHour()
+    const results = await bothOnce(event, enforce)
+    if (began === halfHour()) return results
+  }
+}
+
+function bothOnce({ meter, user, value = '1', event_id, properties }: Event, enforce: boolean) {
   const key = newId()
   return Promise.all([
     attempt(`select app.record_one(${many(11)}) as value`, [
@@ -153,6 +167,7 @@ describe('an event alone', () => {
 
   test.each([false, true])('comes to the same, enforced: %s', async (enforce) => {
     let alone = 0
+    const turning = monthTurns()
     for (const event of events) {
       const [one, crowd] = await both(event, enforce)
       if (one.answer === null) continue
@@ -160,7 +175,7 @@ describe('an event alone', () => {
       expect({ event, ...one }).toEqual({ event, ...crowd })
     }
     // Of plain meters, known customers and what fits: the short way is taken, and taken often.
-    expect(alone).toBeGreaterThan(30)
+    if (turning === monthTurns()) expect([alone > 30, alone === 0]).toEqual([!turning, turning])
   })
 
   test('the short way leaves alone what is not simple', async () => {
