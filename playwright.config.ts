@@ -9,8 +9,8 @@ export default defineConfig({
   fullyParallel: false,
   workers: 1, // journeys share the demo's tenants
   forbidOnly: true,
-  timeout: 60_000,
-  expect: { timeout: 10_000 },
+  timeout: 90_000,
+  expect: { timeout: 20_000 },
   reporter: 'list',
   use: {
     ...devices['Desktop Chrome'],

@@ -144,7 +144,7 @@ test.describe(() => {
     for (const slug of ['globex', 'never-was']) {
       const response = await page.goto(`${dashboard}/${slug}`)
       expect(response?.status()).toBe(404)
-      await expect(page.getByText('Page not found')).toBeVisible()
+      await expect(page.getByRole('heading', { level: 1, name: 'Page not found' })).toBeVisible()
     }
   })
 })

@@ -103,8 +103,10 @@ test('a dialog keeps the focus and gives it back', async ({ page }) => {
 test('the command palette leads everywhere', async ({ page }) => {
   await signIn(page, loginOf('acme', 'owner'))
   await page.goto(`${dashboard}/acme`)
-  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  // Asked for by the page once it listens to keys.
+  await expect(page.getByRole('link', { name: 'Bluebird Coffee' }).first()).toBeVisible()
   await page.keyboard.press('Control+k')
+  await expect(page.getByRole('dialog').getByRole('combobox')).toBeFocused()
   await page.keyboard.type('audit')
   await page.keyboard.press('Enter')
   await expect(page).toHaveURL(at(dashboard, '/acme/audit-logs'))

@@ -81,7 +81,8 @@ test('a drawer shows what it showed until it has closed', async ({ page }) => {
 test('the command palette is there when it is asked for', async ({ page }) => {
   await signIn(page, loginOf('acme', 'admin'))
   await page.goto(`${dashboard}/acme`)
-  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible()
+  // Asked for by the page once it listens to keys.
+  await expect(page.getByRole('link', { name: 'Bluebird Coffee' }).first()).toBeVisible()
   await page.keyboard.press('Control+k')
   const field = page.getByRole('dialog').getByRole('combobox')
   await expect(field).toBeFocused()

@@ -138,7 +138,7 @@ test.describe(() => {
     const nobody = dashboardLike('nobody-has-this')
     const response = await page.goto(nobody)
     expect(response?.status()).toBe(404)
-    await expect(page.getByText('Page not found')).toBeVisible()
+    await expect(page.getByRole('heading', { level: 1, name: 'Page not found' })).toBeVisible()
   })
 })
 
