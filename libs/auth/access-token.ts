@@ -10,6 +10,9 @@ export type TokenUser = {
   tenant: string | null
 }
 
+/** Three parts of base64url without padding: what is decoded leniently would have many spellings. */
+const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/
+
 let remoteKeys: ReturnType<typeof createRemoteJWKSet> | undefined
 
 function remote() {
@@ -23,6 +26,7 @@ function remote() {
  * @throws AppError unavailable when the published keys cannot be read.
  */
 export async function verifyAccessToken(token: string): Promise<TokenUser | null> {
+  if (!COMPACT.test(token)) return null
   try {
     const secret = env().SUPABASE_JWT_SECRET
     const symmetric = decodeProtectedHeader(token).alg === 'HS256'

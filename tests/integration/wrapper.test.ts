@@ -100,6 +100,7 @@ describe('401: one wording for every reason', () => {
           .setExpirationTime(now + 60)
           .sign(privateKey)}`,
       ),
+    'a token with padding': async () => bearer(`Bearer ${await tokenFor(acme.users.owner)}=`),
     'a token without subject': async () => bearer(`Bearer ${await tokenFor({ id: '', email: 'x@y.test' })}`),
     'a key that does not exist': async () => ({ as: createKey('live') }),
     'a mistyped key': async () => ({ as: `${acme.api_key.slice(0, -1)}${acme.api_key.endsWith('A') ? 'B' : 'A'}` }),
