@@ -31,6 +31,15 @@ async function main(): Promise<void> {
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0))
   process.on('disconnect', () => void stop(0)) // the process that started us has gone
+  process.on('uncaughtException', (error) => {
+    explain(error)
+    void stop(1)
+  })
+  // Nobody is there any more when a terminal or a pipe was closed. Words that a full disk does not take are no reason to stop.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE' || error.code === 'EIO') void stop(0)
+    })
 
   try {
     await runStack(readSettings(options.has('--dev') ? 'development' : 'production'), (started) => {

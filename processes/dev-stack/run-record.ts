@@ -2,6 +2,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { processIdentity } from './process-identity'
+import { note } from './progress'
 import { StackError } from './stack-error'
 
 type Running = { name: string; pid: number; identity: string }
@@ -30,15 +31,23 @@ export async function claimDataDirectory(dataDir: string): Promise<RunRecord> {
     writeFileSync(`${path}.partial`, `${JSON.stringify(record, null, 2)}\n`)
     renameSync(`${path}.partial`, path)
   }
+  /** A record that cannot be kept (a full disk) is no reason to end what runs; the guard knows of the processes too. */
+  const keep = () => {
+    try {
+      save()
+    } catch (error) {
+      note(`${path} could not be written: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
   save()
   return {
     add: (name, pid) => {
       record.children.push(describe(name, pid))
-      save()
+      keep()
     },
     remove: (pid) => {
       record.children = record.children.filter((child) => child.pid !== pid)
-      save()
+      keep()
     },
     clear: () => rmSync(path, { force: true }),
   }

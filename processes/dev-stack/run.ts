@@ -47,11 +47,11 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
   const guard = startGuard()
   const watch = (name: string, pid: number, isRunning: boolean) => {
     if (isRunning) {
-      record.add(name, pid)
       guard.watchProcess(pid, name === 'postgres' ? 'SIGINT' : 'SIGTERM')
+      record.add(name, pid)
     } else {
-      record.remove(pid)
       guard.release(pid)
+      record.remove(pid)
     }
   }
   const context: ServiceContext = { settings, secrets, env, onPid: watch }
