@@ -53,6 +53,7 @@ const server = createServer(
   {
     requestTimeout: 30_000,
     headersTimeout: 10_000,
+    connectionsCheckingInterval: 5_000,
     keepAliveTimeout: 65_000,
     maxHeaderSize: 16_384,
     noDelay: true,

@@ -63,6 +63,7 @@ async function main(): Promise<void> {
     {
       requestTimeout: 60_000,
       headersTimeout: 20_000,
+      connectionsCheckingInterval: 5_000,
       maxHeaderSize: 32_768,
       joinDuplicateHeaders: true,
       requireHostHeader: false,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { nameOfKey, openFor, sealFor } from '@/libs/crypto/keyed-box'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -51,23 +52,23 @@ function fromText(text: string, status: number): Response {
 }
 
 /** Makes a key ours, or gives what is there: one that is older than a day is as if it had never been. */
-async function claim(actorId: string, key: string, hash: Buffer): Promise<Stored | null> {
+async function claim(actorId: string, name: string, hash: Buffer): Promise<Stored | null> {
   for (;;) {
     const claimed = await tenantQuery(
       'insert into idempotency_keys (actor_id, key, request_hash) values ($1, $2, $3) on conflict do nothing returning key',
-      [actorId, key, hash],
+      [actorId, name, hash],
     )
     if (claimed.length > 0) return null
     const [stored] = await tenantQuery<Stored>(
       `select request_hash, status, body, created_at < now() - interval '1 day' as expired
        from idempotency_keys where tenant_id = (select app.tenant_id()) and actor_id = $1 and key = $2`,
-      [actorId, key],
+      [actorId, name],
     )
     if (stored && !stored.expired) return stored
     await tenantQuery(
       `delete from idempotency_keys where tenant_id = (select app.tenant_id()) and actor_id = $1 and key = $2
        and created_at < now() - interval '1 day'`,
-      [actorId, key],
+      [actorId, name],
     )
   }
 }
@@ -80,8 +81,11 @@ async function claim(actorId: string, key: string, hash: Buffer): Promise<Stored
  */
 export async function runOnce(request: Request, key: string, work: () => Promise<Response>): Promise<Response> {
   const hash = await hashRequest(request)
-  const actorId = currentContext().actor.id
-  const stored = await claim(actorId, key, hash)
+  const { tenantId, actor } = currentContext()
+  // An answer may hold a secret that is shown once: it is for who has the key, which is kept nowhere.
+  const name = nameOfKey(key)
+  const place = `${tenantId} ${actor.id}`
+  const stored = await claim(actor.id, name, hash)
   if (stored) {
     if (!stored.request_hash.equals(hash))
       throw new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.')
@@ -91,20 +95,25 @@ export async function runOnce(request: Request, key: string, work: () => Promise
       })
     if (stored.body === null)
       throw new AppError('conflict', 'This request was carried out before; its answer was too long to be kept.')
-    return fromText(stored.body, stored.status)
+    return fromText(openFor(key, place, stored.body), stored.status)
   }
   const response = await work()
   const body = response.body ? await response.clone().text() : ''
   if (response.status >= 400) {
     await tenantQuery(
       'delete from idempotency_keys where tenant_id = (select app.tenant_id()) and actor_id = $1 and key = $2',
-      [actorId, key],
+      [actor.id, name],
     )
     return response
   }
   await tenantQuery(
     'update idempotency_keys set status = $3, body = $4 where tenant_id = (select app.tenant_id()) and actor_id = $1 and key = $2',
-    [actorId, key, response.status, body.length > LONGEST_BODY ? null : toText(response.headers, body)],
+    [
+      actor.id,
+      name,
+      response.status,
+      body.length > LONGEST_BODY ? null : sealFor(key, place, toText(response.headers, body)),
+    ],
   )
   return response
 }

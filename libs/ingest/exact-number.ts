@@ -3,11 +3,11 @@ import { expandNumber, toPlainDecimal } from './decimal'
 /** A number of a JSON text that no double holds: JSON.stringify writes its digits again. */
 export type ExactNumber = { readonly rawJSON: string }
 
-// Of ECMAScript 2026, before the declarations of TypeScript.
+// Of ECMAScript 2026, before the declarations of TypeScript. Forms ask the same schemas in browsers that may not have it.
 const json = JSON as unknown as {
   parse: (text: string, read: (key: string, value: unknown, context: { source?: string }) => unknown) => unknown
   rawJSON: (text: string) => ExactNumber
-  isRawJSON: (value: unknown) => value is ExactNumber
+  isRawJSON?: (value: unknown) => value is ExactNumber
 }
 
 /** Fewest digits that a double may round, the point counted as one. */
@@ -54,7 +54,7 @@ export function parseExactly(text: string): unknown {
 
 /** Whether a value of parseExactly is a number that no double holds. */
 export function isExactNumber(value: unknown): value is ExactNumber {
-  return json.isRawJSON(value)
+  return typeof value === 'object' && json.isRawJSON?.(value) === true
 }
 
 /** The digits of such a number, as decimal text without an exponent. */

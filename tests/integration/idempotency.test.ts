@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { readJson } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+import { nameOfKey, openFor, sealFor } from '@/libs/crypto/keyed-box'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
@@ -132,8 +133,9 @@ test('an answer is repeated with its headers, but for those of the one sending',
 test('after a day a key is as good as new, whether or not it was swept', async () => {
   const first = await post('daily', 'key-day')
   const age = (hours: number) =>
-    asSuperuser("update idempotency_keys set created_at = now() - make_interval(hours => $1) where key = 'key-day'", [
+    asSuperuser('update idempotency_keys set created_at = now() - make_interval(hours => $1) where key = $2', [
       hours,
+      nameOfKey('key-day'),
     ])
   await age(23)
   expect((await post('daily', 'key-day')).text).toBe(first.text)
@@ -142,6 +144,29 @@ test('after a day a key is as good as new, whether or not it was swept', async (
   expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201))
   expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
   expect([await named('daily'), await named('next day')]).toEqual([1, 1])
+})
+
+test('an answer that is kept can be read by nobody but who repeats the request', async () => {
+  const secret = 'hf_live_shown_once_and_never_again'
+  const made = withTenantAuth(async () => ApiResponse.created({ key: secret }, '/api/v1/somewhere/secret'), {
+    permission: 'customers:write',
+  })
+  const send = () =>
+    call(made, 'POST', PATH, { as: acme.api_key, body: {}, headers: { 'idempotency-key': 'key-of-secret' } })
+  expect([(await send()).body.key, (await send()).body.key]).toEqual([secret, secret])
+  const rows = await asSuperuser<{ text: string; body: string }>('select i::text as text, body from idempotency_keys i')
+  const all = rows.map(({ text }) => text).join('\n')
+  for (const word of [secret, 'key-of-secret', '/somewhere']) expect(all.includes(word)).toBe(false)
+  const sealed = sealFor('a', 'here', 'text')
+  expect(openFor('a', 'here', sealed)).toBe('text')
+  const changed = Buffer.from(sealed, 'base64').map((byte, at) => (at === 14 ? byte ^ 1 : byte))
+  for (const open of [
+    () => openFor('b', 'here', sealed),
+    () => openFor('a', 'there', sealed),
+    () => openFor('a', 'here', Buffer.from(changed).toString('base64')),
+    () => openFor('a', 'here', ''),
+  ])
+    expect(open).toThrow()
 })
 
 test('keys are one’s own: of another actor or tenant they mean nothing', async () => {

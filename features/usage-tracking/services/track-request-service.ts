@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
 import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
+import { nameOfKey } from '@/libs/crypto/keyed-box'
 import { checkBody, trackQuery } from '../schema'
 import { TenantUsageTrackingService } from './tenant-usage-tracking-service'
 import type { TrackResult } from './usage-answer'
@@ -25,7 +26,10 @@ function trackText(text: string, options: TrackOptions, key: string | null): Pro
     .update(`track ${JSON.stringify(options)}\n`)
     .update(text)
     .digest()
-  return TenantUsageTrackingService.trackUsage(parseJson(text), { ...options, once: { key, requestHash } })
+  return TenantUsageTrackingService.trackUsage(parseJson(text), {
+    ...options,
+    once: { key: nameOfKey(key), requestHash },
+  })
 }
 
 type TrackOptions = { strict?: boolean; enforce?: boolean }
