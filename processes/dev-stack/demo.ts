@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { bold, dim } from './progress'
 import type { SeedResult } from './seed'
 import type { Settings } from './settings'
-import type { StackAddresses } from './stack-environment'
+import { hasMailPage, type StackAddresses } from './stack-environment'
 
 /** Writes DATA_DIR/demo.json: every address and login of the running stack, for scripts and tests (owner-readable only). */
 export function writeDemoFile(settings: Settings, addresses: StackAddresses, seed: SeedResult): string {
@@ -32,15 +32,16 @@ export function describeDemo(
     ['Dashboard', urls.dashboard],
     ['Operators', urls.operator],
     ...Object.entries(urls.portals).map(([slug, url]) => [`Portal ${slug}`, url] as const),
+    ['API reference', `${urls.dashboard}/docs/api`],
     ['Ingest', urls.ingest],
     ['Auth API', urls.supabase],
-    ['Mails', join(settings.data_dir, 'mail')],
+    hasMailPage(settings) ? ['Mails', `${urls.dashboard}/dev/mail`] : null,
     null,
     ...seed.operators.map((login) => [login.role, `${login.email}  ${login.password}`] as const),
     ...seed.tenants.flatMap((tenant) =>
       tenant.logins.map((login) => [`${tenant.slug} ${login.role}`, `${login.email}  ${login.password}`] as const),
     ),
-    seed.tenants.length > 0 ? null : null,
+    null,
     ['All of it', demoFile],
   ]
   return frame(

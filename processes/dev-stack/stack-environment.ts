@@ -61,13 +61,19 @@ export function productEnvironment(settings: Settings, secrets: Secrets, address
     INGEST_URL: process.env.INGEST_URL || `http://localhost:${settings.ingest_port}`,
     DATA_DIR: settings.data_dir,
     MAIL_DIR: join(settings.data_dir, 'mail'),
-    // The page that shows the mails of MAIL_DIR is for a machine nobody else reaches.
-    MAIL_PAGE:
-      process.env.MAIL_PAGE || String(!process.env.SMTP_URL && !settings.external && isLoopback(settings.host)),
+    MAIL_PAGE: process.env.MAIL_PAGE || String(hasMailPage(settings)),
     NEXT_TELEMETRY_DISABLED: '1',
     // The owner's login is for migrations and the seed; what serves requests never sees it.
     OWNER_DATABASE_URL: undefined,
   })
+}
+
+/** Whether /dev/mail shows the mails of MAIL_DIR: in development, where MAIL_PAGE says so, or on a machine nobody else reaches. */
+export function hasMailPage(settings: Settings): boolean {
+  const said = process.env.MAIL_PAGE
+  if (process.env.SMTP_URL) return false
+  if (settings.mode === 'development') return true
+  return said ? said === 'true' || said === '1' : !settings.external && isLoopback(settings.host)
 }
 
 /** Whether only this machine reaches what listens on `host`. */
