@@ -8,6 +8,7 @@ import { setSubscription } from '@/features/customers/services/subscription-serv
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { addDays, addMonths, daysBetween, daysUntil, fitLine, forecastSum, localToday } from '@/libs/metering/trend'
+import { waitForSteadyDay } from '../support/steady-day'
 import { type PastEvent, writePast } from '../support/usage-history'
 import { asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
 
@@ -17,6 +18,7 @@ const ANCHORS = [1, 15, 28, 29, 30, 31]
 const events: (PastEvent & { day: string })[] = []
 let tenant: TestTenant
 
+await waitForSteadyDay(ZONE)
 const { day: today } = localToday(ZONE)
 beforeAll(async () => {
   tenant = await createTenant('anchored', { time_zone: ZONE })

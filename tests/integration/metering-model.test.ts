@@ -392,7 +392,7 @@ test('whatever is sent, repeated, broken off, corrected and granted, all is as t
     fc.asyncProperty(run, async ({ zone, seed, period, anchor, terms, steps, questions }) => {
       runs += 1
       // A day that ends under way would be another test.
-      while (localDay(Date.now(), zone) !== localDay(Date.now() + 20_000, zone)) await sleep(1_000)
+      while (localDay(Date.now(), zone) !== localDay(Date.now() + 60_000, zone)) await sleep(1_000)
       const tenant = await createTenant(`model-${runs}`, { time_zone: zone })
       const meters = metersOf(seed)
       const { customer, meter, balance } = await arrange(tenant, meters, { zone, period, anchor }, terms)

@@ -11,6 +11,7 @@ import { mailSink } from '@/libs/mail/mail-sink'
 import { queueMail } from '@/libs/mail/queue-mail'
 import { flushMetrics } from '@/libs/metering/metric-accumulator'
 import { startIngestProcess } from '../support/ingest-process'
+import { waitForSteadyDay } from '../support/steady-day'
 import {
   asSuperuser,
   asSystem,
@@ -32,6 +33,7 @@ const present = async (metric: string, label = '', as = acme.api_key): Promise<R
   const { body } = await call(getMetrics, 'GET', '/api/v1/metrics', { as })
   return body.data.find((row: Row) => row.metric === metric && row.label === label)
 }
+await waitForSteadyDay()
 const today = new Date().toISOString().slice(0, 10)
 const dayBefore = (count: number) => new Date(Date.parse(today) - count * 86_400_000).toISOString().slice(0, 10)
 const plant = (

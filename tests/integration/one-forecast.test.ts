@@ -6,9 +6,11 @@ import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
 import { GET as getTrends } from '@/app/api/v1/usage/trends/route'
 import { localToday } from '@/libs/metering/trend'
+import { waitForSteadyDay } from '../support/steady-day'
 import { call, createWorld } from '../support/world'
 
 const { acme } = await createWorld()
+await waitForSteadyDay()
 const DAY = 86_400_000
 /** Twelve days of usage: the line through them is not the one through seven, nor the one through thirty. */
 const AGES = Array.from({ length: 12 }, (_, index) => 12 - index)

@@ -18,9 +18,11 @@ import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { runInTenant } from '@/libs/tenancy/tenant-context'
+import { waitForSteadyDay } from '../support/steady-day'
 import { asSuperuser, call, createWorld, type RequestOptions, setStatus } from '../support/world'
 
 const { acme, globex } = await createWorld()
+await waitForSteadyDay()
 const admin = { as: acme.users.admin, tenant: acme }
 const customer: RequestOptions = { as: acme.users.customer, tenant: acme }
 const id = acme.customer.id

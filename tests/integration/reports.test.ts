@@ -5,6 +5,7 @@ import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { GET as getReport } from '@/app/api/v1/usage/reports/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
+import { waitForSteadyDay } from '../support/steady-day'
 import { call, createTenant, createWorld, type TestTenant } from '../support/world'
 
 const { globex } = await createWorld()
@@ -15,6 +16,7 @@ const events: Event[] = []
 let tenant: TestTenant
 
 const dayOf = (at: Date): string => new Intl.DateTimeFormat('en-CA', { timeZone: ZONE }).format(at)
+await waitForSteadyDay(ZONE)
 const thisMonth = dayOf(new Date()).slice(0, 7)
 const monthBefore = (month: string): string =>
   new Date(Date.parse(`${month}-01`) - 86_400_000).toISOString().slice(0, 7)

@@ -7,9 +7,11 @@ import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { GET as getCaps } from '@/app/api/v1/usage/caps/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
+import { waitForSteadyDay } from '../support/steady-day'
 import { type Answer, call, createApiKey, createWorld, type TestTenant } from '../support/world'
 
 const { acme, globex } = await createWorld()
+await waitForSteadyDay()
 
 const caps = (query = '', as: string = acme.api_key): Promise<Answer> =>
   call(getCaps, 'GET', `/api/v1/usage/caps${query}`, { as })

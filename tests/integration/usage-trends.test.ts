@@ -6,6 +6,7 @@ import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
 import { GET as getTrends } from '@/app/api/v1/usage/trends/route'
 import { fitLine } from '@/libs/metering/trend'
+import { waitForSteadyDay } from '../support/steady-day'
 import { asSuperuser, call, createTenant, createWorld, type TestTenant } from '../support/world'
 
 await createWorld()
@@ -17,6 +18,7 @@ const events: Event[] = []
 let tenant: TestTenant
 
 const dayOf = (at: Date): string => new Intl.DateTimeFormat('en-CA', { timeZone: ZONE }).format(at)
+await waitForSteadyDay(ZONE)
 const today = dayOf(new Date())
 const back = (count: number): string => new Date(Date.parse(today) - count * DAY).toISOString().slice(0, 10)
 /** Sum of the events of some days, both included. */

@@ -14,6 +14,7 @@ import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { GET as getTrends } from '@/app/api/v1/usage/trends/route'
 import { TenantUsageTrackingService } from '@/features/usage-tracking/services/tenant-usage-tracking-service'
 import { runInTenant, setTenantContext, systemActor } from '@/libs/tenancy/tenant-context'
+import { waitForSteadyDay } from '../support/steady-day'
 import {
   type Answer,
   asSuperuser,
@@ -26,6 +27,7 @@ import {
 } from '../support/world'
 
 const { acme, globex, stranger } = await createWorld()
+await waitForSteadyDay()
 
 const track = (
   body: unknown,

@@ -372,7 +372,7 @@ async function findOverdrawn(tenant: TestTenant): Promise<string[]> {
        where r.tenant_id = $1 and r.status = 'held' and r.expires_at > now() group by 1
      ), used as (
        select k.customer_id, k.used from usage_counters k join meters m on m.tenant_id = k.tenant_id and m.id = k.meter_id
-       where k.tenant_id = $1 and k.period = 'month' and m.slug = 'tokens'
+       where k.tenant_id = $1 and k.period = 'month' and m.slug = 'tokens' and k.starts_on = date_trunc('month', now() at time zone 'UTC')::date
      )
      select c.external_id || ' used ' || coalesce(u.used, 0) || ' and holds ' || coalesce(h.amount, 0) as line
        from customers c left join used u on u.customer_id = c.id left join held h on h.customer_id = c.id
