@@ -57,7 +57,7 @@ const cookiesOf = (answer: Answer): string =>
     .join('; ')
 
 async function readMail(email: string, count = 1): Promise<{ subject: string; link: URL }> {
-  for (let waited = 0; waited < 5_000; waited += 50) {
+  for (let waited = 0; waited < 30_000; waited += 50) {
     const own = mails.filter(({ to }) => to === email)
     const mail = own[count - 1]
     const link = /https?:\/\/\S+token_hash=\S+/.exec(mail?.text ?? '')?.[0]
