@@ -2,6 +2,7 @@
 
 import type { ReactNode } from 'react'
 import type { ApiProblem } from '@/libs/ui/api-client'
+import { Button } from '@/libs/ui/button'
 import { Checkbox } from '@/libs/ui/checkbox'
 import { cx } from '@/libs/ui/cx'
 import { usePhone } from '@/libs/ui/media'
@@ -74,7 +75,15 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   if (error && !rows) {
     return (
       <div className={frame}>
-        <ErrorState error={error} onRetry={onRetry} />
+        <ErrorState
+          error={error}
+          onRetry={onRetry}
+          action={
+            error.status === 422 && onClearFilters ? (
+              <Button onClick={onClearFilters}>{t('ui.noMatches.clear')}</Button>
+            ) : undefined
+          }
+        />
       </div>
     )
   }

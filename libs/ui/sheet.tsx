@@ -64,10 +64,13 @@ export function Drawer({
   open,
   onOpenChange,
   size = 'md',
+  closesOutside = true,
   ...content
 }: {
   open: boolean
   onOpenChange: (open: boolean) => void
+  /** False: a click outside does not close it, for what was typed in it would be lost. */
+  closesOutside?: boolean
   title: ReactNode
   description?: ReactNode
   /** Small buttons beside the close button, such as previous and next. */
@@ -78,7 +81,7 @@ export function Drawer({
 }) {
   const { title, description, actions, footer, children } = useLastShown(open, content)
   return (
-    <Base.Root open={open} onOpenChange={onOpenChange}>
+    <Base.Root open={open} onOpenChange={onOpenChange} disablePointerDismissal={!closesOutside}>
       <Base.Portal>
         <Base.Backdrop className={backdropClass} />
         <Base.Popup

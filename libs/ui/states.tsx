@@ -82,12 +82,15 @@ export function ErrorState({
   title,
   onRetry,
   retrying = false,
+  action,
   className,
 }: {
   error: unknown
   title?: string
   onRetry?: () => void
   retrying?: boolean
+  /** Another way out, in place of a try that would fail again. */
+  action?: ReactNode
   className?: string
 }) {
   const problem = error instanceof ApiProblem ? error : null
@@ -107,6 +110,11 @@ export function ErrorState({
       </div>
       <h2 className="font-semibold text-lg tracking-tight">{heading}</h2>
       <p className="mt-1 max-w-md text-mute text-sm">{describeProblem(error)}</p>
+      {problem?.errors.map(({ pointer, detail }) => (
+        <p key={pointer} className="max-w-md text-mute text-sm">
+          <code className="font-mono text-xs">{pointer}</code> {detail}
+        </p>
+      ))}
       {problem?.retry_after ? (
         <p className="mt-1 text-faint text-sm">{t('ui.error.retryAfter', { seconds: problem.retry_after })}</p>
       ) : null}
@@ -116,7 +124,8 @@ export function ErrorState({
             {t('ui.error.signIn')}
           </LinkButton>
         ) : null}
-        {onRetry ? (
+        {action}
+        {onRetry && !action ? (
           <Button icon={<RotateCw />} loading={retrying} onClick={onRetry}>
             {t('ui.retry')}
           </Button>

@@ -54,7 +54,7 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
                 const className = cx(
                   'border-b px-3 py-2.5 align-middle first:pl-4 last:pr-4 group-hover:bg-sunken',
                   column.align === 'right' ? 'tabular text-right' : 'text-left',
-                  index === 0 && 'sticky left-0 z-10 min-w-44 bg-surface font-medium',
+                  index === 0 && 'wrap-anywhere sticky left-0 z-10 min-w-44 max-w-88 bg-surface font-medium',
                 )
                 return index === 0 ? (
                   <th key={column.key} scope="row" className={className}>

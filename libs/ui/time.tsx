@@ -91,3 +91,13 @@ export function Time({
     </Tooltip>
   )
 }
+
+/** An instant in full: to the second in the tenant's zone, and as the API writes it. */
+export function ExactTime({ value }: { value: string }) {
+  return (
+    <>
+      <span className="block">{formatDate(value, 'exact', useTimeZone())}</span>
+      <code className="block font-mono text-faint text-xs">{value}</code>
+    </>
+  )
+}

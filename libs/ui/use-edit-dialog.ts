@@ -14,13 +14,13 @@ export type EditDialog<Row> = {
 }
 
 /**
- * Whether the dialog of a list is open, and for which row. A new one is asked for by `?new=true`, by `create`, and by the key n,
+ * Whether the dialog of a list is open, and for which row. Back closes the one for a new row. A new one is asked for by `?new=true`, by `create`, and by the key n,
  * which `label` explains in the list of shortcuts.
  */
 export function useEditDialog<Row>(label: string, allowed: boolean): EditDialog<Row> {
   const [creating, setCreating] = useQueryState('new', parseAsBoolean.withDefault(false))
   const [target, setTarget] = useState<Row | null>(null)
-  const create = () => void setCreating(true)
+  const create = () => void setCreating(true, { history: 'push' })
   useShortcut('n', label, () => allowed && create())
   return {
     open: allowed && (creating || target !== null),

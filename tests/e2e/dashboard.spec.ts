@@ -185,6 +185,13 @@ test('the title of a page names what it is about', async ({ page }) => {
   await expect(page).toHaveTitle('Bluebird Coffee · Acme · Holdfast')
   await page.goto(`${dashboard}/acme/meters/api_calls`)
   await expect(page).toHaveTitle('API calls · Acme · Holdfast')
+  const name = 'p%41/q?x#y 100%'
+  const base = dashboard.replace('//app.localhost', '//localhost')
+  const made = await callApi('/api/v1/customers', { key: tenantOf('acme').api_key, base, body: { external_id: name } })
+  expect([201, 409]).toContain(made.status)
+  expect((await page.goto(`${dashboard}/acme/customers/${encodeURIComponent(name)}`))?.status()).toBe(200)
+  await expect(page.getByRole('heading', { level: 1, name })).toBeVisible()
+  await expect(page).toHaveTitle(`${name} · Acme · Holdfast`)
 })
 
 test.describe('a session that ends while its page is open', () => {

@@ -94,3 +94,43 @@ test('the command palette is there when it is asked for', async ({ page }) => {
   await page.keyboard.press('Escape')
   await expect(page.getByRole('button', { name: /Search or jump/ })).toBeFocused()
 })
+
+test('Back closes what a list has opened, and a click beside a form does not', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  await page.goto(`${dashboard}/acme/events`)
+  await page.getByRole('row').nth(2).getByRole('button').first().click()
+  await expect(page.getByRole('dialog')).toBeVisible()
+  await expect(page).toHaveURL(/event=/)
+  await page.goBack()
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  await expect(page).toHaveURL(at(dashboard, '/acme/events'))
+
+  await page.goto(`${dashboard}/acme/meters`)
+  await page.getByRole('button', { name: 'Create meter' }).click()
+  const name = page.getByRole('dialog').getByRole('textbox', { name: 'Name' })
+  await name.fill('Half typed')
+  await page.mouse.click(4, 4)
+  await expect(name).toHaveValue('Half typed')
+  await page.goBack()
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  await expect(page).toHaveURL(at(dashboard, '/acme/meters'))
+})
+
+test.describe(() => {
+  test.use({ refusals: [400, 404, 422] })
+
+  test('an address with a page or a filter that is none leads back to the list', async ({ page }) => {
+    await signIn(page, loginOf('acme', 'owner'))
+    await page.goto(`${dashboard}/acme/customers?cursor=of-yesterday`)
+    await expect(page.getByRole('heading', { name: 'This page of the list is not there any more' })).toBeVisible()
+    await page.getByRole('button', { name: 'Back', exact: true }).click()
+    await expect(page.getByRole('row', { name: /Bluebird/ })).toBeVisible()
+
+    await page.goto(`${dashboard}/acme/api-keys?status=bogus`)
+    await page.getByRole('alert').getByRole('button', { name: 'Clear filters' }).click()
+    await expect(page.getByRole('row', { name: /Demo key/ })).toBeVisible()
+
+    await page.goto(`${dashboard}/acme/audit-logs?entry=0199a000-0000-7000-8000-000000000000`)
+    await expect(page.getByRole('heading', { name: 'There is no such entry' })).toBeVisible()
+  })
+})

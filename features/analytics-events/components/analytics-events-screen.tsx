@@ -1,7 +1,6 @@
 'use client'
 
 import { Activity, Globe, Server, X } from 'lucide-react'
-import { parseAsString, useQueryState } from 'nuqs'
 import { type AnalyticsEvent, EventDrawer } from '@/features/analytics-events/components/event-drawer'
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
@@ -17,6 +16,7 @@ import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { useOpenRow } from '@/libs/ui/use-open-row'
 
 const SOURCES = ['server', 'browser'] as const satisfies AnalyticsEvent['source'][]
 
@@ -113,7 +113,7 @@ function trackSnippets(url: string): readonly [Snippet, ...Snippet[]] {
 export function AnalyticsEventsScreen({ eventsUrl }: { eventsUrl: string }) {
   const list = useListState(['source', 'distinct_id'])
   const range = useDateRange('12m')
-  const [open, setOpen] = useQueryState('entry', parseAsString)
+  const [open, setOpen] = useOpenRow('entry')
   const person = list.facets.distinct_id?.[0] ?? null
   const query = toQuery({
     event: list.q.trim() || null,
@@ -146,7 +146,7 @@ export function AnalyticsEventsScreen({ eventsUrl }: { eventsUrl: string }) {
         columns={columns}
         rowKey={(event) => event.id}
         rowLabel={(event) => event.event}
-        onRowOpen={(event) => void setOpen(event.id)}
+        onRowOpen={(event) => setOpen(event.id)}
         filtered={list.filtered || range.preset !== '12m'}
         onClearFilters={() => {
           list.clear()
@@ -166,9 +166,9 @@ export function AnalyticsEventsScreen({ eventsUrl }: { eventsUrl: string }) {
       <EventDrawer
         id={open}
         events={page.data?.data ?? []}
-        onOpen={(id) => void setOpen(id)}
+        onOpen={(id) => setOpen(id)}
         onNarrow={({ key, value }) => {
-          void setOpen(null)
+          setOpen(null)
           if (key === 'event') list.setQ(value)
           else list.setFacet(key, [value])
         }}

@@ -1,16 +1,16 @@
 'use client'
 
-import { ChevronDown, ChevronUp } from 'lucide-react'
 import type { z } from 'zod'
 import type { analyticsEvent } from '@/features/analytics-events/schema'
-import { Button, IconButton } from '@/libs/ui/button'
+import { Button } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
 import { formatDate } from '@/libs/ui/format'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
+import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
 import { Drawer } from '@/libs/ui/sheet'
-import { Time, useTimeZone } from '@/libs/ui/time'
+import { ExactTime, Time, useTimeZone } from '@/libs/ui/time'
 
 export type AnalyticsEvent = z.infer<typeof analyticsEvent>
 
@@ -29,10 +29,7 @@ export function EventDrawer({
   onOpen: (id: string | null) => void
   onNarrow: (filter: Narrow) => void
 }) {
-  const index = events.findIndex((event) => event.id === id)
-  const event = events[index]
-  const newer = index > 0 ? events[index - 1] : undefined
-  const older = index >= 0 ? events[index + 1] : undefined
+  const event = events.find((each) => each.id === id)
   return (
     <Drawer
       open={event !== undefined}
@@ -41,22 +38,13 @@ export function EventDrawer({
       title={event?.event ?? t('analytics-events.event.title')}
       description={event ? <Time value={event.occurred_at} /> : null}
       actions={
-        <>
-          <IconButton
-            label={t('analytics-events.event.newer')}
-            icon={<ChevronUp />}
-            size="sm"
-            disabled={!newer}
-            onClick={() => newer && onOpen(newer.id)}
-          />
-          <IconButton
-            label={t('analytics-events.event.older')}
-            icon={<ChevronDown />}
-            size="sm"
-            disabled={!older}
-            onClick={() => older && onOpen(older.id)}
-          />
-        </>
+        <NeighbourButtons
+          id={id}
+          rows={events}
+          newer={t('analytics-events.event.newer')}
+          older={t('analytics-events.event.older')}
+          onOpen={onOpen}
+        />
       }
     >
       {event ? <EventDetails event={event} onNarrow={onNarrow} /> : null}
@@ -104,12 +92,7 @@ function EventDetails({ event, onNarrow }: { event: AnalyticsEvent; onNarrow: (f
             { label: t('analytics-events.column.source'), value: t(`analytics-events.source.${event.source}`) },
             {
               label: t('analytics-events.column.time'),
-              value: (
-                <>
-                  <span className="block">{formatDate(event.occurred_at, 'exact', timeZone)}</span>
-                  <code className="block font-mono text-faint text-xs">{event.occurred_at}</code>
-                </>
-              ),
+              value: <ExactTime value={event.occurred_at} />,
             },
             { label: t('analytics-events.event.received'), value: formatDate(event.created_at, 'exact', timeZone) },
             ...(event.forwarded_at

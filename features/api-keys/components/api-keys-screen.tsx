@@ -46,7 +46,7 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
   const [rotating, setRotating] = useState<ApiKey | null>(null)
   const [revoking, setRevoking] = useState<ApiKey | null>(null)
   const now = useNow()
-  useShortcut('n', t('api-keys.create'), () => canWrite && void setCreating(true))
+  useShortcut('n', t('api-keys.create'), () => canWrite && void setCreating(true, { history: 'push' }))
 
   const status = STATUSES.find((value) => value === list.facets.status?.[0]) ?? 'all'
 
@@ -109,7 +109,7 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
         description={t('api-keys.description')}
         actions={
           canWrite ? (
-            <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+            <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true, { history: 'push' })}>
               {t('api-keys.create')}
             </Button>
           ) : null
@@ -150,7 +150,7 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
             description={t('api-keys.empty.description')}
             action={
               canWrite ? (
-                <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+                <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true, { history: 'push' })}>
                   {t('api-keys.create')}
                 </Button>
               ) : null

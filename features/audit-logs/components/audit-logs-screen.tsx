@@ -1,7 +1,6 @@
 'use client'
 
 import { Bot, Check, Cog, KeyRound, type LucideIcon, ScrollText, ShieldUser, User, UserRound } from 'lucide-react'
-import { parseAsString, useQueryState } from 'nuqs'
 import { useMemo } from 'react'
 import { AuditExport } from '@/features/audit-logs/components/audit-export'
 import { AUDIT_FILTERS, AuditFilters } from '@/features/audit-logs/components/audit-filters'
@@ -25,6 +24,7 @@ import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { useOpenRow } from '@/libs/ui/use-open-row'
 
 const actorIcons: Record<AuditLogRow['actor']['kind'], LucideIcon> = {
   user: User,
@@ -50,7 +50,7 @@ function Outcome({ outcome }: { outcome: AuditLogRow['outcome'] }) {
 export function AuditLogsScreen() {
   const list = useListState(AUDIT_FILTERS)
   const range = useDateRange('12m')
-  const [open, setOpen] = useQueryState('entry', parseAsString)
+  const [open, setOpen] = useOpenRow('entry')
   const filters = useMemo(
     () => ({
       q: list.q,
@@ -155,7 +155,7 @@ export function AuditLogsScreen() {
         columns={columns}
         rowKey={(entry) => entry.id}
         rowLabel={(entry) => describeAction(entry.action)}
-        onRowOpen={(entry) => void setOpen(entry.id)}
+        onRowOpen={(entry) => setOpen(entry.id)}
         filtered={narrowed}
         onClearFilters={clear}
         skeletonRows={12}
@@ -170,9 +170,9 @@ export function AuditLogsScreen() {
       <EntryDrawer
         id={open}
         entries={page.data?.data ?? []}
-        onOpen={(id) => void setOpen(id)}
+        onOpen={(id) => setOpen(id)}
         onNarrow={(filter) => {
-          void setOpen(null)
+          setOpen(null)
           list.setFacet(filter.key, [filter.value])
         }}
       />

@@ -1,6 +1,5 @@
 'use client'
 
-import { ChevronDown, ChevronUp } from 'lucide-react'
 import {
   asFields,
   describeAction,
@@ -9,17 +8,17 @@ import {
 } from '@/features/audit-logs/components/describe-entry'
 import type { AuditLogRow } from '@/features/audit-logs/schema'
 import { StatusPill } from '@/libs/ui/badge'
-import { Button, IconButton } from '@/libs/ui/button'
+import { Button } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
 import { DiffView } from '@/libs/ui/diff-view'
-import { formatDate } from '@/libs/ui/format'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
+import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
 import { Drawer } from '@/libs/ui/sheet'
 import { TextSkeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
-import { useTimeZone } from '@/libs/ui/time'
+import { ExactTime } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
 
 export type Narrow = { key: 'request_id' | 'actor_id' | 'target_id'; value: string }
@@ -37,12 +36,9 @@ export function EntryDrawer({
   onOpen: (id: string | null) => void
   onNarrow: (filter: Narrow) => void
 }) {
-  const index = entries.findIndex((entry) => entry.id === id)
-  const listed = entries[index]
+  const listed = entries.find((each) => each.id === id)
   const fetched = useApi<AuditLogRow>(id !== null && !listed ? `/audit-logs/${id}` : null, { keepPrevious: false })
   const entry = listed ?? fetched.data
-  const newer = index > 0 ? entries[index - 1] : undefined
-  const older = index >= 0 ? entries[index + 1] : undefined
   return (
     <Drawer
       open={id !== null}
@@ -58,28 +54,22 @@ export function EntryDrawer({
         ) : null
       }
       actions={
-        <>
-          <IconButton
-            label={t('audit-logs.entry.newer')}
-            icon={<ChevronUp />}
-            size="sm"
-            disabled={!newer}
-            onClick={() => newer && onOpen(newer.id)}
-          />
-          <IconButton
-            label={t('audit-logs.entry.older')}
-            icon={<ChevronDown />}
-            size="sm"
-            disabled={!older}
-            onClick={() => older && onOpen(older.id)}
-          />
-        </>
+        <NeighbourButtons
+          id={id}
+          rows={entries}
+          newer={t('audit-logs.entry.newer')}
+          older={t('audit-logs.entry.older')}
+          onOpen={onOpen}
+        />
       }
     >
       {entry ? (
         <EntryDetails entry={entry} onNarrow={onNarrow} />
       ) : fetched.error ? (
-        <ErrorState error={fetched.error} onRetry={fetched.reload} />
+        <ErrorState
+          error={fetched.error}
+          {...(fetched.error.status === 404 ? { title: t('audit-logs.entry.not_found') } : { onRetry: fetched.reload })}
+        />
       ) : (
         <TextSkeleton lines={8} />
       )}
@@ -88,7 +78,6 @@ export function EntryDrawer({
 }
 
 function EntryDetails({ entry, onNarrow }: { entry: AuditLogRow; onNarrow: (filter: Narrow) => void }) {
-  const timeZone = useTimeZone()
   const { actor, target } = entry
   const before = asFields(entry.before)
   const after = asFields(entry.after)
@@ -114,12 +103,7 @@ function EntryDetails({ entry, onNarrow }: { entry: AuditLogRow; onNarrow: (filt
           items={[
             {
               label: t('audit-logs.column.time'),
-              value: (
-                <>
-                  <span className="block">{formatDate(entry.created_at, 'exact', timeZone)}</span>
-                  <code className="block font-mono text-faint text-xs">{entry.created_at}</code>
-                </>
-              ),
+              value: <ExactTime value={entry.created_at} />,
             },
             {
               label: t('audit-logs.column.actor'),

@@ -6,9 +6,10 @@ import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import { emailField } from '@/features/auth/components/auth-fields'
 import { CheckMail } from '@/features/auth/components/check-mail'
+import { EmailField } from '@/features/auth/components/email-field'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
-import { Form, TextField } from '@/libs/ui/form'
+import { Form } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
 
 const schema = z.object({ email: emailField })
@@ -26,18 +27,7 @@ export function ForgotPasswordForm() {
         setMailed(values.email)
       }}
     >
-      <TextField
-        form={form}
-        name="email"
-        label={t('auth.email')}
-        type="email"
-        autoComplete="username"
-        inputMode="email"
-        placeholder={t('auth.email_placeholder')}
-        spellCheck={false}
-        autoCapitalize="none"
-        required
-      />
+      <EmailField form={form} name="email" />
       <Button type="submit" variant="primary" size="lg" loading={form.formState.isSubmitting}>
         {t('auth.forgot.submit')}
       </Button>

@@ -4,6 +4,7 @@ import { zodResolver } from '@hookform/resolvers/zod'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import { emailField, passwordField } from '@/features/auth/components/auth-fields'
+import { EmailField } from '@/features/auth/components/email-field'
 import type { SignedIn } from '@/features/auth/schema'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button, TextLink } from '@/libs/ui/button'
@@ -28,18 +29,7 @@ export function SignInForm({ next }: { next?: string | undefined }) {
         window.location.assign(redirect_to)
       }}
     >
-      <TextField
-        form={form}
-        name="email"
-        label={t('auth.email')}
-        type="email"
-        autoComplete="username"
-        inputMode="email"
-        placeholder={t('auth.email_placeholder')}
-        spellCheck={false}
-        autoCapitalize="none"
-        required
-      />
+      <EmailField form={form} name="email" />
       <TextField
         form={form}
         name="password"

@@ -6,6 +6,7 @@ import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import { emailField, newPasswordField } from '@/features/auth/components/auth-fields'
 import { CheckMail } from '@/features/auth/components/check-mail'
+import { EmailField } from '@/features/auth/components/email-field'
 import type { SignUpAnswer } from '@/features/auth/schema'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
@@ -32,18 +33,7 @@ export function SignUpForm({ next, email = '' }: { next?: string | undefined; em
         else window.location.assign(answer.redirect_to)
       }}
     >
-      <TextField
-        form={form}
-        name="email"
-        label={t('auth.email')}
-        type="email"
-        autoComplete="username"
-        inputMode="email"
-        placeholder={t('auth.email_placeholder')}
-        spellCheck={false}
-        autoCapitalize="none"
-        required
-      />
+      <EmailField form={form} name="email" />
       <TextField
         form={form}
         name="password"

@@ -8,6 +8,7 @@ import { Button } from '@/libs/ui/button'
 import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatDate, formatNumber } from '@/libs/ui/format'
+import { IdText } from '@/libs/ui/id-text'
 import { useListState } from '@/libs/ui/list-state'
 import { ListTable } from '@/libs/ui/list-table'
 import { Menu } from '@/libs/ui/menu'
@@ -127,7 +128,7 @@ const COLUMNS: ReadonlyArray<Column<BillingLineRow>> = [
   {
     key: 'customer',
     header: t('billing-periods.one.customer'),
-    cell: (line) => <code className="break-all font-mono text-xs">{line.customer}</code>,
+    cell: (line) => <IdText>{line.customer}</IdText>,
   },
   {
     key: 'meter',

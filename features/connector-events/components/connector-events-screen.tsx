@@ -1,7 +1,6 @@
 'use client'
 
 import { Cable, X } from 'lucide-react'
-import { parseAsString, useQueryState } from 'nuqs'
 import {
   CONNECTOR_NAMES,
   type ConnectorEvent,
@@ -25,6 +24,7 @@ import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { useOpenRow } from '@/libs/ui/use-open-row'
 
 /** The filters, each with one value, by their names in the URL and in the API. */
 const FILTERS = ['connector', 'direction', 'status', 'action', 'user_id'] as const
@@ -108,7 +108,7 @@ const snippets: readonly [Snippet] = [
 export function ConnectorEventsScreen() {
   const list = useListState(FILTERS)
   const range = useDateRange('12m')
-  const [open, setOpen] = useQueryState('entry', parseAsString)
+  const [open, setOpen] = useOpenRow('entry')
   const query = toQuery({
     q: list.q,
     ...Object.fromEntries(FILTERS.map((name) => [name, list.facets[name]?.[0] ?? null])),
@@ -134,7 +134,7 @@ export function ConnectorEventsScreen() {
         columns={columns}
         rowKey={(event) => event.id}
         rowLabel={(event) => describeEvent(event.action)}
-        onRowOpen={(event) => void setOpen(event.id)}
+        onRowOpen={(event) => setOpen(event.id)}
         filtered={list.filtered || range.preset !== '12m'}
         onClearFilters={() => {
           list.clear()
@@ -154,9 +154,9 @@ export function ConnectorEventsScreen() {
       <EventDrawer
         id={open}
         events={page.data?.data ?? []}
-        onOpen={(id) => void setOpen(id)}
+        onOpen={(id) => setOpen(id)}
         onNarrow={({ key, value }) => {
-          void setOpen(null)
+          setOpen(null)
           list.setFacet(key, [value])
         }}
       />

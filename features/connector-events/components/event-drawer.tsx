@@ -1,20 +1,20 @@
 'use client'
 
-import { ChevronDown, ChevronUp } from 'lucide-react'
 import {
   type ConnectorEvent,
   ConnectorName,
   describeEvent,
   EventStatus,
 } from '@/features/connector-events/components/event-cells'
-import { Button, IconButton } from '@/libs/ui/button'
+import { Button } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
-import { formatDate, formatNumber } from '@/libs/ui/format'
+import { formatNumber } from '@/libs/ui/format'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
+import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
 import { Drawer } from '@/libs/ui/sheet'
-import { useTimeZone } from '@/libs/ui/time'
+import { ExactTime } from '@/libs/ui/time'
 
 export type Narrow = { key: 'action' | 'user_id'; value: string }
 
@@ -31,10 +31,7 @@ export function EventDrawer({
   onOpen: (id: string | null) => void
   onNarrow: (filter: Narrow) => void
 }) {
-  const index = events.findIndex((event) => event.id === id)
-  const event = events[index]
-  const newer = index > 0 ? events[index - 1] : undefined
-  const older = index >= 0 ? events[index + 1] : undefined
+  const event = events.find((each) => each.id === id)
   return (
     <Drawer
       open={event !== undefined}
@@ -50,22 +47,13 @@ export function EventDrawer({
         ) : null
       }
       actions={
-        <>
-          <IconButton
-            label={t('connector-events.event.newer')}
-            icon={<ChevronUp />}
-            size="sm"
-            disabled={!newer}
-            onClick={() => newer && onOpen(newer.id)}
-          />
-          <IconButton
-            label={t('connector-events.event.older')}
-            icon={<ChevronDown />}
-            size="sm"
-            disabled={!older}
-            onClick={() => older && onOpen(older.id)}
-          />
-        </>
+        <NeighbourButtons
+          id={id}
+          rows={events}
+          newer={t('connector-events.event.newer')}
+          older={t('connector-events.event.older')}
+          onOpen={onOpen}
+        />
       }
     >
       {event ? <EventDetails event={event} onNarrow={onNarrow} /> : null}
@@ -74,17 +62,10 @@ export function EventDrawer({
 }
 
 function EventDetails({ event, onNarrow }: { event: ConnectorEvent; onNarrow: (filter: Narrow) => void }) {
-  const timeZone = useTimeZone()
   const more = (filter: Narrow, label: string) => (
     <Button variant="link" size="sm" onClick={() => onNarrow(filter)}>
       {label}
     </Button>
-  )
-  const moment = (value: string) => (
-    <>
-      <span className="block">{formatDate(value, 'exact', timeZone)}</span>
-      <code className="block font-mono text-faint text-xs">{value}</code>
-    </>
   )
   return (
     <div className="flex flex-col gap-6">
@@ -129,10 +110,10 @@ function EventDetails({ event, onNarrow }: { event: ConnectorEvent; onNarrow: (f
                   },
                 ]
               : []),
-            { label: t('connector-events.column.time'), value: moment(event.created_at) },
+            { label: t('connector-events.column.time'), value: <ExactTime value={event.created_at} /> },
             ...(event.updated_at === event.created_at
               ? []
-              : [{ label: t('connector-events.event.updated'), value: moment(event.updated_at) }]),
+              : [{ label: t('connector-events.event.updated'), value: <ExactTime value={event.updated_at} /> }]),
             { label: t('connector-events.event.id'), value: <CopyText value={event.id} /> },
           ]}
         />

@@ -45,7 +45,7 @@ export function CustomerKeysScreen({ verifyUrl, canWrite }: { verifyUrl: string;
   const [rotating, setRotating] = useState<CustomerKey | null>(null)
   const [revoking, setRevoking] = useState<CustomerKey | null>(null)
   const now = useNow()
-  useShortcut('n', t('customer-keys.create'), () => canWrite && void setCreating(true))
+  useShortcut('n', t('customer-keys.create'), () => canWrite && void setCreating(true, { history: 'push' }))
   const status = STATUSES.find((value) => value === list.facets.status?.[0]) ?? 'all'
 
   const columns: ReadonlyArray<Column<CustomerKey>> = [
@@ -115,7 +115,7 @@ export function CustomerKeysScreen({ verifyUrl, canWrite }: { verifyUrl: string;
   }
 
   const create = canWrite ? (
-    <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true)}>
+    <Button variant="primary" icon={<Plus />} onClick={() => void setCreating(true, { history: 'push' })}>
       {t('customer-keys.create')}
     </Button>
   ) : null

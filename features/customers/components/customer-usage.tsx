@@ -16,6 +16,12 @@ import { type ApiState, useApi } from '@/libs/ui/use-api'
 /** Of `GET /usage/trends`, as far as it is shown here. */
 type Outlooks = { data: readonly { meter: { id: string }; forecast: { used: number; method: string; days: number } }[] }
 
+/** So many meters without usage are shown like the others. */
+const FEW = 3
+
+const isQuiet = ({ used, limit, granted, balance, held }: UsageLine) =>
+  Number(used) === 0 && Number(held) === 0 && limit === null && granted === null && balance === null
+
 /** What a customer used of each meter in its present period, against what it was granted or the cap that holds for it. */
 export function CustomerUsage({
   customerId,
@@ -27,16 +33,20 @@ export function CustomerUsage({
   onHistory: (line: UsageLine) => void
 }) {
   const usage = state.data?.usage
+  // A tenant may have many meters: those that say nothing of this customer stand apart.
+  const quiet = usage?.filter(isQuiet) ?? []
+  const apart = quiet.length > FEW ? quiet : []
+  const shown = usage?.filter((line) => !apart.includes(line))
   const outlooks = useApi<Outlooks>(`/usage/trends${toQuery({ customer: customerId, time_range: '30d' })}`, {
     refreshMs: 30_000,
   })
   const foreseen = new Map(outlooks.data?.data.map(({ meter, forecast }) => [meter.id, forecast]))
   return (
     <Card title={t('customers.detail.usage')}>
-      {usage ? (
+      {usage && shown ? (
         usage.length > 0 ? (
           <div className="flex flex-col gap-5">
-            {usage.map((line) => (
+            {shown.map((line) => (
               <UsageLineBar
                 key={line.meter_id}
                 line={line}
@@ -44,6 +54,14 @@ export function CustomerUsage({
                 onHistory={() => onHistory(line)}
               />
             ))}
+            {apart.length > 0 ? (
+              <details>
+                <summary className="min-h-6 cursor-pointer rounded-sm text-mute text-sm hover:text-ink">
+                  {t('customers.detail.usage_quiet', { count: apart.length })}
+                </summary>
+                <p className="mt-2 text-faint text-sm">{apart.map(({ name }) => name).join(', ')}</p>
+              </details>
+            ) : null}
           </div>
         ) : (
           <p className="py-4 text-center text-faint text-sm">{t('customers.detail.usage_empty')}</p>

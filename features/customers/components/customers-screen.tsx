@@ -13,6 +13,7 @@ import { CodeSnippet } from '@/libs/ui/code-snippet'
 import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { httpSnippets } from '@/libs/ui/http-snippets'
+import { IdText } from '@/libs/ui/id-text'
 import { useListState } from '@/libs/ui/list-state'
 import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
@@ -65,13 +66,20 @@ export function CustomersScreen({
       key: 'external_id',
       header: t('customers.column.external_id'),
       sortValue: (customer) => customer.external_id,
-      cell: (customer) => <code className="break-all font-mono text-mute text-xs">{customer.external_id}</code>,
+      cell: (customer) => <IdText className="text-mute">{customer.external_id}</IdText>,
     },
     {
       key: 'email',
       header: t('customers.column.email'),
       sortValue: (customer) => customer.email,
-      cell: (customer) => customer.email ?? <span className="text-faint">–</span>,
+      cell: (customer) =>
+        customer.email ? (
+          <span className="block max-w-64 truncate max-sm:ml-auto" title={customer.email}>
+            {customer.email}
+          </span>
+        ) : (
+          <span className="text-faint">–</span>
+        ),
     },
     {
       key: 'tier',

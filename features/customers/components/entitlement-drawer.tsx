@@ -39,6 +39,7 @@ export function EntitlementDrawer({
     <Drawer
       open={open}
       onOpenChange={onOpenChange}
+      closesOutside={false}
       title={t('entitlements.form.title')}
       description={t('entitlements.form.description')}
       footer={

@@ -74,6 +74,7 @@ export function GrantDrawer({
     <Drawer
       open={open}
       onOpenChange={onOpenChange}
+      closesOutside={false}
       title={t('entitlements.grants.form.title')}
       description={t('entitlements.grants.form.description')}
       footer={

@@ -1,7 +1,6 @@
 'use client'
 
 import { Archive, ArchiveRestore, Pencil, Plus, Puzzle } from 'lucide-react'
-import { parseAsString, useQueryState } from 'nuqs'
 import { useState } from 'react'
 import { FeatureDialog } from '@/features/features/components/feature-dialog'
 import { FeatureDrawer, type TierUse } from '@/features/features/components/feature-drawer'
@@ -23,6 +22,7 @@ import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
 import { useEditDialog } from '@/libs/ui/use-edit-dialog'
+import { useOpenRow } from '@/libs/ui/use-open-row'
 
 type Tier = TierUse & { feature_entitlements: readonly { key: string }[] }
 
@@ -42,7 +42,7 @@ export function FeaturesScreen({
   const named = useApi<Page<Feature>>(canWrite ? '/features?limit=200' : null)
   const dialog = useEditDialog<Feature>(t('features.create'), canWrite)
   const [startKey, setStartKey] = useState('')
-  const [shown, setShown] = useQueryState('feature', parseAsString)
+  const [shown, setShown] = useOpenRow('feature')
   const reload = () => {
     page.reload()
     named.reload()
@@ -132,7 +132,7 @@ export function FeaturesScreen({
         columns={columns}
         rowKey={(feature) => feature.id}
         rowLabel={(feature) => feature.name}
-        onRowOpen={(feature) => void setShown(feature.id)}
+        onRowOpen={(feature) => setShown(feature.id)}
         actions={
           canWrite
             ? (feature) =>
@@ -183,7 +183,7 @@ export function FeaturesScreen({
         feature={open}
         tiers={open && !open.archived_at ? tiersWith(open.key) : []}
         base={base}
-        onClose={() => void setShown(null)}
+        onClose={() => setShown(null)}
       />
     </>
   )

@@ -32,7 +32,7 @@ export function TierCaps({
         >
           <BehaviourIcon behaviour={cap.behaviour} />
           <span className="tabular">{formatNumber(Number(cap.limit))}</span>
-          <span className="text-mute">{nameOf(meter)}</span>
+          <span className="max-w-44 truncate text-mute">{nameOf(meter)}</span>
           <span className="text-faint text-xs">
             {t(`tiers.per.${cap.period}`)}
             <span className="sr-only">, {t(`tiers.behaviour.${cap.behaviour}`)}</span>

@@ -1,7 +1,6 @@
 'use client'
 
 import { Activity } from 'lucide-react'
-import { parseAsString, useQueryState } from 'nuqs'
 import { type FormEvent, useEffect, useState } from 'react'
 import type { z } from 'zod'
 import { EventInspector } from '@/features/usage-tracking/components/event-inspector'
@@ -11,6 +10,7 @@ import { type Page, toQuery } from '@/libs/ui/api-client'
 import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { FilterBar } from '@/libs/ui/filter-bar'
+import { IdText } from '@/libs/ui/id-text'
 import { Input } from '@/libs/ui/input'
 import { type ListState, useListState } from '@/libs/ui/list-state'
 import { ListTable } from '@/libs/ui/list-table'
@@ -18,6 +18,7 @@ import { t } from '@/libs/ui/messages'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { useOpenRow } from '@/libs/ui/use-open-row'
 
 export type UsageEvent = z.infer<typeof usageEvent>
 
@@ -38,7 +39,7 @@ export function EventList({
 }) {
   const list = useListState(['meter', 'customer', 'source', 'state'], { limit: 50 })
   const range = useDateRange('30d')
-  const [open, setOpen] = useQueryState('event', parseAsString)
+  const [open, setOpen] = useOpenRow('event')
   const meters = useApi<Page<{ slug: string; name: string }>>(listsMeters ? '/meters?archived=all&limit=200' : null)
   const one = (key: string) => list.facets[key]?.[0] ?? null
   const query = toQuery({
@@ -92,7 +93,7 @@ export function EventList({
         columns={COLUMNS}
         rowKey={(event) => event.id}
         rowLabel={(event) => `${event.meter_name}, ${event.user_id}`}
-        onRowOpen={(event) => void setOpen(event.id)}
+        onRowOpen={(event) => setOpen(event.id)}
         filtered={narrowed}
         onClearFilters={() => {
           list.clear()
@@ -104,7 +105,7 @@ export function EventList({
       <EventInspector
         id={open}
         corrects={corrects}
-        onOpen={(id) => void setOpen(id)}
+        onOpen={(id) => setOpen(id)}
         onChanged={page.reload}
         {...(customersHref ? { customersHref } : {})}
       />
@@ -112,7 +113,7 @@ export function EventList({
   )
 }
 
-const code = (text: string) => <code className="break-all font-mono text-xs">{text}</code>
+const code = (text: string) => <IdText>{text}</IdText>
 
 const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
   {

@@ -10,6 +10,7 @@ import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { formatNumber } from '@/libs/ui/format'
+import { IdText } from '@/libs/ui/id-text'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
 import { Drawer } from '@/libs/ui/sheet'
@@ -111,7 +112,7 @@ function eventColumns({
     columns.push({
       key: 'customer',
       header: t('usage.customer'),
-      cell: (event) => <code className="break-all font-mono text-xs">{event.user_id}</code>,
+      cell: (event) => <IdText {...(compact ? { className: 'sm:max-w-36' } : {})}>{event.user_id}</IdText>,
     })
   }
   columns.push({

@@ -13,12 +13,11 @@ import { t } from '@/libs/ui/messages'
 
 type Props = { params: Promise<{ tenant: string; id: string }> }
 
-const findCustomer = cache((tenant: string, id: string) =>
-  readPageRow(tenant, 'customers:read', () => getCustomer(decodeURIComponent(id))),
-)
+const findCustomer = cache((tenant: string, id: string) => readPageRow(tenant, 'customers:read', () => getCustomer(id)))
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
   const { tenant, id } = await params
+  // Decoded by Next already, unlike those of the page.
   const row = await findCustomer(tenant, id)
   return { title: row ? (row.name ?? row.external_id) : t('customers.title') }
 }
@@ -27,7 +26,7 @@ export default async function CustomerPage({ params }: Props) {
   const { tenant: address, id: encoded } = await params
   const id = decodeURIComponent(encoded)
   const { tenant, permissions, role } = await requirePageTenant(address)
-  await findCustomer(address, encoded)
+  await findCustomer(address, id)
   if (!permissions.includes('customers:read')) return <NotAllowed title={t('customers.title')} role={role} />
   const seesUsage = permissions.includes('usage:read')
   return (

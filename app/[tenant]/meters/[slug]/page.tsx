@@ -12,12 +12,11 @@ import { t } from '@/libs/ui/messages'
 
 type Props = { params: Promise<{ tenant: string; slug: string }> }
 
-const findMeter = cache((tenant: string, slug: string) =>
-  readPageRow(tenant, 'meters:read', () => getMeter(decodeURIComponent(slug))),
-)
+const findMeter = cache((tenant: string, slug: string) => readPageRow(tenant, 'meters:read', () => getMeter(slug)))
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
   const { tenant, slug } = await params
+  // Decoded by Next already, unlike those of the page.
   const row = await findMeter(tenant, slug)
   return { title: row?.name ?? t('meters.title') }
 }
@@ -26,7 +25,7 @@ export default async function MeterPage({ params }: Props) {
   const { tenant: address, slug: encoded } = await params
   const slug = decodeURIComponent(encoded)
   const { tenant, permissions, role } = await requirePageTenant(address)
-  await findMeter(address, encoded)
+  await findMeter(address, slug)
   if (!permissions.includes('meters:read')) return <NotAllowed title={t('meters.title')} role={role} />
   return (
     <MeterScreen

@@ -10,15 +10,16 @@ type Props = { params: Promise<{ id: string }> }
 
 const requireTenant = cache(async (id: string) => {
   const { user } = await requirePageOperator()
-  return getPageTenant(user, decodeURIComponent(id)).catch(orNotFound)
+  return getPageTenant(user, id).catch(orNotFound)
 })
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  // Decoded by Next already, unlike those of the page.
   return { title: (await requireTenant((await params).id)).name }
 }
 
 export default async function OperatorTenantPage({ params }: Props) {
   const { role } = await requirePageOperator()
-  const { id } = await requireTenant((await params).id)
+  const { id } = await requireTenant(decodeURIComponent((await params).id))
   return <TenantScreen id={id} canWrite={role === 'super_admin'} rootDomain={env().ROOT_DOMAIN} />
 }
