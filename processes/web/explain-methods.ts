@@ -55,13 +55,18 @@ export function explainMethods(request: IncomingMessage, response: ServerRespons
     void askMethods(request).then((allow) => {
       // Whatever else was put around them meanwhile, such as compression, has no part in this answer.
       Object.assign(response, { writeHead, flushHeaders, write, end })
+      response.removeHeader('x-middleware-rewrite')
       return send(response, methodNotAllowed(allow))
     })
     return true
   }
   Object.assign(response, {
-    writeHead: (...head: Parameters<typeof writeHead>) =>
-      takeOver(head[0]) ? response : writeHead.apply(response, head),
+    writeHead: (...head: Parameters<typeof writeHead>) => {
+      if (takeOver(head[0])) return response
+      // Where a path leads inside is nobody's business, and as long as what was asked.
+      response.removeHeader('x-middleware-rewrite')
+      return writeHead.apply(response, head)
+    },
     flushHeaders: () => takeOver() || flushHeaders.call(response),
     write: (...content: Parameters<typeof write>) => takeOver() || write.apply(response, content),
     end: (...content: Parameters<typeof end>) => (takeOver() ? response : end.apply(response, content)),

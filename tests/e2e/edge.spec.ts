@@ -1,5 +1,6 @@
 // What every answer carries, and what never comes out, at the edge of the running product.
 import { createServer, request as send } from 'node:http'
+import { sendRaw } from '../support/raw-http'
 import { dashboard, demo, expect, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
 
 const { port } = new URL(dashboard)
@@ -141,6 +142,40 @@ test('what a client of the API gets wrong is told to it in a problem document', 
   expect(await problem('/api/v1/meters', { method: 'TRACE' })).toMatchObject({ status: 405 })
   expect(await problem('/api/v1/nothing', { headers: { authorization } })).toMatchObject({ status: 404 })
   expect(await problem('/api/v1/meters/%ff', { headers: { authorization } })).toMatchObject({ status: 400 })
+})
+
+test('nor does it learn where its path leads inside, at whatever length', async () => {
+  const authorization = `Bearer ${tenantOf('acme').api_key}`
+  for (const method of ['GET', 'DELETE']) {
+    const path = `/api/v1/tenants/current/meters${method === 'GET' ? `?limit=1&tenant=${'x'.repeat(9_000)}` : ''}`
+    const { status, headers } = await ask(`localhost:${port}`, path, { method, headers: { authorization } })
+    expect(status).toBeGreaterThanOrEqual(200)
+    expect(headers).not.toHaveProperty('x-middleware-rewrite')
+  }
+})
+
+test('what is hardly HTTP is answered as well, and so is what is only unusual', async () => {
+  const host = `host: localhost:${port}\r\n`
+  for (const [status, bytes] of [
+    [400, `FOO / HTTP/1.1\r\n${host}\r\n`],
+    [400, 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n'],
+    [400, `OPTIONS * HTTP/1.1\r\n${host}connection: close\r\n\r\n`],
+    [405, 'CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n'],
+    [431, `GET / HTTP/1.1\r\n${host}x: ${'x'.repeat(60_000)}\r\n\r\n`],
+  ] as const) {
+    const answer = await sendRaw(Number(port), bytes)
+    expect([bytes.slice(0, 40), answer.statuses, answer.headers['content-type']]).toEqual([
+      bytes.slice(0, 40),
+      [status],
+      'application/problem+json',
+    ])
+  }
+  for (const bytes of [
+    `GET /healthz HTTP/1.1\r\n${host}connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n\r\n`,
+    `GET http://localhost:${port}/healthz HTTP/1.1\r\n${host}\r\n`,
+    'GET /healthz HTTP/1.0\r\n\r\n',
+  ])
+    expect([bytes, (await sendRaw(Number(port), bytes)).statuses]).toEqual([bytes, [200]])
 })
 
 test('of two credentials none is taken', async () => {
