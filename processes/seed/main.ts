@@ -26,13 +26,13 @@ function readSeedFile(): SeedFile | null {
   return existsSync(seedFile) ? (JSON.parse(readFileSync(seedFile, 'utf8')) as SeedFile) : null
 }
 
-/** Whether the demo is there as the file says; then nothing is to be done. */
-async function isSeeded(file: SeedFile): Promise<boolean> {
-  const { rows } = await serverPool().query<{ found: number }>(
-    'select count(*)::integer as found from unnest($1::uuid[]) t (id) cross join lateral app.route_tenant(t.id, null, null)',
+/** The tenants of the file that are there. One that is not, beside others that are, was deleted since: that is left as it is. */
+async function findPresent(file: SeedFile): Promise<ReadonlySet<string>> {
+  const { rows } = await serverPool().query<{ id: string }>(
+    'select r.id from unnest($1::uuid[]) t (id) cross join lateral app.route_tenant(t.id, null, null) r',
     [file.tenants.map(({ id }) => id)],
   )
-  return file.tenants.length === TENANTS.length && rows[0]?.found === TENANTS.length
+  return new Set(rows.map(({ id }) => id))
 }
 
 async function seedTenant(demo: DemoTenant, operator: { id: string; email: string }, key: string | undefined) {
@@ -75,12 +75,15 @@ async function seedTenant(demo: DemoTenant, operator: { id: string; email: strin
 /** Makes the demo, or completes what an earlier run began; writes DATA_DIR/seed.json. */
 async function seed(): Promise<void> {
   const before = readSeedFile()
-  if (before && (await isSeeded(before))) return
+  const present = before ? await findPresent(before) : new Set()
+  const earlier = new Map(present.size > 0 ? before?.tenants.map((tenant) => [tenant.slug, tenant]) : [])
+  if (TENANTS.every(({ slug }) => earlier.has(slug))) return
   const operators = await ensureOperators()
   const tenants: SeedFile['tenants'] = []
   for (const demo of TENANTS) {
-    const key = before?.tenants.find(({ slug }) => slug === demo.slug)?.api_key
-    tenants.push(await seedTenant(demo, operators.super_admin, key))
+    const known = earlier.get(demo.slug)
+    if (known && !present.has(known.id)) tenants.push(known)
+    else tenants.push(await seedTenant(demo, operators.super_admin, known?.api_key))
   }
   const content: SeedFile = {
     tenants,

@@ -106,6 +106,12 @@ test('the demo is made once, and completed when its file is lost', { timeout: 12
     expect(error).toBeNull()
     expect(data.user?.email).toBe(email)
   }
+
+  // Who deleted a tenant of the demo finds it deleted at the next start, and the start works.
+  await asSuperuser("update tenants set status = 'deleted', deleted_at = now() where slug = 'globex'")
+  const rows = await countAll()
+  expect(await seed()).toEqual(completed)
+  expect(await countAll()).toEqual(rows)
 })
 
 /** What one sees of a tenant that has run for a while, by the figures. */
