@@ -138,8 +138,10 @@ export function Form<Values extends FieldValues>({
     }
   })
   return (
+    // Sent before the page is alive, what was typed must not stand in the address.
     <form
       id={id}
+      method="post"
       noValidate
       onSubmit={(event) => {
         event.stopPropagation()

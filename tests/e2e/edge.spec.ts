@@ -1,7 +1,7 @@
 // What every answer carries, and what never comes out, at the edge of the running product.
 import { createServer, request as send } from 'node:http'
 import { sendRaw } from '../support/raw-http'
-import { dashboard, demo, expect, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
+import { dashboard, demo, expect, fillSignIn, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
 
 const { port } = new URL(dashboard)
 
@@ -230,6 +230,19 @@ test('the session cookie is out of reach of scripts and of sibling hosts', async
     })
   await page.goto(`${dashboard}/tenants`)
   expect(await page.evaluate(() => document.cookie)).not.toContain('hf-session')
+})
+
+test('what is sent before a page is alive does not stand in its address', async ({ browser }) => {
+  const context = await browser.newContext({ javaScriptEnabled: false })
+  const page = await context.newPage()
+  const address = `${dashboard}/sign-in?next=%2Facme`
+  await page.goto(address)
+  const sent = page.waitForRequest((request) => request.method() === 'POST')
+  await fillSignIn(page, loginOf('acme', 'owner'))
+  expect((await sent).url()).toBe(address)
+  await expect(page).toHaveURL(address)
+  await expect(page.getByLabel('Password', { exact: true })).toHaveValue('')
+  await context.close()
 })
 
 test('a page of a sibling tenant, or of a stranger, cannot act in a session', async ({ page }) => {
