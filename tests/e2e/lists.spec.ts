@@ -107,7 +107,7 @@ test('Back closes what a list has opened, and a click beside a form does not', a
 
   await page.goto(`${dashboard}/acme/meters`)
   await page.getByRole('button', { name: 'Create meter' }).click()
-  const name = page.getByRole('dialog').getByRole('textbox', { name: 'Name' })
+  const name = page.getByRole('dialog').getByRole('textbox', { name: 'Name', exact: true })
   await name.fill('Half typed')
   await page.mouse.click(4, 4)
   await expect(name).toHaveValue('Half typed')
