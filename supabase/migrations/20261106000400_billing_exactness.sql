@@ -342,7 +342,7 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
         ),
         -- Of caps of each day: every day of the lines, as of the end and as of the beginning of the cut.
         counted as materialized (
-          select d.customer_id, d.meter_id, d.starts_on, d.after, d.after - coalesce(r.amount, 0) as before
+          select d.customer_id, d.meter_id, d.starts_on, d.day, d.after, d.after - coalesce(r.amount, 0) as before
           from (
             select x.customer_id, x.meter_id, x.starts_on, x.day, x.used - coalesce(n.amount, 0) as after
             from (
@@ -363,7 +363,10 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
         ),
         termed as materialized (
           select l.*, u.external_id as customer, m.slug as meter, t.slug as tier, s.version as tier_version, c.cap_limit,
-            c.period = 'day' and (l.adds_up or m.aggregation <> 'WEIGHTED_SUM') as daily
+            c.period = 'day' and (l.adds_up or m.aggregation <> 'WEIGHTED_SUM') as daily, m.aggregation,
+            -- What grants and rollover covered is no overage: the balance says what was, as long as its events are there.
+            l.adds_up and l.starts_on >= coalesce(v_unsealed, l.starts_on) and exists (
+              select 1 from public.balances k where k.tenant_id = p_tenant and k.customer_id = l.customer_id and k.meter_id = l.meter_id) as balanced
           from lines l
           join meters m on m.id = l.meter_id
           join public.customers u on u.tenant_id = p_tenant and u.id = l.customer_id
@@ -390,12 +393,16 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
         ),
         -- Beyond the cap as of the end and as of the beginning of the cut: of the period as a whole, or of each of its days.
         beyond as (
-          select t.customer_id, t.meter_id, t.starts_on, greatest(0, w.after - t.cap_limit) as after, greatest(0, w.before - t.cap_limit) as before
+          select t.customer_id, t.meter_id, t.starts_on, coalesce(z.after, greatest(0, w.after - t.cap_limit)) as after,
+            coalesce(z.before, greatest(0, w.before - t.cap_limit)) as before
           from termed t
           left join later a on a.customer_id = t.customer_id and a.meter_id = t.meter_id and a.starts_on = t.starts_on
           cross join lateral (
+            select t.starts_on = app.period_start(t.starts_on, 'month', t.anchor) and t.ends_on = app.period_end(t.starts_on, 'month', t.anchor) as whole
+          ) p
+          cross join lateral (
             select case when t.adds_up then coalesce(case
-              when t.starts_on = app.period_start(t.starts_on, 'month', t.anchor) and t.ends_on = app.period_end(t.starts_on, 'month', t.anchor) then (
+              when p.whole then (
                 select n.used from public.usage_counters n
                 where n.tenant_id = p_tenant and n.period = 'month' and n.meter_id = t.meter_id and n.starts_on = t.starts_on
                   and n.customer_id = t.customer_id)
@@ -409,15 +416,28 @@ create or replace function app.cut_usage(p_tenant uuid, p_time_zone text, p_from
           cross join lateral (
             select case when t.adds_up then n.used else t.after end as after, case when t.adds_up then n.used - t.amount else t.before end as before
           ) w
+          cross join lateral (
+            select case when t.balanced and p.whole then
+                app.balance_overage(p_tenant, t.customer_id, t.meter_id, t.aggregation, t.starts_on, t.ends_on, p_to, p_time_zone) end as after,
+              case when t.balanced and p.whole and not p_billed then
+                app.balance_overage(p_tenant, t.customer_id, t.meter_id, t.aggregation, t.starts_on, t.ends_on, p_from, p_time_zone) end as before
+          ) z
           where t.cap_limit is not null and not t.daily
           union all
-          select t.customer_id, t.meter_id, t.starts_on, sum(greatest(0, d.after - t.cap_limit)), sum(greatest(0, d.before - t.cap_limit))
+          select t.customer_id, t.meter_id, t.starts_on, sum(coalesce(z.after, greatest(0, d.after - t.cap_limit))),
+            sum(coalesce(z.before, greatest(0, d.before - t.cap_limit)))
           from termed t
           join (
-            select x.customer_id, x.meter_id, x.starts_on, x.after, x.before from counted x
+            select x.customer_id, x.meter_id, x.starts_on, x.day, x.after, x.before from counted x
             union all
-            select x.customer_id, x.meter_id, x.starts_on, x.after, x.before from days x
+            select x.customer_id, x.meter_id, x.starts_on, x.day, x.after, x.before from days x
           ) d on d.customer_id = t.customer_id and d.meter_id = t.meter_id and d.starts_on = t.starts_on
+          cross join lateral (
+            select case when t.balanced then
+                app.balance_overage(p_tenant, t.customer_id, t.meter_id, t.aggregation, d.day, d.day + 1, p_to, p_time_zone) end as after,
+              case when t.balanced and not p_billed then
+                app.balance_overage(p_tenant, t.customer_id, t.meter_id, t.aggregation, d.day, d.day + 1, p_from, p_time_zone) end as before
+          ) z
           where t.cap_limit is not null and t.daily
           group by 1, 2, 3
         )
@@ -516,5 +536,6 @@ grant execute on function app.billing_span(date, integer, date[], date[]) to app
 -- comments ------------------------------------------------------------------------------------------
 
 comment on column public.billing_lines.overage is
-  'Beyond the cap that holds at the end of the cut, as of then, less what was billed as overage of this period of usage before; null without a cap.';
+  'Beyond the cap that holds at the end of the cut and, where the customer had a balance, beyond what grants and rollover added to it, as of then, less what '
+  'was billed as overage of this period of usage before; null without a cap.';
 comment on column public.billing_lines.adjustment is 'Whether the usage lies before the cut, and something was received before it: never in the first period.';

@@ -119,19 +119,25 @@ create or replace function app.take_back_usage(p_tenant uuid, p_time_zone text, 
 
       if v_meter.aggregation in ('SUM', 'COUNT', 'AVG', 'WEIGHTED_SUM') then
         v_moment := case v_meter.aggregation when 'WEIGHTED_SUM' then v_amount * extract(epoch from p_event.occurred_at) end;
+        if v_meter.aggregation in ('SUM', 'COUNT') and exists (
+            select 1 from public.balances b
+            where b.tenant_id = p_tenant and b.customer_id = p_event.customer_id and b.meter_id = v_meter.id) then
+          -- Brought up to date while its counters, which it may read for that, still hold the event.
+          perform 1 from public.usage_counters c
+            where c.tenant_id = p_tenant and c.meter_id = v_meter.id and c.customer_id = p_event.customer_id
+              and (c.period = 'day' and c.starts_on = v_day or c.period = 'month' and c.starts_on = v_month)
+            order by c.period, c.starts_on
+            for update;
+          v_balance := app.settle_balance(p_tenant, p_event.customer_id, v_meter.id, p_now, p_time_zone);
+        end if;
         update public.usage_counters c set used = c.used - v_amount, events = c.events - 1, moment = c.moment - v_moment
           where c.tenant_id = p_tenant and c.period = 'day' and c.meter_id = v_meter.id and c.starts_on = v_day
             and c.customer_id = p_event.customer_id;
         update public.usage_counters c set used = c.used - v_amount, events = c.events - 1, moment = c.moment - v_moment
           where c.tenant_id = p_tenant and c.period = 'month' and c.meter_id = v_meter.id and c.starts_on = v_month
             and c.customer_id = p_event.customer_id;
-        if v_meter.aggregation in ('SUM', 'COUNT') and exists (
-            select 1 from public.balances b
-            where b.tenant_id = p_tenant and b.customer_id = p_event.customer_id and b.meter_id = v_meter.id) then
-          v_balance := app.settle_balance(p_tenant, p_event.customer_id, v_meter.id, p_now, p_time_zone);
-          if v_balance.customer_id is not null and v_day >= v_balance.starts_on and p_event.occurred_at < v_balance.resets_at then
-            perform app.burn_balance(p_tenant, p_event.customer_id, v_meter.id, -v_amount, p_now);
-          end if;
+        if v_balance.customer_id is not null and v_day >= v_balance.starts_on and p_event.occurred_at < v_balance.resets_at then
+          perform app.burn_balance(p_tenant, p_event.customer_id, v_meter.id, -v_amount, p_now);
         end if;
         update public.usage_totals t set used = t.used - v_amount, events = t.events - 1, moment = t.moment - v_moment
           where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day;

@@ -83,8 +83,13 @@ create function app.reset_balance(
       v_grants := app.open_grants(p_tenant, p_customer, p_meter);
       v_grants_were := v_grants;
       b.as_of := greatest(b.as_of, p_now);
-      v_entries := v_entries || app.balance_entry(b, null, 'reset', -(b.granted + b.overage - b.used), 0);
+      v_amount := b.granted + b.overage - b.used;
       v_again := p_used_since + case when p_preserve_overage then b.overage else 0 end;
+      -- What the counter of the period holds stays counted there, and is no longer held against the balance.
+      b.carried := v_again + b.carried - b.used;
+      b.used := 0;
+      b.overage := 0;
+      v_entries := v_entries || app.balance_entry(b, null, 'reset', -v_amount, 0);
       v_amount := least(c.rollover_max, greatest(b.allowance_left, c.rollover_min));
       b.granted := v_amount;
       if v_amount > 0 then
@@ -108,14 +113,11 @@ create function app.reset_balance(
       if b.allowance > 0 then
         v_entries := v_entries || app.balance_entry(b, null, 'allowance', b.allowance, b.granted);
       end if;
-      -- What the counter of the period holds stays counted there, and is no longer held against the balance.
-      b.carried := v_again + b.carried - b.used;
-      b.used := 0;
-      b.overage := 0;
       if v_again <> 0 then
         select * into v_burnt from app.burn_sources(b, v_grants, v_again);
         b := v_burnt.p_balance;
         v_grants := v_burnt.p_grants;
+        v_entries := v_entries || app.balance_entry(b, null, 'rollover', b.overage - v_again, b.granted + b.overage - b.used);
       end if;
       perform app.keep_balance(v_was, b, v_grants_were, v_grants, v_entries);
     end

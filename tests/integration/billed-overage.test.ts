@@ -1,0 +1,366 @@
+// Overage as it is billed: what allowance, rollover and grants did not cover at the moment it was used, for every period of a balance and
+// as of every moment, against the plain model of a balance. Usage comes in time, late, and before the period in which it says it happened.
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { POST as closeRoute } from '@/app/api/v1/billing-periods/route'
+import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { newId } from '@/libs/ids'
+import { createBalanceModel, type ModelGrant } from '../support/balance-model'
+import { makePartition } from '../support/usage-history'
+import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
+
+await createWorld()
+const RUNS = Number(process.env.MODEL_RUNS ?? 12)
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const ZONES = ['UTC', 'America/New_York', 'Europe/Berlin', 'America/Havana', 'Australia/Lord_Howe', 'Asia/Kathmandu']
+const least = (a: bigint, b: bigint) => (a < b ? a : b)
+const most = (a: bigint, b: bigint) => (a > b ? a : b)
+const at = (moment: number | null) => (moment === null ? null : new Date(moment).toISOString())
+const localDay = (moment: number, zone: string) => new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(moment)
+
+const amount = fc.bigInt({ min: 1n, max: 60n })
+const some = fc.oneof(fc.constant(0n), amount)
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('use' as const), amount, wait: fc.integer({ min: 1, max: 20 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('back' as const), which: fc.nat(), wait: fc.integer({ min: 1, max: 9 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('late' as const), amount, wait: fc.integer({ min: 1, max: 9 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('ahead' as const), amount, wait: fc.integer({ min: 1, max: 9 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('grant' as const),
+      wait: fc.integer({ min: 1, max: 9 }),
+      amount,
+      priority: fc.integer({ min: 0, max: 2 }),
+      life: fc.option(fc.integer({ min: HOUR, max: 9 * DAY })),
+      recurrence: fc.constantFrom(null, 'day' as const, 'week' as const),
+      rollover_min: some,
+      rollover_max: some,
+    }),
+  },
+)
+const run = fc.record({
+  zone: fc.constantFrom(...ZONES),
+  period: fc.constantFrom('day' as const, 'day' as const, 'month' as const),
+  anchor: fc.constantFrom(1, 31),
+  terms: fc.record({ limit: some, rollover_min: some, rollover_max: some, preserve_overage: fc.boolean() }),
+  steps: fc.array(step, { minLength: 8, maxLength: 30, size: 'max' }),
+})
+
+async function arrange(
+  tenant: TestTenant,
+  { zone, period, anchor, terms }: typeof run extends fc.Arbitrary<infer T> ? T : never,
+  start: number,
+) {
+  const [customer, meter, tier] = [newId(), newId(), newId()]
+  await asSystem(tenant, async () => {
+    await tenantQuery("insert into customers (id, external_id) values ($1, 'holder')", [customer])
+    await tenantQuery("insert into meters (id, slug, name, individual) values ($1, 'metered', 'Metered', true)", [
+      meter,
+    ])
+    await tenantQuery("insert into tiers (id, slug, name) values ($1, 'tier', 'Tier')", [tier])
+    await tenantQuery(
+      'insert into subscriptions (id, customer_id, tier_id, anchor_day, started_at) values ($1, $2, $3, $4, $5)',
+      [newId(), customer, tier, anchor, at(start)],
+    )
+    await tenantQuery(
+      `insert into entitlements (id, customer_id, kind, feature_key, meter_id, cap_limit, behaviour, period, rollover_min, rollover_max,
+         preserve_overage, created_at) values ($1, $2, 'metered', 'metered', $3, $4, 'overflow', $5, $6, $7, $8, $9)`,
+      [
+        newId(),
+        customer,
+        meter,
+        terms.limit,
+        period,
+        terms.rollover_min,
+        terms.rollover_max,
+        terms.preserve_overage,
+        at(start),
+      ].map((value) => (typeof value === 'bigint' ? String(value) : value)),
+    )
+    await tenantQuery('select app.open_balance($1, $2, $3, $4, $5)', [tenant.id, customer, meter, at(start), zone])
+  })
+  return { customer, meter }
+}
+
+test('in any zone, as of any moment', async () => {
+  for (const month of ['2026-08', '2026-09', '2026-10', '2026-11', '2026-12', '2027-01'])
+    await makePartition(`${month}-01`)
+  let compared = 0
+  let beyond = 0
+  await fc.assert(
+    fc.asyncProperty(run, async (drawn) => {
+      const { zone, period, anchor, terms, steps } = drawn
+      const tenant = await createTenant(`overage-${newId()}`)
+      // Over a change of the clocks.
+      let now = Date.UTC(2026, 9, 20, 7, 13) + Math.floor(Math.random() * 12 * DAY)
+      const { customer, meter } = await arrange(tenant, drawn, now)
+      const model = createBalanceModel({ zone, period, anchor }, terms, now)
+      type Period = { starts_on: string; sum: bigint; pool: bigint; over: bigint; opens: number }
+      let present: Period = { starts_on: model.state().starts_on, sum: 0n, pool: 0n, over: 0n, opens: now }
+      let next = 0n
+      const over: Period[] = []
+      const snapshots: { moment: number; starts_on: string; ends: number; sum: bigint }[] = []
+      const sent: { id: string; amount: bigint; occurred: number; of: string }[] = []
+
+      const pass = (to: number) => {
+        for (let ends = model.state().resets_at; ends <= to; ends = model.state().resets_at) {
+          model.advance(ends - 1)
+          const before = model.state()
+          model.advance(ends)
+          const after = model.state()
+          const debt = terms.preserve_overage ? before.overage : 0n
+          over.push({
+            ...present,
+            over: most(0n, present.sum),
+            pool: most(0n, before.balance - (after.granted - terms.limit)),
+          })
+          present = {
+            starts_on: after.starts_on,
+            sum: after.overage - debt,
+            pool: 0n,
+            over: 0n,
+            opens: ends,
+            ahead: next,
+          }
+          if (next !== 0n) {
+            model.use(next)
+            present.sum += model.state().overage - after.overage
+          }
+          next = 0n
+        }
+        model.advance(to)
+      }
+      const use = (units: bigint) => {
+        const before = model.state().overage
+        model.use(units)
+        present.sum += model.state().overage - before
+      }
+      const takeOf = (past: Period, units: bigint) => {
+        const part = units >= 0n ? units - least(units, past.pool) : -least(-units, past.over)
+        past.pool -= units - part
+        past.over += part
+        past.sum += part
+      }
+      /** As the statement of usage does it: balance up to date, event, counters, and the balance again where it is of its period. */
+      const record = async (id: string, units: bigint, occurred: number, corrects: string | null) => {
+        const day = localDay(occurred, zone)
+        await asSystem(tenant, () =>
+          tenantQuery('select app.settle_balance($1, $2, $3, $4, $5)', [tenant.id, customer, meter, at(now), zone]),
+        )
+        await asSuperuser(
+          `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month, weight, corrects)
+           values ($1, $2, $3, $4, $5, $6, $7, date_trunc('month', $7::timestamptz at time zone 'UTC'), $8, $9)`,
+          [
+            tenant.id,
+            id,
+            meter,
+            customer,
+            String(corrects ? -units : units),
+            at(occurred),
+            at(now),
+            corrects ? -1 : 1,
+            corrects,
+          ],
+        )
+        await asSuperuser(
+          `insert into usage_counters (tenant_id, period, meter_id, starts_on, customer_id, used, events)
+           select $1, p.period, $2, app.period_start($3, p.period, $4), $5, $6, $7 from (values ('day'), ('month')) p (period)
+           on conflict (tenant_id, period, meter_id, starts_on, customer_id)
+             do update set used = usage_counters.used + excluded.used, events = usage_counters.events + excluded.events`,
+          [tenant.id, meter, day, anchor, customer, String(units), corrects ? -1 : 1],
+        )
+        if (occurred >= present.opens && occurred < model.state().resets_at)
+          await asSystem(tenant, () =>
+            tenantQuery('select app.burn_balance($1, $2, $3, $4, $5)', [
+              tenant.id,
+              customer,
+              meter,
+              String(units),
+              at(now),
+            ]),
+          )
+      }
+      const billed = async (starts_on: string, ends: number, moment: number) => {
+        const [row] = await asSystem(tenant, () =>
+          tenantQuery<{ overage: string | null }>(
+            `select app.balance_overage($1, $2, $3, 'SUM', $4, ($5::timestamptz at time zone $6)::date, $7, $6)::text as overage`,
+            [tenant.id, customer, meter, starts_on, at(ends), zone, at(moment)],
+          ),
+        )
+        return row?.overage ?? null
+      }
+
+      for (const each of steps) {
+        now += each.wait * HOUR + 1
+        pass(now)
+        if (each.kind === 'grant') {
+          const { amount: units, priority, recurrence, rollover_min, rollover_max, life } = each
+          const given: ModelGrant = {
+            id: newId(),
+            amount: units,
+            priority,
+            recurrence,
+            rollover_min,
+            rollover_max,
+            effective_at: now,
+            expires_at: life ? now + life : null,
+          }
+          const before = model.state().overage
+          model.grant(given)
+          expect(model.state().overage).toBe(before)
+          await asSystem(tenant, () =>
+            tenantQuery('select app.add_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null)', [
+              tenant.id,
+              zone,
+              at(now),
+              given.id,
+              customer,
+              meter,
+              String(units),
+              priority,
+              at(now),
+              at(given.expires_at),
+              recurrence,
+              String(rollover_min),
+              String(rollover_max),
+            ]),
+          )
+        } else if (each.kind === 'use') {
+          const id = newId()
+          await record(id, each.amount, now, null)
+          use(each.amount)
+          sent.push({ id, amount: each.amount, occurred: now, of: present.starts_on })
+        } else if (each.kind === 'late') {
+          const past = over.at(-1)
+          if (!past) continue
+          const id = newId()
+          await record(id, each.amount, present.opens - 1, null)
+          takeOf(past, each.amount)
+          sent.push({ id, amount: each.amount, occurred: present.opens - 1, of: past.starts_on })
+        } else if (each.kind === 'ahead') {
+          const { resets_at } = model.state()
+          if (resets_at - now > DAY - HOUR) continue
+          const id = newId()
+          await record(id, each.amount, resets_at + 60_000, null)
+          next += each.amount
+        } else {
+          const [taken] = sent.splice(each.which % Math.max(sent.length, 1), 1)
+          if (!taken) continue
+          await record(newId(), -taken.amount, taken.occurred, taken.id)
+          const past = over.find(({ starts_on }) => starts_on === taken.of)
+          if (past) takeOf(past, -taken.amount)
+          else use(-taken.amount)
+        }
+        const { used, balance, overage, granted } = model.state()
+        const [row] = await asSystem(tenant, () =>
+          tenantQuery<Record<'used' | 'balance' | 'overage' | 'granted', string>>(
+            'select used::text, balance::text, overage::text, granted::text from app.peek_balance($1, $2, $3, $4, $5)',
+            [tenant.id, customer, meter, at(now), zone],
+          ),
+        )
+        expect(row).toEqual({ used: `${used}`, balance: `${balance}`, overage: `${overage}`, granted: `${granted}` })
+        const past = over.at(-1)
+        if (past) snapshots.push({ moment: now + 1, starts_on: past.starts_on, ends: present.opens, sum: past.sum })
+        snapshots.push({
+          moment: now + 1,
+          starts_on: present.starts_on,
+          ends: model.state().resets_at,
+          sum: present.sum,
+        })
+      }
+      for (const { moment, starts_on, ends, sum } of snapshots) {
+        const overage = await billed(starts_on, ends, moment)
+        // Nobody wrote anything down of a period in which nothing happened.
+        expect({ starts_on, moment, overage: overage ?? '0' }).toEqual({
+          starts_on,
+          moment,
+          overage: `${most(sum, 0n)}`,
+        })
+        compared += 1
+        if (sum > 0n) beyond += 1
+      }
+    }),
+    { numRuns: RUNS, endOnFailure: true },
+  )
+  expect(compared).toBeGreaterThan(5 * RUNS)
+  expect(beyond).toBeGreaterThan(RUNS)
+}, 300_000)
+
+test('what a grant covers is not billed as overage; what comes before the grant is', async () => {
+  const tenant = await createTenant('granted')
+  const [customer, meter] = [newId(), newId()]
+  await asSystem(tenant, async () => {
+    await tenantQuery("insert into customers (id, external_id) values ($1, 'otter')", [customer])
+    await tenantQuery("insert into meters (id, slug, name) values ($1, 'exports', 'Exports')", [meter])
+    await tenantQuery(
+      `insert into entitlements (id, customer_id, kind, feature_key, meter_id, cap_limit, behaviour)
+       values ($1, $2, 'metered', 'exports', $3, 10, 'overflow')`,
+      [newId(), customer, meter],
+    )
+    await tenantQuery('update meters set individual = true where id = $1', [meter])
+  })
+  const use = async (event_value: number) => {
+    const answer = await call(trackRoute, 'POST', '/x', {
+      as: tenant.api_key,
+      body: { meter_id: 'exports', user_id: 'otter', event_value },
+    })
+    expect(answer.body).toMatchObject({ inserted: 1 })
+  }
+  const grant = (amount: number) =>
+    asSystem(tenant, () =>
+      tenantQuery(
+        "select app.add_grant($1, 'UTC', clock_timestamp(), $2, $3, $4, $5, 1, null, null, null, 0, 1000, null)",
+        [tenant.id, newId(), customer, meter, amount],
+      ),
+    )
+  const close = async () => {
+    const { status } = await call(closeRoute, 'POST', '/x', {
+      as: tenant.api_key,
+      body: { ends_at: new Date(Date.now() - 1).toISOString() },
+    })
+    expect(status).toBe(201)
+    const [line] = await asSystem(tenant, () =>
+      tenantQuery<{ quantity: string; overage: string }>(
+        `select l.quantity::text, trim_scale(l.overage)::text as overage from billing_lines l
+         join billing_periods p on p.tenant_id = l.tenant_id and p.id = l.billing_period_id
+         where l.tenant_id = $1 order by p.ends_at desc limit 1`,
+        [tenant.id],
+      ),
+    )
+    return [Number(line?.quantity), line?.overage]
+  }
+  await use(12)
+  await grant(5)
+  await use(4)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  // Two beyond the allowance before there was a grant; then four of the grant's five.
+  expect(await close()).toEqual([16, '2'])
+  await use(1)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(await close()).toEqual([1, '0'])
+  await use(3)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(await close()).toEqual([3, '3'])
+  const [balance] = await asSystem(tenant, () =>
+    tenantQuery<Record<string, string>>(
+      "select used::text, balance::text, overage::text, granted::text from app.peek_balance($1, $2, $3, clock_timestamp(), 'UTC')",
+      [tenant.id, customer, meter],
+    ),
+  )
+  expect(balance).toEqual({ used: '20', balance: '0', overage: '5', granted: '15' })
+})
