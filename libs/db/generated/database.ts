@@ -176,6 +176,7 @@ export interface AuthAttempts {
 }
 
 export interface BalanceEntries {
+  allowance: Numeric | null;
   amount: Numeric;
   /**
    * Balance after it.
@@ -183,10 +184,17 @@ export interface BalanceEntries {
   balance: Numeric;
   customer_id: string;
   grant_id: string | null;
+  /**
+   * What the balance held after it, as the columns of the same names; null of entries from before they were kept.
+   */
+  granted: Numeric | null;
   id: string;
   kind: string;
   meter_id: string;
   occurred_at: Timestamp;
+  opening: Numeric | null;
+  overage: Numeric | null;
+  starts_on: Timestamp | null;
   tenant_id: Generated<string>;
 }
 
@@ -250,7 +258,7 @@ export interface BillingLines {
   meter: string;
   meter_id: string;
   /**
-   * Beyond the cap that holds at the end of the cut, as of then, less what was billed as overage of this period of usage before; null without a cap.
+   * Beyond the cap that holds at the end of the cut and, where the customer had a balance, beyond what grants and rollover added to it, as of then, less what was billed as overage of this period of usage before; null without a cap.
    */
   overage: Numeric | null;
   /**
