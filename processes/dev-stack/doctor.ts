@@ -43,6 +43,14 @@ function disk(settings: Settings): Finding {
       way_out: 'Make it writable, or choose another: DATA_DIR=/path/you/own npm start',
     }
   }
+  const foreign = ['secrets.json', 'postgres', 'logs'].find((name) => isForeign(join(settings.data_dir, name)))
+  if (foreign) {
+    return {
+      state: 'wrong',
+      text: `${join(settings.data_dir, foreign)} cannot be read or written by this user`,
+      way_out: 'Make it yours (chown), or start afresh beside it: DATA_DIR=.data-mine npm start',
+    }
+  }
   const { bavail, bsize } = statfsSync(directory)
   const free = (bavail * bsize) / 1e9
   const text = `${free.toFixed(1)} GB free for ${settings.data_dir}`
@@ -51,6 +59,16 @@ function disk(settings: Settings): Finding {
     state: 'wrong',
     text,
     way_out: `Free some space (${SMALLEST_DISK_GB} GB are enough), or set DATA_DIR to another disk.`,
+  }
+}
+
+function isForeign(path: string): boolean {
+  if (!existsSync(path)) return false
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return false
+  } catch {
+    return true
   }
 }
 
