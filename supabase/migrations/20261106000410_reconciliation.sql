@@ -169,14 +169,25 @@ create or replace function app.find_usage_drift(p_tenant uuid, p_time_zone text,
         ),
         -- A balance is carried + counted as used, and what is left of its allowance and grants is what was available less what was used.
         balanced as materialized (
-          select b.customer_id, b.meter_id, b.starts_on, b.used, b.allowance_left + coalesce(g.remaining, 0) as left,
+          select b.customer_id, b.meter_id, coalesce(e.starts_on, b.starts_on) as starts_on, b.used, b.allowance_left + coalesce(g.remaining, 0) as left,
             case when p_from is not null and b.starts_on < p_from then b.used else b.carried + coalesce(w.used, 0) end as expected_used,
-            b.granted + b.overage - b.used as expected_left
+            coalesce(e.granted, b.granted) + b.overage - b.used as expected_left,
+            jsonb_build_object('starts_on', b.starts_on, 'granted', trim_scale(b.granted)::text, 'allowance', trim_scale(b.allowance)::text,
+              'opening', trim_scale(b.opening)::text) as terms,
+            jsonb_build_object('starts_on', coalesce(e.starts_on, b.starts_on), 'granted', trim_scale(coalesce(e.granted, b.granted))::text,
+              'allowance', trim_scale(coalesce(e.allowance, b.allowance))::text, 'opening', trim_scale(coalesce(e.opening, b.opening))::text)
+              as expected_terms
           from public.balances b
           join meters m on m.id = b.meter_id
           cross join lateral app.balance_cap(p_tenant, b.customer_id, b.meter_id) c
+          -- Its history says what it began with and when, after each change.
+          left join lateral (
+            select x.starts_on, x.granted, x.allowance, x.opening from public.balance_entries x
+            where x.tenant_id = p_tenant and x.customer_id = b.customer_id and x.meter_id = b.meter_id
+            order by x.occurred_at desc, x.id desc limit 1
+          ) e on true
           left join wanted w on w.name = 'usage_counters' and w.meter_id = b.meter_id and w.customer_id = b.customer_id and w.period = c.period
-            and w.starts_on = b.starts_on
+            and w.starts_on = coalesce(e.starts_on, b.starts_on)
           left join lateral (
             select sum(x.remaining) as remaining from public.grants x
             where x.tenant_id = p_tenant and x.customer_id = b.customer_id and x.meter_id = b.meter_id and x.closed_at is null
@@ -270,9 +281,9 @@ create or replace function app.find_usage_drift(p_tenant uuid, p_time_zone text,
           select * from compared
           union all
           select 'balances', null, b.meter_id, b.starts_on, null, b.customer_id, null,
-            jsonb_build_object('used', trim_scale(b.used)::text, 'left', trim_scale(b.left)::text),
-            jsonb_build_object('used', trim_scale(b.expected_used)::text, 'left', trim_scale(b.expected_left)::text)
-          from balanced b where b.used <> b.expected_used or b.left <> b.expected_left
+            b.terms || jsonb_build_object('used', trim_scale(b.used)::text, 'left', trim_scale(b.left)::text),
+            b.expected_terms || jsonb_build_object('used', trim_scale(b.expected_used)::text, 'left', trim_scale(b.expected_left)::text)
+          from balanced b where b.used <> b.expected_used or b.left <> b.expected_left or b.terms <> b.expected_terms
           union all
           select 'grants', null, g.meter_id, null, null, g.customer_id, g.id, jsonb_build_object('remaining', trim_scale(g.remaining)::text),
             jsonb_build_object('remaining', trim_scale(g.expected)::text)
@@ -396,6 +407,9 @@ create or replace function app.repair_usage(p_tenant uuid, p_time_zone text, p_m
                 (v_row.row_key ->> 'hash')::uuid, v_events)
               on conflict (tenant_id, meter_id, period, starts_on, customer_id, value_hash) do update set events = excluded.events;
           when 'balances' then
+            update public.balances b set starts_on = (v_row.expected ->> 'starts_on')::date, granted = (v_row.expected ->> 'granted')::numeric,
+                allowance = (v_row.expected ->> 'allowance')::numeric, opening = (v_row.expected ->> 'opening')::numeric
+              where b.tenant_id = p_tenant and b.customer_id = v_customer and b.meter_id = v_meter;
             v_balance := app.settle_balance(p_tenant, v_customer, v_meter, v_now, p_time_zone);
             if v_balance.starts_on = (v_row.row_key ->> 'starts_on')::date then
               perform app.burn_balance(p_tenant, v_customer, v_meter, v_used - v_balance.used, v_now);

@@ -119,6 +119,9 @@ create function app.reset_balance(
         v_grants := v_burnt.p_grants;
         v_entries := v_entries || app.balance_entry(b, null, 'rollover', b.overage - v_again, b.granted + b.overage - b.used);
       end if;
+      v_entries[cardinality(v_entries)].granted := b.granted;
+      v_entries[cardinality(v_entries)].allowance := b.allowance;
+      v_entries[cardinality(v_entries)].opening := b.opening;
       perform app.keep_balance(v_was, b, v_grants_were, v_grants, v_entries);
     end
   $$;
