@@ -194,6 +194,25 @@ test('the title of a page names what it is about', async ({ page }) => {
   await expect(page).toHaveTitle(`${name} · Acme · Holdfast`)
 })
 
+test.describe(() => {
+  test.use({ blocked: /net::ERR_/ })
+
+  test('a server that is not reached is said, what was there stays, and the notice goes by itself', async ({
+    page,
+  }) => {
+    await signIn(page, owner)
+    await page.goto(`${dashboard}/acme/customers/bluebird`)
+    const title = page.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })
+    const notice = page.getByRole('status').filter({ hasText: 'The server was not reached' })
+    await expect(title).toBeVisible()
+    await page.context().setOffline(true)
+    await expect(notice).toBeVisible()
+    await expect(title).toBeVisible()
+    await page.context().setOffline(false)
+    await expect(notice).toHaveCount(0)
+  })
+})
+
 test.describe('a session that ends while its page is open', () => {
   // The page that is left behind asks once more, and is refused.
   test.use({ refusals: [401] })

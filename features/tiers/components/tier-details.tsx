@@ -65,7 +65,9 @@ export function TierFeatures({
     <span className="flex max-w-72 flex-wrap gap-1 max-sm:justify-end">
       {features.slice(0, SHOWN).map((feature) => (
         <Badge key={feature.key} className="font-normal">
-          <span title={feature.key}>{nameOf(feature.key) ?? feature.key}</span>
+          <span className="max-w-52 truncate" title={feature.key}>
+            {nameOf(feature.key) ?? feature.key}
+          </span>
         </Badge>
       ))}
       {rest.length > 0 ? (
