@@ -147,6 +147,10 @@ function RunWithDrifts({
 const FIELDS = [
   'used',
   'left',
+  'granted',
+  'allowance',
+  'opening',
+  'starts_on',
   'remaining',
   'status',
   'settled',
