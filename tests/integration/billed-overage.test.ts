@@ -135,7 +135,6 @@ test('in any zone, as of any moment', async () => {
             pool: 0n,
             over: 0n,
             opens: ends,
-            ahead: next,
           }
           if (next !== 0n) {
             model.use(next)
