@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } 
 import { dirname, join } from 'node:path'
 import { isBuildCurrent } from './build'
 import { findChromium, whyUnusable } from './chromium'
-import { postgresDirectory } from './data-directory'
+import { isOwnDirectory, postgresDirectory } from './data-directory'
 import { isPortFree } from './ports'
 import { processIdentity } from './process-identity'
 import { green, red, yellow } from './progress'
@@ -106,7 +106,8 @@ async function stackOrPorts(settings: Settings): Promise<Finding[]> {
         way_out: `Stop what listens there, or set ${variable} to another port.`,
       })
   }
-  const cluster = existsSync(settings.data_dir) ? postgresDirectory(settings.data_dir) : null
+  const isOurs = existsSync(settings.data_dir) && isOwnDirectory(settings.data_dir)
+  const cluster = isOurs ? postgresDirectory(settings.data_dir) : null
   findings.push({
     state: 'ok',
     text:
