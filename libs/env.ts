@@ -23,11 +23,11 @@ const url = (protocols: string[]) =>
 
 const schema = z.object({
   NODE_ENV: z.string().default('development'),
-  DATABASE_URL: url(['postgres', 'postgresql']).default('postgres://app_server@127.0.0.1:54329/holdfast'),
-  OPERATOR_DATABASE_URL: url(['postgres', 'postgresql']).default('postgres://app_operator@127.0.0.1:54329/holdfast'),
+  DATABASE_URL: url(['postgres', 'postgresql']).default('postgres://app_server@127.0.0.1:3003/holdfast'),
+  OPERATOR_DATABASE_URL: url(['postgres', 'postgresql']).default('postgres://app_operator@127.0.0.1:3003/holdfast'),
   DATABASE_POOL_SIZE: integer(10, 1, 500),
   DATABASE_PREPARED_STATEMENTS: flag(true),
-  SUPABASE_URL: url(['http', 'https']).default('http://127.0.0.1:54321'),
+  SUPABASE_URL: url(['http', 'https']).default('http://127.0.0.1:3002'),
   SUPABASE_PUBLISHABLE_KEY: text,
   SUPABASE_SECRET_KEY: text,
   SUPABASE_JWT_SECRET: text,
