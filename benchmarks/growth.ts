@@ -84,7 +84,7 @@ async function fillMonth({ superuser }: BenchWorld, monthsAgo: number, count: nu
      select m.tenant_id, gen_random_uuid(), m.id, c.id, 1, t.at, t.at, $2::date, 'stored-' || n, '{"endpoint": "/api/v1/data"}'
      from generate_series(1, $1::bigint) n
      cross join lateral (select $2::date + n * (least(now(), $3::date) - $2::date) / $1::float8 as at) t
-     join (select tenant_id, id, row_number() over () as place, count(*) over () as many from meters) m on m.place = 1 + n % m.many
+     join (select tenant_id, id, row_number() over () as place from meters) m on m.place = 1 + n % (select count(*) from meters)
      join (select distinct on (tenant_id) tenant_id, id from customers order by tenant_id, id) c on c.tenant_id = m.tenant_id`,
     [count, starts_on, ends_on],
   )
