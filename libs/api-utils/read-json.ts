@@ -48,7 +48,7 @@ function tooLarge(maxBytes: number): AppError {
 }
 
 /** The body of a request as it came, up to `maxBytes`. @throws AppError payload_too_large, bad_request. */
-export async function readBytes(request: Request, maxBytes = MIB): Promise<Uint8Array> {
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > maxBytes) throw tooLarge(maxBytes)
   if (!request.body) return new Uint8Array()

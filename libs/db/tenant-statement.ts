@@ -1,10 +1,5 @@
-import { AppError, notFound } from '@/libs/errors'
-import {
-  findTenantRouting,
-  forgetTenantRouting,
-  peekTenantRouting,
-  type TenantRouting,
-} from '@/libs/tenancy/resolve-tenant'
+import { AppError } from '@/libs/errors'
+import { forgetTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 import { isRetryable, isStaleRouting } from './errors'
 import { statementName } from './kysely-driver'
@@ -29,8 +24,7 @@ export async function runTenantStatement<T>(
   toValues: (routing: TenantRouting) => unknown[],
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
-    const routing = peekTenantRouting({ id: tenantId }) ?? (await findTenantRouting({ id: tenantId }))
-    if (!routing) throw notFound()
+    const routing = await routeTenant(tenantId)
     try {
       const { rows } = await serverPool().query<{ value: T }>({
         name: statementName(text),
@@ -58,9 +52,7 @@ export async function runStatementInside<T>(
   tenantId: string,
   toValues: (routing: TenantRouting) => unknown[],
 ): Promise<T> {
-  const routing = peekTenantRouting({ id: tenantId }) ?? (await findTenantRouting({ id: tenantId }))
-  if (!routing) throw notFound()
-  const [row] = await tenantQuery<{ value: T }>(text, toValues(routing))
+  const [row] = await tenantQuery<{ value: T }>(text, toValues(await routeTenant(tenantId)))
   return row?.value as T
 }
 

@@ -1,5 +1,5 @@
-import { AppError, notFound } from '@/libs/errors'
-import { findTenantRouting, peekTenantRouting } from './resolve-tenant'
+import { AppError } from '@/libs/errors'
+import { routeTenant } from './resolve-tenant'
 import { currentContext } from './tenant-context'
 
 /**
@@ -7,10 +7,8 @@ import { currentContext } from './tenant-context'
  * is there and not suspended. @throws AppError not_found, tenant_suspended.
  */
 export async function requireAwakeTenant(): Promise<void> {
-  const { tenantId } = currentContext()
-  const routing = peekTenantRouting({ id: tenantId }) ?? (await findTenantRouting({ id: tenantId }))
-  if (!routing) throw notFound()
-  if (routing.status === 'suspended') {
+  const { status } = await routeTenant(currentContext().tenantId)
+  if (status === 'suspended') {
     throw new AppError('tenant_suspended', 'This tenant is suspended. Ask the platform operator to activate it.')
   }
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { onNotification } from '@/libs/db/notifications'
 import { serverPool } from '@/libs/db/pools'
+import { notFound } from '@/libs/errors'
 
 export type TenantStatus = 'pending' | 'active' | 'past_due' | 'read_only' | 'suspended' | 'deleted'
 
@@ -71,6 +72,13 @@ export function findTenantRouting(name: TenantName): Promise<TenantRouting | nul
 /** The cached routing without waiting, undefined when it is not in memory. For the hot path. */
 export function peekTenantRouting(name: TenantName): TenantRouting | null | undefined {
   return cache.get(keyOf(name))?.routing
+}
+
+/** Routing of a tenant that must be there, from memory where it is. @throws AppError not_found. */
+export async function routeTenant(tenantId: string): Promise<TenantRouting> {
+  const routing = peekTenantRouting({ id: tenantId }) ?? (await findTenantRouting({ id: tenantId }))
+  if (!routing) throw notFound()
+  return routing
 }
 
 /** Drops what is remembered of a tenant (or of all), and what is being read at this moment. */

@@ -3,9 +3,9 @@ import pg from 'pg'
 import { PERMISSIONS } from '@/libs/auth/permissions'
 import { isStaleRouting } from '@/libs/db/errors'
 import { serverPool } from '@/libs/db/pools'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
-import { findTenantRouting, forgetTenantRouting, type TenantRouting } from './resolve-tenant'
+import { forgetTenantRouting, routeTenant, type TenantRouting } from './resolve-tenant'
 
 /** Who acts. It travels to the database with every transaction; policies and the audit log read it there. */
 export type Actor = {
@@ -64,10 +64,7 @@ function beginStatement(routing: TenantRouting, actor: Actor): string {
 }
 
 async function routingOf(tenant: string | TenantRouting): Promise<TenantRouting> {
-  if (typeof tenant !== 'string') return tenant
-  const routing = await findTenantRouting({ id: tenant })
-  if (!routing) throw notFound()
-  return routing
+  return typeof tenant === 'string' ? routeTenant(tenant) : tenant
 }
 
 /**

@@ -1,9 +1,10 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { isNegative, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
+import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import { type Period, type Standing, standing } from './usage-answer'
-import { callerKey, routeTenant, runStatement, usageActor } from './usage-statement'
+import { callerKey, runStatement, usageActor } from './usage-statement'
 
 const CHECK = 'select app.check_usage($1, $2, $3, $4, $5, $6, $7) as value'
 const READ = 'select app.read_usage($1, $2, $3, $4, $5) as value'

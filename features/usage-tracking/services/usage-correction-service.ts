@@ -1,10 +1,10 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
+import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { type Correction, parseCorrections } from './correction-parser'
 import type { Rejection } from './event-parser'
 import { answerRequest, type RecordedUsage, type RejectedEvent } from './usage-answer'
-import { routeTenant } from './usage-statement'
 
 /** What became of one correction. */
 export type CorrectedEvent = {

@@ -2,9 +2,9 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { EVENT_COLUMNS, EVENT_TABLES, type EventRow, type StoredEvent, toEvent } from './usage-event-service'
-import { routeTenant } from './usage-statement'
 
 /** A running total that an event is part of, as it stands now. */
 export type MovedTotal = {

@@ -5,9 +5,9 @@ import { isUuid } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
 import { MOST_ROWS, type UsageQueryInput, type UsageSeries } from '@/libs/metering/usage-query'
+import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { resolveQueryRange } from './usage-range'
-import { routeTenant } from './usage-statement'
 
 const DAY_MS = 86_400_000
 /** Longest range of the small windows, in days. */

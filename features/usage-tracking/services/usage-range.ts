@@ -1,7 +1,7 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
+import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { routeTenant } from './usage-statement'
 
 /** A half-open range of event time, split into whole days of the tenant's time zone and what is left at its edges. */
 export type UsageRange = {

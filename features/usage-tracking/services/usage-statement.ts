@@ -3,24 +3,11 @@ import pg from 'pg'
 import { isRetryable, isStaleRouting } from '@/libs/db/errors'
 import { statementName } from '@/libs/db/kysely-driver'
 import { serverPool } from '@/libs/db/pools'
-import { notFound } from '@/libs/errors'
-import {
-  findTenantRouting,
-  forgetTenantRouting,
-  peekTenantRouting,
-  type TenantRouting,
-} from '@/libs/tenancy/resolve-tenant'
+import { forgetTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 
 const NO_PARTITION = '23514'
 const ATTEMPTS = 6
-
-/** Routing of a tenant, from memory where it is there. @throws AppError not_found. */
-export async function routeTenant(tenantId: string): Promise<TenantRouting> {
-  const routing = peekTenantRouting({ id: tenantId }) ?? (await findTenantRouting({ id: tenantId }))
-  if (!routing) throw notFound()
-  return routing
-}
 
 /** The actor of a statement that serves several requests of the same caller: who it is and what it may do with usage. */
 export function usageActor({ id, kind, label, permissions, on_behalf_of }: Actor): string {

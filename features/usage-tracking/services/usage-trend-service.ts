@@ -4,11 +4,11 @@ import { fillDays } from '@/libs/metering/forecast'
 import { loadUsage, type Span, shiftSpan, type UsageRow } from '@/libs/metering/load-usage'
 import { loadOutlooks, type Outlook } from '@/libs/metering/outlook'
 import { addDays, changePercent, fitLine, localToday, roundTo } from '@/libs/metering/trend'
+import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { TrendsQuery } from '../schema'
 import { resolveFilter, resolveQueryRange } from './usage-range'
 import type { MeterRef } from './usage-report-service'
-import { routeTenant } from './usage-statement'
 
 export type Trend = Outlook & {
   meter: MeterRef

@@ -5,11 +5,12 @@ import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { log } from '@/libs/log'
+import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, currentContext, jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import type { UsageEvent } from './event-parser'
 import { answerRequest, type RecordedUsage, type TrackResult } from './usage-answer'
 import { layOutBatch, type UsageBatch } from './usage-batch'
-import { callerKey, routeTenant, runStatement, usageActor } from './usage-statement'
+import { callerKey, runStatement, usageActor } from './usage-statement'
 
 /** Requests up to this many events are told where their customers stand afterwards. */
 const REPORTED_EVENTS = 20
