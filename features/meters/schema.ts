@@ -7,7 +7,6 @@ const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
 const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export const AGGREGATIONS = ['SUM', 'COUNT', 'UNIQUE_COUNT', 'MIN', 'MAX', 'AVG', 'LATEST', 'WEIGHTED_SUM'] as const
-export type Aggregation = (typeof AGGREGATIONS)[number]
 
 const aggregation = z.enum(AGGREGATIONS).meta({
   description:

@@ -71,5 +71,4 @@ export const tenantStats = z.object({
   suspensions: z.object({ present: z.number().int(), last_30_days: z.number().int() }),
 })
 
-export type OwnerInput = z.infer<typeof ownerInput>
 export type OperatorTenantQuery = z.infer<typeof operatorTenantQuery>

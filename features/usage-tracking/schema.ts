@@ -186,7 +186,6 @@ const settings = {
 export const usageSettings = z.object(settings).meta({ id: 'UsageSettings' })
 export const usageSettingsInput = z.strictObject(settings).partial().meta({ id: 'UsageSettingsInput' })
 
-export type CheckBody = z.infer<typeof checkBody>
 export type UsageQuery = z.infer<typeof usageQuery>
 export type DailyQuery = z.infer<typeof dailyQuery>
 export type TrendsQuery = z.infer<typeof trendsQuery>

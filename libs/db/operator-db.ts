@@ -1,9 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Kysely } from 'kysely'
 import pg from 'pg'
 import type { Actor } from '@/libs/tenancy/tenant-context'
-import type { DB } from './generated/database'
-import { contextDialect } from './kysely-driver'
 import { operatorPool } from './pools'
 
 type OperatorContext = { client: pg.PoolClient; finished: boolean }
@@ -16,15 +13,10 @@ function current(): pg.PoolClient {
   return context.client
 }
 
-const database = new Kysely<DB>({ dialect: contextDialect((query) => current().query(query)) })
-
-/** The registry, in the transaction of the current operator. Only operator services and jobs use it. */
-export function operatorDb(): Kysely<DB> {
-  current()
-  return database
-}
-
-/** Runs one parameterised statement on the registry and gives its rows. */
+/**
+ * Runs one parameterised statement on the registry, in the transaction of the current operator, and gives its rows. Only
+ * operator services and jobs use it.
+ */
 export async function operatorQuery<Row extends pg.QueryResultRow>(
   text: string,
   values: unknown[] = [],

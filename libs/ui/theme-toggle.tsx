@@ -6,7 +6,6 @@ import { useSyncExternalStore } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { Menu } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
-import { Segmented } from '@/libs/ui/segmented'
 
 const never = () => () => {}
 
@@ -40,24 +39,6 @@ export function ThemeToggle() {
         { label: t('ui.theme.light'), icon: <Sun />, ...choose('light') },
         { label: t('ui.theme.dark'), icon: <Moon />, ...choose('dark') },
         { label: t('ui.theme.system'), icon: <Monitor />, ...choose('system') },
-      ]}
-    />
-  )
-}
-
-/** The same choice in a row, for menus and settings. */
-export function ThemeSwitch() {
-  const { theme, setTheme } = useTheme()
-  const mounted = useMounted()
-  return (
-    <Segmented
-      label={t('ui.theme.label')}
-      value={mounted ? (theme ?? 'system') : 'system'}
-      onValueChange={setTheme}
-      options={[
-        { value: 'light', label: t('ui.theme.light'), icon: <Sun />, hideLabel: true },
-        { value: 'dark', label: t('ui.theme.dark'), icon: <Moon />, hideLabel: true },
-        { value: 'system', label: t('ui.theme.system'), icon: <Monitor />, hideLabel: true },
       ]}
     />
   )
