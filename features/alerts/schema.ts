@@ -3,7 +3,7 @@ import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { pageQuery } from '@/libs/api-utils/page'
 import { nameInput } from '@/libs/api-utils/text-input'
 
-export const ALERT_KINDS = ['usage', 'usage_percent', 'remaining', 'remaining_percent'] as const
+const ALERT_KINDS = ['usage', 'usage_percent', 'remaining', 'remaining_percent'] as const
 
 const quantity = z.union([z.number(), z.string()]).meta({
   id: 'AlertQuantity',

@@ -6,7 +6,7 @@ import { KEY_PERMISSIONS } from '@/libs/auth/permissions'
 const [firstPermission, ...otherPermissions] = KEY_PERMISSIONS
 if (!firstPermission) throw new Error('An API key needs a permission to be given.')
 
-export const keyPermission = z.enum([firstPermission, ...otherPermissions])
+const keyPermission = z.enum([firstPermission, ...otherPermissions])
 
 export const apiKeyInput = z
   .strictObject({

@@ -7,7 +7,7 @@ const actorKind = z.enum(['user', 'customer', 'api_key', 'operator', 'job', 'sys
 const name = z.string().min(1).max(200)
 
 /** What a list and an export of the audit log can be narrowed by. */
-export const auditLogFilters = z.strictObject({
+const auditLogFilters = z.strictObject({
   actor_id: name.optional(),
   actor_kind: actorKind.optional(),
   action: z

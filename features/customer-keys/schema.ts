@@ -15,7 +15,7 @@ const words = z
   .transform((list) => [...new Set(list)])
 const credits = z.number().int().min(0).max(MOST)
 
-export const keyRefill = z
+const keyRefill = z
   .strictObject({
     amount: z.number().int().min(1).max(MOST),
     interval: z.enum(['daily', 'monthly']),
@@ -36,7 +36,7 @@ export const keyRefill = z
     description: 'At midnight UTC the credits are raised to `amount`, where fewer are left',
   })
 
-export const keyLimit = z
+const keyLimit = z
   .strictObject({
     name: word,
     limit: z.number().int().min(0).max(1_000_000_000),

@@ -158,7 +158,7 @@ export const balance = z
   .meta({ id: 'Balance' })
 
 export const historyQuery = pageQuery.extend({ meter: ref.meta({ description: 'Id or slug' }) })
-export const balanceEntry = z
+const balanceEntry = z
   .object({
     id: z.uuid(),
     kind: z.enum(['allowance', 'issued', 'expired', 'voided', 'reset', 'rollover']),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
 
-export const memberRole = z.enum(['owner', 'admin', 'member', 'compliance'])
+const memberRole = z.enum(['owner', 'admin', 'member', 'compliance'])
 
 export const memberListQuery = pageQuery.extend({
   q: z.string().trim().max(120).optional(),

@@ -14,7 +14,7 @@ export const METRICS = {
   communications: 'sum',
 } as const
 
-export const METRIC_NAMES = Object.keys(METRICS) as [MetricName, ...MetricName[]]
+const METRIC_NAMES = Object.keys(METRICS) as [MetricName, ...MetricName[]]
 export const CHANNELS = ['email', 'whatsapp', 'sms', 'push'] as const
 
 const metric = z.enum(METRIC_NAMES)
@@ -25,7 +25,7 @@ const quantity = z.union([z.number(), z.string()]).meta({
 const label = z.string().meta({ description: 'communications: the channel; revenue: the currency; otherwise empty' })
 
 /** What others send: the product cannot know it by itself. Gauges and what it counts itself are not taken. */
-export const SENT_METRICS = ['transactions', 'workflow_executions', 'revenue', 'communications'] as const
+const SENT_METRICS = ['transactions', 'workflow_executions', 'revenue', 'communications'] as const
 
 export const metricInput = z
   .strictObject({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-export const stepKey = z.enum([
+const stepKey = z.enum([
   'create_meter',
   'create_tier',
   'create_api_key',

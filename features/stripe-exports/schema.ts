@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
 
-export const CONNECTION_STATES = ['checking', 'connected', 'refused', 'disconnected'] as const
+const CONNECTION_STATES = ['checking', 'connected', 'refused', 'disconnected'] as const
 export const DELIVERY_STATES = ['pending', 'sent', 'failed', 'skipped'] as const
 /** Stripe takes usage that is at most 35 days old. */
 export const OLDEST_DAYS = 35

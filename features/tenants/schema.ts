@@ -13,7 +13,7 @@ function isTimeZone(zone: string): boolean {
   }
 }
 
-export const tenantStatus = z.enum(['pending', 'active', 'past_due', 'read_only', 'suspended', 'deleted'])
+const tenantStatus = z.enum(['pending', 'active', 'past_due', 'read_only', 'suspended', 'deleted'])
 
 const name = nameInput(120)
 const description = z.string().trim().max(2_000)
@@ -38,7 +38,7 @@ const plan = z
   .meta({ description: 'free, basic (starter), premium (pro), enterprise or custom', example: 'basic' })
 
 /** The label of a tenant's address: letters, digits and inner hyphens. */
-export const slugInput = z
+const slugInput = z
   .string()
   .trim()
   .toLowerCase()

@@ -9,7 +9,7 @@ import { runInTenant } from '@/libs/tenancy/tenant-context'
 import { ANALYTICS_TOPIC } from './tenant-analytics'
 
 /** Type of the PostHog group every event belongs to; the group's key is the tenant's id. */
-export const TENANT_GROUP = 'tenant'
+const TENANT_GROUP = 'tenant'
 
 const PATIENCE_MS = 10_000
 

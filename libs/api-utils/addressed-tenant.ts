@@ -11,7 +11,7 @@ const NAME = /^[a-z0-9-]{1,63}$/i
 const NOBODY = '-'
 
 /** Hands `{id}` of `/tenants/{id}` to a route as the tenant the path names. */
-export function addressTenant(handler: RouteHandler): RouteHandler {
+function addressTenant(handler: RouteHandler): RouteHandler {
   return async (request, route) => {
     const { id } = await readParams(route)
     const headers = new Headers(request.headers)

@@ -1,5 +1,5 @@
 /** What stands in the record instead of a secret. */
-export const HIDDEN = '[hidden]'
+const HIDDEN = '[hidden]'
 
 const DEEPEST = 16
 const SECRET_NAME =

@@ -3,7 +3,7 @@ import { AppError, notFound } from '@/libs/errors'
 type DatabaseError = Error & { code?: string; detail?: string; constraint?: string; table?: string; column?: string }
 
 /** SQLSTATEs the kernel raises; see supabase/migrations/*_kernel.sql and *_tenants.sql. */
-export const STALE_ROUTING = 'TM001'
+const STALE_ROUTING = 'TM001'
 
 /** Whether the caller should re-read the tenant's routing and try again. */
 export function isStaleRouting(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import { serverPool } from './pools'
 
 /** The oldest Postgres that is safe to run on, as `server_version_num`: below it row security has known holes. */
-export const OLDEST_POSTGRES = 170_010
+const OLDEST_POSTGRES = 170_010
 
 /** @throws Error when the database is older than OLDEST_POSTGRES; connection errors are thrown as they are. */
 export async function requireSafePostgres(): Promise<void> {

@@ -4,7 +4,7 @@ import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { AppError } from '@/libs/errors'
 import { type FilterCondition, type MeterFilter, meterFilter } from './meter-filter'
 
-export const WINDOWS = ['MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH'] as const
+const WINDOWS = ['MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH'] as const
 export type UsageWindow = (typeof WINDOWS)[number]
 
 /** Rows of one answer at most: windows times what they are split by. */

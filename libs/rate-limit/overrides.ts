@@ -34,7 +34,7 @@ function listen(): void {
 }
 
 /** Has the overrides of a tenant (or all) read again before they are next used. */
-export function forgetOverrides(tenantId?: string): void {
+function forgetOverrides(tenantId?: string): void {
   flights.clear()
   // Kept for the case that the database does not answer: an old exception is better than none.
   for (const [id, namespaces] of tenants.entries())

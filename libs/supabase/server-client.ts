@@ -16,7 +16,7 @@ export type AuthClient = {
 }
 
 /** Cookies of a request as name and value. */
-export function readCookies(headers: Headers): { name: string; value: string }[] {
+function readCookies(headers: Headers): { name: string; value: string }[] {
   return parseCookieHeader(headers.get('cookie') ?? '').map(({ name, value }) => ({ name, value: value ?? '' }))
 }
 

@@ -69,7 +69,7 @@ export function readTenantPath(pathname: string): { tenant: string; pathname: st
 }
 
 /** What names a tenant in a path, in lower case; `-`, which is nobody's name, for what cannot be one. */
-export function readTenantSegment(segment: string): string {
+function readTenantSegment(segment: string): string {
   return /^[a-z0-9-]{1,63}$/i.test(segment) ? segment.toLowerCase() : '-'
 }
 

@@ -29,7 +29,7 @@ export type Registration = {
 }
 
 /** The same id for the same actor and key: a UUID version 8 of their SHA-256. */
-export function keyedId(actorId: string, key: string): string {
+function keyedId(actorId: string, key: string): string {
   const bytes = createHash('sha256').update(`tenant\n${actorId}\n${key}`).digest().subarray(0, 16)
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80

@@ -15,7 +15,7 @@ const SLUG_HEADER = 'x-tenant-slug'
 let headerNames: string[] = []
 
 /** Headers in which a caller may name a tenant. */
-export function tenantHeaders(): readonly string[] {
+function tenantHeaders(): readonly string[] {
   const { TENANT_HEADER_NAME } = env()
   if (headerNames[0] !== TENANT_HEADER_NAME) {
     headerNames = [...new Set([TENANT_HEADER_NAME, 'x-tenant-id', SLUG_HEADER])]

@@ -15,7 +15,7 @@ import { t } from '@/libs/ui/messages'
 
 export type Tone = 'neutral' | 'accent' | 'success' | 'warning' | 'danger' | 'info'
 
-export const toneClass: Record<Tone, string> = {
+const toneClass: Record<Tone, string> = {
   neutral: 'bg-hover text-mute',
   accent: 'bg-accent-soft text-accent-text',
   success: 'bg-success-soft text-success-text',
@@ -77,7 +77,7 @@ const statuses = {
 export type Status = keyof typeof statuses
 
 /** Whether a text is a status that StatusPill knows. */
-export function isStatus(value: string): value is Status {
+function isStatus(value: string): value is Status {
   return Object.hasOwn(statuses, value)
 }
 

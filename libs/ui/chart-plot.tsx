@@ -18,7 +18,7 @@ import { formatCompact, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 
 /** The colour of a series by its place; from the ninth on, grey. */
-export function seriesColor(index: number): string {
+function seriesColor(index: number): string {
   return index < 8 ? `var(--chart-${index + 1})` : 'var(--chart-other)'
 }
 

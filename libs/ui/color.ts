@@ -59,7 +59,7 @@ function linearize(channel: number): number {
 }
 
 /** Relative luminance by WCAG 2, 0 (black) to 1 (white). */
-export function luminance({ r, g, b }: Rgb): number {
+function luminance({ r, g, b }: Rgb): number {
   return 0.2126 * linearize(r) + 0.7152 * linearize(g) + 0.0722 * linearize(b)
 }
 

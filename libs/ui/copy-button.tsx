@@ -29,7 +29,7 @@ export async function copyText(value: string): Promise<boolean> {
 }
 
 /** Copies and says so for two seconds; also to screen readers. */
-export function useCopy(): { copied: boolean; copy: (value: string) => void } {
+function useCopy(): { copied: boolean; copy: (value: string) => void } {
   const [copied, setCopied] = useState(false)
   const timer = useRef<number | undefined>(undefined)
   useEffect(() => () => window.clearTimeout(timer.current), [])

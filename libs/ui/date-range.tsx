@@ -11,7 +11,7 @@ import { Input } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { Popover } from '@/libs/ui/popover'
 
-export const rangePresets = ['24h', '7d', '30d', '90d', '12m'] as const
+const rangePresets = ['24h', '7d', '30d', '90d', '12m'] as const
 export type RangePreset = (typeof rangePresets)[number]
 
 export type DateRange = {

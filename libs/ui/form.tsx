@@ -29,7 +29,7 @@ export function pointerToPath(pointer: string): string {
  * Puts the `errors[]` of a problem onto the fields of a form and the focus on the first of them.
  * Returns what fitted no field, to be shown above the form.
  */
-export function applyProblem<Values extends FieldValues>(form: UseFormReturn<Values>, problem: ApiProblem): string[] {
+function applyProblem<Values extends FieldValues>(form: UseFormReturn<Values>, problem: ApiProblem): string[] {
   const rest: string[] = []
   let focused = false
   for (const error of problem.errors) {

@@ -3,7 +3,7 @@
 import { useCallback, useSyncExternalStore } from 'react'
 
 /** Whether a media query matches; on the server, and until the page is alive, `onServer`. */
-export function useMediaQuery(query: string, onServer = false): boolean {
+function useMediaQuery(query: string, onServer = false): boolean {
   const subscribe = useCallback(
     (listener: () => void) => {
       const list = window.matchMedia(query)

@@ -7,7 +7,7 @@ import { t } from '@/libs/ui/messages'
 export type Crumb = { label: string; href?: string }
 
 /** The way down to this page; the last one is the page itself and no link. */
-export function Breadcrumbs({ items }: { items: readonly Crumb[] }) {
+function Breadcrumbs({ items }: { items: readonly Crumb[] }) {
   return (
     <nav aria-label={t('ui.breadcrumbs')} className="min-w-0">
       <ol className="flex flex-wrap items-center gap-1 text-faint text-sm">

@@ -8,7 +8,7 @@ const MARKER = '.holdfast'
 const LARGEST_LOG = 5_000_000
 
 /** Everything the stack makes in DATA_DIR; `npm run reset` removes these names and no other. */
-export const OWN_ENTRIES = [
+const OWN_ENTRIES = [
   'demo.json',
   'exports',
   'files',

@@ -7,7 +7,7 @@ import { jobActor, runInTenant } from '@/libs/tenancy/tenant-context'
 const RECOUNTER = jobActor('usage-recount')
 
 /** Makes the running totals of a tenant anew by the days of the time zone it has now. Safe to repeat. */
-export async function recountUsage(tenantId: string): Promise<void> {
+async function recountUsage(tenantId: string): Promise<void> {
   forgetTenantRouting(tenantId)
   const routing = await findTenantRouting({ id: tenantId })
   if (!routing) return

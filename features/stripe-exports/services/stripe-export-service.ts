@@ -50,7 +50,7 @@ const keyColumns = async (secret_key: string, id: string) => ({
 })
 
 /** Wakes the worker for the current tenant's account, in this transaction. */
-export async function wakeWorker(): Promise<void> {
+async function wakeWorker(): Promise<void> {
   await tenantQuery('insert into outbox (tenant_id, id, topic, payload) values ($1, $2, $3, $4)', [
     currentContext().tenantId,
     newId(),

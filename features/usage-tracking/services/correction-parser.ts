@@ -4,7 +4,7 @@ import { isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
 import { eventKey, parseEvents, type Rejection, type UsageEvent } from './event-parser'
 
 /** Most corrections of one request. */
-export const MAX_CORRECTIONS = 100
+const MAX_CORRECTIONS = 100
 
 /** A correction that is well formed, as app.correct_usage takes it; only what is to change is there. */
 export type Correction = {

@@ -12,7 +12,7 @@ const named = {
 }
 
 // What comes in is read by services/correction-parser.ts, one by one; this is its description.
-export const correctionInput = z
+const correctionInput = z
   .union([
     z.object({ action: z.literal('cancel'), ...named }),
     z.object({

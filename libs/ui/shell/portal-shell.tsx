@@ -24,7 +24,7 @@ export type PortalBrand = {
 }
 
 /** The colours of a tenant for everything on the page, popups included. Nothing but hex colours gets through. */
-export function BrandStyle({ color }: { color: string | null | undefined }) {
+function BrandStyle({ color }: { color: string | null | undefined }) {
   const nonce = useNonce()
   const css = color ? brandCss(color) : ''
   if (!css) return null

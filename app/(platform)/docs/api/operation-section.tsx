@@ -10,7 +10,7 @@ import { Field, SchemaFields } from './schema-fields'
 const TONES: Record<Method, Tone> = { get: 'info', post: 'success', put: 'warning', patch: 'warning', delete: 'danger' }
 
 /** The method of a call; the word says it, the colour repeats it. */
-export function MethodBadge({ method }: { method: Method }) {
+function MethodBadge({ method }: { method: Method }) {
   return (
     <Badge tone={TONES[method]} className="font-mono uppercase">
       {method}
