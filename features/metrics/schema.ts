@@ -15,7 +15,7 @@ export const METRICS = {
 } as const
 
 const METRIC_NAMES = Object.keys(METRICS) as [MetricName, ...MetricName[]]
-export const CHANNELS = ['email', 'whatsapp', 'sms', 'push'] as const
+const CHANNELS = ['email', 'whatsapp', 'sms', 'push'] as const
 
 const metric = z.enum(METRIC_NAMES)
 const quantity = z.union([z.number(), z.string()]).meta({

@@ -2,11 +2,9 @@
 
 import { CircleAlert, CircleCheck, Info, OctagonX, X } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { Button, IconButton } from '@/libs/ui/button'
+import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
-import { formatDuration } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
-import { useNow } from '@/libs/ui/time'
 
 const tones = {
   info: ['border-info/35 bg-info-soft text-info-text', Info],
@@ -55,46 +53,5 @@ export function Banner({
         />
       ) : null}
     </div>
-  )
-}
-
-/**
- * Stays at the top while platform staff are inside a tenant: who, why, read-only, how long still, End.
- * @example <SupportBanner who="Sam (support)" reason="Ticket 4711" expiresAt={until} readOnly onEnd={end} ending={pending} />
- */
-export function SupportBanner({
-  who,
-  reason,
-  expiresAt,
-  readOnly,
-  onEnd,
-  ending = false,
-}: {
-  who: string
-  reason: string
-  expiresAt: string
-  readOnly: boolean
-  onEnd: () => void
-  ending?: boolean
-}) {
-  const now = useNow()
-  const left = now === 0 ? null : Math.max(0, (new Date(expiresAt).getTime() - now) / 1000)
-  return (
-    <section
-      aria-label={t('ui.support.label')}
-      className="sticky top-0 z-30 flex flex-wrap items-center justify-center gap-x-3 gap-y-1 bg-[#5c1f63] px-4 py-1.5 text-center text-sm text-white"
-    >
-      <span className="font-semibold">{t('ui.support.who', { who })}</span>
-      <span>{t('ui.support.reason', { reason })}</span>
-      <span>
-        {readOnly ? t('ui.support.readOnly') : t('ui.support.canWrite')}
-        {left === null
-          ? ''
-          : ` · ${left > 0 ? t('ui.support.left', { time: formatDuration(Math.ceil(left / 60) * 60) }) : t('ui.support.over')}`}
-      </span>
-      <Button size="sm" loading={ending} onClick={onEnd}>
-        {t('ui.support.end')}
-      </Button>
-    </section>
   )
 }

@@ -70,7 +70,7 @@ export function contrast(first: Rgb, second: Rgb): number {
 }
 
 /** Mixes two colours; a share of 0 is the first, of 1 the second. */
-export function mix(first: Rgb, second: Rgb, share: number): Rgb {
+function mix(first: Rgb, second: Rgb, share: number): Rgb {
   return {
     r: Math.round(first.r + (second.r - first.r) * share),
     g: Math.round(first.g + (second.g - first.g) * share),

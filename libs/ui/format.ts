@@ -100,21 +100,3 @@ export function formatRelative(value: string | number | Date, now: number = Date
   }
   return relative.format(Math.round(seconds / 60), 'minute')
 }
-
-/** `1 h 5 min`, `12 min`, `40 s`: a length of time in seconds, two units at most. */
-export function formatDuration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds))
-  const parts: Array<[number, string]> = [
-    [Math.floor(whole / 86_400), 'd'],
-    [Math.floor((whole % 86_400) / 3_600), 'h'],
-    [Math.floor((whole % 3_600) / 60), 'min'],
-    [whole % 60, 's'],
-  ]
-  const first = parts.findIndex(([count]) => count > 0)
-  if (first === -1) return '0 s'
-  return parts
-    .slice(first, first + 2)
-    .filter(([count]) => count > 0)
-    .map(([count, unit]) => `${count} ${unit}`)
-    .join(' ')
-}

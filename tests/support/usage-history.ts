@@ -84,6 +84,6 @@ export async function writePast(
 }
 
 /** Makes every running total what the events say. */
-export async function recount(tenant: { id: string }, timeZone: string): Promise<void> {
+async function recount(tenant: { id: string }, timeZone: string): Promise<void> {
   await asSystem(tenant, () => tenantQuery('select app.repair_usage($1, $2, null, null)', [tenant.id, timeZone]))
 }

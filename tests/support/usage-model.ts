@@ -57,7 +57,7 @@ export function toUnits(text: string): bigint {
 }
 
 /** The decimal text of a whole number of 10^-20. */
-export function fromUnits(units: bigint): string {
+function fromUnits(units: bigint): string {
   const digits = (units < 0n ? -units : units).toString().padStart(Number(SCALE) + 1, '0')
   const fraction = digits.slice(-Number(SCALE)).replace(/0+$/, '')
   return `${units < 0n ? '-' : ''}${digits.slice(0, -Number(SCALE))}${fraction ? `.${fraction}` : ''}`
@@ -110,7 +110,7 @@ function windowKey(at: number, window: ModelQuestion['window'], timeZone: string
 }
 
 /** The windows of a range: clocks only ever change at a quarter of an hour, so that is how far one has to look. */
-export function modelWindows({ from, to, window, time_zone }: ModelQuestion): { start: number; end: number }[] {
+function modelWindows({ from, to, window, time_zone }: ModelQuestion): { start: number; end: number }[] {
   const step = window === 'MINUTE' ? 60_000 : QUARTER
   const windows: { start: number; end: number }[] = []
   let key: string | null = null

@@ -219,6 +219,41 @@ describe('style', () => {
   })
 })
 
+describe('nothing is left over', () => {
+  const ASKED_BY_NEXT =
+    /^(middleware|instrumentation|next\.config)\.ts$|^app\/.*(page|layout|route|error|not-found)\.tsx?$/
+  // `import { a, type b as c } from …`, `const { a } = await import(…)`, `import(…).then((file) => file.a)`, `import * as …`.
+  const importedNames = (code: string): string[] => [
+    ...[...code.matchAll(/\{([^{}]*)\}\s*(?:from\s|=\s*await import\()/g)].flatMap(([, names = '']) =>
+      names.split(',').map((name) => /^(?:type )?(\w+)/.exec(name.trim())?.[1] ?? ''),
+    ),
+    ...[...code.matchAll(/\bfile\.(\w+)/g)].map(([, name = '']) => name),
+    ...[...code.matchAll(/import \* as (\w+)/g)].flatMap(([, space]) =>
+      [...code.matchAll(new RegExp(`\\b${space}\\.(\\w+)`, 'g'))].map(([, name = '']) => name),
+    ),
+  ]
+  const users = new Map<string, Set<string>>()
+  for (const { path, code } of everything)
+    for (const name of importedNames(code)) users.set(name, (users.get(name) ?? new Set()).add(path))
+
+  test('what a file exports, another one uses', () => {
+    const broken = findBroken(
+      everything.filter(({ path }) => !ASKED_BY_NEXT.test(path)),
+      ({ path, code }) =>
+        [...code.matchAll(/^export (?:async )?(function\*?|const|type|class) (\w+)/gm)].flatMap(
+          ([, kind, name = '']) => {
+            const isUsed = [...(users.get(name) ?? [])].some((user) => user !== path)
+            // A type may say what a function takes or gives.
+            const isNamed = kind === 'type' && (code.match(new RegExp(`\\b${name}\\b`, 'g'))?.length ?? 0) > 1
+            return isUsed || isNamed ? [] : [name]
+          },
+        ),
+    )
+    expect(users.size).toBeGreaterThan(500)
+    expect(broken).toEqual([])
+  })
+})
+
 /** Code without the content of its strings. */
 function withoutText(code: string): string {
   return code.replace(

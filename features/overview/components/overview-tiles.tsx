@@ -14,7 +14,7 @@ const REFRESH_MS = 5_000
 const MOST_ROWS = 500
 
 /** The first day of the month before, and the day of it that this month has reached, both as `2026-10-01`. */
-export function monthBefore(today: string): { first: string; until: string } {
+function monthBefore(today: string): { first: string; until: string } {
   const [year = 0, month = 1, day = 1] = today.split('-').map(Number)
   const first = new Date(Date.UTC(year, month - 2, 1))
   const last = new Date(Date.UTC(year, month - 1, 0)).getUTCDate()

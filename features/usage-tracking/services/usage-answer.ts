@@ -64,7 +64,7 @@ let lastEpoch = Number.NaN
 let lastText = ''
 
 /** Seconds since 1970 as RFC 3339; the same few moments are asked for over and over. */
-export function momentOf(epoch: number): string {
+function momentOf(epoch: number): string {
   if (epoch !== lastEpoch) {
     lastEpoch = epoch
     lastText = new Date(epoch * 1_000).toISOString()

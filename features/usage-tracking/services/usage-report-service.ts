@@ -129,7 +129,7 @@ export async function reportDailyUsage(query: DailyQuery): Promise<DailyReport> 
 export type DayRow = { day: string; meter_id: string; external_id?: string; used: string; events: number }
 
 /** Rows per day and meter, oldest first; with `customers` per customer as well, the largest so many. */
-export async function loadDays(range: UsageRange, filter: Filter, customers: number | null): Promise<DayRow[]> {
+async function loadDays(range: UsageRange, filter: Filter, customers: number | null): Promise<DayRow[]> {
   const { text, values } = usageRows(customers !== null || filter.customerId !== null, range, 'DAY')
   const parameters = [...parametersOf(range, filter), ...values]
   if (customers === null) {
@@ -163,7 +163,7 @@ function fillDays(data: DailyReport['data'], meters: readonly MeterRef[], range:
 }
 
 /** Every day a range touches, as `YYYY-MM-DD`. */
-export function daysOf({ from, to, timeZone }: UsageRange): string[] {
+function daysOf({ from, to, timeZone }: UsageRange): string[] {
   const format = new Intl.DateTimeFormat('en-CA', { timeZone })
   const last = format.format(new Date(to.getTime() - 1))
   const days: string[] = []

@@ -93,11 +93,6 @@ export function drainWriter(): Promise<void> {
   return writer.drain()
 }
 
-/** Events that wait to be committed in this process. */
-export function queuedEvents(): number {
-  return writer.queued()
-}
-
 async function writeInTransaction(
   events: readonly UsageEvent[],
   { strict = false, enforce = false }: WriteOptions,
