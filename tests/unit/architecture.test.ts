@@ -310,6 +310,27 @@ describe('messages', () => {
     expect(broken).toEqual([])
   })
 
+  test('every text is shown somewhere', () => {
+    const shown = everything.filter(({ path }) => !path.startsWith('tests/')).map(({ code }) => code)
+    const written = new Set(
+      shown.flatMap((code) => [...code.matchAll(/'([\w-]+(?:\.[\w-]+)+)'/g)].map((match) => match[1])),
+    )
+    const patterns = shown
+      .flatMap((code) => [...code.matchAll(/`([\w-]+\.[\w.-]*\$\{[^`]*)`/g)].map(([, text = '']) => text))
+      .map((text) =>
+        text
+          .split(/\$\{[^}]*\}/)
+          .map(RegExp.escape)
+          .join('[\\w.-]+'),
+      )
+    const computed = new RegExp(`^(${[...new Set(patterns)].join('|')})$`)
+    // The page of the mails reads its file directly, as nobody else needs it.
+    const unused = [...texts.keys()].filter(
+      (key) => !written.has(key) && !computed.test(key) && !key.startsWith('mail.'),
+    )
+    expect(unused).toEqual([])
+  })
+
   test('no key is forced past the compiler', () => {
     expect(findBroken(screens, ({ code }) => code.match(/as (unknown as )?MessageKey/g))).toEqual([])
   })
