@@ -1,10 +1,8 @@
 'use client'
 
-import { CircleAlert, CircleCheck, Info, OctagonX, X } from 'lucide-react'
+import { CircleAlert, CircleCheck, Info, OctagonX } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
-import { t } from '@/libs/ui/messages'
 
 const tones = {
   info: ['border-info/35 bg-info-soft text-info-text', Info],
@@ -21,14 +19,12 @@ export function Banner({
   tone = 'info',
   title,
   actions,
-  onDismiss,
   className,
   children,
 }: {
   tone?: keyof typeof tones
   title: ReactNode
   actions?: ReactNode
-  onDismiss?: () => void
   className?: string
   children?: ReactNode
 }) {
@@ -43,15 +39,6 @@ export function Banner({
         {children ? <div className="mt-0.5">{children}</div> : null}
       </div>
       {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
-      {onDismiss ? (
-        <IconButton
-          label={t('ui.dismiss')}
-          icon={<X />}
-          size="sm"
-          onClick={onDismiss}
-          className="-my-1 -mr-2 text-inherit"
-        />
-      ) : null}
     </div>
   )
 }

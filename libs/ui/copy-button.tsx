@@ -46,7 +46,7 @@ function useCopy(): { copied: boolean; copy: (value: string) => void } {
 }
 
 /**
- * A button that copies; without children it is an icon.
+ * A button that copies: an icon, unless its label is to be shown.
  * @example <CopyButton value={curl} label="Copy command" />
  */
 export function CopyButton({

@@ -2,7 +2,7 @@
 
 import { Dialog as Base } from '@base-ui/react/dialog'
 import { X } from 'lucide-react'
-import { type ReactNode, type RefObject, useRef } from 'react'
+import { type ReactNode, useRef } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { useLastShown } from '@/libs/ui/last-shown'
@@ -33,8 +33,6 @@ export type DialogProps = {
   dismissible?: boolean
   /** False: a click outside does not close it; Escape and the close button do. */
   closesOutside?: boolean
-  /** What gets the focus first; otherwise the first field or button. */
-  initialFocus?: RefObject<HTMLElement | null>
   children?: ReactNode
 }
 
@@ -49,7 +47,6 @@ export function Dialog({
   size = 'md',
   dismissible = true,
   closesOutside = dismissible,
-  initialFocus,
   ...content
 }: DialogProps) {
   const { title, description, footer, children } = useLastShown(open, content)
@@ -68,7 +65,7 @@ export function Dialog({
     >
       <Base.Portal>
         <Base.Backdrop className={backdropClass} />
-        <Base.Popup initialFocus={initialFocus ?? firstField} className={cx(dialogBoxClass, widths[size])}>
+        <Base.Popup initialFocus={firstField} className={cx(dialogBoxClass, widths[size])}>
           <header className="flex items-start gap-4 px-5 pt-4.5 pb-3 sm:px-6">
             <div className="min-w-0 flex-1">
               <Base.Title className="font-semibold text-lg tracking-tight">{title}</Base.Title>

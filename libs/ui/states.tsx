@@ -81,14 +81,12 @@ export function ErrorState({
   error,
   title,
   onRetry,
-  retrying = false,
   action,
   className,
 }: {
   error: unknown
   title?: string
   onRetry?: () => void
-  retrying?: boolean
   /** Another way out, in place of a try that would fail again. */
   action?: ReactNode
   className?: string
@@ -126,7 +124,7 @@ export function ErrorState({
         ) : null}
         {action}
         {onRetry && !action ? (
-          <Button icon={<RotateCw />} loading={retrying} onClick={onRetry}>
+          <Button icon={<RotateCw />} onClick={onRetry}>
             {t('ui.retry')}
           </Button>
         ) : null}
