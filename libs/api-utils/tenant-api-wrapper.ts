@@ -85,6 +85,8 @@ async function run(
   transaction: 'request' | 'none' | 'keyed',
 ): Promise<Response> {
   const { tenant, actor } = context
+  // Closed comes before whatever else is wrong. What is remembered may be older than an activation: the database is asked.
+  if (tenant.status === 'suspended') await runInTenant(tenant, actor, async () => undefined)
   const key = transaction === 'none' || isSafeMethod(request.method) ? null : readIdempotencyKey(request)
   if (transaction === 'none' || (transaction === 'keyed' && key === null))
     return runWithoutTransaction(tenant.id, actor, () => handler(request, context))
