@@ -33,5 +33,5 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'x-permitted-cross-domain-policies': 'none',
 }
 
-/** Sent over https only. */
-export const STRICT_TRANSPORT = 'max-age=63072000; includeSubDomains; preload'
+/** Sent over https only. Of the host alone: below a tenant's custom domain there may be hosts that are not ours. */
+export const STRICT_TRANSPORT = 'max-age=63072000'
