@@ -11,7 +11,7 @@ import { requireReadablePath } from './repository'
 import { claimDataDirectory } from './run-record'
 import { loadSecrets } from './secrets'
 import { readSeed, seedDemo } from './seed'
-import { hasProcess, type ServiceContext, startAuthApi, startIngest, startWeb, startWorker } from './services'
+import { type ServiceContext, startAuthApi, startIngest, startWeb, startWorker } from './services'
 import { portsOf, type Settings } from './settings'
 import { productEnvironment, stackAddresses } from './stack-environment'
 
@@ -80,11 +80,9 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
   const ownerUrl = addresses.database.owner_url
   if (ownerUrl) await next('Migrations', (say) => migrate(ownerUrl, say))
   if (!settings.external) await launch('Supabase API', startAuthApi)
-  if (settings.seed && hasProcess('seed/main.ts')) {
-    await next('Demo data', () => seedDemo(settings, env, ownerUrl, stopped.signal))
-  }
-  if (hasProcess('worker.ts')) await launch('Worker', startWorker)
-  if (hasProcess('ingest.ts')) await launch('Ingest', startIngest)
+  if (settings.seed) await next('Demo data', () => seedDemo(settings, env, ownerUrl, stopped.signal))
+  await launch('Worker', startWorker)
+  await launch('Ingest', startIngest)
   if (settings.mode === 'production') {
     await next('Building the application (a minute or so, once)', async (say) => {
       if (isBuildCurrent()) return say('Build is current')

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { type Child, startChild } from './child-process'
 import { logFile } from './data-directory'
 import { connectionUrl } from './postgres'
@@ -79,11 +78,6 @@ export function startWeb(context: ServiceContext): Promise<Child> {
     env: context.env,
     isReady: async () => (await isListening(settings.port)) || isListening(settings.port, '::1'),
   })
-}
-
-/** Whether a process of the product is in this checkout. */
-export function hasProcess(file: string): boolean {
-  return existsSync(inRepository('processes', file))
 }
 
 function start(
