@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
 import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
 
 /** Who an access token speaks for. */
 export type TokenUser = {
@@ -12,6 +13,9 @@ export type TokenUser = {
 
 /** Three parts of base64url without padding: what is decoded leniently would have many spellings. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/
+
+/** What every token of a signed-in user says; one that never ends is none of them. */
+const ASKED = { audience: 'authenticated', requiredClaims: ['exp', 'sub'] }
 
 let remoteKeys: ReturnType<typeof createRemoteJWKSet> | undefined
 
@@ -32,8 +36,8 @@ export async function verifyAccessToken(token: string): Promise<TokenUser | null
     const symmetric = decodeProtectedHeader(token).alg === 'HS256'
     if (symmetric && !secret) return null
     const { payload } = symmetric
-      ? await jwtVerify(token, new TextEncoder().encode(secret), { algorithms: ['HS256'], audience: 'authenticated' })
-      : await jwtVerify(token, remote(), { algorithms: ['ES256', 'RS256'], audience: 'authenticated' })
+      ? await jwtVerify(token, new TextEncoder().encode(secret), { algorithms: ['HS256'], ...ASKED })
+      : await jwtVerify(token, remote(), { algorithms: ['ES256', 'RS256'], ...ASKED })
     return readUser(payload)
   } catch (error) {
     if (isUnreachable(error))
@@ -53,14 +57,15 @@ function isUnreachable(error: unknown): boolean {
 }
 
 function readUser(payload: JWTPayload): TokenUser | null {
-  if (!payload.sub) return null
+  // The auth server's own keys, for services and for visitors, are signed with the same secret and speak for nobody.
+  if (!payload.sub || !isUuid(payload.sub) || (payload.role ?? 'authenticated') !== 'authenticated') return null
   const metadata = (typeof payload.app_metadata === 'object' && payload.app_metadata) || {}
   const claims: Record<string, unknown> = { ...metadata, ...payload }
   const tenant = [claims.tenant_id, claims.tenantId, claims.tenant_slug, claims.tenantSlug].find(
     (value) => typeof value === 'string',
   )
   return {
-    id: payload.sub,
+    id: payload.sub.toLowerCase(),
     email: typeof payload.email === 'string' ? payload.email : '',
     tenant: typeof tenant === 'string' ? tenant : null,
   }

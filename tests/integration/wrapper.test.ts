@@ -67,6 +67,12 @@ describe('401: one wording for every reason', () => {
   const subject = { sub: acme.users.owner.id, email: acme.users.owner.email }
   const now = Math.floor(Date.now() / 1_000)
   const bearer = (value: string): RequestOptions => ({ headers: { authorization: value } })
+  /** A token signed as ours are, with other claims. */
+  const claiming = async (claims: Record<string, unknown>) => {
+    const token = new SignJWT({ ...subject, aud: 'authenticated', role: 'authenticated', exp: now + 60, ...claims })
+    const secret = new TextEncoder().encode(requireVariable('SUPABASE_JWT_SECRET'))
+    return bearer(`Bearer ${await token.setProtectedHeader({ alg: 'HS256' }).sign(secret)}`)
+  }
 
   const reasons: Record<string, () => Promise<RequestOptions>> = {
     'nothing sent': async () => ({}),
@@ -101,6 +107,11 @@ describe('401: one wording for every reason', () => {
           .sign(privateKey)}`,
       ),
     'a token with padding': async () => bearer(`Bearer ${await tokenFor(acme.users.owner)}=`),
+    'a token that never ends': () => claiming({ exp: undefined }),
+    'a token whose subject is no user': () => claiming({ sub: "x' or true --" }),
+    'a token of a service': () => claiming({ role: 'service_role' }),
+    'a token of a visitor': () => claiming({ role: 'anon' }),
+    'a token that is not good yet': () => claiming({ nbf: now + 60 }),
     'a token without subject': async () => bearer(`Bearer ${await tokenFor({ id: '', email: 'x@y.test' })}`),
     'a key that does not exist': async () => ({ as: createKey('live') }),
     'a mistyped key': async () => ({ as: `${acme.api_key.slice(0, -1)}${acme.api_key.endsWith('A') ? 'B' : 'A'}` }),
