@@ -164,7 +164,7 @@ export const explanation = z.object({
     }),
   ),
   tenant: z.object({ id: z.uuid(), slug: z.string(), name: z.string() }).nullable(),
-  code: z.enum(['not_found', 'tenant_mismatch', 'bad_request']).nullable().meta({
+  code: z.enum(['not_found', 'tenant_mismatch', 'tenant_suspended', 'bad_request']).nullable().meta({
     description: 'The error that a request with these sources gets; null when it is served',
   }),
 })

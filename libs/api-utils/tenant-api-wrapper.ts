@@ -4,7 +4,13 @@ import type { Permission } from '@/libs/auth/permissions'
 import { AppError, unauthenticated } from '@/libs/errors'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, runInTenant, runWithoutTransaction } from '@/libs/tenancy/tenant-context'
-import { chooseTenant, readTenantSources, type TenantSource } from '@/libs/tenancy/tenant-sources'
+import {
+  chooseTenant,
+  haveDifferentNames,
+  readTenantSources,
+  type TenantSource,
+  tenantMismatch,
+} from '@/libs/tenancy/tenant-sources'
 import { type Access, findAccess, isAllowed } from './find-access'
 import { readIdempotencyKey, runOnce } from './idempotency'
 import { recordMismatch } from './record-mismatch'
@@ -62,7 +68,7 @@ export function withTenantAuth(handler: TenantHandler, options: TenantRouteOptio
       if (caller.kind === 'user' && caller.by === 'cookie') requireSameOrigin(request)
       const sources = readTenantSources(request, caller)
       const tenant = await agree(request, sources, caller, facts)
-      const access = await findAccess(caller, tenant, facts, sources[0]?.source === 'host')
+      const access = await enter(caller, tenant, facts, sources)
       note(trace, tenant, access.actor)
       if (!isAllowed(access, permission)) {
         await recordDenial(tenant, access.actor, 'access.denied', {
@@ -129,6 +135,21 @@ async function agree(
   } catch (error) {
     if (error instanceof AppError && error.code === 'tenant_mismatch')
       await recordMismatch(request, sources, caller, facts)
+    throw error
+  }
+}
+
+/** What the caller may do there. To who is nothing to it, two names of a tenant are as different as those of two. */
+async function enter(
+  caller: Caller,
+  tenant: TenantRouting,
+  facts: RequestFacts,
+  sources: TenantSource[],
+): Promise<Access> {
+  try {
+    return await findAccess(caller, tenant, facts, sources[0]?.source === 'host')
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'not_found' && haveDifferentNames(sources)) throw tenantMismatch()
     throw error
   }
 }

@@ -74,6 +74,22 @@ function find(name: TenantName): TenantRouting | null | Promise<TenantRouting | 
   return known === undefined ? findTenantRouting(name) : known
 }
 
+/** The answer to a request that names two tenants, whether or not they are there. */
+export function tenantMismatch(): AppError {
+  return new AppError('tenant_mismatch', 'The request names different tenants; send one.')
+}
+
+/** Whether sources use more than one name. Only who belongs to a tenant may learn that two names are both its own. */
+export function haveDifferentNames(sources: readonly TenantSource[]): boolean {
+  return new Set(sources.map(({ name }) => JSON.stringify(name))).size > 1
+}
+
+/** The tenant of requests that name none; null where there is no such tenant. */
+export async function findDefaultTenant(): Promise<TenantRouting | null> {
+  const slug = env().DEFAULT_TENANT_SLUG
+  return slug ? findTenantRouting({ slug }) : null
+}
+
 /**
  * The one tenant a request is about. Without any source it is the default tenant, where one is configured.
  * @throws AppError tenant_mismatch when two sources disagree (whether or not the other tenant exists, so that nothing
@@ -81,8 +97,7 @@ function find(name: TenantName): TenantRouting | null | Promise<TenantRouting | 
  */
 export async function chooseTenant(sources: readonly TenantSource[]): Promise<TenantRouting> {
   if (sources.length === 0) {
-    const fallback = env().DEFAULT_TENANT_SLUG
-    const routing = fallback ? await findTenantRouting({ slug: fallback }) : null
+    const routing = await findDefaultTenant()
     if (routing) return routing
     throw new AppError(
       'bad_request',
@@ -96,9 +111,7 @@ export async function chooseTenant(sources: readonly TenantSource[]): Promise<Te
     // What is not there agrees with itself alone, so that a name answers alike whether it is foreign or nobody's.
     const identity = routing?.id ?? JSON.stringify(name)
     chosen ??= { identity, routing }
-    if (chosen.identity !== identity) {
-      throw new AppError('tenant_mismatch', 'The request names different tenants; send one.')
-    }
+    if (chosen.identity !== identity) throw tenantMismatch()
   }
   if (!chosen?.routing) throw notFound()
   return chosen.routing

@@ -170,6 +170,17 @@ describe('several sources', () => {
     expect(texts.size).toBe(1)
   })
 
+  test('that two names are those of one tenant is known to its people alone', async () => {
+    const twice = (as: RequestOptions['as'], host: string, tenant: string) =>
+      ask({ as, host, tenant, headers: { 'x-request-id': 'same-request' } })
+    for (const host of ['acme.localhost:3000', 'portal.acme.test']) {
+      expect((await twice(acme.users.owner, host, acme.id)).status).toBe(200)
+      const answers = await Promise.all([acme.id, newId()].map((id) => twice(stranger, host, id)))
+      expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+      expect(answers[0]?.status).toBe(403)
+    }
+  })
+
   test('a key used against another tenant is refused and recorded in its own tenant', async () => {
     const { status } = await ask({ as: acme.api_key, tenant: globex, headers: { 'x-request-id': 'mismatch-key' } })
     expect(status).toBe(403)
@@ -233,6 +244,31 @@ describe('GET /api/v1/tenant/explain', () => {
       sources: body.sources.map((source: object) => ({ ...source, value: '' })),
     })
     expect(blank(foreign)).toEqual(blank(unknown))
+  })
+
+  test('tells what the very request is answered with', async () => {
+    const sleeper = await createTenant('sleeper')
+    await setStatus(sleeper, 'suspended')
+    const named = (...tenants: string[]): RequestOptions => ({
+      headers: Object.fromEntries(tenants.map((name, at) => [['x-tenant-id', 'x-tenant-slug'][at] ?? '', name])),
+    })
+    const requests: RequestOptions[] = [
+      ...[named(acme.id, 'acme'), named(globex.id, 'globex'), named('globex', 'globex'), named(newId(), 'globex'), {}],
+      ...[named('acme', 'globex'), { host: 'acme.localhost:3000', ...named('never-was') }],
+    ].map((options) => ({ as: acme.users.owner, ...options }))
+    requests.push({ as: sleeper.users.owner, tenant: sleeper }, { as: sleeper.api_key })
+    for (const fallback of [undefined, 'acme', 'globex', 'never-was']) {
+      setEnvironment({ DEFAULT_TENANT_SLUG: fallback })
+      for (const options of requests) {
+        const told = (await explained(options)).body
+        const { body } = await ask(options)
+        expect([fallback, options.headers, told.code ?? told.tenant.slug]).toEqual([
+          fallback,
+          options.headers,
+          body.code ?? body.slug,
+        ])
+      }
+    }
   })
 
   test('needs a credential', async () => expect((await explained({ tenant: acme })).status).toBe(401))
