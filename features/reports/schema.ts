@@ -44,7 +44,8 @@ export const monthReport = z
         cap: quantity.nullable().meta({ description: 'For one customer: the cap that holds now' }),
         cap_period: z.enum(['day', 'month']).nullable(),
         overage: quantity.nullable().meta({
-          description: 'Beyond the caps that hold now, in the periods that begin in this month; null without any cap',
+          description:
+            'What is billed as overage of the periods of usage that begin in this month: what closed billing periods say, and what one closed now would add; null without any cap',
         }),
       }),
     ),

@@ -14,7 +14,7 @@ type MeterRow = MonthReport['meters'][number]
 type TopRow = MonthReport['top_customers'][number]['customers'][number]
 
 const amount = (value: number | string | null, unit: string): string =>
-  value === null ? '–' : formatQuantity(Number(value), unit || undefined)
+  value === null ? '–' : formatQuantity(value, unit || undefined)
 
 /** `2026-11` as “November 2026”. */
 function monthName(month: string): string {

@@ -9,7 +9,7 @@ import type { MonthReport, ReportQuery } from '../schema'
 
 type Meter = MonthReport['meters'][number]['meter']
 type Customer = NonNullable<MonthReport['customer']>
-type Caps = { meter_id: string; cap: string | null; period: 'day' | 'month' | null; overage: string }
+type Cap = { meter_id: string; cap: string | null; period: 'day' | 'month' | null }
 
 const TOP = 10
 const EARLIEST = '2000-01'
@@ -41,9 +41,12 @@ export async function reportMonth({ month: asked, customer: ref }: ReportQuery):
   const totals = await loadUsage({ ...select, ...span, window: null })
   const earlier = byMeter(await loadUsage({ ...select, ...before, window: null }))
   const days = await loadUsage({ ...select, ...span, window: 'DAY' })
-  const caps = new Map((await loadCaps(customerId, first)).map((row) => [row.meter_id, row]))
+  const caps = new Map((await loadCaps(customerId)).map((row) => [row.meter_id, row]))
+  const overage = await loadOverage(customerId, first, timeZone)
   const present = byMeter(totals)
-  const meters = (await loadMeters()).filter(({ id }) => present.has(id) || earlier.has(id))
+  const meters = (await loadMeters()).filter(
+    ({ id }) => present.has(id) || earlier.has(id) || Number(overage.get(id) ?? 0) > 0,
+  )
   const slugs = new Map(meters.map(({ id, slug }) => [id, slug]))
   return {
     month,
@@ -56,15 +59,16 @@ export async function reportMonth({ month: asked, customer: ref }: ReportQuery):
       const used = present.get(meter.id)
       const previous = earlier.get(meter.id)?.value ?? '0'
       const cap = caps.get(meter.id)
+      const beyond = overage.get(meter.id) ?? (cap ? '0' : null)
       return {
         meter,
         used: toQuantity(used?.value ?? '0'),
         events: used?.events ?? 0,
         previous: toQuantity(previous),
         change_percent: changePercent(Number(used?.value ?? 0), Number(previous)),
-        cap: customer && cap?.cap ? toQuantity(cap.cap) : null,
-        cap_period: customer && cap?.cap ? cap.period : null,
-        overage: cap ? toQuantity(cap.overage) : null,
+        cap: cap?.cap ? toQuantity(cap.cap) : null,
+        cap_period: cap?.cap ? cap.period : null,
+        overage: beyond === null ? null : toQuantity(beyond),
       }
     }),
     top_customers: customer ? [] : await loadTop(meters, span, timeZone),
@@ -93,37 +97,34 @@ function loadMeters(): Promise<Meter[]> {
   ])
 }
 
-/** What went beyond caps in the periods that begin in a month, of one customer with its cap, or of all by meter. */
-function loadCaps(customerId: string | null, first: string): Promise<Caps[]> {
-  return tenantQuery<Caps>(
-    `with capped as (
-       select c.id as customer_id, cap.meter_id, coalesce(e.cap_limit, case when e.id is null then cap.cap_limit else 0 end) as cap_limit,
-         coalesce(e.period, cap.period) as period
-       from customers c
-       left join subscriptions s on s.tenant_id = $1 and s.customer_id = c.id and s.canceled_at is null
-       left join tiers d on d.tenant_id = $1 and d.is_default and s.id is null
-       join lateral (
-         select x.meter_id, x.cap_limit, x.period from tier_caps x
-           where x.tenant_id = $1 and x.tier_id = coalesce(s.tier_id, d.id) and x.version = coalesce(s.tier_version, d.version)
-         union all
-         select y.meter_id, 0, y.period from entitlements y
-           where y.tenant_id = $1 and y.customer_id = c.id and y.canceled_at is null and y.kind = 'metered'
-             and not exists (select 1 from tier_caps z where z.tenant_id = $1 and z.tier_id = coalesce(s.tier_id, d.id)
-               and z.version = coalesce(s.tier_version, d.version) and z.meter_id = y.meter_id)
-       ) cap on true
-       left join entitlements e on e.tenant_id = $1 and e.customer_id = c.id and e.meter_id = cap.meter_id and e.canceled_at is null
-         and e.kind = 'metered'
-       where c.tenant_id = $1 and ($2::uuid is null or c.id = $2)
-     )
-     select k.meter_id, case when $2::uuid is not null then max(k.cap_limit)::text end as cap, min(k.period) as period,
-       coalesce(sum(greatest(app.metered_value(m.aggregation, u.used, u.events) - k.cap_limit, 0)), 0)::text as overage
-     from capped k
-     join meters m on m.tenant_id = $1 and m.id = k.meter_id
-     left join usage_counters u on u.tenant_id = $1 and u.period = k.period and u.meter_id = k.meter_id and u.customer_id = k.customer_id
-       and u.starts_on >= $3::date and u.starts_on < ($3::date + interval '1 month')::date and m.aggregation <> 'WEIGHTED_SUM'
-     group by k.meter_id`,
-    [currentContext().tenantId, customerId, first],
+/** The caps that hold now: of one customer with what they allow, or which meters have any. */
+function loadCaps(customerId: string | null): Promise<Cap[]> {
+  if (customerId !== null)
+    return tenantQuery<Cap>(
+      `select m.id as meter_id, c.cap_limit::text as cap, c.period from meters m
+       cross join lateral app.effective_cap($1, $2, m.id) c where m.tenant_id = $1`,
+      [currentContext().tenantId, customerId],
+    )
+  return tenantQuery<Cap>(
+    `select c.meter_id, null as cap, null as period
+     from (
+       select s.tier_id as id, s.tier_version as version from subscriptions s where s.tenant_id = $1 and s.canceled_at is null
+       union select t.id, t.version from tiers t where t.tenant_id = $1 and t.is_default
+     ) t
+     join tier_caps c on c.tenant_id = $1 and c.tier_id = t.id and c.version = t.version
+     union
+     select e.meter_id, null, null from entitlements e where e.tenant_id = $1 and e.kind = 'metered' and e.canceled_at is null`,
+    [currentContext().tenantId],
   )
+}
+
+/** By meter, what is billed as overage of the periods of usage that begin in a month, of one customer or all. */
+async function loadOverage(customerId: string | null, first: string, timeZone: string): Promise<Map<string, string>> {
+  const rows = await tenantQuery<{ meter_id: string; overage: string }>(
+    `select o.meter_id, sum(o.overage)::text as overage from app.month_overage($1, $2, $3, $4) o group by 1`,
+    [currentContext().tenantId, timeZone, customerId, first],
+  )
+  return new Map(rows.map(({ meter_id, overage }) => [meter_id, overage]))
 }
 
 /** The ten largest customers of each meter. */
