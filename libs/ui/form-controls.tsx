@@ -39,14 +39,14 @@ export function SelectField<Values extends FieldValues, Name extends FieldPath<V
 }
 
 /**
- * A number that is not negative, bound to the form; null while it is empty. Up to six decimals unless `format` says otherwise.
+ * A number that is not negative, bound to the form; null while it is empty. All decimals there are unless `format` says otherwise.
  * @example <QuantityField form={form} name="limit" label="Limit" unit="events" />
  */
 export function QuantityField<Values extends FieldValues, Name extends FieldPath<Values>>({
   min = 0,
   max,
   step,
-  format = { maximumFractionDigits: 6 },
+  format = { maximumFractionDigits: 20 },
   unit,
   stepper,
   placeholder,

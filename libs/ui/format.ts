@@ -1,18 +1,42 @@
 const LOCALE = 'en'
 
-const plain = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 2 })
+/** A number, or decimal text of one that no double holds: its digits are shown as they are. */
+export type Numeric = number | string
+
+/** Two decimals; what is smaller than that keeps two digits, so that nothing that counts reads as zero. */
+const plain = new Intl.NumberFormat(LOCALE, {
+  maximumFractionDigits: 2,
+  maximumSignificantDigits: 2,
+  roundingPriority: 'morePrecision',
+})
+const exact = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 20 })
+const bare = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 20, useGrouping: false })
+const scientific = new Intl.NumberFormat(LOCALE, { notation: 'scientific', maximumFractionDigits: 1 })
 const compact = new Intl.NumberFormat(LOCALE, { notation: 'compact', maximumFractionDigits: 1 })
 const percent = new Intl.NumberFormat(LOCALE, { style: 'percent', maximumFractionDigits: 0 })
 const percentFine = new Intl.NumberFormat(LOCALE, { style: 'percent', maximumFractionDigits: 1 })
 
-/** `1234567.891` → `1,234,567.89`. */
-export function formatNumber(value: number): string {
-  return plain.format(value)
+const write = (format: Intl.NumberFormat, value: Numeric): string => format.format(value as number)
+
+/** `1234567.891` → `1,234,567.89`; `0.000123` → `0.00012`. */
+export function formatNumber(value: Numeric): string {
+  return write(plain, value)
+}
+
+/** Every digit, for what was sent or is billed: `1234.56789` → `1,234.56789`, `1.5e-8` → `0.000000015`. */
+export function formatExact(value: Numeric): string {
+  return write(exact, value)
+}
+
+/** Every digit and nothing else, for a field that takes decimal text: `1.5e-8` → `0.000000015`. */
+export function toDecimalText(value: Numeric): string {
+  return write(bare, value)
 }
 
 /** `1234567` → `1.2M`; for axes and tiles, never where the exact figure matters. */
 export function formatCompact(value: number): string {
-  return Math.abs(value) < 10_000 ? plain.format(value) : compact.format(value)
+  const size = Math.abs(value)
+  return (size < 10_000 ? plain : size < 1e15 ? compact : scientific).format(value)
 }
 
 /** A share of one: `0.853` → `85%`; `fine` gives one decimal. */
@@ -22,14 +46,15 @@ export function formatPercent(share: number, fine = false): string {
 
 /** Bytes in powers of 1024: `1536` → `1.5 KB`. */
 export function formatBytes(bytes: number): string {
-  const units = ['B', 'KB', 'MB', 'GB', 'TB', 'PB']
+  const units = ['B', 'KB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB', 'YB']
   let value = Math.abs(bytes)
   let unit = 0
   while (value >= 1024 && unit < units.length - 1) {
     value /= 1024
     unit += 1
   }
-  return `${bytes < 0 ? '-' : ''}${plain.format(value >= 100 ? Math.round(value) : Math.round(value * 10) / 10)} ${units[unit]}`
+  const digits = value >= 100 ? Math.round(value) : value >= 1 ? Math.round(value * 10) / 10 : value
+  return `${bytes < 0 ? '-' : ''}${plain.format(digits)} ${units[unit]}`
 }
 
 /** Minor units with an ISO currency: `(4900, 'USD')` → `$49.00`; `(4900, 'JPY')` → `¥4,900`. */
@@ -40,8 +65,8 @@ export function formatMoney(minor: number, currency: string): string {
 }
 
 /** A quantity in the unit of its meter: bytes become KB, MB, …; everything else is number and unit. */
-export function formatQuantity(value: number, unit?: string): string {
-  if (unit === 'bytes') return formatBytes(value)
+export function formatQuantity(value: Numeric, unit?: string): string {
+  if (unit === 'bytes') return formatBytes(Number(value))
   return unit ? `${formatNumber(value)} ${unit}` : formatNumber(value)
 }
 

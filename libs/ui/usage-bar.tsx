@@ -4,7 +4,7 @@ import { Meter } from '@base-ui/react/meter'
 import { CircleAlert, OctagonX, TrendingUp } from 'lucide-react'
 import { type ReactNode, useId } from 'react'
 import { cx } from '@/libs/ui/cx'
-import { formatPercent, formatQuantity } from '@/libs/ui/format'
+import { formatPercent, formatQuantity, type Numeric } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Time } from '@/libs/ui/time'
 
@@ -23,8 +23,8 @@ export function usageLevel(used: number, cap: number | null): UsageLevel {
  */
 export function UsageBar({
   label,
-  used,
-  cap,
+  used: usedText,
+  cap: capText,
   unit,
   resetsAt,
   projected,
@@ -34,9 +34,9 @@ export function UsageBar({
   className,
 }: {
   label: ReactNode
-  used: number
+  used: Numeric
   /** null: no cap. */
-  cap: number | null
+  cap: Numeric | null
   unit?: string
   resetsAt?: string | null
   /** Where this pace leads by the reset: the forecast of the API. */
@@ -50,14 +50,16 @@ export function UsageBar({
   className?: string
 }) {
   const id = useId()
+  const used = Number(usedText)
+  const cap = capText === null ? null : Number(capText)
   const level = usageLevel(used, cap)
   const share = cap === null || cap === 0 ? (cap === 0 ? 1 : 0) : used / cap
   const width = `${Math.min(100, share * 100)}%`
   const over = cap !== null && used > cap
   const sentence =
-    cap === null
+    capText === null
       ? t('ui.usage.noCap')
-      : t('ui.usage.of', { used: formatQuantity(used, unit), cap: formatQuantity(cap, unit) })
+      : t('ui.usage.of', { used: formatQuantity(usedText, unit), cap: formatQuantity(capText, unit) })
   const notice =
     level === 'reached'
       ? over
@@ -71,21 +73,20 @@ export function UsageBar({
   return (
     <div className={cx('flex min-w-0 flex-col gap-1.5', className)}>
       <div className="flex flex-wrap items-baseline justify-between gap-x-4">
-        <span id={id} className="font-medium text-sm">
+        <span id={id} className="wrap-anywhere min-w-0 font-medium text-sm">
           {label}
         </span>
-        <span className="tabular text-sm">
+        <span className="tabular wrap-anywhere text-sm">
           <span className="font-medium">
-            {formatQuantity(used, cap === null ? unit : unit === 'bytes' ? unit : undefined)}
+            {formatQuantity(usedText, cap === null ? unit : unit === 'bytes' ? unit : undefined)}
           </span>
-          <span className="text-faint">{cap === null ? '' : ` / ${formatQuantity(cap, unit)}`}</span>
+          <span className="text-faint">{cap === null ? '' : ` / ${formatQuantity(capText ?? 0, unit)}`}</span>
         </span>
       </div>
       {cap === null ? null : (
         <Meter.Root
           aria-labelledby={id}
-          value={Math.min(used, cap)}
-          max={cap || 1}
+          value={Math.round(Math.min(1, share) * 1000) / 10}
           getAriaValueText={() => [sentence, notice].filter(Boolean).join('. ')}
           className="relative h-2 overflow-hidden rounded-full bg-hover"
         >

@@ -5,7 +5,17 @@ import { initialsOf } from '@/libs/ui/avatar'
 import { bucketsToCsv, summarizeBuckets, toBuckets } from '@/libs/ui/chart-data'
 import { diffFields } from '@/libs/ui/diff-view'
 import { pointerToPath } from '@/libs/ui/form'
-import { formatBytes, formatCompact, formatDate, formatMoney, formatQuantity, formatRelative } from '@/libs/ui/format'
+import {
+  formatBytes,
+  formatCompact,
+  formatDate,
+  formatExact,
+  formatMoney,
+  formatNumber,
+  formatQuantity,
+  formatRelative,
+  toDecimalText,
+} from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { formatMessage, t } from '@/libs/ui/messages'
 import { usageLevel } from '@/libs/ui/usage-bar'
@@ -48,6 +58,28 @@ describe('format', () => {
     expect(formatQuantity(12_345, 'calls')).toBe('12,345 calls')
     expect(formatCompact(9_999)).toBe('9,999')
     expect(formatCompact(1_284_331)).toBe('1.3M')
+  })
+
+  test('what counts never reads as zero', () => {
+    expect(formatNumber(1234567.891)).toBe('1,234,567.89')
+    expect(formatNumber(0.0000001)).toBe('0.0000001')
+    expect(formatNumber('0.000000012345')).toBe('0.000000012')
+    expect(formatQuantity(-0.00012, 'GB')).toBe('-0.00012 GB')
+    expect(formatBytes(0.25)).toBe('0.25 B')
+  })
+
+  test('digits that no double holds are shown as they came', () => {
+    const long = '123456789012345678901234567890'
+    expect(formatNumber(long)).toBe('123,456,789,012,345,678,901,234,567,890')
+    expect(formatQuantity(long, 'calls')).toBe('123,456,789,012,345,678,901,234,567,890 calls')
+    expect(formatExact(`${long}.00000000000000000001`)).toBe(
+      '123,456,789,012,345,678,901,234,567,890.00000000000000000001',
+    )
+    expect(formatExact(1.5e-8)).toBe('0.000000015')
+    expect(toDecimalText(1.5e-8)).toBe('0.000000015')
+    expect(toDecimalText(`-${long}.5`)).toBe(`-${long}.5`)
+    expect(formatBytes(1.2345e29)).toBe('102,115 YB')
+    expect(formatCompact(1.2345e29)).toBe('1.2E29')
   })
 
   test('times in the zone of the tenant', () => {

@@ -10,14 +10,14 @@ const isShare = (kind: Alert['kind']): boolean => kind === 'usage_percent' || ki
 
 /** “80 % or more used”. */
 export function describeStep(kind: Alert['kind'], step: number | string, unit: string): string {
-  const shown = formatQuantity(Number(step), isShare(kind) ? undefined : unit || undefined)
+  const shown = formatQuantity(step, isShare(kind) ? undefined : unit || undefined)
   return t(`alerts.condition.${kind}`, { step: shown })
 }
 
 /** “and every 10 % more”; null for a rule that fires once. */
 export function describeAgain({ kind, recurring_every, meter }: Alert): string | null {
   if (recurring_every === null) return null
-  const every = formatQuantity(Number(recurring_every), isShare(kind) ? undefined : meter.unit || undefined)
+  const every = formatQuantity(recurring_every, isShare(kind) ? undefined : meter.unit || undefined)
   const direction = kind === 'usage' || kind === 'usage_percent' ? 'up' : 'down'
   return t(`alerts.again_${direction}${isShare(kind) ? '_percent' : ''}`, { every })
 }

@@ -17,7 +17,7 @@ import { useApi } from '@/libs/ui/use-api'
 export function FiringsTable({ customersHref }: { customersHref?: string }) {
   const list = useListState([])
   const page = useApi<Page<AlertFiring>>(`/alerts/firings${list.query}`, { refreshMs: 10_000 })
-  const amount = (value: number | string, unit: string) => formatQuantity(Number(value), unit || undefined)
+  const amount = (value: number | string, unit: string) => formatQuantity(value, unit || undefined)
   const columns: ReadonlyArray<Column<AlertFiring>> = [
     {
       key: 'rule',

@@ -7,7 +7,7 @@ import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import type { Column } from '@/libs/ui/data-table'
 import { FilterBar } from '@/libs/ui/filter-bar'
-import { formatDate, formatNumber } from '@/libs/ui/format'
+import { formatDate, formatExact, formatNumber } from '@/libs/ui/format'
 import { IdText } from '@/libs/ui/id-text'
 import { useListState } from '@/libs/ui/list-state'
 import { ListTable } from '@/libs/ui/list-table'
@@ -117,11 +117,7 @@ function PeriodWithLines({ period, base }: { period: BillingPeriodRow; base: str
 }
 
 const amount = (value: number | string | null) =>
-  value === null ? (
-    <span className="text-faint">–</span>
-  ) : (
-    <span className="tabular">{typeof value === 'number' ? formatNumber(value) : value}</span>
-  )
+  value === null ? <span className="text-faint">–</span> : <span className="tabular">{formatExact(value)}</span>
 const day = (text: string) => formatDate(`${text}T00:00:00Z`, 'date')
 
 const COLUMNS: ReadonlyArray<Column<BillingLineRow>> = [
@@ -153,7 +149,7 @@ const COLUMNS: ReadonlyArray<Column<BillingLineRow>> = [
       line.tier === null ? (
         <span className="text-faint">–</span>
       ) : (
-        <span className="whitespace-nowrap">
+        <span>
           {line.tier}{' '}
           <span className="text-faint">{t('billing-periods.one.version', { version: line.tier_version ?? 1 })}</span>
         </span>

@@ -75,7 +75,7 @@ function BalanceHistoryView({ customerId, meter }: { customerId: string; meter: 
       key: 'balance',
       header: t('entitlements.balance.column.balance'),
       align: 'right',
-      cell: (row) => <span className="tabular">{formatQuantity(Number(row.balance), meter.unit)}</span>,
+      cell: (row) => <span className="tabular">{formatQuantity(row.balance, meter.unit)}</span>,
     },
     {
       key: 'when',
@@ -134,5 +134,5 @@ function BalanceHistoryView({ customerId, meter }: { customerId: string; meter: 
 /** `+1,000`, `−250`. */
 function signed(amount: Quantity): string {
   const value = Number(amount)
-  return value > 0 ? `+${formatNumber(value)}` : formatNumber(value).replace('-', '−')
+  return value > 0 ? `+${formatNumber(amount)}` : formatNumber(amount).replace('-', '−')
 }

@@ -134,7 +134,7 @@ function describeOffer(tier: TierOffer, nameOf: (meter: string) => string): stri
       ? t('tiers.free')
       : t(`tiers.price_per.${tier.billing_interval}`, { amount: formatMoney(tier.price_minor, tier.currency) })
   const caps = Object.entries(tier.usage_caps).map(
-    ([meter, cap]) => `${formatNumber(Number(cap.limit))} ${nameOf(meter)} ${t(`tiers.per.${cap.period}`)}`,
+    ([meter, cap]) => `${formatNumber(cap.limit)} ${nameOf(meter)} ${t(`tiers.per.${cap.period}`)}`,
   )
   return [price, ...caps].join(' · ')
 }

@@ -32,8 +32,8 @@ const COLUMNS: ReadonlyArray<Column<Grant>> = [
     align: 'right',
     cell: (row) => (
       <span className="tabular whitespace-nowrap">
-        {formatNumber(Number(row.remaining))}
-        <span className="text-faint"> / {formatQuantity(Number(row.amount), row.meter.unit)}</span>
+        {formatNumber(row.remaining)}
+        <span className="text-faint"> / {formatQuantity(row.amount, row.meter.unit)}</span>
       </span>
     ),
   },
@@ -107,7 +107,7 @@ export function CustomerGrants({
         columns={COLUMNS}
         rows={grants.data?.data}
         rowKey={(row) => row.id}
-        rowLabel={(row) => `${row.meter.name} ${formatNumber(Number(row.amount))}`}
+        rowLabel={(row) => `${row.meter.name} ${formatNumber(row.amount)}`}
         actions={(row) =>
           canWrite && (row.state === 'active' || row.state === 'scheduled' || (row.state === 'used' && row.recurrence))
             ? [
@@ -140,7 +140,7 @@ export function CustomerGrants({
         onOpenChange={setAdding}
         onSaved={(saved) => {
           setAdding(false)
-          const amount = formatQuantity(Number(saved.amount), saved.meter.unit)
+          const amount = formatQuantity(saved.amount, saved.meter.unit)
           toast.success(t('entitlements.grants.form.saved', { amount }))
           changed()
         }}

@@ -87,7 +87,6 @@ function UsageLineBar({
   forecast: Outlooks['data'][number]['forecast'] | undefined
   onHistory: () => void
 }) {
-  const used = Number(line.used)
   const held = Number(line.held)
   const cap = line.granted ?? line.limit
   const told = forecast && forecast.method !== 'none' && forecast.days >= FEWEST_DAYS
@@ -95,8 +94,8 @@ function UsageLineBar({
     <div>
       <UsageBar
         label={line.name}
-        used={used}
-        cap={cap === null ? null : Number(cap)}
+        used={line.used}
+        cap={cap}
         {...(line.unit ? { unit: line.unit } : {})}
         resetsAt={line.reset_at}
         projected={told ? forecast.used : null}
@@ -125,7 +124,7 @@ function UsageLineBar({
 
 /** "300 calls left of 1,200 calls granted · 20 calls held back". */
 function describeBalance({ balance, granted, overage, held, unit }: UsageLine): string {
-  const quantity = (value: string | number) => formatQuantity(Number(value), unit)
+  const quantity = (value: string | number) => formatQuantity(value, unit)
   const parts = [
     ...(balance === null || granted === null
       ? []

@@ -135,14 +135,14 @@ function EntitlementLine({ row, name, onCancel }: { row: Entitlement; name: stri
 
 /** "10,000 calls a month, more is overage, carries over up to 500". */
 function describeTerms({ meter, limit, period, behaviour, rollover, preserve_overage }: Entitlement): string {
-  const allowance = Number(limit ?? 0)
+  const allowance = limit ?? 0
   const terms = [
-    allowance === 0
+    Number(allowance) === 0
       ? t('entitlements.terms.only_grants')
       : t(`entitlements.terms.${period ?? 'month'}`, { limit: formatQuantity(allowance, meter?.unit) }),
     ...(behaviour ? [t(`entitlements.terms.behaviour.${behaviour}`)] : []),
     ...(rollover && Number(rollover.max) > 0
-      ? [t('entitlements.terms.rollover', { max: formatQuantity(Number(rollover.max), meter?.unit) })]
+      ? [t('entitlements.terms.rollover', { max: formatQuantity(rollover.max, meter?.unit) })]
       : []),
     ...(preserve_overage ? [t('entitlements.terms.preserve_overage')] : []),
   ]

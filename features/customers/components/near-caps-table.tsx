@@ -54,8 +54,8 @@ export function NearCapsTable({ base }: { base: string }) {
             <li key={line.meter_id}>
               <UsageBar
                 label={line.name}
-                used={Number(line.used)}
-                cap={Number(line.limit)}
+                used={line.used}
+                cap={line.limit}
                 {...(line.unit ? { unit: line.unit } : {})}
                 resetsAt={line.reset_at}
                 overflow={line.behaviour === 'overflow'}

@@ -15,7 +15,7 @@ export function unitOf(metric: string): string | undefined {
 /** A value as its metric is written: bytes, money, or a number. */
 export function formatMetric({ metric, label }: Pick<MetricRow, 'metric' | 'label'>, value: number | string): string {
   if (metric === 'revenue' && label) return formatMoney(Number(value), label)
-  return formatQuantity(Number(value), unitOf(metric))
+  return formatQuantity(value, unitOf(metric))
 }
 
 /** “Messages, e-mail”; the name alone where a metric has no labels. */

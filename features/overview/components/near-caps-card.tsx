@@ -46,8 +46,8 @@ export function NearCapsCard({ near, customersHref }: { near: NearCaps; customer
                         <span className="font-normal text-faint">{line.name}</span>
                       </>
                     }
-                    used={Number(line.used)}
-                    cap={Number(line.limit)}
+                    used={line.used}
+                    cap={line.limit}
                     {...(line.unit ? { unit: line.unit } : {})}
                     resetsAt={line.reset_at}
                     overflow={line.behaviour === 'overflow'}

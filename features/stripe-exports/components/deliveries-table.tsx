@@ -50,9 +50,7 @@ const COLUMNS: ReadonlyArray<Column<StripeDelivery>> = [
     key: 'amount',
     header: t('stripe-exports.deliveries.column_amount'),
     align: 'right',
-    cell: ({ amount, meter }) => (
-      <span className="tabular">{formatQuantity(Number(amount), meter.unit || undefined)}</span>
-    ),
+    cell: ({ amount, meter }) => <span className="tabular">{formatQuantity(amount, meter.unit || undefined)}</span>,
   },
   {
     key: 'state',

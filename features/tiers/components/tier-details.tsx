@@ -31,12 +31,12 @@ export function TierCaps({
           title={`${meter} · ${t(`tiers.behaviour.${cap.behaviour}_hint`)}`}
         >
           <BehaviourIcon behaviour={cap.behaviour} />
-          <span className="tabular">{formatNumber(Number(cap.limit))}</span>
+          <span className="tabular">{formatNumber(cap.limit)}</span>
           <span className="max-w-44 truncate text-mute">{nameOf(meter)}</span>
           <span className="text-faint text-xs">
             {t(`tiers.per.${cap.period}`)}
             <span className="sr-only">, {t(`tiers.behaviour.${cap.behaviour}`)}</span>
-            {cap.rollover ? ` ${t('tiers.carries_over', { amount: formatNumber(Number(cap.rollover.max)) })}` : null}
+            {cap.rollover ? ` ${t('tiers.carries_over', { amount: formatNumber(cap.rollover.max) })}` : null}
           </span>
         </li>
       ))}

@@ -162,7 +162,7 @@ function Findings({
 type Standing = TierPreview['over'][number]
 
 const limitOf = (limit: Standing['limit_now'], unit: string) =>
-  limit === null ? t('tiers.preview.no_limit') : formatQuantity(Number(limit), unit)
+  limit === null ? t('tiers.preview.no_limit') : formatQuantity(limit, unit)
 
 const COLUMNS: ReadonlyArray<Column<Standing>> = [
   {
@@ -180,7 +180,7 @@ const COLUMNS: ReadonlyArray<Column<Standing>> = [
     key: 'used',
     header: t('tiers.preview.used'),
     align: 'right',
-    cell: (row) => formatQuantity(Number(row.used), row.unit),
+    cell: (row) => formatQuantity(row.used, row.unit),
   },
   { key: 'now', header: t('tiers.preview.now'), align: 'right', cell: (row) => limitOf(row.limit_now, row.unit) },
   { key: 'then', header: t('tiers.preview.then'), align: 'right', cell: (row) => limitOf(row.limit_then, row.unit) },

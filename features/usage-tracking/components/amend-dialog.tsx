@@ -9,6 +9,7 @@ import { Banner } from '@/libs/ui/banner'
 import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
 import { Field } from '@/libs/ui/field'
+import { toDecimalText } from '@/libs/ui/format'
 import { Input, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { toast } from '@/libs/ui/toast'
@@ -21,7 +22,7 @@ type Faults = Partial<Record<keyof Draft | 'form', string>>
 const DECIMAL = /^[+-]?\d{1,30}(\.\d{1,20})?$/
 
 const draftOf = (event: UsageEvent): Draft => ({
-  value: String(event.value),
+  value: toDecimalText(event.value),
   time: event.occurred_at,
   customer: event.user_id,
   properties: JSON.stringify(event.properties ?? {}, null, 2),
@@ -49,7 +50,7 @@ function readDraft(event: UsageEvent, draft: Draft): { change: Record<string, un
   if (properties === null) faults.properties = t('events.amend.properties_wrong')
   if (Object.keys(faults).length > 0) return { faults }
   const change: Record<string, unknown> = {}
-  if (draft.value.trim() !== String(event.value)) change.event_value = draft.value.trim()
+  if (draft.value.trim() !== toDecimalText(event.value)) change.event_value = draft.value.trim()
   if (draft.time.trim() !== event.occurred_at) change.timestamp = draft.time.trim()
   if (draft.customer.trim() !== event.user_id) change.user_id = draft.customer.trim()
   if (JSON.stringify(properties) !== JSON.stringify(event.properties ?? {}))

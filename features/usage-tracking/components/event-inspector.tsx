@@ -10,7 +10,7 @@ import type { usageEventDetail } from '@/features/usage-tracking/services/event-
 import { Button } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
-import { formatDate } from '@/libs/ui/format'
+import { formatDate, formatExact } from '@/libs/ui/format'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
 import { Drawer } from '@/libs/ui/sheet'
@@ -122,7 +122,7 @@ function EventSections({
               event.user_id
             ),
           },
-          { label: t('events.column.value'), value: `${event.value} ${unit}`.trim() },
+          { label: t('events.column.value'), value: `${formatExact(event.value)} ${unit}`.trim() },
           { label: t('events.column.occurred'), value: <Time value={event.occurred_at} /> },
           { label: t('events.column.received'), value: <Time value={event.received_at} /> },
           {
@@ -137,12 +137,15 @@ function EventSections({
         <h3 className="mb-1 font-medium text-sm">{t('events.detail.moved')}</h3>
         <p className="mb-2 text-faint text-sm">
           {amount !== null && event.state === 'counted'
-            ? t('events.detail.adds', { amount: `${amount} ${unit}`.trim() })
+            ? t('events.detail.adds', { amount: `${formatExact(amount)} ${unit}`.trim() })
             : t('events.detail.moved_hint')}
         </p>
         {event.counted !== null ? (
           <p className="mb-2 text-sm">
-            {t('events.detail.counted', { counted: String(event.counted), value: String(event.value) })}
+            {t('events.detail.counted', {
+              counted: formatExact(event.counted),
+              value: formatExact(event.value),
+            })}
           </p>
         ) : null}
         {moved.length > 0 ? <Totals moved={moved} /> : <p className="text-sm">{t('events.detail.no_totals')}</p>}
@@ -155,7 +158,7 @@ function EventSections({
               <li key={step.id} className="text-sm">
                 <span className="flex flex-wrap items-center gap-x-2">
                   <span className="font-medium">{t(`events.detail.${stepOf(step)}`)}</span>
-                  <span className="tabular text-mute">{String(step.value)}</span>
+                  <span className="tabular text-mute">{formatExact(step.value)}</span>
                   <Time value={step.received_at} className="text-faint" />
                   {step.id === event.id ? (
                     <span className="text-faint text-xs">{t('events.detail.this')}</span>
@@ -191,13 +194,6 @@ function rawOf({ meter, user_id, value, event_id, source, occurred_at, propertie
   }
 }
 
-/** Thousands apart, to the last digit; what is a text is no number. */
-function grouped(used: EventDetail['moved'][number]['used']): string {
-  const [whole = '', fraction] = String(used).split('.')
-  const text = whole.replace(/\B(?=(\d{3})+$)/g, ',')
-  return fraction ? `${text}.${fraction}` : text
-}
-
 function Totals({ moved }: { moved: EventDetail['moved'] }) {
   const zone = useTimeZone()
   return (
@@ -216,7 +212,7 @@ function Totals({ moved }: { moved: EventDetail['moved'] }) {
             })}
           </dt>
           <dd className="tabular">
-            <span className="font-medium">{grouped(used)}</span>{' '}
+            <span className="font-medium">{formatExact(used)}</span>{' '}
             <span className="text-faint">{t('events.detail.events', { count: events })}</span>
           </dd>
         </div>

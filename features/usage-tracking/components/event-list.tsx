@@ -10,6 +10,7 @@ import { type Page, toQuery } from '@/libs/ui/api-client'
 import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { FilterBar } from '@/libs/ui/filter-bar'
+import { formatExact } from '@/libs/ui/format'
 import { IdText } from '@/libs/ui/id-text'
 import { Input } from '@/libs/ui/input'
 import { type ListState, useListState } from '@/libs/ui/list-state'
@@ -128,7 +129,7 @@ const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
     align: 'right',
     cell: (event) => (
       <span className={event.state === 'counted' ? 'tabular' : 'tabular text-faint line-through'}>
-        {String(event.value)}
+        {formatExact(event.value)}
       </span>
     ),
   },

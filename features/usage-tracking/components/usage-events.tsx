@@ -119,7 +119,7 @@ function eventColumns({
     key: 'value',
     header: t('usage.value'),
     align: 'right',
-    cell: (event) => formatNumber(Number(event.value)),
+    cell: (event) => formatNumber(event.value),
   })
   if (!compact) {
     columns.push({
