@@ -42,14 +42,14 @@ export function Badge({
   return (
     <span
       className={cx(
-        'inline-flex h-5.5 items-center gap-1 whitespace-nowrap rounded-full px-2 font-medium text-xs',
-        "[&_svg:not([class*='size-'])]:size-3.5",
+        'inline-flex h-5.5 max-w-full items-center gap-1 whitespace-nowrap rounded-full px-2 font-medium text-xs',
+        "[&_svg:not([class*='size-'])]:size-3.5 [&_svg]:shrink-0",
         toneClass[tone],
         className,
       )}
     >
       {icon}
-      {children}
+      <span className="truncate">{children}</span>
     </span>
   )
 }

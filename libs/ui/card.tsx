@@ -30,8 +30,8 @@ export function Card({
             padded ? '' : 'pb-3.5',
           )}
         >
-          <div className="min-w-0">
-            {title ? <h2 className="font-semibold text-base tracking-tight">{title}</h2> : null}
+          <div className="min-w-0 flex-1 basis-40">
+            {title ? <h2 className="wrap-anywhere font-semibold text-base tracking-tight">{title}</h2> : null}
             {description ? <p className="mt-0.5 text-faint text-sm">{description}</p> : null}
           </div>
           {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}

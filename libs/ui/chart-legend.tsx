@@ -7,13 +7,13 @@ export function ChartLegend({ series, compared }: { series: readonly ChartSeries
     <ul className="flex min-w-0 flex-wrap gap-x-4 gap-y-1 text-mute text-xs">
       {series.length > 1
         ? series.map((item, index) => (
-            <li key={item.key} className="inline-flex items-center gap-1.5">
+            <li key={item.key} className="inline-flex min-w-0 max-w-64 items-center gap-1.5" title={item.label}>
               <span
                 aria-hidden="true"
-                className="size-2.5 rounded-[2px]"
+                className="size-2.5 shrink-0 rounded-[2px]"
                 style={{ background: index < 8 ? `var(--chart-${index + 1})` : 'var(--chart-other)' }}
               />
-              {item.label}
+              <span className="truncate">{item.label}</span>
             </li>
           ))
         : null}

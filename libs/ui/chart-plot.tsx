@@ -176,15 +176,19 @@ function BucketTip({
   sums,
 }: Pick<ChartPlotProps, 'series' | 'interval' | 'timeZone' | 'unit' | 'sums'> & { bucket: ChartBucket }) {
   return (
-    <div className="min-w-36 rounded-md border bg-raised px-3 py-2 text-xs shadow-pop">
+    <div className="min-w-36 max-w-80 rounded-md border bg-raised px-3 py-2 text-xs shadow-pop">
       <p className="mb-1 font-medium">
         {bucketLabel(bucket.at, interval, timeZone)}
         {bucket.partial ? <span className="font-normal text-faint"> · {t('ui.chart.partial')}</span> : null}
       </p>
       {series.map((item, index) => (
         <p key={item.key} className="flex items-center gap-2">
-          <span aria-hidden="true" className="size-2 rounded-[2px]" style={{ background: seriesColor(index) }} />
-          <span className="flex-1 text-mute">{item.label}</span>
+          <span
+            aria-hidden="true"
+            className="size-2 shrink-0 rounded-[2px]"
+            style={{ background: seriesColor(index) }}
+          />
+          <span className="min-w-0 flex-1 truncate text-mute">{item.label}</span>
           <span className="tabular font-medium">{showValue(bucket.values[index], unit)}</span>
         </p>
       ))}

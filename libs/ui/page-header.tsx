@@ -56,12 +56,12 @@ export function PageHeader({
       <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0">
           <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <h1 tabIndex={-1} className="break-words font-semibold text-2xl tracking-tight">
+            <h1 tabIndex={-1} className="wrap-anywhere font-semibold text-2xl tracking-tight">
               {title}
             </h1>
             {badge}
           </div>
-          {description ? <p className="mt-1 max-w-prose text-mute text-base">{description}</p> : null}
+          {description ? <p className="wrap-anywhere mt-1 max-w-prose text-mute text-base">{description}</p> : null}
         </div>
         {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
       </div>

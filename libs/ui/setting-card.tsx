@@ -57,7 +57,7 @@ export function SettingCard({
           <div className="mt-4 flex max-w-xl flex-col gap-4">{children}</div>
         </div>
         <footer className="flex flex-wrap items-center gap-x-4 gap-y-2 border-t bg-sunken px-4 py-3 sm:px-5">
-          <p className="min-w-0 flex-1 text-faint text-sm">{dirty ? t('ui.unsaved') : note}</p>
+          <p className="wrap-anywhere min-w-0 flex-1 text-faint text-sm">{dirty ? t('ui.unsaved') : note}</p>
           {onReset && dirty ? (
             <Button variant="ghost" onClick={onReset} disabled={saving}>
               {t('ui.reset')}

@@ -13,7 +13,7 @@ export function TableCards<Row>(props: DataTableProps<Row> & { shown: ReadonlyAr
         <li key={item.id} className="px-4 py-3">
           <div className="flex items-start gap-3">
             {props.selection ? <RowCheckbox item={item} rowLabel={props.rowLabel} className="pt-0.5" /> : null}
-            <div className="min-w-0 flex-1 font-medium">
+            <div className="wrap-anywhere min-w-0 flex-1 font-medium">
               <FirstCell {...props} row={item.row}>
                 {first?.cell(item.row)}
               </FirstCell>
@@ -26,7 +26,7 @@ export function TableCards<Row>(props: DataTableProps<Row> & { shown: ReadonlyAr
               .map((column) => (
                 <div key={column.key} className="contents">
                   <dt className="text-faint">{column.header}</dt>
-                  <dd className="tabular min-w-0 break-words text-right">{column.cell(item.row)}</dd>
+                  <dd className="tabular wrap-anywhere min-w-0 text-right">{column.cell(item.row)}</dd>
                 </div>
               ))}
           </dl>

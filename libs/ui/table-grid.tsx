@@ -52,9 +52,9 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
               ) : null}
               {columns.map((column, index) => {
                 const className = cx(
-                  'border-b px-3 py-2.5 align-middle first:pl-4 last:pr-4 group-hover:bg-sunken',
+                  'max-w-88 break-words border-b px-3 py-2.5 align-middle first:pl-4 last:pr-4 group-hover:bg-sunken',
                   column.align === 'right' ? 'tabular text-right' : 'text-left',
-                  index === 0 && 'wrap-anywhere sticky left-0 z-10 min-w-44 max-w-88 bg-surface font-medium',
+                  index === 0 && 'wrap-anywhere sticky left-0 z-10 min-w-44 bg-surface font-medium',
                 )
                 return index === 0 ? (
                   <th key={column.key} scope="row" className={className}>

@@ -108,12 +108,6 @@ export function AuditLogsScreen() {
       cell: (entry) => <Outcome outcome={entry.outcome} />,
     },
     {
-      key: 'ip',
-      header: t('audit-logs.entry.ip'),
-      hideOnCard: true,
-      cell: (entry) => <code className="font-mono text-mute text-xs">{entry.ip ?? '–'}</code>,
-    },
-    {
       key: 'time',
       header: t('audit-logs.column.time'),
       cell: (entry) => <Time value={entry.created_at} />,
