@@ -37,7 +37,10 @@ const values = z
     allowance: z.string().optional(),
     opening: z.string().optional(),
     starts_on: z.string().optional(),
+    as_of: z.string().optional(),
+    resets_at: z.string().optional(),
     remaining: z.string().optional(),
+    value: z.string().optional(),
     status: z.string().optional(),
     settled: z.string().nullable().optional(),
     quantity: z.string().optional(),
@@ -55,6 +58,7 @@ export const reconciliationDrift = z
       'usage_totals',
       'usage_hours',
       'usage_groups',
+      'usage_group_totals',
       'usage_uniques',
       'balances',
       'grants',
@@ -62,6 +66,7 @@ export const reconciliationDrift = z
       'meters',
       'billing_lines',
       'billing_periods',
+      'tenant_metrics',
     ]),
     row_key: z.object({
       meter: z.string().optional(),
@@ -72,6 +77,11 @@ export const reconciliationDrift = z
       starts_on: z.iso.date().optional(),
       hour: z.string().optional(),
       hash: z.uuid().optional(),
+      metric: z
+        .string()
+        .optional()
+        .meta({ description: 'Of tenant_metrics; label beside it is the channel or currency' }),
+      label: z.string().optional(),
       id: z.uuid().optional().meta({ description: 'Of a grant, a reservation or a billing period' }),
     }),
     meter_name: z

@@ -48,11 +48,14 @@ export async function addMetric(input: MetricInput): Promise<MetricAdded> {
   if (metric === 'revenue' && value.includes('.'))
     throw wrong('/value', 'must be whole: the smallest unit of its currency')
   const at = readTime(input.occurred_at)
+  const timeZone = await readTimeZone()
+  const moment = at ?? new Date().toISOString()
   if (event_id !== undefined) {
     const [fresh] = await tenantQuery(
-      `insert into tenant_metric_events (event_id, metric, label, value, occurred_at) values ($1, $2, $3, $4, $5)
+      `insert into tenant_metric_events (event_id, metric, label, value, occurred_at, day)
+       values ($1, $2, $3, $4, $5, ($6::timestamptz at time zone $7)::date)
        on conflict (tenant_id, event_id) do nothing returning event_id`,
-      [event_id, metric, label, value, at],
+      [event_id, metric, label, value, at, moment, timeZone],
     )
     if (!fresh) {
       const [same] = await tenantQuery(
@@ -64,13 +67,14 @@ export async function addMetric(input: MetricInput): Promise<MetricAdded> {
       return { metric, label, value: toQuantity(value), inserted: false }
     }
   }
-  await tenantQuery('select app.add_metrics($1, $2, $3, $4, $5, $6)', [
+  await tenantQuery('select app.add_metrics($1, $2, $3, $4, $5, $6, $7)', [
     tenantId,
-    await readTimeZone(),
+    timeZone,
     [metric],
     [label],
     [value],
-    [at],
+    [moment],
+    event_id !== undefined,
   ])
   return { metric, label, value: toQuantity(value), inserted: true }
 }

@@ -117,7 +117,9 @@ function RunWithDrifts({
             page={run.drifts ? page : { ...page, data: { data: [], next_cursor: null } }}
             columns={columnsOf(zone)}
             rowKey={(row) => String(row.position)}
-            rowLabel={(row) => `${t(`reconciliations.table.${row.table_name}`)}, ${row.meter_name ?? row.row_key.id}`}
+            rowLabel={(row) =>
+              `${t(`reconciliations.table.${row.table_name}`)}, ${row.meter_name ?? row.row_key.metric ?? row.row_key.id}`
+            }
             empty={
               <EmptyState
                 icon={<CircleCheck />}
@@ -151,7 +153,10 @@ const FIELDS = [
   'allowance',
   'opening',
   'starts_on',
+  'as_of',
+  'resets_at',
   'remaining',
+  'value',
   'status',
   'settled',
   'quantity',
@@ -193,6 +198,8 @@ function columnsOf(zone: string): ReadonlyArray<Column<DriftRow>> {
           <code className="break-all font-mono text-faint text-xs">{row_key.meter}</code>
           <span className="block break-all text-faint text-xs">
             {[
+              row_key.metric,
+              row_key.label,
               row_key.customer,
               row_key.period,
               row_key.starts_on ? formatDate(`${row_key.starts_on}T00:00:00Z`, 'date') : undefined,
