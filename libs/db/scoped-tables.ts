@@ -53,6 +53,7 @@ export const SCOPED_TABLES: ReadonlySet<string> = new Set([
   'upgrade_requests',
   'usage_counters',
   'usage_events',
+  'usage_group_totals',
   'usage_groups',
   'usage_hours',
   'usage_rejections',

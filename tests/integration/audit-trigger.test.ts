@@ -147,6 +147,7 @@ describe('verbs', () => {
       tenant_states: 'mirror of tenants.status, which is recorded',
       usage_counters: 'sum of usage events',
       usage_events: 'a record of its own, append-only',
+      usage_group_totals: 'sum of usage events',
       usage_groups: 'sum of usage events',
       usage_hours: 'sum of usage events',
       usage_rejections: 'a record of its own, append-only',

@@ -139,17 +139,19 @@ const plants: [table: string, column: string, value: string, where: string][] = 
     [table, 'last_at', "x.last_at + interval '1 s'", `m.slug = 'latest'`],
     [table, 'last_received_at', "x.last_received_at + interval '1 s'", `m.slug = 'latest'`],
   ]),
-  ...['sum', 'min', 'latest', 'level'].map((slug): [string, string, string, string] => [
-    'usage_groups',
-    'used',
-    'used + 2',
-    `m.slug = '${slug}'`,
+  ...['usage_groups', 'usage_group_totals'].flatMap((table): [string, string, string, string][] => [
+    ...['sum', 'min', 'latest', 'level'].map((slug): [string, string, string, string] => [
+      table,
+      'used',
+      'used + 2',
+      `m.slug = '${slug}'`,
+    ]),
+    [table, 'events', 'x.events + 2', `m.slug = 'min'`],
+    [table, 'moment', 'x.moment + 2', `m.slug = 'level'`],
+    [table, 'last_at', "x.last_at + interval '1 s'", `m.slug = 'latest'`],
+    [table, 'last_received_at', "x.last_received_at + interval '1 s'", `m.slug = 'latest'`],
+    [table, 'group_values', `'{"region": "mars"}'`, `m.slug = 'sum'`],
   ]),
-  ['usage_groups', 'events', 'x.events + 2', `m.slug = 'min'`],
-  ['usage_groups', 'moment', 'x.moment + 2', `m.slug = 'level'`],
-  ['usage_groups', 'last_at', "x.last_at + interval '1 s'", `m.slug = 'latest'`],
-  ['usage_groups', 'last_received_at', "x.last_received_at + interval '1 s'", `m.slug = 'latest'`],
-  ['usage_groups', 'group_values', `'{"region": "mars"}'`, `m.slug = 'sum'`],
   ...['day', 'month', 'total'].map((period): [string, string, string, string] => [
     'usage_uniques',
     'events',
@@ -196,7 +198,7 @@ describe('spoilt', () => {
     expect(await holdings()).toEqual(before)
   })
 
-  test.each(['usage_counters', 'usage_totals', 'usage_hours', 'usage_groups', 'usage_uniques'])(
+  test.each(['usage_counters', 'usage_totals', 'usage_hours', 'usage_groups', 'usage_group_totals', 'usage_uniques'])(
     'a row of %s that is missing, and one that should not be',
     async (table) => {
       const [gone] = await asSuperuser<{ row: Record<string, unknown> }>(
