@@ -953,6 +953,10 @@ export interface TenantKeys {
 }
 
 export interface TenantMetricEvents {
+  /**
+   * Day it was added to, in the time zone of then.
+   */
+  day: Timestamp | null;
   event_id: string;
   label: string;
   metric: string;
@@ -972,6 +976,10 @@ export interface TenantMetrics {
    * storage_bytes and users_count are gauges: the last value of the day. All others are sums of the day; bandwidth_bytes are the bodies of API requests and their answers.
    */
   metric: string;
+  /**
+   * What of a sum came without a name; the rest is in tenant_metric_events. Null of rows from before it was kept.
+   */
+  noted: Numeric | null;
   tenant_id: Generated<string>;
   updated_at: Generated<Timestamp>;
   /**
@@ -1202,6 +1210,22 @@ export interface UsageGroups {
   used: Numeric;
 }
 
+export interface UsageGroupTotals {
+  day: Timestamp;
+  events: number;
+  group_hash: string;
+  /**
+   * As in usage_groups.
+   */
+  group_values: Json;
+  last_at: Timestamp | null;
+  last_received_at: Timestamp | null;
+  meter_id: string;
+  moment: Numeric | null;
+  tenant_id: Generated<string>;
+  used: Numeric;
+}
+
 export interface UsageHours {
   events: number;
   hour: Timestamp;
@@ -1336,6 +1360,7 @@ export interface DB {
   upgrade_requests: UpgradeRequests;
   usage_counters: UsageCounters;
   usage_events: UsageEvents;
+  usage_group_totals: UsageGroupTotals;
   usage_groups: UsageGroups;
   usage_hours: UsageHours;
   usage_rejections: UsageRejections;
