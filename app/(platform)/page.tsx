@@ -2,6 +2,7 @@ import type { Metadata } from 'next'
 import { LandingScreen } from '@/features/landing/components/landing-screen'
 import { getPageUser } from '@/libs/auth/page-access'
 import { env } from '@/libs/env'
+import { publicOrigin } from '@/libs/tenancy/public-origin'
 import { t } from '@/libs/ui/messages'
 import { PublicShell } from '@/libs/ui/shell/public-shell'
 
@@ -14,8 +15,7 @@ function monthEnd(now: Date): string {
 
 export default async function LandingPage() {
   const { ROOT_DOMAIN, INGEST_URL } = env()
-  const origin =
-    INGEST_URL?.replace(/\/$/, '') ?? `${ROOT_DOMAIN.startsWith('localhost') ? 'http' : 'https'}://app.${ROOT_DOMAIN}`
+  const origin = INGEST_URL?.replace(/\/$/, '') ?? publicOrigin('app')
   const signedIn = (await getPageUser()) !== null
   const links = [
     { href: '/docs/api', label: t('landing.links.api') },

@@ -1,7 +1,7 @@
 import { mapDatabaseError } from '@/libs/db/errors'
-import { env } from '@/libs/env'
 import { AppError, ERROR_STATUS, type ErrorCode } from '@/libs/errors'
 import { log } from '@/libs/log'
+import { publicOrigin } from '@/libs/tenancy/public-origin'
 
 const TITLES: Record<ErrorCode, string> = {
   bad_request: 'Bad request',
@@ -46,7 +46,7 @@ export function problemResponse(thrown: unknown, requestId: string): Response {
   if (retry_after !== undefined) headers.set('retry-after', String(Math.max(1, Math.ceil(retry_after))))
   if (error.code === 'unauthenticated') headers.set('www-authenticate', 'Bearer')
   const body = {
-    type: `${env().ROOT_DOMAIN.startsWith('localhost') ? 'http' : 'https'}://app.${env().ROOT_DOMAIN}/docs/errors#${error.code}`,
+    type: `${publicOrigin('app')}/docs/errors#${error.code}`,
     title: TITLES[error.code],
     status,
     detail: error.message,

@@ -1,7 +1,8 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { env } from '@/libs/env'
 import { toQuantity } from '@/libs/ingest/decimal'
+import { listAdminAddresses } from '@/libs/mail/admin-addresses'
 import { queueMail } from '@/libs/mail/queue-mail'
+import { publicOrigin } from '@/libs/tenancy/public-origin'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { t } from '@/libs/ui/messages'
 import type { AlertKind } from '../schema'
@@ -53,7 +54,7 @@ export async function tellFirings(ids: readonly string[], tenant: TenantRouting)
 
   const forAdmins = fired.filter(({ tells_admins }) => tells_admins)
   if (forAdmins.length > 0) {
-    for (const address of await listAdmins(tenant.id)) {
+    for (const address of await listAdminAddresses()) {
       await queueMail({ to: address, template: 'notice', data: noticeForAdmins(forAdmins, tenant) })
       note(forAdmins)
     }
@@ -76,19 +77,6 @@ export async function tellFirings(ids: readonly string[], tenant: TenantRouting)
   return fired.length
 }
 
-async function listAdmins(tenantId: string): Promise<string[]> {
-  const rows = await tenantQuery<{ email: string }>(
-    `select distinct email from memberships where tenant_id = $1 and role in ('owner', 'admin') order by email`,
-    [tenantId],
-  )
-  return rows.map(({ email }) => email)
-}
-
-const origin = (host: string): string => {
-  const { ROOT_DOMAIN } = env()
-  return `${/^localhost(?::|$)/.test(ROOT_DOMAIN) ? 'http' : 'https'}://${host}.${ROOT_DOMAIN}`
-}
-
 function noticeForAdmins(rows: readonly Fired[], tenant: TenantRouting) {
   const [first] = rows
   const subject =
@@ -99,7 +87,7 @@ function noticeForAdmins(rows: readonly Fired[], tenant: TenantRouting) {
   return {
     subject: subject.slice(0, 200),
     paragraphs: withRest(lines, rows.length),
-    action: { label: t('alerts.mail.open'), url: `${origin('app')}/${tenant.slug}/alerts?view=firings` },
+    action: { label: t('alerts.mail.open'), url: `${publicOrigin('app')}/${tenant.slug}/alerts?view=firings` },
   }
 }
 
@@ -108,7 +96,7 @@ function noticeForCustomer(rows: readonly Fired[], tenant: TenantRouting) {
   return {
     subject: (first && rows.length === 1 ? reachedOf(first) : t('alerts.mail.subject_customer')).slice(0, 200),
     paragraphs: withRest(rows.slice(0, MOST_LINES).map(sentenceOf), rows.length),
-    action: { label: t('alerts.mail.open_portal'), url: `${origin(tenant.slug)}/` },
+    action: { label: t('alerts.mail.open_portal'), url: `${publicOrigin(tenant.slug)}/` },
   }
 }
 

@@ -8,6 +8,7 @@ import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { queueMail } from '@/libs/mail/queue-mail'
+import { publicOrigin } from '@/libs/tenancy/public-origin'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, runInTenant } from '@/libs/tenancy/tenant-context'
 import type { CustomerLoginInput, CustomerLoginListQuery } from '../schema'
@@ -63,15 +64,9 @@ export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: Ten
   await queueMail({
     to: input.email,
     template: 'portal-invitation',
-    data: { url: `${portalOrigin(tenant)}/join?token=${token}`, tenant_name: tenant.name, days },
+    data: { url: `${publicOrigin(tenant.slug)}/join?token=${token}`, tenant_name: tenant.name, days },
   })
   return withStatus(row)
-}
-
-/** The portal's own address, from the registry and never from a request. */
-function portalOrigin(tenant: TenantRouting): string {
-  const { ROOT_DOMAIN } = env()
-  return `${/^localhost(?::|$)/.test(ROOT_DOMAIN) ? 'http' : 'https'}://${tenant.slug}.${ROOT_DOMAIN}`
 }
 
 /** Portal logins and open invitations, newest first, of one customer or all. */

@@ -1,6 +1,7 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { env } from '@/libs/env'
+import { listAdminAddresses } from '@/libs/mail/admin-addresses'
 import { queueMail } from '@/libs/mail/queue-mail'
+import { publicOrigin } from '@/libs/tenancy/public-origin'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { t } from '@/libs/ui/messages'
 
@@ -30,7 +31,7 @@ export async function tellUpgrade(requestId: string, tenant: TenantRouting): Pro
   if (!request) return
   const { status, before, requested_by } = request
   if (before === null) {
-    for (const to of await listAdmins(tenant.id)) {
+    for (const to of await listAdminAddresses()) {
       await queueMail({ to, template: 'notice', data: noticeForAdmins(request, tenant) })
     }
     if (status === 'open') return
@@ -38,19 +39,6 @@ export async function tellUpgrade(requestId: string, tenant: TenantRouting): Pro
   if (requested_by?.includes('@')) {
     await queueMail({ to: requested_by, template: 'notice', data: noticeForCustomer(request, tenant) })
   }
-}
-
-async function listAdmins(tenantId: string): Promise<string[]> {
-  const rows = await tenantQuery<{ email: string }>(
-    `select distinct email from memberships where tenant_id = $1 and role in ('owner', 'admin') order by email`,
-    [tenantId],
-  )
-  return rows.map(({ email }) => email)
-}
-
-const origin = (host: string): string => {
-  const { ROOT_DOMAIN } = env()
-  return `${/^localhost(?::|$)/.test(ROOT_DOMAIN) ? 'http' : 'https'}://${host}.${ROOT_DOMAIN}`
 }
 
 function noticeForAdmins({ status, customer, tier, requested_by, note, customer_id }: Told, tenant: TenantRouting) {
@@ -63,7 +51,7 @@ function noticeForAdmins({ status, customer, tier, requested_by, note, customer_
     ],
     action: {
       label: t('upgrade-requests.mail.open_customer'),
-      url: `${origin('app')}/${tenant.slug}/customers/${customer_id}`,
+      url: `${publicOrigin('app')}/${tenant.slug}/customers/${customer_id}`,
     },
   }
 }
@@ -73,6 +61,6 @@ function noticeForCustomer({ status, tier }: Told, tenant: TenantRouting) {
   return {
     subject: t(`upgrade-requests.mail.${kind}`, { tier }).slice(0, 200),
     paragraphs: [t(`upgrade-requests.mail.${kind}_text`, { tier })],
-    action: { label: t('upgrade-requests.mail.open_portal'), url: `${origin(tenant.slug)}/` },
+    action: { label: t('upgrade-requests.mail.open_portal'), url: `${publicOrigin(tenant.slug)}/` },
   }
 }
