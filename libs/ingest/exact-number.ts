@@ -6,7 +6,7 @@ export type ExactNumber = { readonly rawJSON: string }
 // Of ECMAScript 2026, before the declarations of TypeScript. Forms ask the same schemas in browsers that may not have it.
 const json = JSON as unknown as {
   parse: (text: string, read: (key: string, value: unknown, context: { source?: string }) => unknown) => unknown
-  rawJSON: (text: string) => ExactNumber
+  rawJSON?: (text: string) => ExactNumber
   isRawJSON?: (value: unknown) => value is ExactNumber
 }
 
@@ -44,12 +44,17 @@ function mayLoseDigits(text: string): boolean {
 function keepDigits(_key: string, value: unknown, { source = '' }: { source?: string }): unknown {
   if (typeof value !== 'number' || source.length < 16 || !Number.isFinite(value)) return value
   const digits = toPlainDecimal(source)
-  return digits === null || digits === expandNumber(value) ? value : json.rawJSON(digits)
+  return digits === null || digits === expandNumber(value) ? value : (json.rawJSON?.(digits) ?? value)
 }
 
-/** JSON.parse, but for numbers that a double would round: those become an ExactNumber. @throws SyntaxError */
+/**
+ * JSON.parse, but for numbers that a double would round: those become an ExactNumber, where the machine knows such (a browser may
+ * not). @throws SyntaxError
+ */
 export function parseExactly(text: string): unknown {
-  return mayLoseDigits(text) ? json.parse(text, keepDigits) : (JSON.parse(text) as unknown)
+  return json.rawJSON !== undefined && mayLoseDigits(text)
+    ? json.parse(text, keepDigits)
+    : (JSON.parse(text) as unknown)
 }
 
 /** Whether a value of parseExactly is a number that no double holds. */

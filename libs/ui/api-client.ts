@@ -1,3 +1,5 @@
+import { parseExactly } from '@/libs/ingest/exact-number'
+
 /** One page of a list of the API. */
 export type Page<Row> = { data: Row[]; next_cursor: string | null }
 
@@ -130,7 +132,7 @@ export async function apiFetch<T>(path: string, options: ApiFetchOptions = {}): 
     )
   }
   if (!response.ok) throw told(new ApiProblem(response.status, parseObject(text), response.headers), path)
-  return (text === '' ? undefined : JSON.parse(text)) as T
+  return (text === '' ? undefined : parseExactly(text)) as T
 }
 
 /** A key that makes the repetition of one call harmless. Works on plain http too, where randomUUID is missing. */

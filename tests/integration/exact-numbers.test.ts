@@ -2,6 +2,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
+import { GET as oneRoute } from '@/app/api/v1/usage/events/[id]/route'
+import { GET as eventsRoute } from '@/app/api/v1/usage/events/route'
+import { GET as rejectionsRoute } from '@/app/api/v1/usage/rejections/route'
+import { GET as openMeterRoute } from '@/app/compat/openmeter/api/[...path]/route'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { asSuperuser, call, createWorld } from '../support/world'
 
@@ -56,4 +60,40 @@ test('what is held and settled', async () => {
   expect(held.body.reservation.amount).toBe('9007199254740993')
   const settled = await send('settle', `{"reservation_id":"${held.body.reservation.id}","amount":9007199254740991.5}`)
   expect(settled.body).toMatchObject({ settled: '9007199254740991.5', used: '9007199254740991.5' })
+})
+
+test('events that came in, and refused ones, are shown as they were sent', async () => {
+  const kept = [
+    '"a":9007199254740993',
+    '"b":-12345678901234567890.125',
+    '"c":1.5',
+    '"d":"9007199254740993"',
+    '"a.f":90071992547409931',
+  ]
+  const event = (meter: string, value: string) =>
+    `{"meter_id":"${meter}","user_id":"seen","event_id":"seen","event_value":${value},"properties":{${kept.join(',')}}}`
+  await send('track', event('units', '1'))
+  await send('track', event('nothing', '9007199254740993'))
+  const shown = async (handler: Parameters<typeof call>[0], path: string, params: Record<string, string> = {}) => {
+    const { status, text } = await call(handler, 'GET', `/api/v1/usage/${path}`, { as: acme.api_key, params })
+    expect(status).toBe(200)
+    return text
+  }
+  const whole = (text: string) => kept.filter((each) => !text.includes(each))
+  const list = await shown(eventsRoute, 'events?event_id=seen')
+  expect(whole(list)).toEqual([])
+  const [{ id }] = JSON.parse(list).data
+  expect(whole(await shown(oneRoute, `events/${id}`, { id }))).toEqual([])
+  // Another value leaves the rest as it was.
+  const amended = await call(correctRoute, 'POST', '/api/v1/usage/correct', {
+    as: acme.api_key,
+    body: { action: 'amend', id, event_value: 2 },
+  })
+  expect(amended.body).toMatchObject({ corrected: 1 })
+  const [{ replaced_by }] = amended.body.results
+  expect(whole(await shown(oneRoute, `events/${replaced_by}`, { id: replaced_by }))).toEqual([])
+  const refused = await shown(rejectionsRoute, 'rejections')
+  expect([...whole(refused), refused.includes('9007199254740993')]).toEqual([true])
+  const { text } = await call(openMeterRoute, 'GET', '/compat/openmeter/api/v1/events', { as: acme.api_key })
+  expect(whole(text)).toEqual([])
 })

@@ -1,5 +1,6 @@
 import type { EventRow } from '@/features/usage-tracking/services/usage-event-service'
 import type { RejectionRow } from '@/features/usage-tracking/services/usage-rejection-service'
+import { isExactNumber } from '@/libs/ingest/exact-number'
 
 /** The property that tells of an event which of its customer's names it was sent under. */
 export const SUBJECT_PROPERTY = '$subject'
@@ -61,7 +62,9 @@ function nest(properties: Readonly<Record<string, unknown>>, moved: readonly str
 function stepInto(object: Record<string, unknown>, name: string): Record<string, unknown> | null {
   if (!Object.hasOwn(object, name)) define(object, name, {})
   const inner = object[name]
-  return typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>) : null
+  return typeof inner === 'object' && inner !== null && !isExactNumber(inner)
+    ? (inner as Record<string, unknown>)
+    : null
 }
 
 function define(object: Record<string, unknown>, name: string, value: unknown): void {

@@ -4,6 +4,7 @@ import { type FormEvent, useEffect, useId, useState } from 'react'
 import type { z } from 'zod'
 import type { CorrectionResult } from '@/features/usage-tracking/services/correction-schema'
 import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
+import { isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
 import { describeProblem } from '@/libs/ui/api-client'
 import { Banner } from '@/libs/ui/banner'
 import { Button } from '@/libs/ui/button'
@@ -29,11 +30,14 @@ const draftOf = (event: UsageEvent): Draft => ({
   reason: '',
 })
 
+/** A list or an object, which no property is. */
+const isCompound = (value: unknown): boolean => typeof value === 'object' && value !== null && !isExactNumber(value)
+
 function readProperties(text: string): Record<string, unknown> | null {
   try {
-    const value: unknown = JSON.parse(text.trim() === '' ? '{}' : text)
+    const value = parseExactly(text.trim() === '' ? '{}' : text)
     const scalars = typeof value === 'object' && value !== null && !Array.isArray(value)
-    if (!scalars || Object.values(value).some((part) => typeof part === 'object' && part !== null)) return null
+    if (!scalars || Object.values(value).some(isCompound)) return null
     return value as Record<string, unknown>
   } catch {
     return null

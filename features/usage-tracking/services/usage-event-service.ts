@@ -3,6 +3,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { parseExactly } from '@/libs/ingest/exact-number'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { eventKey } from './event-parser'
 import type { EventListQuery } from './event-schema'
@@ -24,6 +25,7 @@ export type EventRow = {
   value: Quantity
   occurred_at: Date
   received_at: Date
+  /** As they were sent: numbers that no double holds are an ExactNumber, which goes out with all its digits. */
   properties: Record<string, unknown> | null
   /** counted; filtered: does not pass its meter's filter; corrected: was taken back; correction: takes another one back. */
   state: EventState
@@ -33,15 +35,16 @@ export type EventRow = {
   corrects: string | null
 }
 /** An event as the database gives it. */
-export type StoredEvent = Omit<EventRow, 'value' | 'counted'> & {
+export type StoredEvent = Omit<EventRow, 'value' | 'counted' | 'properties'> & {
   value: string
   counted: string | null
+  properties: string | null
   position: string
 }
 
 /** Columns of an event; the tables are e, m and c, and $1 is the tenant. */
 export const EVENT_COLUMNS = `e.id, e.event_id, e.source, m.slug as meter, m.name as meter_name, e.meter_id, c.external_id as user_id, e.customer_id, e.value::text as value,
-  e.occurred_at, e.received_at, e.properties, e.counted::text as counted, e.corrects, e.received_at::text as position,
+  e.occurred_at, e.received_at, e.properties::text as properties, e.counted::text as counted, e.corrects, e.received_at::text as position,
   case when e.weight = -1 then 'correction'
     when exists (select 1 from usage_events b where b.tenant_id = $1 and b.corrects = e.id and b.weight = -1) then 'corrected'
     when e.weight = 0 then 'filtered' else 'counted' end as state`
@@ -50,8 +53,13 @@ export const EVENT_TABLES = `usage_events e
   join customers c on c.tenant_id = $1 and c.id = e.customer_id`
 
 /** An event as it goes out. */
-export function toEvent({ position: _position, value, counted, ...row }: StoredEvent): EventRow {
-  return { ...row, value: toQuantity(value), counted: counted === null ? null : toQuantity(counted) }
+export function toEvent({ position: _position, value, counted, properties, ...row }: StoredEvent): EventRow {
+  return {
+    ...row,
+    value: toQuantity(value),
+    counted: counted === null ? null : toQuantity(counted),
+    properties: properties === null ? null : (parseExactly(properties) as Record<string, unknown>),
+  }
 }
 
 /**

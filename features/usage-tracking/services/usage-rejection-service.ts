@@ -1,7 +1,9 @@
+import { sql } from 'kysely'
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
+import { parseExactly } from '@/libs/ingest/exact-number'
 import { log } from '@/libs/log'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { describeEvent, type ParsedEvents } from './event-parser'
@@ -69,7 +71,7 @@ function shorten(event: unknown): unknown {
 export async function listRejections({ cursor, limit, code }: RejectionListQuery): Promise<Page<RejectionRow>> {
   let query = tenantDb()
     .selectFrom('usage_rejections')
-    .select(['id', 'received_at', 'code', 'detail', 'event', 'request_id'])
+    .select(['id', 'received_at', 'code', 'detail', 'request_id', sql<string>`event::text`.as('event')])
     .orderBy('id', 'desc')
     .limit(limit + 1)
   if (cursor) {
@@ -78,7 +80,8 @@ export async function listRejections({ cursor, limit, code }: RejectionListQuery
     query = query.where('id', '<', id)
   }
   if (code) query = query.where('code', '=', code)
-  return cutPage(await query.execute(), limit, (row) => [row.id])
+  const rows = (await query.execute()).map((row): RejectionRow => ({ ...row, event: parseExactly(row.event) }))
+  return cutPage(rows, limit, (row) => [row.id])
 }
 
 export type RejectionCount = { code: string; count: number; last_at: Date }
