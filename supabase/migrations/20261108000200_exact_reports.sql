@@ -1,4 +1,5 @@
--- What a report says is what is billed; and reconciliation compares the clocks of balances and the metrics of a tenant as well.
+-- What a report says is what is billed; reconciliation compares the clocks of balances and the metrics of a tenant as well; and a key of a
+-- request is forgotten after a day, swept or not.
 
 -- tables --------------------------------------------------------------------------------------------
 
@@ -431,6 +432,45 @@ create or replace function app.recount_usage(p_tenant uuid, p_time_zone text) re
       perform pg_advisory_lock(hashtextextended(p_tenant::text, 0));
       perform pg_advisory_unlock(hashtextextended(p_tenant::text, 0));
       return app.repair_usage(p_tenant, p_time_zone, null, null) + app.repair_clocks(p_tenant, p_time_zone, null);
+    end
+  $$;
+
+-- functions: usage ----------------------------------------------------------------------------------
+
+create or replace function app.ingest_usage_once(
+  p_key text, p_request_hash bytea,
+  p_tenant uuid, p_epoch bigint, p_actor jsonb, p_time_zone text, p_meters text[], p_users text[], p_meter integer[], p_user integer[],
+  p_values numeric[], p_keys uuid[], p_event_ids text[], p_sources text[], p_times timestamptz[], p_properties jsonb[],
+  p_corrects uuid[], p_probe boolean, p_repeats boolean, p_strict boolean, p_report boolean, p_enforce boolean
+) returns jsonb
+  language plpgsql volatile set search_path = ''
+  as $$
+    declare
+      v_stored public.idempotency_keys;
+      v_result jsonb;
+    begin
+      perform app.begin_tenant(p_tenant, p_epoch, p_actor);
+      loop
+        insert into public.idempotency_keys (tenant_id, actor_id, key, request_hash) values (p_tenant, app.actor_id(), p_key, p_request_hash)
+          on conflict (tenant_id, actor_id, key) do nothing;
+        exit when found;
+        select * into v_stored from public.idempotency_keys i
+          where i.tenant_id = p_tenant and i.actor_id = app.actor_id() and i.key = p_key and i.created_at >= now() - interval '1 day';
+        if found then
+          if v_stored.request_hash <> p_request_hash then
+            raise exception using errcode = 'TM021', message = 'this key was used with another request';
+          end if;
+          return v_stored.body::jsonb || '{"replayed": true}';
+        end if;
+        -- A day old, it is new again, whether or not it was swept.
+        delete from public.idempotency_keys i
+          where i.tenant_id = p_tenant and i.actor_id = app.actor_id() and i.key = p_key and i.created_at < now() - interval '1 day';
+      end loop;
+      v_result := app.record_usage(p_tenant, p_time_zone, p_meters, p_users, p_meter, p_user, p_values, p_keys, p_event_ids, p_sources, p_times,
+        p_properties, p_corrects, p_probe, p_repeats, p_strict, p_report, p_enforce);
+      update public.idempotency_keys i set status = 200, body = v_result::text
+        where i.tenant_id = p_tenant and i.actor_id = app.actor_id() and i.key = p_key;
+      return v_result;
     end
   $$;
 

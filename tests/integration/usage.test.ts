@@ -13,6 +13,7 @@ import { GET as getSettings, PATCH as patchSettings } from '@/app/api/v1/usage/s
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { GET as getTrends } from '@/app/api/v1/usage/trends/route'
 import { TenantUsageTrackingService } from '@/features/usage-tracking/services/tenant-usage-tracking-service'
+import { nameOfKey } from '@/libs/crypto/keyed-box'
 import { runInTenant, setTenantContext, systemActor } from '@/libs/tenancy/tenant-context'
 import { waitForSteadyDay } from '../support/steady-day'
 import {
@@ -263,6 +264,25 @@ describe('counted once', () => {
     expect((await check(user, 'api_calls', 0)).body.used).toBe(1)
     const other = await track([event(user, { event_value: 2 })], { headers })
     expect(other).toMatchObject({ status: 422, body: { code: 'idempotency_mismatch' } })
+  })
+
+  test('after a day the key is as good as new, whether or not it was swept', async () => {
+    const user = newName('user')
+    const key = newName('key')
+    const send = (event_value: number) => track([event(user, { event_value })], { headers: { 'idempotency-key': key } })
+    const age = (hours: number) =>
+      asSuperuser('update idempotency_keys set created_at = now() - make_interval(hours => $1) where key = $2', [
+        hours,
+        nameOfKey(key),
+      ])
+    await send(1)
+    await age(23)
+    expect((await send(1)).headers.get('idempotent-replayed')).toBe('true')
+    await age(25)
+    const answers = await Promise.all(Array.from({ length: 10 }, () => send(3)))
+    expect(answers.map(({ status, body }) => [status, body.inserted])).toEqual(answers.map(() => [200, 1]))
+    expect(answers.filter(({ headers }) => headers.get('idempotent-replayed') === null)).toHaveLength(1)
+    expect((await check(user, 'api_calls', 0)).body.used).toBe(4)
   })
 
   test('sent twenty times at once it counts once', async () => {
