@@ -8,6 +8,7 @@ import pg from 'pg'
 import { createKey, hashKey } from '@/libs/auth/api-key'
 import { KEY_PERMISSIONS } from '@/libs/auth/permissions'
 import { newId } from '@/libs/ids'
+import { bundleProcess } from '@/processes/dev-stack/bundle'
 import { childEnvironment } from '@/processes/dev-stack/child-environment'
 import { startGuard } from '@/processes/dev-stack/guard'
 import { applyMigrations } from '@/processes/dev-stack/migrations'
@@ -147,9 +148,11 @@ export async function startService(
   probe = '/healthz',
 ): Promise<Service> {
   const port = await findFreePort()
-  // As the stack starts it.
-  const flags = file.endsWith('/ingest.ts') ? ['--max-semi-space-size=64'] : []
-  const child = spawn(process.execPath, [...flags, '--import', 'tsx', inRepository(file)], {
+  // A process of the product as the stack starts it in production.
+  const args = file.startsWith('processes/')
+    ? bundleProcess(file.slice('processes/'.length))
+    : ['--import', 'tsx', inRepository(file)]
+  const child = spawn(process.execPath, args, {
     cwd: inRepository(),
     env: { ...environment, [portName]: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -1,3 +1,4 @@
+import { bundleProcess } from './bundle'
 import { type Child, startChild } from './child-process'
 import { logFile } from './data-directory'
 import { connectionUrl } from './postgres'
@@ -16,6 +17,8 @@ export type ServiceContext = {
 }
 
 const typescript = (file: string) => ['--import', 'tsx', inRepository('processes', file)]
+const program = ({ settings }: ServiceContext, file: string) =>
+  settings.mode === 'production' ? bundleProcess(file) : typescript(file)
 
 /** The Supabase Auth API on its own database. */
 export function startAuthApi(context: ServiceContext): Promise<Child> {
@@ -48,15 +51,17 @@ export function startAuthApi(context: ServiceContext): Promise<Child> {
 
 /** Jobs, outbox, deliveries. */
 export function startWorker(context: ServiceContext): Promise<Child> {
-  return start(context, 'worker', { args: typescript('worker.ts'), env: context.env, isReady: aliveForAWhile() })
+  return start(context, 'worker', { args: program(context, 'worker.ts'), env: context.env, isReady: aliveForAWhile() })
 }
 
 /** The hot path on a bare HTTP server. */
 export function startIngest(context: ServiceContext): Promise<Child> {
   const port = context.settings.ingest_port
-  // Requests live for milliseconds: room for the young keeps the collector from copying them, which is what p99 is made of.
-  const args = ['--max-semi-space-size=64', ...typescript('ingest.ts')]
-  return start(context, 'ingest', { args, env: context.env, isReady: () => isListening(port) })
+  return start(context, 'ingest', {
+    args: program(context, 'ingest.ts'),
+    env: context.env,
+    isReady: () => isListening(port),
+  })
 }
 
 /** The web application: processes/web.ts on the build, or `next dev`. */
@@ -66,7 +71,7 @@ export function startWeb(context: ServiceContext): Promise<Child> {
   return start(context, 'web', {
     args:
       settings.mode === 'production'
-        ? typescript('web.ts')
+        ? program(context, 'web.ts')
         : [
             next,
             'dev',
