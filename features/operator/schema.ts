@@ -68,7 +68,10 @@ export const tenantStats = z.object({
     completed: z.number().int(),
     rate: z.number().meta({ description: 'completed / started, 0 to 1' }),
   }),
-  suspensions: z.object({ present: z.number().int(), last_30_days: z.number().int() }),
+  suspensions: z.object({
+    present: z.number().int(),
+    last_30_days: z.number().int().meta({ description: 'Tenants that were suspended in this time, open again or not' }),
+  }),
 })
 
 export type OperatorTenantQuery = z.infer<typeof operatorTenantQuery>

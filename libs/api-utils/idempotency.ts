@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { nameOfKey, openFor, sealFor } from '@/libs/crypto/keyed-box'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
+import type { Repeatable } from '@/libs/tenancy/register-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readContent } from './read-json'
 
@@ -26,6 +27,12 @@ async function hashRequest(request: Request): Promise<Buffer> {
   const body = request.body ? await readContent(request.clone()) : Buffer.alloc(0)
   const { pathname, search } = new URL(request.url)
   return createHash('sha256').update(`${request.method} ${pathname}${search}\n`).update(body).digest()
+}
+
+/** What tells a repeat of this request from another one, for acts that know themselves what they made; null without a key. @throws AppError bad_request. */
+export async function readRepeatable(request: Request): Promise<Repeatable | null> {
+  const key = readIdempotencyKey(request)
+  return key === null ? null : { key, hash: await hashRequest(request) }
 }
 
 /** An answer as it is kept: its body, after the headers that are not those of all JSON, as they go over the wire. */

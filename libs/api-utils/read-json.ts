@@ -91,10 +91,11 @@ async function unpack(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> 
 /**
  * Parses JSON: nesting is limited to 32 levels, NUL and lone surrogates are refused, camelCase keys are read as
  * snake_case at the top levels (keys inside `properties`, `metadata` and `config` stay as they are; `verbatim`: all do).
- * A number that a double would round is an ExactNumber.
+ * A number that a double would round is an ExactNumber. `lenient` is for lists whose entries fail one by one: text that cannot
+ * be kept, and a field under both of its names, are left to who reads the entries.
  * @throws AppError bad_request.
  */
-export function parseJson(text: string, { verbatim = false } = {}): unknown {
+export function parseJson(text: string, { verbatim = false, lenient = false } = {}): unknown {
   let value: unknown
   try {
     value = parseExactly(text)
@@ -104,8 +105,8 @@ export function parseJson(text: string, { verbatim = false } = {}): unknown {
       text.trim() === '' ? 'The body is empty; JSON is expected.' : 'The body is not valid JSON.',
     )
   }
-  checkText(text, value)
-  return toSnakeCase(value, 0, verbatim)
+  if (!lenient) checkText(text, value)
+  return toSnakeCase(value, 0, { opaque: verbatim, noted: true, lenient })
 }
 
 /** Escapes can smuggle in what the raw text does not show; only then is the parsed value walked. */
@@ -169,30 +170,33 @@ function readKey(key: string): string {
   return read
 }
 
-function toSnakeCase(value: unknown, depth: number, opaque: boolean, noted = true): unknown {
+type Reading = { opaque: boolean; noted: boolean; lenient: boolean }
+
+function toSnakeCase(value: unknown, depth: number, reading: Reading): unknown {
   if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON may be nested at most ${MAX_DEPTH} levels deep.`)
   if (Array.isArray(value)) {
     // Of a long list nobody is told more than the index.
-    const short = noted && value.length <= LONGEST_NOTED
-    for (let index = 0; index < value.length; index += 1)
-      value[index] = toSnakeCase(value[index], depth + 1, opaque, short)
+    const entry = reading.noted && value.length > LONGEST_NOTED ? { ...reading, noted: false } : reading
+    for (let index = 0; index < value.length; index += 1) value[index] = toSnakeCase(value[index], depth + 1, entry)
     return value
   }
   if (typeof value !== 'object' || value === null) return value
   const object = value as Record<string, unknown>
   for (const key of Object.keys(object)) {
     if (key === 'rawJSON' && isExactNumber(object)) return object
-    const name = opaque ? key : readKey(key)
-    const inner = toSnakeCase(object[key], depth + 1, opaque || OPAQUE.has(name), noted)
-    if (name === key) {
+    const name = reading.opaque ? key : readKey(key)
+    const within = reading.opaque || !OPAQUE.has(name) ? reading : { ...reading, opaque: true }
+    const inner = toSnakeCase(object[key], depth + 1, within)
+    const twice = name !== key && Object.hasOwn(object, name)
+    if (twice && !reading.lenient)
+      throw new AppError('bad_request', `${key} and ${name} are the same field; send one of them.`)
+    if (twice || name === key) {
       object[key] = inner
       continue
     }
-    if (Object.hasOwn(object, name))
-      throw new AppError('bad_request', `${key} and ${name} are the same field; send one of them.`)
     delete object[key]
     object[name] = inner
-    if (noted) noteName(object, name, key)
+    if (reading.noted) noteName(object, name, key)
   }
   return object
 }

@@ -4,6 +4,9 @@ import { newId } from '@/libs/ids'
 import { toSlug } from './slug'
 import type { Actor } from './tenant-context'
 
+/** The Idempotency-Key of a request, and the SHA-256 of what was asked for. */
+export type Repeatable = { key: string; hash: Buffer }
+
 /** Runs one statement where the registry's functions may be called: on the server pool, or as an operator. */
 export type RegistryQuery = <Row extends Record<string, unknown>>(text: string, values: unknown[]) => Promise<Row[]>
 
@@ -24,8 +27,8 @@ export type Registration = {
   owner: { id: string; email: string } | null
   /** How many tenants the owner may own; null for no limit. */
   maxTenants: number | null
-  /** A repeat with the same key by the same actor is the same tenant. */
-  idempotencyKey: string | null
+  /** A repeat with the same key by the same actor is the same tenant; with another request it is refused. */
+  repeatable: Repeatable | null
 }
 
 /** The same id for the same actor and key: a UUID version 8 of their SHA-256. */
@@ -90,43 +93,41 @@ export async function requirePlan(query: RegistryQuery, name: string, field = 'p
 }
 
 /**
- * Puts a tenant into the registry with its placement, branding and first owner, and gives its id and slug. `repeated` is
- * true when this Idempotency-Key had made it before.
+ * Puts a tenant into the registry with its placement, branding and first owner, and gives its id. `repeated` is true when
+ * the same request had made it before: then nothing is done. Within a transaction; until that ends, no other tenant is made,
+ * so that two never choose the same name.
  * @throws AppError conflict for a taken slug, invalid_input for a reserved one or a look-alike (both with suggestions),
- * plan_limit_reached when the owner has enough tenants, idempotency_mismatch for the same key with another tenant.
+ * plan_limit_reached when the owner has enough tenants, idempotency_mismatch for the same key with another request.
  */
 export async function registerTenant(
   query: RegistryQuery,
   input: NewTenant,
-  { actor, owner, maxTenants, idempotencyKey }: Registration,
-): Promise<{ id: string; slug: string; repeated: boolean }> {
-  const id = idempotencyKey === null ? newId() : keyedId(actor.id, idempotencyKey)
-  if (idempotencyKey !== null) {
-    const [known] = await query<{ slug: string; name: string }>(
-      'select slug, name from app.route_tenant($1, null, null)',
-      [id],
-    )
-    if (known) {
-      if (known.name !== input.name || (input.slug && known.slug !== input.slug))
-        throw new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.')
-      return { id, slug: known.slug, repeated: true }
-    }
-  }
-  if (input.slug) await requireFreeSlug(query, input.slug, input.slug_field ?? 'slug')
-  const slug = input.slug ?? (await chooseSlug(query, input.name))
-  await query('select app.register_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)', [
-    id,
-    slug,
-    input.name,
-    input.description ?? '',
-    input.plan,
-    input.time_zone ?? 'UTC',
-    JSON.stringify(input.metadata),
-    owner?.id ?? null,
-    owner?.email ?? null,
-    '',
-    maxTenants,
-    JSON.stringify(actor),
-  ])
-  return { id, slug, repeated: false }
+  { actor, owner, maxTenants, repeatable }: Registration,
+): Promise<{ id: string; repeated: boolean }> {
+  await query(`select pg_advisory_xact_lock(hashtextextended('registration of tenants', 0))`, [])
+  const id = repeatable ? keyedId(actor.id, repeatable.key) : newId()
+  const [known] = repeatable
+    ? await query<{ slug: string }>('select slug from app.route_tenant($1, null, null)', [id])
+    : []
+  if (!known && input.slug) await requireFreeSlug(query, input.slug, input.slug_field ?? 'slug')
+  const slug = known?.slug ?? input.slug ?? (await chooseSlug(query, input.name))
+  const [row] = await query<{ made: boolean }>(
+    'select app.register_tenant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) as made',
+    [
+      id,
+      slug,
+      input.name,
+      input.description ?? '',
+      input.plan,
+      input.time_zone ?? 'UTC',
+      JSON.stringify(input.metadata),
+      owner?.id ?? null,
+      owner?.email ?? null,
+      '',
+      maxTenants,
+      JSON.stringify(actor),
+      repeatable?.hash ?? null,
+    ],
+  )
+  return { id, repeated: row?.made === false }
 }

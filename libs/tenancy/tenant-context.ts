@@ -56,11 +56,11 @@ export function systemActor(): Actor {
   return { id: 'system', kind: 'system', permissions: PERMISSIONS, label: 'system' }
 }
 
-/** The statement that opens a tenant transaction, as one message: `begin` and the kernel's checks. */
-function beginStatement(routing: TenantRouting, actor: Actor): string {
+/** The statement that makes a transaction one of a tenant: the kernel's checks. Sent with `begin` as one message. */
+function enterStatement(routing: TenantRouting, actor: Actor): string {
   if (!isUuid(routing.id)) throw new TypeError('a tenant id is a UUID')
   const epoch = BigInt(routing.epoch)
-  return `begin; select app.begin_tenant('${routing.id}', ${epoch}, ${pg.escapeLiteral(JSON.stringify(actor))}::jsonb)`
+  return `select app.begin_tenant('${routing.id}', ${epoch}, ${pg.escapeLiteral(JSON.stringify(actor))}::jsonb)`
 }
 
 async function routingOf(tenant: string | TenantRouting): Promise<TenantRouting> {
@@ -92,23 +92,35 @@ export async function runInTenant<T>(
   }
 }
 
-async function transact<T>(
-  routing: TenantRouting,
-  actor: Actor,
-  work: (context: TenantContext) => Promise<T>,
+function transact<T>(routing: TenantRouting, actor: Actor, work: (context: TenantContext) => Promise<T>): Promise<T> {
+  const open = async (client: pg.PoolClient) => {
+    await client.query(`begin; ${enterStatement(routing, actor)}`)
+    return { routing, actor }
+  }
+  return transactAs(open, work)
+}
+
+/** The tenant of a transaction and who acts in it, once it is open. */
+type Opened = { routing: TenantRouting; actor: Actor }
+
+async function transactAs<O extends Opened, T>(
+  open: (client: pg.PoolClient) => Promise<O>,
+  work: (context: TenantContext, opened: O) => Promise<T>,
 ): Promise<T> {
   const client = await serverPool().connect()
-  const context: TenantContext = { tenantId: routing.id, actor, client, finished: false }
+  let context: TenantContext | undefined
   let broken: Error | undefined
   try {
-    await client.query(beginStatement(routing, actor))
-    const result = await storage.run(context, () => work(context))
+    const opened = await open(client)
+    const entered: TenantContext = { tenantId: opened.routing.id, actor: opened.actor, client, finished: false }
+    context = entered
+    const result = await storage.run(entered, () => work(entered, opened))
     context.finished = true
     const { command } = await client.query('commit')
     if (command !== 'COMMIT') throw new Error('The transaction was rolled back: an error inside of it was swallowed.')
     return result
   } catch (error) {
-    context.finished = true
+    if (context) context.finished = true
     await client.query('rollback').catch((failure: Error) => {
       broken = failure
     })
@@ -116,6 +128,23 @@ async function transact<T>(
   } finally {
     client.release(broken)
   }
+}
+
+/**
+ * Runs `register`, which makes a tenant or finds one, and then `work` within that tenant, as one transaction: all of it
+ * is there afterwards, or nothing. @throws whatever they throw, and the kernel's errors.
+ */
+export function runInNewTenant<O extends Opened, T>(
+  register: (client: pg.PoolClient) => Promise<O>,
+  work: (opened: O) => Promise<T>,
+): Promise<T> {
+  const open = async (client: pg.PoolClient) => {
+    await client.query('begin')
+    const opened = await register(client)
+    await client.query(enterStatement(opened.routing, opened.actor))
+    return opened
+  }
+  return transactAs(open, (_context, opened) => work(opened))
 }
 
 /** Runs `work` in a context without a transaction of its own: each statement becomes one. For handlers that commit by themselves. */

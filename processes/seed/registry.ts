@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { createKey, findApiKey, hashKey } from '@/libs/auth/api-key'
 import { KEY_PERMISSIONS } from '@/libs/auth/permissions'
@@ -44,6 +45,7 @@ export async function ensureOperators(): Promise<{ super_admin: Account }> {
 /** A tenant in the registry with its owner; its id. */
 export async function ensureTenant(demo: DemoTenant): Promise<{ id: string; owner: Account }> {
   const owner = await ensureAccount(demo.people.find(({ role }) => role === 'owner')?.email ?? '')
+  const key = `demo ${demo.slug}`
   const { id } = await registerTenant(
     onServer,
     { ...demo, metadata: { demo: true } },
@@ -51,7 +53,8 @@ export async function ensureTenant(demo: DemoTenant): Promise<{ id: string; owne
       actor: { id: owner.id, kind: 'user', permissions: [], label: owner.email },
       owner,
       maxTenants: null,
-      idempotencyKey: `demo ${demo.slug}`,
+      // What it is called, or says of itself, may have been changed since.
+      repeatable: { key, hash: createHash('sha256').update(key).digest() },
     },
   )
   forgetTenantRouting()

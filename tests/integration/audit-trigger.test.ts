@@ -74,12 +74,14 @@ describe('verbs', () => {
 
   test('the life of a tenant: suspended, activated, deleted, restored, read-only', async () => {
     const before = (await recordOf(acme.id)).length
-    for (const status of ['suspended', 'active', 'deleted', 'active', 'read_only', 'active'])
+    for (const status of ['suspended', 'active', 'deleted', 'suspended', 'deleted', 'active', 'read_only', 'active'])
       await asSuperuser('update tenants set status = $2 where id = $1', [acme.id, status])
     const actions = (await recordOf(acme.id)).slice(before).map(({ action }) => action)
     expect(actions).toEqual([
       'tenant.suspended',
       'tenant.activated',
+      'tenant.deleted',
+      'tenant.restored',
       'tenant.deleted',
       'tenant.restored',
       'tenant.read_only',

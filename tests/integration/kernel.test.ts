@@ -42,6 +42,20 @@ const putState = (status: string, epoch = 1, fenced = false) =>
     fenced,
   ])
 
+test('a transaction stays with the tenant it began with, also behind a savepoint', async () => {
+  await asServer(async (client) => {
+    await begin(client, acme.id, all('user'))
+    await begin(client, acme.id, all('user'))
+    await client.query('savepoint one')
+    expect(await codeOf(begin(client, globex.id, all('system')))).toBe('TM010')
+    await client.query('rollback to one')
+    const { rows } = await client.query<{ tenant: string }>('select app.tenant_id() as tenant')
+    expect(rows).toEqual([{ tenant: acme.id }])
+    await client.query('rollback; begin')
+    await begin(client, globex.id, all('user'))
+  })
+})
+
 describe('state of a tenant x entrance', () => {
   // The promise of LIF-1, written down once more, independently of app.entrance_access.
   const ENTRANCES = ['user', 'customer', 'api_key', 'job', 'operator', 'system'] as const

@@ -222,6 +222,12 @@ describe('tenants', () => {
     const suspended = (await call(stats, 'GET', '/api/v1/tenants/stats', { as: support })).body
     expect(suspended.suspensions.present).toBe(after.suspensions.present + 1)
     expect(suspended.suspensions.last_30_days).toBe(after.suspensions.last_30_days + 1)
+    await act('activate', tenant.id, super_admin)
+    const open = (await call(stats, 'GET', '/api/v1/tenants/stats', { as: support })).body
+    expect(open.suspensions).toEqual({
+      present: after.suspensions.present,
+      last_30_days: suspended.suspensions.last_30_days,
+    })
   })
 
   test('change their plan at once, on record', async () => {

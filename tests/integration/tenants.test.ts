@@ -7,6 +7,7 @@ import { DELETE, GET, PATCH, PUT } from '@/app/api/v1/tenants/[id]/route'
 import { POST as createAlias } from '@/app/api/v1/tenants/create/route'
 import { GET as currentInfo } from '@/app/api/v1/tenants/current/info/route'
 import { POST as create, GET as list } from '@/app/api/v1/tenants/route'
+import { log } from '@/libs/log'
 import { toSlug } from '@/libs/tenancy/slug'
 import { asSuperuser, call, createTenant, createWorld, newUser, type TestTenant, type TestUser } from '../support/world'
 
@@ -174,14 +175,52 @@ describe('create', () => {
   test('one Idempotency-Key is one tenant, however often and at once it is sent', async () => {
     const user = newUser('patient')
     const headers = { 'idempotency-key': 'make-it-once' }
-    const tries = await Promise.all(Array.from({ length: 6 }, () => post(user, { name: 'Once Only' }, headers)))
-    const again = await post(user, { name: 'Once Only' }, headers)
-    expect(again.status).toBe(201)
+    const body = { name: 'Once Only', billing_email: 'once@example.test', domain: 'once.example.test' }
+    const tries = await Promise.all(Array.from({ length: 6 }, () => post(user, body, headers)))
+    const again = await post(user, body, headers)
+    expect([...tries, again].map(({ status }) => status)).toEqual(Array(7).fill(201))
+    expect(new Set([...tries, again].map(({ text }) => text)).size).toBe(1)
+    expect(tries.filter((answer) => answer.headers.get('idempotent-replayed') !== 'true')).toHaveLength(1)
     expect(again.headers.get('idempotent-replayed')).toBe('true')
-    expect(new Set([...tries, again].filter(({ status }) => status === 201).map(({ body }) => body.id)).size).toBe(1)
     expect((await call(me, 'GET', '/api/v1/me', { as: user })).body.tenants).toHaveLength(1)
-    expect((await post(user, { name: 'Something Else' }, headers)).body.code).toBe('idempotency_mismatch')
-    expect((await post(newUser('other'), { name: 'Once Only' }, headers)).body.id).not.toBe(again.body.id)
+    for (const other of [{ name: 'Once Only' }, { ...body, description: 'More' }, { ...body, slug: 'once-only' }])
+      expect((await post(user, other, headers)).body.code).toBe('idempotency_mismatch')
+    expect((await post(newUser('other'), body, headers)).body.id).not.toBe(again.body.id)
+    expect(JSON.stringify(await auditOf(again.body, 'tenant.created'))).not.toContain('request_hash')
+    // It is the same request, whatever has become of the tenant.
+    await tenantCall('PATCH', again.body.id, user, { name: 'Renamed since' })
+    expect((await post(user, body, headers)).body).toMatchObject({ id: again.body.id, name: 'Renamed since' })
+    await asSuperuser('delete from memberships where tenant_id = $1', [again.body.id])
+    const gone = await post(user, body, headers)
+    expect([gone.status, gone.text.includes('Renamed')]).toEqual([409, false])
+  })
+
+  test('users who choose the same name at the same moment get an address each', async () => {
+    const tries = await Promise.all(Array.from({ length: 8 }, (_, n) => post(newUser(`n${n}`), { name: 'Rush Hour' })))
+    expect(tries.map(({ status }) => status)).toEqual(Array(8).fill(201))
+    expect(new Set(tries.map(({ body }) => body.slug)).size).toBe(8)
+    const alike = await Promise.all(['lilly', '1illy', 'li1ly'].map((slug) => post(newUser('l'), { name: 'L', slug })))
+    expect(alike.map(({ status }) => status).sort()).toEqual([201, 422, 422])
+  })
+
+  test('what cannot be made whole is not made at all', async () => {
+    const user = newUser('interrupted')
+    const body = { name: 'Half Done', slug: 'half-done', billing_email: 'half@example.test' }
+    const headers = { 'idempotency-key': 'half-done' }
+    // The last thing that is written, so that everything before it has been.
+    await asSuperuser('alter table analytics_events rename to analytics_away')
+    const { level } = log
+    log.level = 'silent'
+    const failed = await post(user, body, headers).finally(() =>
+      asSuperuser('alter table analytics_away rename to analytics_events'),
+    )
+    log.level = level
+    expect(failed.status).toBe(500)
+    expect(await asSuperuser("select id from tenants where slug = 'half-done'")).toEqual([])
+    expect((await call(me, 'GET', '/api/v1/me', { as: user })).body.tenants).toEqual([])
+    const whole = await post(user, body, headers)
+    expect([whole.status, whole.headers.get('idempotent-replayed')]).toEqual([201, null])
+    expect(whole.body.billing_email).toBe('half@example.test')
   })
 })
 
@@ -257,6 +296,11 @@ describe('read', () => {
     expect(await names('?status=active')).toEqual([])
     const first = await call(list, 'GET', '/api/v1/tenants?limit=2&sort=name', { as: user })
     expect(first.body.next_cursor).not.toBeNull()
+    expect(await names(`?limit=2&sort=name&cursor=${first.body.next_cursor}`)).toEqual(['Gamma Ltd'])
+    for (const cursor of ['x', 'WyJ4Il0', first.body.next_cursor.slice(4)])
+      expect((await call(list, 'GET', `/api/v1/tenants?cursor=${cursor}`, { as: user })).status).toBe(400)
+    // The page goes on from where it was, though what stood there is gone.
+    await tenantCall('DELETE', first.body.data[1].id, user)
     expect(await names(`?limit=2&sort=name&cursor=${first.body.next_cursor}`)).toEqual(['Gamma Ltd'])
   })
 })

@@ -1,7 +1,13 @@
 import { operatorQuery } from '@/libs/db/operator-db'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
-import { type NewTenant, type RegistryQuery, registerTenant, requirePlan } from '@/libs/tenancy/register-tenant'
+import {
+  type NewTenant,
+  type RegistryQuery,
+  type Repeatable,
+  registerTenant,
+  requirePlan,
+} from '@/libs/tenancy/register-tenant'
 import type { TenantStatus } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 import { getTenant, type OperatorTenant } from './operator-tenant-service'
@@ -25,7 +31,7 @@ export async function createTenant(
   },
   owner: { id: string; email: string } | null,
   actor: Actor,
-  idempotencyKey: string | null,
+  repeatable: Repeatable | null,
 ): Promise<{ tenant: OperatorTenant; repeated: boolean }> {
   const plan = await requirePlan(
     asOperator,
@@ -35,7 +41,7 @@ export async function createTenant(
   const { id, repeated } = await registerTenant(
     asOperator,
     { ...input, plan },
-    { actor: { ...actor, kind: 'operator' }, owner, maxTenants: null, idempotencyKey },
+    { actor: { ...actor, kind: 'operator' }, owner, maxTenants: null, repeatable },
   )
   if (!repeated) {
     if (input.domain)
@@ -107,7 +113,8 @@ export function activateTenant(name: string): Promise<OperatorTenant> {
     name,
     'active',
     ['pending', 'past_due', 'read_only', 'suspended'],
-    `status = 'active', activated_at = coalesce(activated_at, now()), suspended_at = null, suspended_reason = null`,
+    `status = 'active', activated_at = coalesce(activated_at, now()), suspended_reason = null,
+     last_suspended_at = coalesce(suspended_at, last_suspended_at), suspended_at = null`,
   )
 }
 

@@ -30,7 +30,8 @@ export async function getTenantStats(): Promise<TenantStats> {
           'rate', round(count(activated_at)::numeric / greatest(count(*), 1), 4)) from present) as onboarding,
       jsonb_build_object(
         'present', (select count(*) from present where status = 'suspended'),
-        'last_30_days', (select count(*) from tenants where suspended_at >= now() - interval '30 days')) as suspensions`)
+        'last_30_days', (select count(*) from tenants
+          where greatest(suspended_at, last_suspended_at) >= now() - interval '30 days')) as suspensions`)
   if (!row) throw new Error('The statistics query gave no row.')
   return row
 }

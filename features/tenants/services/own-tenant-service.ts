@@ -1,26 +1,40 @@
-import { decodeCursor, encodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
 import { findOperatorRole, listUserTenants, type OperatorRole, type UserTenant } from '@/libs/auth/standing'
+import { AppError } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
 import type { OwnTenantListQuery } from '../schema'
 
-const ORDER: Record<OwnTenantListQuery['sort'], (one: UserTenant, other: UserTenant) => number> = {
-  newest: (one, other) => other.created_at.getTime() - one.created_at.getTime() || (one.id < other.id ? 1 : -1),
-  oldest: (one, other) => one.created_at.getTime() - other.created_at.getTime() || (one.id < other.id ? -1 : 1),
-  name: (one, other) => one.name.localeCompare(other.name) || (one.id < other.id ? -1 : 1),
+type Sort = OwnTenantListQuery['sort']
+type Position = readonly [text: string, id: string]
+
+/** Where a tenant stands in a list: texts that compare as the list is sorted, the id last. */
+function positionOf({ created_at, name, id }: UserTenant, sort: Sort): Position {
+  return [sort === 'name' ? name : created_at.toISOString(), id]
+}
+
+function compare([one, oneId]: Position, [other, otherId]: Position, sort: Sort): number {
+  const order = one.localeCompare(other, 'en') || Number(oneId > otherId) - Number(oneId < otherId)
+  return sort === 'newest' ? -order : order
 }
 
 /** The tenants a user belongs to, searched, filtered and sorted; a user has few, so the pages are cut here. */
 export async function listOwnTenants(userId: string, query: OwnTenantListQuery): Promise<Page<UserTenant>> {
   const { q, status, plan, sort, cursor, limit } = query
   const text = q?.toLowerCase()
+  const after = cursor ? readPosition(cursor, sort) : null
   const rows = (await listUserTenants(userId))
     .filter((row) => !text || row.name.toLowerCase().includes(text) || row.slug.includes(text))
     .filter((row) => (!status || row.status === status) && (!plan || row.plan_id === plan))
-    .sort(ORDER[sort])
-  const [after] = cursor ? decodeCursor(cursor, 1) : []
-  const start = after ? rows.findIndex((row) => row.id === after) + 1 : 0
-  const data = rows.slice(start, start + limit)
-  const last = data.at(-1)
-  return { data, next_cursor: rows.length > start + limit && last ? encodeCursor([last.id]) : null }
+    .filter((row) => !after || compare(positionOf(row, sort), after, sort) > 0)
+    .sort((one, other) => compare(positionOf(one, sort), positionOf(other, sort), sort))
+  return cutPage(rows, limit, (row) => positionOf(row, sort))
+}
+
+/** @throws AppError bad_request when it is none of this list. */
+function readPosition(cursor: string, sort: Sort): Position {
+  const [text = '', id = ''] = decodeCursor(cursor, 2)
+  if (isUuid(id) && (sort === 'name' || isCursorMoment(text))) return [text, id]
+  throw new AppError('bad_request', 'This cursor is not one we gave out.')
 }
 
 /** Who a user is: operator or not, and what in which tenants. */

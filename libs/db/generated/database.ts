@@ -996,10 +996,18 @@ export interface Tenants {
   deleted_at: Timestamp | null;
   description: Generated<string>;
   id: string;
+  /**
+   * Beginning of the last suspension that is over.
+   */
+  last_suspended_at: Timestamp | null;
   metadata: Generated<Json>;
   name: string;
   plan_id: Generated<string>;
   purge_after: Timestamp | null;
+  /**
+   * SHA-256 of the request that made the tenant, where it came with an Idempotency-Key: another request with the same key is refused.
+   */
+  request_hash: Buffer | null;
   slug: string;
   status: Generated<TenantStatus>;
   stripe_customer_id: string | null;

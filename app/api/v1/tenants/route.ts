@@ -6,9 +6,10 @@ import { listOwnTenants } from '@/features/tenants/services/own-tenant-service'
 import { createOwnTenant } from '@/features/tenants/services/tenant-registration-service'
 import { forStaffOrUser } from '@/libs/api-utils/addressed-tenant'
 import { ApiResponse } from '@/libs/api-utils/api-response'
-import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
+import { readRepeatable } from '@/libs/api-utils/idempotency'
 import { withOperatorAuth } from '@/libs/api-utils/operator-api-wrapper'
 import { parseInput, readJson, readQuery } from '@/libs/api-utils/read-json'
+import { repeatUndone } from '@/libs/api-utils/repeat-undone'
 import { withUserAuth } from '@/libs/api-utils/user-api-wrapper'
 
 /** Operators see every tenant, everybody else their own. */
@@ -31,17 +32,19 @@ function answerCreated({ tenant, repeated }: { tenant: { id: string }; repeated:
 
 export const POST = forStaffOrUser(
   withOperatorAuth(async (request, { actor }) => {
+    const repeatable = await readRepeatable(request)
     const { owner_user_id, owner_email, ...input } = await readJson(request, tenantInput.safeExtend(ownerInput.shape))
     parseInput(ownerInput, { owner_user_id, owner_email })
     const { slug, subdomain } = input
     const owner = owner_user_id && owner_email ? { id: owner_user_id, email: owner_email } : null
     const slug_field = slug === undefined ? ('subdomain' as const) : ('slug' as const)
     const wanted = { ...input, slug: slug ?? subdomain, slug_field, metadata: readWishes(input) }
-    return answerCreated(await createTenant(wanted, owner, actor, readIdempotencyKey(request)))
+    return answerCreated(await createTenant(wanted, owner, actor, repeatable))
   }),
-  withUserAuth(async (request, { user, actor }) =>
-    answerCreated(
-      await createOwnTenant(await readJson(request, tenantInput), user, actor, readIdempotencyKey(request)),
-    ),
+  withUserAuth((request, { user, actor }) =>
+    repeatUndone(request, async (mine) => {
+      const repeatable = await readRepeatable(mine)
+      return answerCreated(await createOwnTenant(await readJson(mine, tenantInput), user, actor, repeatable))
+    }),
   ),
 )
