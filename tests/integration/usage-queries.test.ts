@@ -5,7 +5,10 @@ import { GET as queryMeter } from '@/app/api/v1/meters/[id]/query/route'
 import { GET as dailyRoute } from '@/app/api/v1/usage/daily/route'
 import { GET as queryUsageRoute } from '@/app/api/v1/usage/query/route'
 import { GET as totalsRoute } from '@/app/api/v1/usage/route'
+import { setSubscription } from '@/features/customers/services/subscription-service'
 import { createMeter } from '@/features/meters/services/meter-service'
+import { tierInput } from '@/features/tiers/schema'
+import { createTier } from '@/features/tiers/services/tier-service'
 import { TenantUsageTrackingService } from '@/features/usage-tracking/services/tenant-usage-tracking-service'
 import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
@@ -109,7 +112,47 @@ async function correctSome(tenant: TestTenant, events: readonly ModelEvent[]): P
   ]
 }
 
+/** Partitions of the months past, as they are there once the months have come and gone. */
+const makePastPartitions = () =>
+  asSuperuser(
+    `do $$
+     declare v_month date;
+     begin
+       for back in 1 .. 5 loop
+         v_month := date_trunc('month', now() at time zone 'UTC') - make_interval(months => back);
+         execute format('create table public.%I partition of public.usage_events for values from (%L) to (%L)',
+           'usage_events_' || to_char(v_month, 'YYYYMM'), v_month, v_month + interval '1 month');
+       end loop;
+     end $$`,
+  )
+
+/** Two events of three as if they had come at their time, or to the microsecond where that ends: how they are found differs. */
+async function receiveInTime(tenant: TestTenant): Promise<void> {
+  await asSuperuser(
+    `update usage_events e set received_at = t.at, received_month = date_trunc('month', t.at at time zone 'UTC')::date
+     from (
+       select x.id, x.occurred_at + (array['0', '3 minutes', '10 minutes', '10 minutes 1 microsecond', '-5 minutes', '-10 minutes', '1 hour'])
+           [1 + extract(epoch from x.occurred_at)::bigint % 7]::interval
+         + case when m.aggregation = 'LATEST' then x.received_at - min(x.received_at) over () else '0' end as at
+       from usage_events x join meters m on m.tenant_id = x.tenant_id and m.id = x.meter_id
+       where x.tenant_id = $1 and x.corrects is null and extract(epoch from x.occurred_at)::bigint % 3 > 0
+     ) t
+     where e.tenant_id = $1 and e.id = t.id and t.at < now()`,
+    [tenant.id],
+  )
+}
+
+/** Customers whose months begin on another day. */
+async function anchorSome(tenant: TestTenant): Promise<void> {
+  await asSystem(tenant, async () => {
+    await createTier(tierInput.parse({ slug: 'anchored', name: 'Anchored' }))
+    await setSubscription('bob', { tier: 'anchored', anchor_day: 15 })
+    await setSubscription('cyd', { tier: 'anchored', anchor_day: 31 })
+  })
+}
+
 beforeAll(async () => {
+  await makePastPartitions()
   for (const [index, zone] of ZONES.entries()) {
     const tenant = await createTenant(`zone-${index}`, { time_zone: zone })
     const meters = metersOf(index)
@@ -142,6 +185,8 @@ beforeAll(async () => {
       expect(result.rejected).toEqual([])
     }
     worlds.push({ tenant, zone, meters, events: await correctSome(tenant, events) })
+    await receiveInTime(tenant)
+    await anchorSome(tenant)
   }
 }, 120_000)
 
@@ -471,8 +516,6 @@ test('a correction that comes long after the fact is in the answer', async () =>
   )
   // The event itself arrived when it happened, in the partition of that time.
   const month = `${event.at.toISOString().slice(0, 7)}-01`
-  await asSuperuser(`create table usage_events_past partition of usage_events
-    for values from ('${month}') to ('${new Date(Date.parse(month) + 32 * DAY).toISOString().slice(0, 7)}-01')`)
   await asSuperuser(
     'update usage_events set received_at = occurred_at, received_month = $3 where tenant_id = $1 and weight = 1 and occurred_at = $2',
     [world.tenant.id, event.at, month],
