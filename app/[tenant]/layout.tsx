@@ -9,7 +9,10 @@ import { t } from '@/libs/ui/messages'
 type Props = { params: Promise<{ tenant: string }>; children: ReactNode }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
-  const { tenant } = await requirePageTenant((await params).tenant)
+  // Without a tenant the layout answers that there is no such page; asked here as well, that page would have no title.
+  const found = await requirePageTenant((await params).tenant).catch(() => null)
+  if (!found) return { title: t('ui.notFound.title') }
+  const { tenant } = found
   return { title: { default: tenant.name, template: `%s · ${tenant.name} · ${t('ui.product')}` } }
 }
 

@@ -3,7 +3,10 @@ import { TenantsScreen } from '@/features/operator/components/tenants-screen'
 import { requirePageOperator } from '@/libs/auth/page-access'
 import { t } from '@/libs/ui/messages'
 
-export const metadata: Metadata = { title: t('operator.tenants.title') }
+// The template of the layout beside it holds for the pages below alone.
+export const metadata: Metadata = {
+  title: { absolute: `${t('operator.tenants.title')} · ${t('ui.shell.operator')}` },
+}
 
 export default async function OperatorPage() {
   const { role } = await requirePageOperator()

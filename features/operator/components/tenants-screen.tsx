@@ -31,8 +31,10 @@ const COLUMNS: ReadonlyArray<Column<OperatorTenant>> = [
     key: 'name',
     header: t('operator.tenants.column.name'),
     cell: (tenant) => (
-      <span className="min-w-0">
-        <span className="block truncate">{tenant.name}</span>
+      <span className="block max-w-56">
+        <span className="block truncate" title={tenant.name}>
+          {tenant.name}
+        </span>
         <span className="block truncate font-normal text-faint text-xs">{tenant.slug}</span>
       </span>
     ),
@@ -50,7 +52,14 @@ const COLUMNS: ReadonlyArray<Column<OperatorTenant>> = [
   {
     key: 'owner',
     header: t('operator.tenants.column.owner'),
-    cell: (tenant) => tenant.owner_email ?? <span className="text-faint">{t('operator.tenants.no_owner')}</span>,
+    cell: (tenant) =>
+      tenant.owner_email ? (
+        <span className="block max-w-48 truncate max-sm:ml-auto" title={tenant.owner_email}>
+          {tenant.owner_email}
+        </span>
+      ) : (
+        <span className="text-faint">{t('operator.tenants.no_owner')}</span>
+      ),
   },
   {
     key: 'members',
@@ -63,7 +72,7 @@ const COLUMNS: ReadonlyArray<Column<OperatorTenant>> = [
     header: t('operator.tenants.column.placement'),
     hideOnCard: true,
     cell: ({ placement }) => (
-      <span className="text-mute">
+      <span className="whitespace-nowrap text-mute">
         {t('operator.tenants.placement', { kind: placement.kind, database: placement.database })}
       </span>
     ),
@@ -132,14 +141,15 @@ export function TenantsScreen({ canWrite }: { canWrite: boolean }) {
         rowKey={(tenant) => tenant.id}
         rowLabel={(tenant) => tenant.name}
         rowHref={(tenant) => `/operator/tenants/${tenant.id}`}
-        actions={(tenant) =>
+        actions={
           canWrite
-            ? actsOf(tenant.status).map((act) => ({
-                label: t(`operator.act.${act}`),
-                ...(act === 'delete' || act === 'suspend' ? { tone: 'danger' as const } : {}),
-                onSelect: () => setAsked({ act, tenant }),
-              }))
-            : []
+            ? (tenant) =>
+                actsOf(tenant.status).map((act) => ({
+                  label: t(`operator.act.${act}`),
+                  ...(act === 'delete' || act === 'suspend' ? { tone: 'danger' as const } : {}),
+                  onSelect: () => setAsked({ act, tenant }),
+                }))
+            : undefined
         }
         empty={
           <EmptyState
