@@ -49,7 +49,7 @@ export function Badge({
       )}
     >
       {icon}
-      <span className="truncate">{children}</span>
+      <span className="max-w-60 truncate">{children}</span>
     </span>
   )
 }

@@ -65,7 +65,11 @@ export function NumberField({
           placeholder={placeholder}
           className="control-text tabular min-w-0 flex-1 bg-transparent px-3 text-ink outline-none disabled:bg-sunken disabled:text-faint"
         />
-        {unit ? <span className="flex items-center border-l bg-sunken px-2.5 text-faint text-sm">{unit}</span> : null}
+        {unit ? (
+          <span className="flex max-w-2/5 items-center border-l bg-sunken px-2.5 text-faint text-sm">
+            <span className="truncate">{unit}</span>
+          </span>
+        ) : null}
         {stepper ? (
           <Base.Increment aria-label={t('ui.number.more')} className={cx(button, 'border-l')}>
             <Plus className="size-3.5" />

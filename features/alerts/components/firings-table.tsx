@@ -46,7 +46,10 @@ export function FiringsTable({ customersHref }: { customersHref?: string }) {
       cell: ({ used, available, meter }) =>
         available === null
           ? amount(used, meter.unit)
-          : t('alerts.used_of', { used: amount(used, ''), available: amount(available, meter.unit) }),
+          : t('alerts.used_of', {
+              used: amount(used, meter.unit === 'bytes' ? meter.unit : ''),
+              available: amount(available, meter.unit),
+            }),
     },
     { key: 'told', header: t('alerts.column.told'), align: 'right', cell: ({ told }) => told },
     {

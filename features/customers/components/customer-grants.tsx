@@ -32,7 +32,7 @@ const COLUMNS: ReadonlyArray<Column<Grant>> = [
     align: 'right',
     cell: (row) => (
       <span className="tabular whitespace-nowrap">
-        {formatNumber(row.remaining)}
+        {row.meter.unit === 'bytes' ? formatQuantity(row.remaining, 'bytes') : formatNumber(row.remaining)}
         <span className="text-faint"> / {formatQuantity(row.amount, row.meter.unit)}</span>
       </span>
     ),

@@ -116,7 +116,7 @@ export function CustomerScreen({
             {t('customers.detail.no_tier')}
           </Banner>
         ) : null}
-        <div className="grid items-start gap-6 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+        <div className="grid grid-cols-1 items-start gap-6 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
           <div className="flex flex-col gap-6">
             <CustomerUsage
               customerId={id}

@@ -90,7 +90,7 @@ export function CustomersScreen({
           <span className="flex items-center gap-1.5 max-sm:justify-end">
             <TierBadge name={customer.tier.name} />
             {customer.tier_source === 'default' ? (
-              <span className="text-faint text-xs">{t('customers.by_default')}</span>
+              <span className="shrink-0 whitespace-nowrap text-faint text-xs">{t('customers.by_default')}</span>
             ) : null}
           </span>
         ) : (

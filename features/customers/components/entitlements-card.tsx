@@ -110,7 +110,7 @@ function EntitlementLine({ row, name, onCancel }: { row: Entitlement; name: stri
       />
       <div className="min-w-0 flex-1">
         <p className="flex flex-wrap items-center gap-2 font-medium text-sm">
-          <span className="break-words">{name}</span>
+          <span className="wrap-anywhere min-w-0">{name}</span>
           {name === row.feature_key ? null : (
             <code className="break-all font-mono font-normal text-faint text-xs">{row.feature_key}</code>
           )}

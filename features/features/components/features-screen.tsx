@@ -66,7 +66,7 @@ export function FeaturesScreen({
       header: t('features.column.name'),
       sortValue: (feature) => feature.name,
       cell: (feature) => (
-        <span className="inline-flex flex-col">
+        <span className="wrap-anywhere inline-flex flex-col">
           <span className="inline-flex items-center gap-2">
             {feature.name}
             {feature.archived_at ? <Badge>{t('features.is_archived')}</Badge> : null}
@@ -81,7 +81,7 @@ export function FeaturesScreen({
       sortValue: (feature) => feature.meter?.name ?? null,
       cell: (feature) =>
         feature.meter ? (
-          <span className="inline-flex flex-col">
+          <span className="wrap-anywhere inline-flex flex-col">
             {feature.meter.name}
             <code className="font-mono text-faint text-xs">{feature.meter.slug}</code>
           </span>
@@ -94,7 +94,11 @@ export function FeaturesScreen({
       header: t('features.column.tiers'),
       cell: (feature) => {
         const names = feature.archived_at ? [] : tiersWith(feature.key).map(({ name }) => name)
-        return names.length > 0 ? names.join(', ') : <span className="text-faint">{t('features.no_tiers')}</span>
+        return names.length > 0 ? (
+          <span className="wrap-anywhere">{names.join(', ')}</span>
+        ) : (
+          <span className="text-faint">{t('features.no_tiers')}</span>
+        )
       },
     },
     {

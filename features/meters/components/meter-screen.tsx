@@ -88,7 +88,7 @@ export function MeterScreen({
           </Banner>
         ) : null}
         {chart}
-        <div className="grid gap-6 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+        <div className="grid grid-cols-1 gap-6 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
           <Card title={t('meters.detail.send')} description={t('meters.detail.send_hint')}>
             <CodeSnippet
               label={t('meters.detail.send')}

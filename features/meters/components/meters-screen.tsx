@@ -71,7 +71,8 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
     {
       key: 'unit',
       header: t('meters.column.unit'),
-      cell: (meter) => meter.unit || <span className="text-faint">–</span>,
+      cell: (meter) =>
+        meter.unit ? <span className="wrap-anywhere">{meter.unit}</span> : <span className="text-faint">–</span>,
     },
     {
       key: 'last_30',
