@@ -122,7 +122,7 @@ export function DateRangePicker({ range, className }: { range: DateRange; classN
           </Button>
         ))}
       </div>
-      <form onSubmit={apply} className="mt-3 flex flex-col gap-3 border-t pt-3">
+      <form method="post" onSubmit={apply} className="mt-3 flex flex-col gap-3 border-t pt-3">
         <div className="grid grid-cols-2 gap-2">
           <Field label={t('ui.range.from')}>
             <Input

@@ -47,7 +47,7 @@ export function SettingCard({
       aria-label={title}
       className={cx('overflow-clip rounded-lg border bg-surface shadow-card', tone === 'danger' && 'border-danger/50')}
     >
-      <form noValidate onSubmit={submit}>
+      <form method="post" noValidate onSubmit={submit}>
         <div className="px-4 pt-4 pb-5 sm:px-5">
           <div className="flex flex-wrap items-center gap-2">
             <h2 className="font-semibold text-base tracking-tight">{title}</h2>

@@ -80,7 +80,7 @@ export function ClosePeriodDialog({
         </>
       }
     >
-      <form id={formId} onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <form id={formId} method="post" onSubmit={submit} className="flex flex-col gap-4" noValidate>
         <Field label={t('billing-periods.form.day')} hint={t('billing-periods.form.day_hint', { zone })} error={fault}>
           <Input type="date" value={day} max={today} disabled={now} onChange={(event) => setDay(event.target.value)} />
         </Field>

@@ -75,7 +75,7 @@ export function ReportsScreen({ running, customersHref }: { running: string; cus
           </>
         }
       />
-      <form onSubmit={apply} className="mb-6 flex flex-wrap items-end gap-x-4 gap-y-3 print:hidden">
+      <form method="post" onSubmit={apply} className="mb-6 flex flex-wrap items-end gap-x-4 gap-y-3 print:hidden">
         <Field label={t('reports.month')} className="w-44">
           <Input
             type="month"
