@@ -11,6 +11,7 @@ import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
 import { GET as dailyRoute } from '@/app/api/v1/usage/daily/route'
 import { GET as eventsRoute } from '@/app/api/v1/usage/events/route'
 import { GET as queryRoute } from '@/app/api/v1/usage/query/route'
+import { GET as getRejections } from '@/app/api/v1/usage/rejections/route'
 import { GET as usageRoute } from '@/app/api/v1/usage/route'
 import { GET as trendsRoute } from '@/app/api/v1/usage/trends/route'
 import { encodeCursor } from '@/libs/api-utils/page'
@@ -148,7 +149,7 @@ const ITEMS: [what: string, code: string, item: string][] = [
     'negative_value',
     '{"meter_id":"paid","user_id":"x","properties":{"plan":"pro","amount":-1}}',
   ],
-  ['a time before 1970', 'invalid_timestamp', '{"meter_id":"calls","user_id":"x","timestamp":"1969-12-31T23:59:59Z"}'],
+  ['a time before 1970', 'timestamp_too_old', '{"meter_id":"calls","user_id":"x","timestamp":"1969-12-31T23:59:59Z"}'],
   ['-1 for a time', 'invalid_timestamp', '{"meter_id":"calls","user_id":"x","timestamp":-1}'],
   ['1e999 for a time', 'invalid_timestamp', '{"meter_id":"calls","user_id":"x","timestamp":1e999}'],
   [
@@ -353,9 +354,6 @@ describe('a body', () => {
     ['JSON with more behind it', 400, () => `${JSON.stringify(event('x'))}{}`, {}],
     ['NaN as a word', 400, () => '{"meter_id":"calls","user_id":"x","event_value":NaN}', {}],
     ['Infinity as a word', 400, () => '{"meter_id":"calls","user_id":"x","event_value":-Infinity}', {}],
-    ['a NUL', 400, () => '{"meter_id":"calls","user_id":"a\\u0000"}', {}],
-    ['half of a character', 400, () => '{"meter_id":"calls","user_id":"a\\ud800"}', {}],
-    ['a field twice, in both spellings', 400, () => '{"meter_id":"calls","meterId":"credits","user_id":"x"}', {}],
     ['100,000 levels', 400, () => '['.repeat(100_000), {}],
     ['XML', 415, () => '<event/>', { 'content-type': 'application/xml' }],
     ['an empty Idempotency-Key', 400, () => event('x'), { 'idempotency-key': ' ' }],
@@ -364,6 +362,47 @@ describe('a body', () => {
     const answer = await send('track', body(), headers)
     expect(answer.status).toBe(status)
     expect((await counted('crowd')).events).toBe(0)
+  })
+  test('text that cannot be kept, and a field in both spellings, refuse their event alone and are listed', async () => {
+    const user = newName('user')
+    const good = JSON.stringify(event(user))
+    const answer = await send(
+      'track',
+      `[{"meter_id":"calls","user_id":"a\\u0000"}, ${good}, {"meter_id":"calls","user_id":"${user}","properties":{"a":"half \\ud800"}},
+        {"meter_id":"calls","user_id":"${user}","no\\u0000ne":1}, {"meter_id":"calls","meterId":"credits","user_id":"${user}"},
+        {"meter_id":"calls","user_id":"${user}","event_id":"\\udfff"}, ${good}]`,
+    )
+    expect(answer).toMatchObject({
+      status: 200,
+      body: {
+        inserted: 2,
+        rejected: [
+          { index: 0, code: 'invalid_user_id' },
+          { index: 2, code: 'invalid_properties' },
+          { index: 3, code: 'unknown_field' },
+          { index: 4, code: 'unknown_field' },
+          { index: 5, code: 'invalid_event_id' },
+        ],
+      },
+    })
+    expect(await counted(user)).toEqual({ events: 2, used: 2 })
+    const listed = await call(getRejections, 'GET', '/api/v1/usage/rejections?limit=5', { as: acme.api_key })
+    const half = listed.body.data.find(({ code }: { code: string }) => code === 'invalid_properties')
+    expect(half.event).toEqual({ meter_id: 'calls', user_id: user, properties: { a: 'half \ufffd' } })
+    expect(listed.body.data.map(({ code }: { code: string }) => code)).toContain('unknown_field')
+    const corrected = await call(correctRoute, 'POST', '/api/v1/usage/correct', {
+      as: acme.api_key,
+      body: [
+        { action: 'cancel', event_id: 'a\0' },
+        { action: 'cancel', event_id: 'none', reason: '\ud800' },
+        { action: 'cancel', event_id: 'none' },
+      ],
+    })
+    expect(corrected.body.rejected).toMatchObject([
+      { code: 'invalid_event_id' },
+      { code: 'invalid_reason' },
+      { code: 'not_found' },
+    ])
   })
   test('options that are none', async () => {
     for (const query of ['?strict=perhaps', '?enforce=1', '?nothing=1'])

@@ -48,8 +48,8 @@ describe('parseEvents', () => {
     '2027-02-29T00:00:00Z',
     '2026-11-21T24:00:00Z',
     '2026-11-21T10:00:60Z',
-    12,
     -1,
+    1_795_255_200_123_456,
     1e20,
     true,
     {},
@@ -58,6 +58,40 @@ describe('parseEvents', () => {
       expect.objectContaining({ code: 'invalid_timestamp' }),
     ])
   })
+  test.each([
+    ['1970-01-01T00:00:00Z', 'timestamp_too_old'],
+    ['0001-01-01T00:00:00+14:00', 'timestamp_too_old'],
+    ['2001-12-31T23:59:59.999Z', 'timestamp_too_old'],
+    [0, 'timestamp_too_old'],
+    ['12', 'timestamp_too_old'],
+    [1e9, 'timestamp_too_old'],
+    ['2096-01-01T00:00:00Z', 'timestamp_in_future'],
+    ['9999-12-31T23:59:59Z', 'timestamp_in_future'],
+    [5e12, 'timestamp_in_future'],
+  ])('says of the time %j which way it is out of range', (timestamp, code) => {
+    expect(parseEvents({ ...good, timestamp }).rejected).toEqual([expect.objectContaining({ code })])
+  })
+})
+
+test('text that cannot be kept refuses its event alone, and is kept without what cannot be', () => {
+  const bad = ['a\0', '\ud800', 'b\udc00c'].flatMap((text) => [
+    { ...good, user_id: text },
+    { ...good, event_id: text },
+    { ...good, event_id: 'x', source: text },
+    { ...good, meter_id: text },
+    { ...good, event_value: text },
+    { ...good, timestamp: text },
+    { ...good, [text]: 1 },
+    { ...good, properties: { [text]: 1 } },
+    { ...good, properties: { a: { [text]: 1 } } },
+    text,
+  ])
+  const { events, rejected, refused } = parseEvents([...bad, good])
+  expect(events.map(({ index }) => index)).toEqual([bad.length])
+  const kept = JSON.stringify([...refused.values(), ...rejected])
+  expect([refused.size, rejected.length]).toEqual([bad.length, bad.length])
+  expect(kept).not.toMatch(/\\u0000|\\ud[89a-f]/)
+  expect(kept).toContain('a\ufffd')
 })
 
 test.each([

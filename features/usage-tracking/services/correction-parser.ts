@@ -21,7 +21,7 @@ export type Correction = {
 
 const NAMING = ['action', 'id', 'event_id', 'source', 'reason']
 const AMENDABLE = ['event_value', 'properties', 'timestamp', 'meter_id', 'user_id']
-const REASON = /^[^\p{Cc}]{1,500}$/u
+const REASON = /^[^\p{Cc}\p{Cs}]{1,500}$/u
 
 /**
  * The corrections of a request body: one, or a list of them. What is wrong with one refuses that one alone.

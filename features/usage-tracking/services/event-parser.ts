@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { digitsOf, isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
+import { readTime, TIMES } from './event-time'
 
 /** Most events of one request. */
 export const MAX_EVENTS = 1_000
@@ -37,14 +38,13 @@ export type ParsedEvents = {
 }
 
 const UNREADABLE = Symbol('unreadable')
-const TEXT = /^[^\p{Cc}]{1,255}$/u
+/** No control characters, and no half ones. */
+const TEXT = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 const METER = /^[a-z0-9][a-z0-9_-]{0,63}$/i
 const DECIMAL = /^[+-]?\d{1,30}(?:\.\d{1,20})?$/
-const RFC3339 =
-  /^(2[01]\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-4]):[0-5]\d)$/
-const EPOCH = /^\d{9,13}(?:\.\d{1,6})?$/
 /** In JSON text: NUL, or a surrogate without its other half. */
-const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
+const UNSTORABLE = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][\da-f]{2})/
+const EACH_UNSTORABLE = new RegExp(UNSTORABLE, 'g')
 const FIELDS = new Set(['meter_id', 'user_id', 'event_value', 'properties', 'event_id', 'source', 'timestamp'])
 const MAX_PROPERTIES = 64
 const MAX_PROPERTIES_LENGTH = 8_192
@@ -72,7 +72,7 @@ export function parseEvents(body: unknown): ParsedEvents {
     const parsed = parseEvent(raw[index], index)
     if ('code' in parsed) {
       rejected.push(parsed)
-      refused.set(index, raw[index])
+      refused.set(index, toStorable(raw[index]))
     } else events.push(parsed)
   }
   return { events, rejected, refused }
@@ -125,13 +125,7 @@ function parseEvent(input: unknown, index: number): UsageEvent | Rejection {
     return refuse(index, 'invalid_source', 'source must be 1 to 255 characters without control characters.')
   }
   const time = readTime(event.timestamp)
-  if (time === UNREADABLE) {
-    return refuse(
-      index,
-      'invalid_timestamp',
-      'timestamp must be RFC 3339 with a zone, or seconds or milliseconds since 1970.',
-    )
-  }
+  if (typeof time === 'object' && time !== null) return refuse(index, time.wrong, TIMES[time.wrong])
   const properties = readProperties(event.properties)
   if (properties !== null && typeof properties === 'object')
     return refuse(index, 'invalid_properties', properties.wrong)
@@ -189,26 +183,6 @@ function readValue(input: unknown): string | null {
   return size < 1e30 && (size === 0 || size >= 1e-18) ? String(input) : null
 }
 
-function readTime(input: unknown): string | null | typeof UNREADABLE {
-  if (input === undefined || input === null) return null
-  if (typeof input === 'number') return fromEpoch(input)
-  if (isExactNumber(input)) return fromEpoch(Number(digitsOf(input)))
-  if (typeof input !== 'string') return UNREADABLE
-  const match = RFC3339.exec(input)
-  if (match) {
-    const last = new Date(Date.UTC(Number(match[1]), Number(match[2]), 0)).getUTCDate()
-    return Number(match[3]) <= last ? input : UNREADABLE
-  }
-  return EPOCH.test(input) ? fromEpoch(Number(input)) : UNREADABLE
-}
-
-/** Seconds below 100,000,000,000 (the year 5138), milliseconds from there on. */
-function fromEpoch(value: number): string | typeof UNREADABLE {
-  const milliseconds = value < 1e11 ? value * 1_000 : value
-  if (!(milliseconds >= 1e12 && milliseconds < 4e12)) return UNREADABLE
-  return new Date(Math.round(milliseconds)).toISOString()
-}
-
 function readProperties(input: unknown): string | null | { wrong: string } {
   if (input === undefined || input === null) return null
   if (typeof input !== 'object' || Array.isArray(input) || isExactNumber(input))
@@ -233,6 +207,14 @@ function readProperties(input: unknown): string | null | { wrong: string } {
   return text
 }
 
+/** A name as it can be told and kept. */
 function clip(name: string): string {
-  return name.length > 64 ? `${name.slice(0, 64)}…` : name
+  const text = name.replaceAll('\0', '\ufffd').toWellFormed()
+  return text.length > 64 ? `${text.slice(0, 64).toWellFormed()}…` : text
+}
+
+/** What was refused, so that it can be kept: what Postgres cannot take in is a replacement character. */
+function toStorable(input: unknown): unknown {
+  const text = JSON.stringify(input)
+  return UNSTORABLE.test(text) ? parseExactly(text.replace(EACH_UNSTORABLE, '$1\\ufffd')) : input
 }

@@ -21,12 +21,12 @@ export async function trackRequest(request: Request): Promise<TrackResult & { re
 
 /** Apart, so that the text of a body is let go of as soon as it is parsed. */
 function trackText(text: string, options: TrackOptions, key: string | null): Promise<TrackResult> {
-  if (key === null) return TenantUsageTrackingService.trackUsage(parseJson(text), options)
+  if (key === null) return TenantUsageTrackingService.trackUsage(parseJson(text, { lenient: true }), options)
   const requestHash = createHash('sha256')
     .update(`track ${JSON.stringify(options)}\n`)
     .update(text)
     .digest()
-  return TenantUsageTrackingService.trackUsage(parseJson(text), {
+  return TenantUsageTrackingService.trackUsage(parseJson(text, { lenient: true }), {
     ...options,
     once: { key: nameOfKey(key), requestHash },
   })

@@ -1,5 +1,6 @@
 import { isNegative, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
 import type { Rejection, UsageEvent } from './event-parser'
+import { TIMES } from './event-time'
 import type { BatchIndex } from './usage-batch'
 
 /** What app.record_usage answers; positions are from 1. */
@@ -53,8 +54,8 @@ const REASONS: Record<number, readonly [code: string, detail: string]> = {
   4: ['meter_archived', 'This meter is archived.'],
   5: ['unknown_customer', 'There is no such customer, and this tenant does not make customers at first sight.'],
   6: ['customer_archived', 'This customer is archived.'],
-  7: ['timestamp_too_old', 'The timestamp lies further back than this tenant accepts.'],
-  8: ['timestamp_in_future', 'The timestamp lies further ahead than this tenant accepts.'],
+  7: ['timestamp_too_old', TIMES.timestamp_too_old],
+  8: ['timestamp_in_future', TIMES.timestamp_in_future],
   9: ['negative_value', 'This meter takes no negative values.'],
   11: ['invalid_property', 'The meter takes its value from a property that this event lacks, or that is no number.'],
   [EXCEEDED]: ['usage_exceeded', 'The event would pass the cap of this customer.'],

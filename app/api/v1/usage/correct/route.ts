@@ -6,7 +6,9 @@ import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper
 export const POST = withTenantAuth(
   async (request) => {
     const { strict } = readQuery(request, correctQuery)
-    return ApiResponse.success(await correctUsage(parseJson(await readBody(request)), { strict: strict === 'true' }))
+    return ApiResponse.success(
+      await correctUsage(parseJson(await readBody(request), { lenient: true }), { strict: strict === 'true' }),
+    )
   },
   { permission: 'usage:write' },
 )
