@@ -4,10 +4,11 @@ import { type Entitlement, listEntitlements } from '@/features/entitlements/serv
 import { readLastResets } from '@/features/entitlements/services/reset-service'
 import { type FeatureRow, findFeature } from '@/features/features/services/feature-service'
 import type { TenantRequestContext } from '@/libs/api-utils/tenant-api-wrapper'
+import { startOfDay } from '@/libs/tenancy/zoned-day'
 import { keyOf } from './customer-body'
 import { firstSubject } from './customer-names'
 import { readFeatures } from './feature-routes'
-import { startOfDay, toRecurringPeriod } from './periods'
+import { toRecurringPeriod } from './periods'
 
 /** The wire names a customer by its subject (v1) or by its id and key (v2). */
 export type Version = 1 | 2
@@ -66,7 +67,7 @@ export async function pickEntitlement(
 
 /** When the present period of an entitlement began, by the clocks of the tenant. */
 export function periodStart({ starts_on }: Entitlement, timeZone: string): Date | null {
-  return starts_on === null ? null : startOfDay(starts_on, timeZone)
+  return starts_on === null ? null : startOfDay(starts_on, 0, timeZone)
 }
 
 export function toOpenMeterEntitlement(row: Entitlement, known: Known, version: Version) {

@@ -1,3 +1,5 @@
+import { offsetAt, startOfDay } from '@/libs/tenancy/zoned-day'
+
 /** Names of an interval, as the wire has them. */
 const INTERVALS = {
   day: { interval: 'DAY', intervalISO: 'P1D' },
@@ -19,37 +21,6 @@ export function readInterval(text: string): Interval | null {
 /** A recurring period as the wire has it. */
 export function toRecurringPeriod(interval: Interval, anchor: Date) {
   return { ...INTERVALS[interval], anchor }
-}
-
-/** How far the clocks of a zone are ahead of UTC at a moment, in milliseconds. */
-function offsetOf(at: number, timeZone: string): number {
-  const parts = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-  }).formatToParts(at)
-  const number = (type: string) => Number(parts.find((part) => part.type === type)?.value ?? 0)
-  const wall = Date.UTC(
-    number('year'),
-    number('month') - 1,
-    number('day'),
-    number('hour'),
-    number('minute'),
-    number('second'),
-  )
-  return wall - Math.floor(at / 1_000) * 1_000
-}
-
-/** Midnight of a day (`YYYY-MM-DD`) by the clocks of a zone. */
-export function startOfDay(day: string, timeZone: string): Date {
-  const wall = Date.parse(`${day}T00:00:00Z`)
-  const guess = wall - offsetOf(wall, timeZone)
-  return new Date(wall - offsetOf(guess, timeZone))
 }
 
 /** `count` units after a moment, as calendars count: the last day of shorter months. */
@@ -75,7 +46,7 @@ export function windowOf(
   timeZone: string,
 ): { from: Date; to: Date } {
   const ms = at.getTime()
-  const wall = ms + offsetOf(ms, timeZone)
+  const wall = ms + offsetAt(ms, timeZone)
   if (size === 'MINUTE' || size === 'HOUR') {
     const length = size === 'MINUTE' ? 60_000 : 3_600_000
     const from = ms - (((wall % length) + length) % length)
@@ -84,6 +55,6 @@ export function windowOf(
   const day = new Date(wall)
   const first = new Date(Date.UTC(day.getUTCFullYear(), day.getUTCMonth(), size === 'MONTH' ? 1 : day.getUTCDate()))
   const next = addPeriod(first, size, 1)
-  const midnight = (date: Date) => startOfDay(date.toISOString().slice(0, 10), timeZone)
+  const midnight = (date: Date) => startOfDay(date.toISOString().slice(0, 10), 0, timeZone)
   return { from: midnight(first), to: midnight(next) }
 }
