@@ -29,7 +29,7 @@ export async function middleware(request: NextRequest): Promise<Response> {
   const secure = request.headers.get('x-forwarded-proto')?.split(',')[0]?.trim() === 'https'
   if (route.action === 'redirect')
     return NextResponse.redirect(`${secure ? 'https' : 'http'}://${route.host}${pathname}${search}`, 307)
-  if (route.action === 'not_found') return unknownHost()
+  if (route.action === 'not_found') return unknownHost(ROOT_DOMAIN)
 
   const headers = new Headers(request.headers)
   const publicNames = ['x-tenant-id', 'x-tenant-slug', TENANT_HEADER_NAME]
@@ -67,16 +67,24 @@ function pagePolicy(headers: Headers, options: { development: boolean; secure: b
   return policy
 }
 
-function unknownHost(): Response {
+/** The same document as problemResponse makes, which cannot run here. */
+function unknownHost(rootDomain: string): Response {
+  const requestId = crypto.randomUUID()
   const body = {
-    type: 'about:blank',
+    type: `${rootDomain.startsWith('localhost') ? 'http' : 'https'}://app.${rootDomain}/docs/errors#not_found`,
     title: 'Not found',
     status: 404,
-    detail: 'There is nothing at this address.',
+    detail: 'There is nothing here, or nothing you may see.',
     code: 'not_found',
+    request_id: requestId,
   }
   return new Response(JSON.stringify(body), {
     status: 404,
-    headers: { 'content-type': 'application/problem+json', 'cache-control': 'private, no-store', ...SECURITY_HEADERS },
+    headers: {
+      'content-type': 'application/problem+json',
+      'cache-control': 'private, no-store',
+      'x-request-id': requestId,
+      ...SECURITY_HEADERS,
+    },
   })
 }

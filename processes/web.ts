@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import next from 'next'
 import { problemResponse } from '@/libs/api-utils/problem'
 import { env } from '@/libs/env'
-import { AppError } from '@/libs/errors'
+import { AppError, notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { runShutdown } from '@/libs/jobs/at-shutdown'
 import { takeOriginForm } from '@/libs/net/origin-form'
@@ -45,8 +45,12 @@ const USAGE = /^\/api\/v1\/usage\/(?:track|check)(?:\?|$)/
 
 /** A path no route can have, which Next would answer with a 500 or a redirect of its own. */
 function isUnreadable(url = '/'): boolean {
-  return !url.startsWith('/') || url.startsWith('//') || !isDecodable(url.split('?', 1)[0] ?? '')
+  const [path = ''] = url.split('?', 1)
+  return !url.startsWith('/') || url.startsWith('//') || path.includes('\\') || !isDecodable(path)
 }
+
+/** An address of the API with a part that is empty, which is nobody's; Next would lead to another one. */
+const HAS_GAP = /^\/(?:api|compat)(?:\/[^/?]+)*\/\//
 
 const IS_API = /^\/(?:api|compat)\//
 
@@ -79,6 +83,10 @@ async function main(): Promise<void> {
       }
       if (isUnreadable(request.url)) {
         void send(response, problemResponse(new AppError('bad_request', 'The path cannot be read.'), newId()))
+        return
+      }
+      if (HAS_GAP.test(request.url ?? '')) {
+        void send(response, problemResponse(notFound(), newId()))
         return
       }
       if (!METHODS.has(request.method ?? '')) {

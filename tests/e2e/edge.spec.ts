@@ -65,6 +65,29 @@ test('pages carry a strict policy with a nonce of their own, and the other heade
   expect(policies.size).toBe(3)
 })
 
+test('the API redirects nobody: a slash at the end says nothing, an empty part leads nowhere, a host of nobody is told so', async () => {
+  const key = tenantOf('acme').api_key
+  const post = (host: string, path: string) =>
+    ask(host, path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: '{"meter_id":"api_calls","user_id":"u","amount":0}',
+    })
+  for (const path of ['/api/v1/usage/check/', '/api/v1/usage/check/?x=1', '/api/v1/tenants/acme/usage/check/'])
+    expect([path, (await post(app, path)).status]).toEqual([path, 200])
+  for (const [host, path, status] of [
+    [app, '/api//v1/usage/check', 404],
+    [app, '/api/v1/usage/check//', 404],
+    [app, '/api/v1\\usage', 400],
+    ['a.b.localhost', '/api/v1/meters', 404],
+  ] as const) {
+    const { headers, body, ...answer } = await post(host, path)
+    expect([path, answer.status, headers['content-type']]).toEqual([path, status, 'application/problem+json'])
+    expect(JSON.parse(body)).toMatchObject({ status, request_id: headers['x-request-id'] })
+    expect(JSON.parse(body).type).toContain('/docs/errors#')
+  }
+})
+
 test('usage routes answer with the same headers, by the middleware (with a cookie) and past it', async () => {
   const usual = ['x-content-type-options', 'x-frame-options', 'referrer-policy', 'permissions-policy', 'cache-control']
   const answers: unknown[] = []

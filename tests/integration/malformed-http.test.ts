@@ -159,6 +159,19 @@ describe('what is unusual and right', () => {
     const answer = await sendRaw(ingest.port, [ask(`${host}${length}`, ''), ...question], { pause: 20 })
     expect(answer.statuses).toEqual([200])
   })
+  test('a slash at the end of an address says nothing, an empty part in it leads nowhere', async () => {
+    for (const path of [`${check}/`, `${check}/?x=1`, `/api/v1/tenants/acme/usage/check/`]) {
+      const answer = await sendRaw(ingest.port, ask(`${host}${length}`, question, `POST ${path} HTTP/1.1`))
+      expect([path, answer.statuses]).toEqual([path, [200]])
+    }
+    for (const path of [`${check}//`, '/api/v1//usage/check', '/api//', '/api/v1/usage/'])
+      expectProblem(
+        await sendRaw(ingest.port, ask(`${host}${length}`, question, `POST ${path} HTTP/1.1`)),
+        404,
+        'not_found',
+      )
+  })
+
   test('the host of a whole URL counts, and the header does not', async () => {
     const target = `POST http://${globex.slug}.localhost:3000${check} HTTP/1.1`
     const answer = await sendRaw(ingest.port, ask(`${host}${length}`, question, target))
