@@ -2,7 +2,6 @@
 
 import { MailCheck } from 'lucide-react'
 import { useEffect, useRef } from 'react'
-import { TextLink } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 
 /** What takes the place of a form once a mail is on its way; the focus goes to it, so that it is read out. */
@@ -17,9 +16,6 @@ export function CheckMail({ text }: { text: string }) {
       </h2>
       <p className="break-words text-mute text-sm">{text}</p>
       <p className="text-faint text-sm">{t('auth.check_mail.again')}</p>
-      <p className="text-sm">
-        <TextLink href="/sign-in">{t('auth.check_mail.back')}</TextLink>
-      </p>
     </div>
   )
 }

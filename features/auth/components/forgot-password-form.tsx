@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { emailField } from '@/features/auth/components/auth-fields'
 import { CheckMail } from '@/features/auth/components/check-mail'
 import { EmailField } from '@/features/auth/components/email-field'
+import { ScriptNotice } from '@/features/auth/components/script-notice'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Form } from '@/libs/ui/form'
@@ -27,6 +28,7 @@ export function ForgotPasswordForm() {
         setMailed(values.email)
       }}
     >
+      <ScriptNotice />
       <EmailField form={form} name="email" />
       <Button type="submit" variant="primary" size="lg" loading={form.formState.isSubmitting}>
         {t('auth.forgot.submit')}

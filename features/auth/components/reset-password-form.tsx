@@ -4,10 +4,12 @@ import { zodResolver } from '@hookform/resolvers/zod'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import { newPasswordField } from '@/features/auth/components/auth-fields'
+import { ScriptNotice } from '@/features/auth/components/script-notice'
 import type { SignedIn } from '@/features/auth/schema'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button, TextLink } from '@/libs/ui/button'
 import { Form, TextField } from '@/libs/ui/form'
+import { leaveFor } from '@/libs/ui/leave-for'
 import { t } from '@/libs/ui/messages'
 
 const schema = z.object({ password: newPasswordField })
@@ -24,9 +26,10 @@ export function ResetPasswordForm() {
           body: values,
           ...options,
         })
-        window.location.assign(redirect_to)
+        await leaveFor(redirect_to)
       }}
     >
+      <ScriptNotice />
       <TextField
         form={form}
         name="password"

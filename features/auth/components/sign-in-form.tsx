@@ -5,10 +5,12 @@ import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import { emailField, passwordField } from '@/features/auth/components/auth-fields'
 import { EmailField } from '@/features/auth/components/email-field'
+import { ScriptNotice } from '@/features/auth/components/script-notice'
 import type { SignedIn } from '@/features/auth/schema'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button, TextLink } from '@/libs/ui/button'
 import { Form, TextField } from '@/libs/ui/form'
+import { leaveFor } from '@/libs/ui/leave-for'
 import { t } from '@/libs/ui/messages'
 
 const schema = z.object({ email: emailField, password: passwordField })
@@ -26,9 +28,10 @@ export function SignInForm({ next }: { next?: string | undefined }) {
           ...options,
         })
         // A whole page load: everything that was shown to the visitor is forgotten.
-        window.location.assign(redirect_to)
+        await leaveFor(redirect_to)
       }}
     >
+      <ScriptNotice />
       <EmailField form={form} name="email" />
       <TextField
         form={form}

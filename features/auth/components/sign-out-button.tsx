@@ -3,6 +3,7 @@
 import { useState } from 'react'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
+import { leaveFor } from '@/libs/ui/leave-for'
 import { t } from '@/libs/ui/messages'
 import { toast } from '@/libs/ui/toast'
 
@@ -17,7 +18,7 @@ export function SignOutButton() {
         setPending(true)
         try {
           await apiFetch('/api/auth/sign-out', { method: 'POST' })
-          window.location.assign('/sign-in')
+          await leaveFor('/sign-in')
         } catch (problem) {
           setPending(false)
           toast.problem(problem)

@@ -7,10 +7,12 @@ import { z } from 'zod'
 import { emailField, newPasswordField } from '@/features/auth/components/auth-fields'
 import { CheckMail } from '@/features/auth/components/check-mail'
 import { EmailField } from '@/features/auth/components/email-field'
+import { ScriptNotice } from '@/features/auth/components/script-notice'
 import type { SignUpAnswer } from '@/features/auth/schema'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Form, TextField } from '@/libs/ui/form'
+import { leaveFor } from '@/libs/ui/leave-for'
 import { t } from '@/libs/ui/messages'
 
 const schema = z.object({ email: emailField, password: newPasswordField })
@@ -30,9 +32,10 @@ export function SignUpForm({ next, email = '' }: { next?: string | undefined; em
           ...options,
         })
         if (answer.status === 'check_mail') setMailed(values.email)
-        else window.location.assign(answer.redirect_to)
+        else await leaveFor(answer.redirect_to)
       }}
     >
+      <ScriptNotice />
       <EmailField form={form} name="email" />
       <TextField
         form={form}

@@ -23,7 +23,7 @@ export function setRecoveryCookie(request: Request, tokenHash: string | null): s
 }
 
 /** The recovery token that this browser holds, or null. */
-export function readRecoveryCookie(request: Request): string | null {
+export function readRecoveryCookie(request: Pick<Request, 'url' | 'headers'>): string | null {
   const name = nameOf(isSecureRequest(request))
   const cookie = parseCookieHeader(request.headers.get('cookie') ?? '').find((one) => one.name === name)
   return cookie?.value || null

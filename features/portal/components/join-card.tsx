@@ -1,17 +1,26 @@
 'use client'
 
-import { useRouter } from 'next/navigation'
 import { useState } from 'react'
-import { apiFetch } from '@/libs/ui/api-client'
+import { type ApiProblem, apiFetch } from '@/libs/ui/api-client'
 import { Banner } from '@/libs/ui/banner'
 import { Button, LinkButton } from '@/libs/ui/button'
+import { leaveFor } from '@/libs/ui/leave-for'
 import { t } from '@/libs/ui/messages'
+import { useMutation } from '@/libs/ui/use-api'
 
 /** Accepts an invitation as the signed-in person, or leads to an account first. */
 export function JoinCard({ token, email, name }: { token: string | null; email: string | null; name: string }) {
-  const router = useRouter()
-  const [pending, setPending] = useState(false)
-  const [failed, setFailed] = useState(false)
+  const [leaving, setLeaving] = useState(false)
+  const accept = useMutation(
+    (body: { token: string }, options) => apiFetch('/customer-logins/accept', { method: 'POST', body, ...options }),
+    {
+      onSuccess: () => {
+        setLeaving(true)
+        // A whole page load: the frame of a visitor becomes that of a customer.
+        void leaveFor('/').then(() => setLeaving(false))
+      },
+    },
+  )
   if (!token) return <Banner tone="warning" title={t('portal.join.missing')} />
   if (!email) {
     const next = encodeURIComponent(`/join?token=${token}`)
@@ -27,26 +36,23 @@ export function JoinCard({ token, email, name }: { token: string | null; email: 
       </div>
     )
   }
-  async function accept() {
-    setPending(true)
-    setFailed(false)
-    try {
-      await apiFetch('/api/v1/customer-logins/accept', { method: 'POST', body: { token } })
-      router.push('/')
-      router.refresh()
-    } catch {
-      setFailed(true)
-      setPending(false)
-    }
-  }
   return (
     <div className="flex flex-col gap-4">
       <p className="text-mute">{t('portal.join.description', { name })}</p>
       <p>{t('portal.join.as', { email })}</p>
-      {failed ? <Banner tone="danger" title={t('portal.join.failed')} /> : null}
-      <Button variant="primary" loading={pending} onClick={() => void accept()}>
+      {accept.error ? (
+        <div role="alert">
+          <Banner tone="danger" title={isOfInvitation(accept.error) ? t('portal.join.failed') : accept.error.detail} />
+        </div>
+      ) : null}
+      <Button variant="primary" loading={accept.pending || leaving} onClick={() => void accept.run({ token })}>
         {t('portal.join.accept')}
       </Button>
     </div>
   )
+}
+
+/** Whether it is the invitation that was refused, and not the way there that failed. */
+function isOfInvitation({ status }: ApiProblem): boolean {
+  return status >= 400 && status < 500 && status !== 429
 }

@@ -8,6 +8,7 @@ import { toSlug } from '@/libs/tenancy/slug'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Form, TextField } from '@/libs/ui/form'
+import { leaveFor } from '@/libs/ui/leave-for'
 import { t } from '@/libs/ui/messages'
 
 const schema = z.object({
@@ -46,7 +47,7 @@ export function CreateTenantForm({ rootDomain }: { rootDomain: string }) {
       form={form}
       onSubmit={async (values, options) => {
         const tenant = await apiFetch<{ slug: string }>('/tenants', { method: 'POST', body: values, ...options })
-        window.location.assign(`/${tenant.slug}`)
+        await leaveFor(`/${tenant.slug}`)
       }}
     >
       <TextField
@@ -62,7 +63,7 @@ export function CreateTenantForm({ rootDomain }: { rootDomain: string }) {
         form={form}
         name="slug"
         label={t('tenants.create.slug')}
-        hint={t('tenants.create.slug_hint', { address: `${slug || 'acme'}.${rootDomain}` })}
+        hint={t('tenants.create.slug_hint', { address: `${slug || t('tenants.create.slug_example')}.${rootDomain}` })}
         suffix={`.${rootDomain}`}
         autoComplete="off"
         autoCapitalize="none"
