@@ -5,6 +5,7 @@ import { OverviewScreen } from '@/features/overview/components/overview-screen'
 import { UsageEvents } from '@/features/usage-tracking/components/usage-events'
 import { UsageExplorer } from '@/features/usage-tracking/components/usage-explorer'
 import { requirePageTenant } from '@/libs/auth/page-access'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 
 export default async function OverviewPage({ params }: { params: Promise<{ tenant: string }> }) {
   const { tenant, permissions, role } = await requirePageTenant((await params).tenant)
@@ -17,7 +18,7 @@ export default async function OverviewPage({ params }: { params: Promise<{ tenan
       base={base}
       seesUsage={permissions.includes('usage:read')}
       seesCustomers={permissions.includes('customers:read')}
-      today={new Intl.DateTimeFormat('en-CA', { timeZone: tenant.time_zone }).format(new Date())}
+      today={dayIn(tenant.time_zone)}
       firstSteps={
         permissions.includes('onboarding:read') ? (
           <FirstSteps

@@ -4,6 +4,7 @@ import { CalendarCheck, Download, Lock } from 'lucide-react'
 import { useState } from 'react'
 import { ClosePeriodDialog } from '@/features/billing-periods/components/close-period-dialog'
 import type { BillingPeriodRow } from '@/features/billing-periods/schema'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import { apiUrl, type Page, toQuery } from '@/libs/ui/api-client'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
@@ -116,7 +117,7 @@ export function BillingPeriodsScreen({ base, closes }: { base: string; closes: b
 /** What was received since the last closed period, or this month, as a file. */
 function ExportMenu({ since, zone }: { since: string | null; zone: string }) {
   const toPath = useApiPath()
-  const month = `${new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(new Date()).slice(0, 7)}-01`
+  const month = `${dayIn(zone).slice(0, 7)}-01`
   const download = (from: string, format: string) => () => {
     window.location.assign(apiUrl(toPath(`/billing-periods/export${toQuery({ from, format })}`)))
   }

@@ -2,6 +2,7 @@
 
 import { type FormEvent, useEffect, useId, useState } from 'react'
 import type { BillingPeriodRow } from '@/features/billing-periods/schema'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import { describeProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Checkbox } from '@/libs/ui/checkbox'
@@ -30,7 +31,7 @@ export function ClosePeriodDialog({
   const api = useApiFetch()
   const zone = useTimeZone()
   const formId = useId()
-  const today = new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(new Date())
+  const today = dayIn(zone)
   const first = `${today.slice(0, 8)}01`
   const [day, setDay] = useState(first)
   const [now, setNow] = useState(false)

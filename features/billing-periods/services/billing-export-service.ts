@@ -5,6 +5,7 @@ import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import { type Actor, currentContext, runInTenant } from '@/libs/tenancy/tenant-context'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { BillingExportQuery, BillingFormat } from '../schema'
 import { getBillingPeriod, METER_NAME, readMoment, readZone, type StoredLine, toLine } from './billing-period-service'
 
@@ -92,7 +93,7 @@ export async function exportUsageCut(
 ): Promise<BillingFile> {
   const { tenantId, actor } = currentContext()
   const zone = await readZone()
-  const today = new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(new Date())
+  const today = dayIn(zone)
   const start = readMoment(from ?? `${today.slice(0, 8)}01`, zone)
   const end = to === undefined ? new Date() : readMoment(to, zone)
   if (start >= end)

@@ -3,6 +3,7 @@
 import { History } from 'lucide-react'
 import { useState } from 'react'
 import type { BalanceEntry, MeterRef, Quantity } from '@/features/customers/components/entitlement-rows'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
@@ -55,7 +56,7 @@ function BalanceHistoryView({ customerId, meter }: { customerId: string; meter: 
     },
   )
   const points = first.data?.daily?.map(({ day, used }) => ({ at: `${day}T00:00:00Z`, value: Number(used) }))
-  const today = new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format()
+  const today = dayIn(zone)
   const rows = first.data ? [...first.data.data, ...(more?.data ?? [])] : undefined
   const next = (more ?? first.data)?.next_cursor
 

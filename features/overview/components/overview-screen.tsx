@@ -4,6 +4,7 @@ import type { ReactNode } from 'react'
 import { NearCapsCard } from '@/features/overview/components/near-caps-card'
 import { OverviewTiles } from '@/features/overview/components/overview-tiles'
 import { useNearCaps } from '@/features/overview/components/use-near-caps'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import { LinkButton } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
@@ -33,7 +34,7 @@ export function OverviewScreen({
 }) {
   const now = useNow()
   const zone = useTimeZone()
-  const today = now === 0 ? rendered : new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(now)
+  const today = now === 0 ? rendered : dayIn(zone, now)
   const near = useNearCaps(seesUsage)
   return (
     <>

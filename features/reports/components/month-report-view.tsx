@@ -2,6 +2,7 @@
 
 import { parseAsString, useQueryState } from 'nuqs'
 import type { MonthReport } from '@/features/reports/schema'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import { TextLink } from '@/libs/ui/button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { formatNumber, formatPercent, formatQuantity } from '@/libs/ui/format'
@@ -101,7 +102,7 @@ function Daily({ report, about }: { report: MonthReport; about: MeterRow }) {
 function daysOf({ month, time_zone, complete }: MonthReport): string[] {
   const [year = 0, number = 1] = month.split('-').map(Number)
   const count = new Date(Date.UTC(year, number, 0)).getUTCDate()
-  const today = new Intl.DateTimeFormat('en-CA', { timeZone: time_zone }).format(new Date())
+  const today = dayIn(time_zone)
   return Array.from({ length: count }, (_, index) => `${month}-${String(index + 1).padStart(2, '0')}`).filter(
     (day) => complete || day <= today,
   )

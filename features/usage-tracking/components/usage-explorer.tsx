@@ -8,13 +8,13 @@ import { MeterExplorer } from '@/features/usage-tracking/components/meter-explor
 import {
   chartInterval,
   type DailyReport,
-  dayIn,
   type Grouping,
   type SeriesOptions,
   toSeries,
   toTotals,
 } from '@/features/usage-tracking/components/usage-series'
 import type { trendsReport } from '@/features/usage-tracking/schema'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { useChartState } from '@/libs/ui/chart-state'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'

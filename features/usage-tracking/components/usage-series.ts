@@ -65,8 +65,3 @@ export function toSeries(report: DailyReport, { group, interval }: SeriesOptions
 export function toTotals(report: DailyReport, { interval }: SeriesOptions): ChartPoint[] {
   return toPoints(report.data, interval, eventsOf)
 }
-
-/** Today in a zone, as `2026-11-21`. */
-export function dayIn(timeZone: string, at: number): string {
-  return new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(at)
-}

@@ -2,6 +2,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 
 /** A half-open range of event time, split into whole days of the tenant's time zone and what is left at its edges. */
 export type UsageRange = {
@@ -48,8 +49,7 @@ function invalid(pointer: string, detail: string): AppError {
 
 /** `YYYY-MM-DD` in a time zone, `days` from a moment. */
 function localDay(timeZone: string, days: number, months = 0): string {
-  const today = new Intl.DateTimeFormat('en-CA', { timeZone }).format(new Date())
-  const day = new Date(`${today}T00:00:00Z`)
+  const day = new Date(`${dayIn(timeZone)}T00:00:00Z`)
   day.setUTCMonth(day.getUTCMonth() + months)
   day.setUTCDate(day.getUTCDate() + days)
   return day.toISOString().slice(0, 10)

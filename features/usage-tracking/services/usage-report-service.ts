@@ -1,6 +1,7 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { DailyQuery, UsageQuery } from '../schema'
 import { type Filter, resolveFilter, resolveRange, type UsageRange } from './usage-range'
 
@@ -164,10 +165,9 @@ function fillDays(data: DailyReport['data'], meters: readonly MeterRef[], range:
 
 /** Every day a range touches, as `YYYY-MM-DD`. */
 function daysOf({ from, to, timeZone }: UsageRange): string[] {
-  const format = new Intl.DateTimeFormat('en-CA', { timeZone })
-  const last = format.format(new Date(to.getTime() - 1))
+  const last = dayIn(timeZone, to.getTime() - 1)
   const days: string[] = []
-  for (let day = format.format(from); day <= last; ) {
+  for (let day = dayIn(timeZone, from); day <= last; ) {
     days.push(day)
     const next = new Date(`${day}T00:00:00Z`)
     next.setUTCDate(next.getUTCDate() + 1)
