@@ -6,8 +6,11 @@ import { isTaken } from './taken-numbers'
 type Issue = z.core.$ZodIssue
 type RawIssue = z.core.$ZodRawIssue
 
-/** What is wrong at a place. `kinds` says that the value is of another kind than any of these, and nothing more. */
-type Problem = { path: PropertyKey[]; detail: string; kinds?: readonly string[] }
+/**
+ * What is wrong at a place. `kinds` says that the value is of another kind than any of these, and nothing more; `words` that the
+ * schema says so in words of its own.
+ */
+type Problem = { path: PropertyKey[]; detail: string; kinds?: readonly string[]; words?: boolean }
 
 const MOST_ERRORS = 50
 const TOO_LONG = 'has more digits than a number keeps here; send fewer, or text'
@@ -97,11 +100,18 @@ function problemsOfUnion(branches: readonly (readonly Issue[])[], path: Property
     const mismatches = tried.flatMap((problems) => problems.filter((it) => it.kinds && samePlace(it.path, path)))
     const kinds = mismatches.flatMap((it) => it.kinds ?? [])
     const missing = mismatches.find((it) => it.detail === 'is needed')
-    return [{ path, detail: missing?.detail ?? `must be ${joinWords(kinds)}`, kinds }]
+    const worded = mismatches.find((it) => it.words)
+    return [{ path, detail: missing?.detail ?? worded?.detail ?? `must be ${joinWords(kinds)}`, kinds }]
   }
   const here = fitting.map((problems) => problems[0]).filter((it) => it !== undefined && samePlace(it.path, path))
   if (here.length === fitting.length) return [{ path, detail: joinWords(here.map((it) => it?.detail ?? '')) }]
   return fitting.reduce((best, problems) => (problems.length < best.length ? problems : best))
+}
+
+/** A union with words of its own, which is still a matter of kind when no branch is for such a value. */
+function wordedUnion(issue: Issue & { code: 'invalid_union' }, path: PropertyKey[]): Problem[] {
+  const kinds = problemsOfUnion(issue.errors, path).flatMap((it) => (samePlace(it.path, path) ? (it.kinds ?? []) : []))
+  return [{ path, detail: issue.message, ...(kinds.length > 0 ? { kinds, words: true } : {}) }]
 }
 
 function problemsOf(issue: Issue, base: readonly PropertyKey[]): Problem[] {
@@ -112,7 +122,7 @@ function problemsOf(issue: Issue, base: readonly PropertyKey[]): Problem[] {
     case 'invalid_type':
       return [{ path, detail: issue.message, kinds: [kindOf(issue.expected)] }]
     case 'invalid_union':
-      return issue.message ? [{ path, detail: issue.message }] : problemsOfUnion(issue.errors, path)
+      return issue.message ? wordedUnion(issue, path) : problemsOfUnion(issue.errors, path)
     case 'invalid_key':
       return [{ path, detail: `is no name that can be used here: it ${issue.issues[0]?.message ?? 'is not allowed'}` }]
     default:

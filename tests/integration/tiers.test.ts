@@ -119,10 +119,16 @@ describe('create', () => {
     [{}, '/name'],
     [{ name: 'X', price: -1 }, '/price'],
     [{ name: 'X', price: 1, price_minor: 100 }, '/price'],
+    [{ name: 'X', price: 49.999, currency: 'EUR' }, '/price'],
+    [{ name: 'X', price: 49.99, currency: 'JPY' }, '/price'],
     [{ name: 'X', currency: 'XXQ' }, '/currency'],
     [{ name: 'X', usage_caps: { api_calls: -1 } }, '/usage_caps/api_calls'],
     [{ name: 'X', usage_caps: { 'Not A Slug': 1 } }, '/usage_caps/Not A Slug'],
-    [{ name: 'X', usage_caps: { api_calls: { limit: 1, period: 'century' } } }, '/usage_caps/api_calls'],
+    [{ name: 'X', usage_caps: { api_calls: null } }, '/usage_caps/api_calls'],
+    [{ name: 'X', usage_caps: { api_calls: {} } }, '/usage_caps/api_calls/limit'],
+    [{ name: 'X', usage_caps: { api_calls: { limit: 1, period: 'century' } } }, '/usage_caps/api_calls/period'],
+    [{ name: 'X', usage_caps: { api_calls: { limit: 1, behaviour: 'maybe' } } }, '/usage_caps/api_calls/behaviour'],
+    [{ name: 'X', usage_caps: { api_calls: { limit: 1, rollover: 'all' } } }, '/usage_caps/api_calls/rollover'],
     [{ name: 'X', feature_entitlements: ['a', 'a'] }, '/feature_entitlements'],
     [{ name: 'X', feature_entitlements: ['Not A Key'] }, '/feature_entitlements/0'],
     [{ name: 'X', surprise: true }, '/surprise'],
@@ -328,7 +334,7 @@ describe('versions', () => {
   })
   test.each([
     [{ api_calls: { limit: 1, rollover: { min: 5, max: 1 } } }, '/usage_caps/api_calls/rollover/min'],
-    [{ api_calls: { limit: 1, rollover: -1 } }, '/usage_caps/api_calls'],
+    [{ api_calls: { limit: 1, rollover: -1 } }, '/usage_caps/api_calls/rollover'],
     [{ peak: { limit: 1, rollover: 1 } }, '/usage_caps/peak/rollover'],
     [{ peak: { limit: 1, preserve_overage: true } }, '/usage_caps/peak/preserve_overage'],
   ])('caps %j are invalid at %s', async (usage_caps, pointer) => {

@@ -3,12 +3,13 @@ import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
-import { fromMinor, toMinor } from '@/libs/ingest/money'
+import { fromMinor } from '@/libs/ingest/money'
 import { slugOf } from '@/libs/ingest/slug'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { TierInput, TierListQuery, TierPatch } from '../schema'
 import { copyCaps, copyFeatures, hasCaps, hasFeatures, writeCaps, writeFeatures } from './tier-content-service'
 import { moveSubscriptions } from './tier-move-service'
+import { priceOf } from './tier-price'
 
 export type TierCapRow = {
   limit: Quantity
@@ -221,9 +222,13 @@ async function writeVersion(id: string, version: number, input: TierPatch): Prom
 
 function requireUnused({ customers, is_default }: TierRow, input: TierPatch): void {
   if (customers > 0) {
-    throw new AppError('conflict', `${customers} customers have this tier. Move them to another one first.`, {
-      extra: { customers },
-    })
+    throw new AppError(
+      'conflict',
+      `${customers === 1 ? 'A customer has' : `${customers} customers have`} this tier. Move them to another one first.`,
+      {
+        extra: { customers },
+      },
+    )
   }
   if (is_default && input.is_default !== false) {
     throw new AppError('conflict', 'This is the default tier. Make another one the default first.')
@@ -236,11 +241,4 @@ async function dropDefault(): Promise<void> {
     .set({ is_default: false, updated_at: new Date() })
     .where('is_default', '=', true)
     .execute()
-}
-
-function priceOf(
-  { price, price_minor }: Pick<TierPatch, 'price' | 'price_minor'>,
-  currency: string,
-): number | undefined {
-  return price === undefined ? price_minor : toMinor(price, currency)
 }
