@@ -7,6 +7,7 @@ import { GET as getReport } from '@/app/api/v1/usage/reports/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { compareOverage } from '../support/compare-overage'
 import { type PastEvent, writePast } from '../support/usage-history'
 import { asSuperuser, asSystem, call, createApiKey, createTenant, createWorld, type TestTenant } from '../support/world'
 
@@ -21,40 +22,11 @@ const CUSTOMERS = ['ann', 'bob', 'cat']
 const TIERS = ['small', 'large']
 const iso = (moment: number) => new Date(moment).toISOString()
 
-type Compared = { month: string; customer: string; meter: string; starts_on: string; reported: string; billed: string }
+/** Every month that the events of a test may lie in. */
+const SINCE = iso(Date.now() - 190 * DAY).slice(0, 7)
+const compare = (tenant: TestTenant, zone: string) => compareOverage(tenant, zone, `${SINCE}-01`)
 
-/** Reported and billed overage of every customer, meter and period of usage that begins in the last months; of a level that is running, both move on. */
-async function compare(tenant: TestTenant, zone: string): Promise<Compared[]> {
-  return asSystem(tenant, () =>
-    tenantQuery<Compared>(
-      `with months as (select (date_trunc('month', now() at time zone $2) - n * interval '1 month')::date as month from generate_series(0, 4) n),
-       billed as (
-         select x.customer_id, x.meter_id, x.starts_on, sum(x.overage) as overage from (
-           select l.customer_id, l.meter_id, l.starts_on, l.overage from billing_lines l where l.tenant_id = $1
-           union all
-           select c.customer_id, c.meter_id, c.starts_on, c.overage
-           from app.cut_usage($1, $2, coalesce((select max(p.ends_at) from billing_periods p where p.tenant_id = $1), '2020-01-01'),
-             clock_timestamp(), true) c
-         ) x group by 1, 2, 3
-       ),
-       reported as (
-         select r.*, m.month from months m cross join lateral app.month_overage($1, $2, null, m.month) r
-       )
-       select coalesce(r.month, m.month)::text as month, c.external_id as customer, t.slug as meter, coalesce(r.starts_on, b.starts_on)::text as starts_on,
-         trim_scale(r.overage)::text as reported, trim_scale(b.overage)::text as billed
-       from reported r
-       full join billed b on b.customer_id = r.customer_id and b.meter_id = r.meter_id and b.starts_on = r.starts_on
-       left join months m on date_trunc('month', b.starts_on) = m.month
-       join customers c on c.tenant_id = $1 and c.id = coalesce(r.customer_id, b.customer_id)
-       join meters t on t.tenant_id = $1 and t.id = coalesce(r.meter_id, b.meter_id)
-       where coalesce(r.overage, 0) <> 0 or coalesce(b.overage, 0) <> 0
-       order by 1, 2, 3, 4`,
-      [tenant.id, zone],
-    ),
-  )
-}
-
-/** @returns How much of the overage that was compared was more than none. */
+/** Of a level that is running, what is reported and billed moves on from one moment to the next. @returns How many were more than none. */
 async function expectTheSame(tenant: TestTenant, zone: string): Promise<number> {
   const rows = (await compare(tenant, zone)).filter(
     ({ meter, starts_on }) => meter !== 'weighted_sum' || Date.parse(starts_on) < Date.now() - 33 * DAY,

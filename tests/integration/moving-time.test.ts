@@ -1,0 +1,535 @@
+// All of it at once while time goes by: usage now, late and a little ahead, repeated, cancelled and amended, also in periods that are over;
+// grants of every priority, recurrence and expiry; other terms in the middle of a period; anchors at the end of the month, in zones whose
+// clocks change; caps of four kinds; billing periods closed in between; sent to two processes while their connections break. After each
+// step used, balance and overage are the model's, and used + balance - overage = granted.
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { newId } from '@/libs/ids'
+import { createBalanceModel, type ModelCalendar, type ModelGrant } from '../support/balance-model'
+import { compareOverage } from '../support/compare-overage'
+import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { moveClock, stopClock } from '../support/movable-clock'
+import { makePartition } from '../support/usage-history'
+import { asSuperuser, asSystem, createTenant, createWorld, type TestTenant } from '../support/world'
+
+await createWorld()
+const RUNS = Number(process.env.MODEL_RUNS ?? 12)
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+const HOLDER = 'holder'
+const ZONES = ['UTC', 'America/New_York', 'Europe/Berlin', 'America/Havana', 'Africa/Cairo', 'Asia/Kathmandu']
+/** What adds up has a balance; what does not, a cap alone. */
+const BALANCED = ['credits', 'visits'] as const
+const KINDS = { credits: 'SUM', visits: 'COUNT', peak: 'MAX', latest: 'LATEST', devices: 'UNIQUE_COUNT' } as const
+type Meter = keyof typeof KINDS
+type Balanced = (typeof BALANCED)[number]
+const isBalanced = (meter: Meter): meter is Balanced => (BALANCED as readonly Meter[]).includes(meter)
+
+let processes: IngestProcess[] = []
+beforeAll(async () => {
+  await stopClock()
+  for (let month = 0; month < 36; month += 1)
+    await makePartition(`${new Date(Date.UTC(2025, month, 1)).toISOString().slice(0, 7)}-01`)
+  processes = await Promise.all([startIngestProcess(), startIngestProcess()])
+})
+afterAll(() => Promise.all(processes.map((each) => each.end())))
+
+const thousandths = fc.bigInt({ min: 1n, max: 60_000n })
+const some = fc.oneof(fc.constant(0n), thousandths)
+const terms = fc.record({
+  limit: some,
+  behaviour: fc.constantFrom('reject' as const, 'overflow' as const, 'overflow' as const, 'cap' as const),
+  rollover_min: some,
+  rollover_max: some,
+  preserve_overage: fc.boolean(),
+})
+type Terms = typeof terms extends fc.Arbitrary<infer T> ? T : never
+const tier = fc.record({
+  credits: terms,
+  visits: terms.map((each) => ({ ...each, limit: (each.limit / 10_000n) * 1_000n })),
+  peak: thousandths,
+  latest: thousandths,
+  devices: fc.bigInt({ min: 0n, max: 4n }).map((count) => count * 1_000n),
+})
+const wait = fc.oneof(
+  fc.integer({ min: 1, max: 3 * HOUR }),
+  fc.integer({ min: 1, max: 3 * DAY }),
+  fc.integer({ min: 1, max: 40 * DAY }),
+)
+/** When a thing happened: now, up to a month ago, or (where the period is about to end) in the next one. */
+const when = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(0) },
+  { weight: 2, arbitrary: fc.integer({ min: 1, max: 33 * DAY }) },
+  { weight: 1, arbitrary: fc.integer({ min: -4 * MINUTE, max: -1 }) },
+)
+const event = fc.record({
+  meter: fc.constantFrom<Meter>('credits', 'credits', 'credits', 'visits', 'visits', 'peak', 'latest', 'devices'),
+  value: fc.oneof({ weight: 8, arbitrary: thousandths }, { weight: 1, arbitrary: fc.constant(0n) }),
+  ago: when,
+  device: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+})
+const step = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('use' as const),
+      wait,
+      events: fc.array(event, { minLength: 1, maxLength: 6 }),
+      breaks: fc.boolean(),
+      /** Just before the period of the credits ends. */
+      border: fc.boolean(),
+      /** Of now and sent alone: the short way. */
+      plain: fc.boolean(),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('correct' as const),
+      wait: fc.oneof(fc.constant(1), wait),
+      which: fc.nat(),
+      value: fc.option(thousandths),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('grant' as const),
+      wait,
+      meter: fc.constantFrom(...BALANCED),
+      amount: thousandths,
+      priority: fc.integer({ min: 0, max: 2 }),
+      delay: fc.integer({ min: -10 * DAY, max: 20 * DAY }),
+      life: fc.option(fc.integer({ min: HOUR, max: 120 * DAY })),
+      recurrence: fc.constantFrom(null, 'day' as const, 'week' as const, 'month' as const, 'year' as const),
+      rollover_min: some,
+      rollover_max: some,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('void' as const), wait, which: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('tier' as const), wait, tier: fc.nat({ max: 1 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('close' as const), wait }) },
+)
+const run = fc.record({
+  zone: fc.constantFrom(...ZONES),
+  period: fc.constantFrom('day' as const, 'month' as const, 'month' as const),
+  anchor: fc.constantFrom(1, 15, 28, 30, 31),
+  start: fc.integer({ min: Date.UTC(2026, 0, 1), max: Date.UTC(2026, 9, 31) }),
+  tiers: fc.tuple(tier, tier),
+  steps: fc.array(step, { minLength: 6, maxLength: 28, size: 'max' }),
+})
+
+const toDecimal = (units: bigint) => {
+  const text = (units < 0n ? -units : units).toString().padStart(4, '0')
+  return `${units < 0n ? '-' : ''}${text.slice(0, -3)}.${text.slice(-3)}`
+}
+const toThousandths = (text: string | undefined) => {
+  const [whole = '0', fraction = ''] = (text ?? '0').split('.')
+  return BigInt(`${whole}${fraction.padEnd(3, '0')}`)
+}
+const at = (moment: number | null) => (moment === null ? null : new Date(moment).toISOString())
+const localDay = (moment: number, zone: string) => new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(moment)
+
+type Standing = {
+  id: string
+  meter: Meter
+  /** What was sent, and what of it a cap let count. */
+  value: bigint
+  counted: bigint
+  occurred: number
+  received: number
+  device: string
+}
+
+async function arrange(
+  tenant: TestTenant,
+  zone: string,
+  calendar: ModelCalendar,
+  tiers: readonly Record<string, unknown>[],
+  start: number,
+) {
+  const ids = { customer: newId(), tiers: [newId(), newId()] as const, meters: {} as Record<Meter, string> }
+  await asSystem(tenant, async () => {
+    await tenantQuery('insert into usage_settings (accepts_late_days) values (400)')
+    await tenantQuery('insert into customers (id, external_id) values ($1, $2)', [ids.customer, HOLDER])
+    for (const [slug, aggregation] of Object.entries(KINDS)) {
+      const id = newId()
+      ids.meters[slug as Meter] = id
+      await tenantQuery(
+        'insert into meters (id, slug, name, aggregation, value_property, individual) values ($1, $2, $2, $3, $4, true)',
+        [id, slug, aggregation, aggregation === 'UNIQUE_COUNT' ? 'device' : null],
+      )
+    }
+    for (const [index, caps] of tiers.entries()) {
+      await tenantQuery('insert into tiers (id, slug, name) values ($1, $2, $2)', [ids.tiers[index], `tier-${index}`])
+      for (const [slug, cap] of Object.entries(caps)) {
+        const own =
+          typeof cap === 'bigint'
+            ? { limit: cap, behaviour: 'reject', rollover_min: 0n, rollover_max: 0n, preserve_overage: false }
+            : (cap as Terms)
+        await tenantQuery(
+          `insert into tier_caps (id, tier_id, meter_id, cap_limit, behaviour, period, rollover_min, rollover_max, preserve_overage)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+          [
+            newId(),
+            ids.tiers[index],
+            ids.meters[slug as Meter],
+            toDecimal(own.limit),
+            own.behaviour,
+            calendar.period,
+            toDecimal(own.rollover_min),
+            toDecimal(own.rollover_max),
+            own.preserve_overage,
+          ],
+        )
+      }
+    }
+    await tenantQuery(
+      'insert into subscriptions (id, customer_id, tier_id, anchor_day, started_at) values ($1, $2, $3, $4, $5)',
+      [newId(), ids.customer, ids.tiers[0], calendar.anchor, at(start)],
+    )
+    for (const slug of BALANCED)
+      await tenantQuery('select app.open_balance($1, $2, $3, $4, $5)', [
+        tenant.id,
+        ids.customer,
+        ids.meters[slug],
+        at(start),
+        zone,
+      ])
+  })
+  return ids
+}
+
+/** Cuts the connections on which usage is being written at this moment. */
+const cutConnections = () =>
+  asSuperuser(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and state = 'active' and query like 'select app.ingest_usage%'`,
+  )
+
+/** Sends until it is answered: whoever is asked may have lost its connections. */
+async function track(tenant: TestTenant, to: number, body: unknown) {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await processes[to % processes.length]?.send({
+      path: '/api/v1/usage/track',
+      headers: { authorization: `Bearer ${tenant.api_key}` },
+      body,
+    })
+    if (answer?.status === 200) return answer.body
+    expect([answer?.status, answer?.body]).toEqual([503, answer?.body])
+    expect(attempt).toBeLessThan(50)
+    await sleep(50)
+  }
+}
+
+test('is as the model says, after every step', async () => {
+  let runs = 0
+  const met = { refused: 0, part: 0, ahead: 0, late: 0, past: 0, resets: 0, over: 0 }
+  await fc.assert(
+    fc.asyncProperty(run, async ({ zone, period, anchor, start, tiers, steps }) => {
+      runs += 1
+      const tenant = await createTenant(`moving-${runs}-${newId().slice(-6)}`, { time_zone: zone })
+      const calendar = { zone, period, anchor }
+      let now = start
+      await moveClock(now)
+      const ids = await arrange(tenant, zone, calendar, tiers, start)
+      let own: (typeof tiers)[number] = tiers[0]
+      const models = Object.fromEntries(
+        BALANCED.map((meter) => [meter, createBalanceModel(calendar, tiers[0][meter], start)]),
+      ) as Record<Balanced, ReturnType<typeof createBalanceModel>>
+      let standing: Standing[] = []
+      const granted: { id: string; meter: Balanced }[] = []
+      let sequence = 0
+
+      /** First day of the period a moment is in. */
+      const places = new Map<string, string>()
+      const placeOf = (moment: number): string => {
+        const day = localDay(moment, zone)
+        const known = places.get(day)
+        if (known) return known
+        const place = createBalanceModel(calendar, tiers[0].credits, moment).state().starts_on
+        places.set(day, place)
+        return place
+      }
+      const inPeriod = (meter: Meter, place: string) =>
+        standing.filter((each) => each.meter === meter && placeOf(each.occurred) === place)
+      const amountOf = (meter: Meter, value: bigint) => (meter === 'visits' ? 1_000n : value)
+      const isPresent = (meter: Balanced, occurred: number) => placeOf(occurred) === models[meter].state().starts_on
+
+      /** Time passes: what came for a period before it began is used when it begins. */
+      const pass = (to: number) => {
+        for (const meter of BALANCED) {
+          const model = models[meter]
+          for (let ends = model.state().resets_at; ends <= to; ends = model.state().resets_at) {
+            model.advance(ends)
+            met.resets += 1
+            const place = model.state().starts_on
+            const ahead = inPeriod(meter, place).reduce((sum, { counted }) => sum + counted, 0n)
+            if (ahead !== 0n) model.use(ahead)
+          }
+          model.advance(to)
+        }
+      }
+      const go = async (to: number) => {
+        now = Math.max(now + 1, to)
+        await moveClock(now)
+        pass(now)
+      }
+
+      /** What of an event counts; null when it is refused. */
+      const judge = (meter: Meter, value: bigint, occurred: number, device: string): bigint | null => {
+        const place = placeOf(occurred)
+        if (isBalanced(meter)) {
+          const { limit, behaviour } = own[meter]
+          const amount = amountOf(meter, value)
+          if (behaviour === 'overflow') return amount
+          const used = inPeriod(meter, place).reduce((sum, { counted }) => sum + counted, 0n)
+          const left = isPresent(meter, occurred)
+            ? models[meter].state().balance - models[meter].state().overage
+            : limit - used
+          if (amount <= 0n || amount <= left) return amount
+          return behaviour === 'cap' && meter === 'credits' && left > 0n ? left : null
+        }
+        if (meter === 'devices') {
+          const seen = new Set(inPeriod(meter, place).map((each) => each.device))
+          return seen.has(device) || BigInt(seen.size) * 1_000n + 1_000n <= own.devices ? 1_000n : null
+        }
+        return value <= own[meter] ? value : null
+      }
+      const burn = ({ meter, occurred, counted }: Standing, sign: 1n | -1n) => {
+        if (isBalanced(meter) && isPresent(meter, occurred)) models[meter].use(sign * counted)
+      }
+
+      const compare = async () => {
+        for (const meter of BALANCED) {
+          const { used, balance, overage, granted: held, starts_on } = models[meter].state()
+          const [row] = await asSystem(tenant, () =>
+            tenantQuery<Record<'used' | 'balance' | 'overage' | 'granted' | 'starts_on', string>>(
+              `select used::text, balance::text, overage::text, granted::text, starts_on::text from app.peek_balance($1, $2, $3, $4, $5)`,
+              [tenant.id, ids.customer, ids.meters[meter], at(now), zone],
+            ),
+          )
+          expect({
+            meter,
+            used: toThousandths(row?.used),
+            balance: toThousandths(row?.balance),
+            overage: toThousandths(row?.overage),
+            granted: toThousandths(row?.granted),
+            starts_on: row?.starts_on,
+          }).toEqual({ meter, used, balance, overage, granted: held, starts_on })
+          expect(used + balance - overage).toBe(held)
+          if (overage > 0n) met.over += 1
+        }
+        const counters = await asSuperuser<{ meter: Meter; place: string; used: string; events: number }>(
+          `select m.slug as meter, k.starts_on::text as place, trim_scale(k.used)::text as used, k.events::int as events
+           from usage_counters k join meters m on m.tenant_id = k.tenant_id and m.id = k.meter_id
+           where k.tenant_id = $1 and k.period = $2 and k.events <> 0`,
+          [tenant.id, period],
+        )
+        const expected = new Map<string, Standing[]>()
+        for (const each of standing) {
+          const key = `${each.meter} ${placeOf(each.occurred)}`
+          expected.set(key, [...(expected.get(key) ?? []), each])
+        }
+        expect(
+          counters.map(({ meter, place, used, events }) => [`${meter} ${place}`, toThousandths(used), events]).sort(),
+        ).toEqual(
+          [...expected]
+            .map(([key, together]) => {
+              const meter = together[0]?.meter ?? 'credits'
+              const amounts = together.map(({ counted }) => counted)
+              const last = together.toSorted((a, b) => a.occurred - b.occurred || a.received - b.received).at(-1)
+              const used =
+                meter === 'devices'
+                  ? BigInt(new Set(together.map(({ device }) => device)).size) * 1_000n
+                  : meter === 'peak'
+                    ? amounts.reduce((most, each) => (each > most ? each : most))
+                    : meter === 'latest'
+                      ? (last?.counted ?? 0n)
+                      : amounts.reduce((sum, each) => sum + each, 0n)
+              return [key, used, together.length]
+            })
+            .sort(),
+        )
+      }
+
+      for (const each of steps) {
+        if (each.kind === 'use') {
+          const border = models.credits.state().resets_at - MINUTE
+          await go(each.border && border > now ? border : now + each.wait)
+          const fresh: (Standing & { explicit: boolean })[] = []
+          const bodies: object[] = []
+          const wanted: (bigint | null)[] = []
+          const drawn = each.plain ? each.events.slice(0, 1).map((one) => ({ ...one, ago: 0 })) : each.events
+          for (const [order, { meter, value, ago, device }] of drawn.entries()) {
+            sequence += 1
+            // No two at one moment, so that the latest is known.
+            const occurred = ago === 0 ? now : now - ago - sequence
+            const explicit = ago !== 0
+            const one = {
+              id: `event-${sequence}`,
+              meter,
+              value: meter === 'visits' ? 1_000n : value,
+              counted: 0n,
+              occurred,
+              received: now + order / 1_000,
+              device,
+              explicit,
+            }
+            const counted = judge(meter, one.value, occurred, device)
+            wanted.push(counted)
+            bodies.push({
+              event_id: one.id,
+              meter_id: meter,
+              user_id: HOLDER,
+              event_value: toDecimal(one.value),
+              properties: { device },
+              ...(explicit ? { timestamp: at(occurred) } : {}),
+            })
+            if (counted === null) {
+              met.refused += 1
+              continue
+            }
+            if (counted < one.value) met.part += 1
+            if (placeOf(occurred) > placeOf(now)) met.ahead += 1
+            if (placeOf(occurred) < placeOf(now)) met.late += 1
+            const stands = { ...one, counted }
+            standing = [...standing, stands]
+            burn(stands, 1n)
+            fresh.push(stands)
+          }
+          const breaking = each.breaks ? sleep(2).then(cutConnections) : undefined
+          const answer = await track(tenant, sequence, bodies)
+          await breaking
+          expect(answer.rejected.map(({ index }: { index: number }) => index)).toEqual(
+            wanted.flatMap((counted, index) => (counted === null ? [index] : [])),
+          )
+          expect(answer.inserted + answer.duplicates).toBe(fresh.length)
+          // What was counted is known to the other process as well.
+          const again = bodies.filter((_, index) => wanted[index] !== null)
+          if (again.length > 0)
+            expect(await track(tenant, sequence + 1, again)).toMatchObject({ inserted: 0, duplicates: again.length })
+        } else if (each.kind === 'correct') {
+          await go(now + each.wait)
+          const event = standing[each.which % Math.max(standing.length, 1)]
+          if (!event) continue
+          const value = event.meter === 'visits' ? null : each.value
+          if (value === event.value) continue
+          if (isBalanced(event.meter) && placeOf(event.occurred) < models[event.meter].state().starts_on) met.past += 1
+          const before = standing
+          standing = standing.filter((other) => other !== event)
+          burn(event, -1n)
+          let counted: bigint | null = null
+          if (value !== null) {
+            counted = judge(event.meter, value, event.occurred, event.device)
+            if (counted === null) {
+              // What may not be amended stays as it was.
+              burn(event, 1n)
+              standing = before
+              met.refused += 1
+            } else {
+              const next = { ...event, value, counted, received: now }
+              burn(next, 1n)
+              standing = [...standing, next]
+            }
+          }
+          const result = await asSystem(tenant, () =>
+            correctUsage(
+              value === null
+                ? { action: 'cancel', event_id: event.id }
+                : { action: 'amend', event_id: event.id, event_value: toDecimal(value) },
+            ),
+          )
+          expect(result.results.map(({ status }) => status)).toEqual(
+            value === null ? ['canceled'] : counted === null ? [] : ['amended'],
+          )
+        } else if (each.kind === 'grant') {
+          await go(now + each.wait)
+          const { meter, delay, life, wait: _wait, kind: _kind, ...rest } = each
+          const effective_at = now + delay
+          const given: ModelGrant = {
+            ...rest,
+            id: newId(),
+            effective_at,
+            expires_at: life === null ? null : Math.max(effective_at, now) + life,
+          }
+          granted.push({ id: given.id, meter })
+          models[meter].grant(given)
+          await asSystem(tenant, () =>
+            tenantQuery('select app.add_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null)', [
+              tenant.id,
+              zone,
+              at(now),
+              given.id,
+              ids.customer,
+              ids.meters[meter],
+              toDecimal(given.amount),
+              given.priority,
+              at(given.effective_at),
+              at(given.expires_at),
+              given.recurrence,
+              toDecimal(given.rollover_min),
+              toDecimal(given.rollover_max),
+            ]),
+          )
+        } else if (each.kind === 'void') {
+          await go(now + each.wait)
+          const one = granted[each.which % Math.max(granted.length, 1)]
+          if (!one) continue
+          models[one.meter].void(one.id)
+          await asSystem(tenant, () =>
+            tenantQuery('select app.void_grant($1, $2, $3, $4)', [tenant.id, zone, at(now), one.id]),
+          )
+        } else if (each.kind === 'tier') {
+          await go(now + each.wait)
+          own = tiers[each.tier] ?? tiers[0]
+          for (const meter of BALANCED) models[meter].setTerms(own[meter])
+          const settle = () =>
+            tenantQuery('select app.settle_customer($1, $2, $3, $4)', [tenant.id, ids.customer, at(now), zone])
+          await asSystem(tenant, async () => {
+            await tenantQuery('select app.hold_usage($1)', [tenant.id])
+            await settle()
+            await tenantQuery(
+              'update subscriptions set canceled_at = $1 where customer_id = $2 and canceled_at is null',
+              [at(now), ids.customer],
+            )
+            await tenantQuery(
+              'insert into subscriptions (id, customer_id, tier_id, anchor_day, started_at) values ($1, $2, $3, $4, $5)',
+              [newId(), ids.customer, ids.tiers[each.tier], anchor, at(now)],
+            )
+            await settle()
+          })
+        } else {
+          await go(now + each.wait)
+          if (standing.length === 0) continue
+          await asSystem(tenant, () =>
+            tenantQuery('select app.close_billing_period($1, $2, $3, $4)', [tenant.id, zone, newId(), at(now)]),
+          )
+          now += 1
+          await moveClock(now)
+        }
+        await compare()
+      }
+      await go(now + 1)
+      const overage = await compareOverage(tenant, zone, '2025-06-01', 'app.stopped_now()')
+      expect(overage.map(({ billed: _, ...row }) => row)).toEqual(
+        overage.map(({ reported: _, billed, ...row }) => ({ ...row, reported: billed })),
+      )
+      const drift = await asSystem(tenant, () =>
+        tenantQuery<{ table_name: string | null }>(
+          `select table_name, row_key, stored, expected from app.find_usage_drift($1, $2, null, null) where table_name is not null
+           union all select * from app.find_clock_drift($1, $2, null)`,
+          [tenant.id, zone],
+        ),
+      )
+      expect(drift).toEqual([])
+    }),
+    { numRuns: RUNS, endOnFailure: true },
+  )
+  // What was drawn was not all of one kind.
+  for (const [what, count] of Object.entries(met)) expect([what, count > 0]).toEqual([what, true])
+}, 900_000)
