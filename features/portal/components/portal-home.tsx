@@ -13,6 +13,8 @@ import { toWords } from '@/libs/ui/words'
 import { type PortalOverview, type PortalUsage, priceOf } from './portal-overview'
 import { UpgradePrompt } from './upgrade-prompt'
 
+const byName = new Intl.Collator('en', { numeric: true })
+
 /** What a customer sees of themselves: tier, usage against caps as it happens, features, and a way up from 80 %. */
 export function PortalHome({ name, supportUrl }: { name: string; supportUrl: string | null }) {
   const overview = useApi<PortalOverview>('/portal/overview', { refreshMs: 10_000 })
@@ -20,7 +22,7 @@ export function PortalHome({ name, supportUrl }: { name: string; supportUrl: str
     <>
       <PageHeader title={t('portal.home.title')} description={t('portal.home.description')} />
       {overview.data ? (
-        <Overview overview={overview.data} name={name} supportUrl={supportUrl} />
+        <PortalCards overview={overview.data} name={name} supportUrl={supportUrl} />
       ) : overview.error ? (
         <ErrorState error={overview.error} onRetry={overview.reload} />
       ) : (
@@ -32,7 +34,8 @@ export function PortalHome({ name, supportUrl }: { name: string; supportUrl: str
   )
 }
 
-function Overview({
+/** The cards of a customer: what is used against caps and beside them, the tier, its features. */
+export function PortalCards({
   overview,
   name,
   supportUrl,
@@ -42,13 +45,21 @@ function Overview({
   supportUrl: string | null
 }) {
   const { customer, tier, usage, features, upgrade } = overview
-  const capped = usage.filter((row) => row.limit !== null)
-  const others = usage.filter((row) => row.limit === null)
+  const rows = [...usage].sort((a, b) => byName.compare(a.name, b.name))
+  const capped = rows.filter((row) => row.limit !== null)
+  const others = rows.filter((row) => row.limit === null)
+  const named = features
+    .map(({ key, name: own }) => ({ key, name: own === key ? toWords(key) : own }))
+    .sort((a, b) => byName.compare(a.name, b.name))
+  const behaviour = usage.find((row) => row.meter === upgrade?.meter)?.behaviour ?? null
   return (
     <div className="flex flex-col gap-6">
-      {upgrade ? <UpgradePrompt upgrade={upgrade} name={name} supportUrl={supportUrl} /> : null}
+      {upgrade ? <UpgradePrompt upgrade={upgrade} behaviour={behaviour} name={name} supportUrl={supportUrl} /> : null}
       <div className="grid items-start gap-6 lg:grid-cols-[2fr_1fr]">
-        <Card title={t('portal.home.caps')} description={t('portal.home.caps_description')}>
+        <Card
+          title={t('portal.home.caps')}
+          description={t(capped.length > 0 ? 'portal.home.caps_description' : 'portal.home.no_caps_description')}
+        >
           {capped.length > 0 ? (
             <ul className="flex flex-col gap-6">
               {capped.map((row) => (
@@ -57,20 +68,24 @@ function Overview({
                 </li>
               ))}
             </ul>
-          ) : (
-            <EmptyState icon={<Gauge />} title={t('portal.home.no_usage')} description={t('portal.home.description')} />
+          ) : others.length > 0 ? null : (
+            <EmptyState
+              icon={<Gauge />}
+              title={t('portal.home.no_usage')}
+              description={t('portal.home.no_usage_description')}
+            />
           )}
-          {others.length > 0 ? <OtherUsage rows={others} /> : null}
+          {others.length > 0 ? <OtherUsage rows={others} alone={capped.length === 0} /> : null}
         </Card>
         <div className="flex flex-col gap-6">
           <TierCard customer={customer} tier={tier} name={name} />
           <Card title={t('portal.home.features')} description={t('portal.home.features_description')}>
             {features.length > 0 ? (
               <ul className="flex flex-col gap-2">
-                {features.map((feature) => (
+                {named.map((feature) => (
                   <li key={feature.key} className="flex items-center gap-2 text-sm">
                     <Check aria-hidden="true" className="size-4 text-success-text" />
-                    {feature.name === feature.key ? toWords(feature.key) : feature.name}
+                    {feature.name}
                   </li>
                 ))}
               </ul>
@@ -88,8 +103,8 @@ function CappedUsage({ row }: { row: PortalUsage }) {
   return (
     <UsageBar
       label={row.name}
-      used={Number(row.used)}
-      cap={row.limit === null ? null : Number(row.limit)}
+      used={row.used}
+      cap={row.limit}
       unit={row.unit}
       resetsAt={row.reset_at}
       overflow={row.behaviour === 'overflow'}
@@ -97,13 +112,14 @@ function CappedUsage({ row }: { row: PortalUsage }) {
   )
 }
 
-function OtherUsage({ rows }: { rows: readonly PortalUsage[] }) {
+/** What is counted without a cap; `alone` when nothing with a cap stands above it. */
+function OtherUsage({ rows, alone }: { rows: readonly PortalUsage[]; alone: boolean }) {
   return (
-    <div className="mt-6 border-t pt-4">
-      <h3 className="mb-2 font-medium text-sm">{t('portal.home.others')}</h3>
+    <div className={alone ? undefined : 'mt-6 border-t pt-4'}>
+      {alone ? null : <h3 className="mb-2 font-medium text-sm">{t('portal.home.others')}</h3>}
       <KeyValueList
         className="grid-cols-1"
-        items={rows.map((row) => ({ label: row.name, value: formatQuantity(Number(row.used), row.unit) }))}
+        items={rows.map((row) => ({ label: row.name, value: formatQuantity(row.used, row.unit) }))}
       />
     </div>
   )

@@ -8,7 +8,7 @@ export type PortalUsage = {
   unit: string
   used: number | string
   limit: number | string | null
-  behaviour: 'reject' | 'overflow' | null
+  behaviour: 'reject' | 'overflow' | 'cap' | null
   reset_at: string
 }
 
@@ -21,6 +21,7 @@ export type PortalTier = {
 }
 
 export type PortalUpgrade = {
+  meter: string
   name: string
   percent: number
   next_tiers: ReadonlyArray<PortalTier & { limit: number | string | null }>

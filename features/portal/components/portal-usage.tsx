@@ -1,10 +1,11 @@
 'use client'
 
-import { CalendarClock, Gauge, TrendingUp } from 'lucide-react'
+import { CalendarClock, Gauge, SearchX, TrendingUp } from 'lucide-react'
 import { parseAsString, useQueryStates } from 'nuqs'
 import type { z } from 'zod'
 import type { portalUsage } from '@/features/portal/schema'
 import { toQuery } from '@/libs/ui/api-client'
+import { Button } from '@/libs/ui/button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
 import { formatDate, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
@@ -39,6 +40,23 @@ export function PortalUsage() {
       </>
     )
   }
+  if (!usage && state.error?.status === 422) {
+    return (
+      <>
+        <PageHeader title={t('portal.usage.title')} description={t('portal.usage.description')} />
+        <EmptyState
+          icon={<SearchX />}
+          title={t('portal.usage.wrong')}
+          description={t('portal.usage.wrong_text')}
+          action={
+            <Button onClick={() => void setChosen({ meter: null, period: null })}>
+              {t('portal.usage.show_present')}
+            </Button>
+          }
+        />
+      </>
+    )
+  }
   return (
     <>
       <PageHeader title={t('portal.usage.title')} description={t('portal.usage.description')} />
@@ -64,7 +82,9 @@ export function PortalUsage() {
                   <div className="w-38">
                     <Select
                       aria-label={t('portal.usage.meter')}
-                      options={usage.meters.map((each) => ({ value: each.slug, label: each.name }))}
+                      options={[...usage.meters]
+                        .sort((a, b) => byName.compare(a.name, b.name))
+                        .map((each) => ({ value: each.slug, label: each.name }))}
                       value={usage.meter?.slug ?? ''}
                       onValueChange={(value) => void setChosen({ meter: value, period: null })}
                     />
@@ -125,7 +145,7 @@ function Outlook({ usage }: { usage: Usage }) {
         <p className="tabular mt-1 font-semibold text-xl">
           {formatQuantity(Math.round(forecast.used), unit)}
           {limit === null ? null : (
-            <span className="font-normal text-base text-faint"> / {formatQuantity(Number(limit), unit)}</span>
+            <span className="font-normal text-base text-faint"> / {formatQuantity(limit, unit)}</span>
           )}
         </p>
         <p className="mt-1 text-faint text-xs">{t('portal.usage.drawn_from', { count: forecast.days })}</p>
@@ -153,6 +173,7 @@ function Outlook({ usage }: { usage: Usage }) {
   )
 }
 
+const byName = new Intl.Collator('en', { numeric: true })
 const dayOf = (day: string) => formatDate(`${day}T00:00:00Z`, 'date')
 const lastDay = (endsOn: string) => new Date(Date.parse(`${endsOn}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10)
 
@@ -167,6 +188,6 @@ const columnsOf = (unit: string): ReadonlyArray<Column<Period>> => [
     key: 'used',
     header: t('portal.usage.used'),
     align: 'right',
-    cell: (row) => <span className="tabular">{row.used === null ? '–' : formatQuantity(Number(row.used), unit)}</span>,
+    cell: (row) => <span className="tabular">{row.used === null ? '–' : formatQuantity(row.used, unit)}</span>,
   },
 ]

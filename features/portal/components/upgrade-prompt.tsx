@@ -4,15 +4,18 @@ import { Sparkles } from 'lucide-react'
 import { LinkButton } from '@/libs/ui/button'
 import { formatNumber, formatPercent } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
-import { type PortalUpgrade, priceOf } from './portal-overview'
+import { type PortalUpgrade, type PortalUsage, priceOf } from './portal-overview'
 
 /** Shown from 80 % of a cap: what is short, which tiers give more of it, and whom to ask. */
 export function UpgradePrompt({
   upgrade,
+  behaviour,
   name,
   supportUrl,
 }: {
   upgrade: PortalUpgrade
+  /** What happens beyond the cap. */
+  behaviour: PortalUsage['behaviour']
   name: string
   supportUrl: string | null
 }) {
@@ -32,7 +35,9 @@ export function UpgradePrompt({
               : t('portal.upgrade.near', { meter, percent: formatPercent(upgrade.percent / 100) })}
           </h2>
           <p className="mt-1 text-mute text-sm">
-            {reached ? t('portal.upgrade.reached_description') : t('portal.upgrade.near_description')}
+            {reached
+              ? t(behaviour === 'overflow' ? 'portal.upgrade.reached_overage' : 'portal.upgrade.reached_refused')
+              : t('portal.upgrade.near_description')}
           </p>
           {upgrade.next_tiers.length > 0 ? (
             <ul aria-label={t('portal.upgrade.next')} className="mt-3 flex flex-wrap gap-2">
@@ -52,8 +57,12 @@ export function UpgradePrompt({
             <p className="mt-3 text-sm">{t('portal.upgrade.none', { name })}</p>
           )}
         </div>
-        <div className="flex flex-wrap gap-2">
-          {supportUrl ? <LinkButton href={supportUrl}>{t('portal.upgrade.ask', { name })}</LinkButton> : null}
+        <div className="flex min-w-0 max-w-full flex-wrap gap-2">
+          {supportUrl ? (
+            <LinkButton href={supportUrl} className="max-w-full">
+              <span className="min-w-0 truncate">{t('portal.upgrade.ask', { name })}</span>
+            </LinkButton>
+          ) : null}
           {upgrade.next_tiers.length > 0 ? (
             <LinkButton href="/tiers" variant="primary">
               {t('portal.upgrade.see')}

@@ -1,0 +1,62 @@
+import { renderToStaticMarkup } from 'react-dom/server'
+import { expect, test } from 'vitest'
+import { PortalCards } from '@/features/portal/components/portal-home'
+import type { PortalOverview, PortalUsage } from '@/features/portal/components/portal-overview'
+import { t } from '@/libs/ui/messages'
+
+const usageOf = (meter: string, more: Partial<PortalUsage> = {}): PortalUsage => ({
+  meter,
+  name: meter,
+  unit: '',
+  used: 0,
+  limit: null,
+  behaviour: null,
+  reset_at: '2026-12-01T00:00:00Z',
+  ...more,
+})
+
+const draw = (overview: Partial<PortalOverview>) =>
+  renderToStaticMarkup(
+    <PortalCards
+      overview={{
+        customer: { id: 'c', external_id: 'c', name: null, email: null },
+        tier: null,
+        usage: [],
+        features: [],
+        upgrade: null,
+        ...overview,
+      }}
+      name="Acme"
+      supportUrl={null}
+    />,
+  )
+
+test('usage without caps is no empty period', () => {
+  expect(draw({})).toContain(t('portal.home.no_usage'))
+  const counted = draw({ usage: [usageOf('calls', { used: 85 })] })
+  expect(counted).not.toContain(t('portal.home.no_usage'))
+  expect(counted).toContain('85')
+})
+
+test('meters and features stand in the order people count in', () => {
+  const page = draw({
+    usage: ['Meter 10', 'Meter 9', 'Meter 1'].map((meter) => usageOf(meter, { limit: 100, behaviour: 'reject' })),
+    features: ['Seat 10', 'Seat 2'].map((name) => ({ key: name, name })),
+  })
+  const places = ['Meter 1<', 'Meter 9<', 'Meter 10<', 'Seat 2<', 'Seat 10<'].map((name) => page.indexOf(name))
+  expect(places).not.toContain(-1)
+  expect(places).toEqual([...places].sort((a, b) => a - b))
+})
+
+test('a figure that no double holds is shown to the last digit', () => {
+  expect(draw({ usage: [usageOf('calls', { used: '12345678901234567891' })] })).toContain('12,345,678,901,234,567,891')
+})
+
+test('what a cap that is reached means is said as it is', () => {
+  const upgrade = { meter: 'calls', name: 'Calls', percent: 100, next_tiers: [] }
+  const reached = (behaviour: PortalUsage['behaviour']) =>
+    draw({ upgrade, usage: [usageOf('calls', { used: 5, limit: 5, behaviour })] })
+  expect(reached('reject')).toContain(t('portal.upgrade.reached_refused'))
+  expect(reached('cap')).toContain(t('portal.upgrade.reached_refused'))
+  expect(reached('overflow')).toContain(t('portal.upgrade.reached_overage'))
+})
