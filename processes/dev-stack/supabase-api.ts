@@ -109,10 +109,12 @@ async function answer(
   handle: (request: Request) => Response | Promise<Response>,
 ): Promise<void> {
   try {
-    const url = new URL(request.url ?? '/', `http://${request.headers.host ?? '127.0.0.1'}`)
-    const result = url.pathname.startsWith('/auth/v1/')
+    const url = readUrl(request)
+    const given = url?.pathname.startsWith('/auth/v1/')
       ? await askedRedirect.run(url.searchParams.get('redirect_to'), async () => handle(await webRequest(request, url)))
-      : Response.json({ message: 'Only /auth/v1 is served here.' }, { status: 404 })
+      : notServed()
+    // What it has no route for, the library answers with a page of its own.
+    const result = given.headers.get('content-type')?.startsWith('text/html') ? notServed() : given
     response.writeHead(result.status, Object.fromEntries(result.headers))
     response.end(Buffer.from(await result.arrayBuffer()))
   } catch (error) {
@@ -123,6 +125,16 @@ async function answer(
     }
     response.end(JSON.stringify({ message: tooLarge ? 'The request body is too large.' : 'Internal error' }))
   }
+}
+
+function notServed(): Response {
+  return Response.json({ message: 'Only /auth/v1 is served here.' }, { status: 404 })
+}
+
+/** The address that is asked for; null where it, or the Host header, is none. */
+function readUrl({ url = '/', headers }: IncomingMessage): URL | null {
+  const base = `http://${headers.host ?? '127.0.0.1'}`
+  return URL.canParse(url, base) ? new URL(url, base) : null
 }
 
 const MAX_BODY_BYTES = 1_048_576

@@ -10,6 +10,7 @@ import { forgetEnv } from '@/libs/env'
 import { findFreePort } from '../../processes/dev-stack/ports'
 import { ensureAuthDatabase } from '../../processes/dev-stack/roles'
 import { startSupabaseApi } from '../../processes/dev-stack/supabase-api'
+import { sendRaw } from '../support/raw-http'
 import { requireVariable } from '../support/variables'
 import { type Answer, call, createWorld, newUser } from '../support/world'
 
@@ -132,4 +133,23 @@ test('signing up again brings a mail that leads back in, whether or not the firs
     const back = await post(signIn, '/api/auth/sign-in', { email, password: 'a new password' })
     expect([confirmed, back.status]).toEqual([confirmed, 200])
   }
+})
+
+test('nothing but the Auth API is served, whatever the address', async () => {
+  const head = `apikey: ${requireVariable('SUPABASE_PUBLISHABLE_KEY')}\r\nconnection: close\r\n`
+  const told = async (path: string, host = 'localhost') => {
+    const { statuses, body } = await sendRaw(port, `GET ${path} HTTP/1.1\r\nhost: ${host}\r\n${head}\r\n`)
+    return [path, ...statuses, /"message":"([^"]*)/.exec(body)?.[1]]
+  }
+  const refused = 'Only /auth/v1 is served here.'
+  for (const path of [
+    ...['/', '/rest/v1/tenants', '/auth/v1/../../rest/v1/', '//auth/v1/settings', '/auth/v1/..%2f..%2frest/v1/'],
+    ...['/auth/v1/nothing', '/storage/v1/bucket', '/graphql/v1', 'http://elsewhere/rest/v1/'],
+  ])
+    expect(await told(path)).toEqual([path, 404, refused])
+  for (const host of ['[::1', 'a b', 'x:y:z'])
+    expect(await told('/auth/v1/settings', host)).toEqual(['/auth/v1/settings', 404, refused])
+  expect((await sendRaw(port, `GET /auth/v1/settings HTTP/1.1\r\nhost: localhost\r\n${head}\r\n`)).statuses).toEqual([
+    200,
+  ])
 })
