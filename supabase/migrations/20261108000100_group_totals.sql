@@ -40,7 +40,7 @@ alter table public.meters force row level security;
 -- indexes -------------------------------------------------------------------------------------------
 
 create index usage_events_apart_idx on public.usage_events (tenant_id, meter_id, occurred_at)
-  where greatest(received_at, occurred_at) - least(received_at, occurred_at) > interval '10 minutes';
+  where greatest(received_at, occurred_at) - least(received_at, occurred_at) > interval '5 minutes';
 comment on index public.usage_events_apart_idx is
   'Events received long after (or before) they happened, by when they happened. All others are found by when they were received, so what comes '
   'at its time costs nothing here.';
@@ -815,6 +815,7 @@ create or replace function app.query_usage(
       v_picks boolean := p_customers is not null or p_by_customer;
       v_grouped boolean := cardinality(p_group_by) > 0 or p_filter is not null;
       v_split boolean := p_by_customer or cardinality(p_group_by) > 0;
+      v_one boolean;
       v_by_day boolean;
       v_by_hour boolean;
       v_hashed boolean;
@@ -828,6 +829,9 @@ create or replace function app.query_usage(
       v_froms timestamptz[] := array[p_from];
       v_tos timestamptz[] := array[p_to];
       v_hours tstzmultirange;
+      v_cut_hours timestamptz[];
+      v_cuts timestamptz[];
+      v_cut_windows integer[];
       v_rest tstzmultirange;
       v_first date;
       v_month date;
@@ -842,7 +846,7 @@ create or replace function app.query_usage(
       v_groups text;
       v_group_table text;
       v_counters text;
-      v_row text;
+      v_plain text;
       v_pieces text[] := '{}';
       v_used text;
       v_value text;
@@ -852,6 +856,7 @@ create or replace function app.query_usage(
         return;
       end if;
       v_kind := v_meter.aggregation;
+      v_one := cardinality(v_inner) = 0 and v_kind <> 'WEIGHTED_SUM';
       if cardinality(p_group_by) > 0 then
         select format('jsonb_build_object(%s)', string_agg(format('%L, x.group_values -> %L', k, k), ', ')),
             format('jsonb_build_object(%s)', string_agg(format('%L, x.properties ->> %L', k, k), ', '))
@@ -876,20 +881,22 @@ create or replace function app.query_usage(
               else 'sum(x.used)' end) end,
         case v_kind when 'LATEST' then ', x.used, x.events, x.moment, x.last_at, x.last_received_at' else '' end,
         case when p_filter is not null then ' where app.passes_filter($6, jsonb_strip_nulls(x.group_values))' else '' end);
-      -- Of customers, only the columns that count, and put together at once where a window has several days.
-      v_row := case v_kind
-        when 'LATEST' then 'x.used, x.events, null::numeric, x.last_at, x.last_received_at, null::uuid'
-        when 'UNIQUE_COUNT' then 'x.used, x.events, null::numeric, null::timestamptz, null::timestamptz, null::uuid'
-        else format('%s, sum(x.events)::bigint, %s, null::timestamptz, null::timestamptz, null::uuid',
-          case v_kind when 'MIN' then 'min(x.used) filter (where x.events > 0)' when 'MAX' then 'max(x.used) filter (where x.events > 0)'
-            else 'sum(x.used)' end,
-          case v_kind when 'WEIGHTED_SUM' then 'sum(x.moment)' else 'null::numeric' end) end;
-      v_counters := format(
-        'select d.w, %s, null::jsonb, %s
+      -- Of customers, only the columns that count; put together at once where a window has many days.
+      v_plain := format(
+        'select d.w, %s, null::jsonb, x.used, x.events, %s, %s, null::uuid
          from unnest(%%1$L::date[], %%2$L::integer[]) d (day, w)
-         join public.usage_counters x on x.tenant_id = $1 and x.period = %%3$L and x.meter_id = $2 and x.starts_on = d.day%s%%4$s%s',
-        v_customer, v_row, v_customers,
-        case when v_kind in ('LATEST', 'UNIQUE_COUNT') then '' when p_by_customer then ' group by d.w, x.customer_id' else ' group by d.w' end);
+         join public.usage_counters x on x.tenant_id = $1 and x.period = %%3$L and x.meter_id = $2 and x.starts_on = d.day%s%%4$s',
+        v_customer, case v_kind when 'WEIGHTED_SUM' then 'x.moment' else 'null::numeric' end,
+        case v_kind when 'LATEST' then 'x.last_at, x.last_received_at' else 'null::timestamptz, null::timestamptz' end, v_customers);
+      v_counters := case when v_kind in ('LATEST', 'UNIQUE_COUNT') then v_plain else format(
+        'select d.w, %s, null::jsonb, %s, sum(x.events)::bigint, %s, null::timestamptz, null::timestamptz, null::uuid
+         from unnest(%%1$L::date[], %%2$L::integer[]) d (day, w)
+         join public.usage_counters x on x.tenant_id = $1 and x.period = %%3$L and x.meter_id = $2 and x.starts_on = d.day%s%%4$s
+         group by d.w%s',
+        v_customer, case v_kind when 'MIN' then 'min(x.used) filter (where x.events > 0)' when 'MAX' then 'max(x.used) filter (where x.events > 0)'
+          else 'sum(x.used)' end,
+        case v_kind when 'WEIGHTED_SUM' then 'sum(x.moment)' else 'null::numeric' end, v_customers,
+        case when p_by_customer then ', x.customer_id' else '' end) end;
 
       -- What of each window are whole days of the tenant, and what is left of it before and after them.
       v_by_day := (p_window is null or p_window in ('DAY', 'WEEK', 'MONTH')) and not (v_kind = 'UNIQUE_COUNT' and v_grouped);
@@ -957,7 +964,7 @@ create or replace function app.query_usage(
           end if;
         end if;
         if v_months is not null then
-          v_pieces := v_pieces || format(v_counters, v_months, v_month_windows, 'month',
+          v_pieces := v_pieces || format(case when cardinality(v_months) > 3 then v_counters else v_plain end, v_months, v_month_windows, 'month',
             case when v_anchored = '{}' then '' else format(' and x.customer_id <> all (%L)', v_anchored) end);
           if -1 >= any (v_other_windows) then
             v_pieces := v_pieces || format('select -x.w, x.customer_id, null::jsonb, -x.used, -x.events, -x.moment, null::timestamptz, null::timestamptz, null::uuid
@@ -973,7 +980,8 @@ create or replace function app.query_usage(
           end if;
         end if;
         if v_days is not null then
-          v_pieces := v_pieces || format(v_counters, v_days, v_day_windows, 'day', '');
+          v_pieces := v_pieces || format(case when p_window is distinct from 'DAY' and cardinality(v_days) > 3 then v_counters else v_plain end,
+            v_days, v_day_windows, 'day', '');
         end if;
       elsif v_days is not null then
         v_pieces := v_pieces || case
@@ -1003,6 +1011,18 @@ create or replace function app.query_usage(
         if v_hours is not null then
           v_pieces := v_pieces || app.usage_hour_piece(v_hours, format(v_window, 'x.hour'));
           v_rest := v_rest - v_hours;
+        end if;
+        if v_by_day and v_kind in ('SUM', 'COUNT', 'AVG', 'WEIGHTED_SUM') then
+          -- Hours that a border cuts in two: the events of the shorter part say what both are.
+          select array_agg(c.hour order by c.hour), array_agg(c.cut order by c.hour), array_agg(width_bucket(c.cut, v_bounds) order by c.hour),
+              range_agg(tstzrange(c.hour, c.hour + interval '1 hour'))
+            into v_cut_hours, v_cuts, v_cut_windows, v_hours
+            from (select date_trunc('hour', b, 'UTC') as hour, min(b) as cut from unnest(v_inner) b group by 1 having count(*) = 1) c
+            where c.hour < c.cut and v_rest @> tstzrange(c.hour, c.hour + interval '1 hour');
+          if v_hours is not null then
+            v_pieces := v_pieces || app.usage_cut_piece(p_tenant, p_meter, v_cut_hours, v_cuts, v_cut_windows, v_kind);
+            v_rest := v_rest - v_hours;
+          end if;
         end if;
         v_rest := (
           select range_agg(r) from unnest(v_rest) r
@@ -1076,12 +1096,10 @@ create or replace function app.query_usage(
         else 'coalesce(k.used, 0)' end;
       return query execute format(
         'with pieces (w, customer_id, group_values, used, events, moment, last_at, last_received_at, hash) as (%s),
-           states as materialized (
-             select p.w, %s as customer_id, %s as group_values, %s as used, sum(p.events) as events, %s as moment
-             from pieces p group by p.w%s
-           ),
-           keys as materialized (%s),
-           cells as (%s),
+           states as (
+             select %s as w, %s as customer_id, %s as group_values, %s as used, sum(p.events) as events, %s as moment
+             from pieces p%s
+           ),%s
            known as (
              select c.*, $3[c.w] as starts, $3[c.w + 1] as ends,
                extract(epoch from $3[greatest(c.w, 1)]) as since, extract(epoch from least($3[c.w + 1], $9)) as till,
@@ -1090,26 +1108,31 @@ create or replace function app.query_usage(
            )
          select k.starts, k.ends, nullif(k.customer_id, ''00000000-0000-0000-0000-000000000000''), case when %L then k.group_values end,
            trim_scale(%s), coalesce(k.events, 0)::bigint
-         from known k where k.w > 0%s order by k.w, k.customer_id, k.group_values limit $10 + 1',
-        array_to_string(v_pieces, ' union all '),
+         from known k where k.w > 0%s order by %s limit $10 + 1',
+        array_to_string(v_pieces, ' union all '), case when v_one then '1' else 'p.w' end,
         case when p_by_customer then 'p.customer_id' else '''00000000-0000-0000-0000-000000000000''::uuid' end,
         case when cardinality(p_group_by) > 0 then 'p.group_values' else '''{}''::jsonb' end,
         v_used, case v_kind when 'WEIGHTED_SUM' then 'sum(p.moment)' else 'null::numeric' end,
-        case when p_by_customer then ', p.customer_id' else '' end || case when cardinality(p_group_by) > 0 then ', p.group_values' else '' end,
-        'select s.customer_id, s.group_values from states s group by 1, 2 having bool_or(s.events <> 0)'
-          || case when v_split then '' else ' union select ''00000000-0000-0000-0000-000000000000'', ''{}''::jsonb' end,
-        case when p_fill then
-          'select w.w, y.customer_id, y.group_values, s.used, s.events, s.moment
-           from keys y cross join generate_series(0, cardinality($3) - 1) w (w)
-           left join states s on s.w = w.w and s.customer_id = y.customer_id and s.group_values = y.group_values
-           where (select count(*) from keys) * (cardinality($3) - 1) <= $10
-           union all
-           select 1, null, null, null, 1, null from generate_series(1, $10 + 1) where (select count(*) from keys) * (cardinality($3) - 1) > $10'
-          else 'select s.* from (select w, customer_id, group_values, used, events, moment from states) s' end,
+        coalesce(' group by ' || nullif(concat_ws(', ', case when not v_one then 'p.w' end, case when p_by_customer then 'p.customer_id' end,
+          case when cardinality(p_group_by) > 0 then 'p.group_values' end), ''), ' having count(*) > 0'),
+        case when p_fill then format(
+          'keys as materialized (select s.customer_id, s.group_values from states s group by 1, 2 having bool_or(s.events <> 0)%s),
+           cells as (
+             select w.w, y.customer_id, y.group_values, s.used, s.events, s.moment
+             from keys y cross join generate_series(0, cardinality($3) - 1) w (w)
+             left join states s on s.w = w.w and s.customer_id = y.customer_id and s.group_values = y.group_values
+             where (select count(*) from keys) * (cardinality($3) - 1) <= $10
+             union all
+             select 1, null, null, null, 1, null from generate_series(1, $10 + 1) where (select count(*) from keys) * (cardinality($3) - 1) > $10
+           ),',
+          case when v_split then '' else ' union select ''00000000-0000-0000-0000-000000000000'', ''{}''::jsonb' end)
+          else 'cells as (select s.* from states s),' end,
         case v_kind when 'WEIGHTED_SUM' then
           'coalesce(sum(c.used) over (partition by c.customer_id, c.group_values order by c.w rows between unbounded preceding and 1 preceding), 0)'
           else 'null::numeric' end,
-        cardinality(p_group_by) > 0, v_value, case when p_fill then '' else ' and k.events <> 0' end)
+        cardinality(p_group_by) > 0, v_value, case when p_fill then '' else ' and k.events <> 0' end,
+        case when v_one then 'k.customer_id' else 'k.w, k.customer_id' end
+          || case when cardinality(p_group_by) > 0 then ', k.group_values' else '' end)
         using p_tenant, p_meter, v_bounds, p_customers, p_group_by, p_filter, v_days, v_day_windows, p_now, p_limit;
     end
   $$;
@@ -1135,6 +1158,81 @@ create function app.usage_hour_piece(p_hours tstzmultirange, p_window text) retu
   $$;
 comment on function app.usage_hour_piece(tstzmultirange, text) is 'Part of app.query_usage: what reads the totals of whole hours.';
 
+create function app.received_apart() returns text
+  language plpgsql immutable parallel safe set search_path = ''
+  as $$ begin return 'greatest(x.received_at, x.occurred_at) - least(x.received_at, x.occurred_at) > interval ''5 minutes'''; end $$;
+comment on function app.received_apart() is 'Part of app.query_usage: the condition of usage_events_apart_idx.';
+
+create function app.counted_events(p_tenant uuid, p_meter uuid, p_from timestamptz, p_to timestamptz) returns text
+  language plpgsql stable set search_path = ''
+  as $$
+    begin
+      if exists (
+          select from public.usage_events c where c.tenant_id = p_tenant and c.meter_id = p_meter and c.weight = -1
+            and c.occurred_at >= p_from and c.occurred_at < p_to) then
+        -- What was taken back is left out as a whole: the row that says so repeats it, but may name an event that never counted.
+        return format(' and x.weight = 1 and x.id not in (select c.corrects from public.usage_events c where c.tenant_id = $1 and c.meter_id = $2
+          and c.weight = -1 and c.corrects is not null and c.occurred_at >= %L and c.occurred_at < %L)', p_from, p_to);
+      end if;
+      return ' and x.weight = 1';
+    end
+  $$;
+comment on function app.counted_events(uuid, uuid, timestamptz, timestamptz) is
+  'Part of app.query_usage: which events of a range count, those that were taken back left out.';
+
+create function app.usage_cut_piece(
+  p_tenant uuid, p_meter uuid, p_hours timestamptz[], p_cuts timestamptz[], p_windows integer[], p_kind text
+) returns text
+  language plpgsql stable set search_path = ''
+  as $$
+    declare
+      v_near constant interval := '5 minutes';
+      v_amount constant text := case p_kind when 'COUNT' then 'coalesce(x.counted, 1)' else 'coalesce(x.counted, x.value)' end;
+      v_moment constant text := case p_kind when 'WEIGHTED_SUM' then v_amount || ' * extract(epoch from x.occurred_at)' else 'null::numeric' end;
+      v_where constant text := app.counted_events(p_tenant, p_meter, p_hours[1], p_hours[cardinality(p_hours)] + interval '1 hour');
+      v_earlier boolean[];
+      v_froms timestamptz[];
+      v_tos timestamptz[];
+    begin
+      select array_agg(c.earlier order by c.hour), array_agg(case when c.earlier then c.hour else c.cut end order by c.hour),
+          array_agg(case when c.earlier then c.cut else c.hour + interval '1 hour' end order by c.hour)
+        into v_earlier, v_froms, v_tos
+        from (select h.hour, h.cut, h.cut <= h.hour + interval '30 minutes' as earlier from unnest(p_hours, p_cuts) h (hour, cut)) c;
+      return format(
+        'select v.w, null::uuid, null::jsonb, v.used, v.events, v.moment, null::timestamptz, null::timestamptz, null::uuid
+         from unnest(%1$L::timestamptz[], %2$L::integer[], %3$L::boolean[], %4$L::timestamptz[], %5$L::timestamptz[], %6$L::timestamptz[],
+           %7$L::timestamptz[], %8$L::date[], %9$L::date[], %10$L::date[]) r (hour, w, earlier, f, t, since, till, month, last_month, first_month)
+         join public.usage_hours h on h.tenant_id = $1 and h.meter_id = $2 and h.hour = r.hour
+         cross join lateral (
+           select coalesce(sum(y.used), 0) as used, coalesce(sum(y.events), 0)::bigint as events, coalesce(sum(y.moment), 0) as moment
+           from (
+             select sum(%11$s) as used, count(*) as events, sum(%12$s) as moment
+             from public.usage_events x
+             where x.tenant_id = $1 and x.meter_id = $2 and x.occurred_at >= r.f and x.occurred_at < r.t%13$s
+               and x.received_at >= r.since and x.received_at <= r.till and x.received_month >= r.month and x.received_month <= r.last_month
+               and not (%14$s)
+             union all
+             select sum(%11$s), count(*), sum(%12$s)
+             from public.usage_events x
+             where x.tenant_id = $1 and x.meter_id = $2 and x.occurred_at >= r.f and x.occurred_at < r.t%13$s
+               and x.received_month >= r.first_month and %14$s
+           ) y
+         ) e
+         cross join lateral (
+           values (r.w - r.earlier::integer, e.used, e.events, e.moment),
+             (r.w - (not r.earlier)::integer, h.used - e.used, h.events - e.events, h.moment - e.moment)
+         ) v (w, used, events, moment)',
+        p_hours, p_windows, v_earlier, v_froms, v_tos,
+        array(select f - v_near from unnest(v_froms) f), array(select t + v_near from unnest(v_tos) t),
+        array(select date_trunc('month', (f - v_near) at time zone 'UTC')::date from unnest(v_froms) f),
+        array(select date_trunc('month', (t + v_near) at time zone 'UTC')::date from unnest(v_tos) t),
+        array(select date_trunc('month', (f - interval '1 day') at time zone 'UTC')::date from unnest(v_froms) f),
+        v_amount, v_moment, v_where, app.received_apart());
+    end
+  $$;
+comment on function app.usage_cut_piece(uuid, uuid, timestamptz[], timestamptz[], integer[], text) is
+  'Part of app.query_usage, of meters that add up: what reads hours that are cut by the beginning of a window. p_windows is that window.';
+
 drop function app.usage_event_pieces(uuid, uuid, text, uuid[], timestamptz, timestamptz, interval, text, text, text, text, text, text, text);
 create function app.usage_event_pieces(
   p_tenant uuid, p_meter uuid, p_time_zone text, p_customers uuid[], p_ranges tstzmultirange, p_property text,
@@ -1143,8 +1241,8 @@ create function app.usage_event_pieces(
   language plpgsql stable set search_path = ''
   as $$
     declare
-      v_near constant interval := '10 minutes';
-      v_apart constant text := 'greatest(x.received_at, x.occurred_at) - least(x.received_at, x.occurred_at) > interval ''10 minutes''';
+      v_near constant interval := '5 minutes';
+      v_apart constant text := app.received_apart();
       v_first date := (lower(p_ranges) at time zone p_time_zone)::date;
       v_last date := (upper(p_ranges) at time zone p_time_zone)::date;
       v_ranges tstzrange[];
@@ -1171,14 +1269,7 @@ create function app.usage_event_pieces(
       v_ranges := array(
         select r from unnest(p_ranges * tstzmultirange(tstzrange(app.first_moment(v_first, p_time_zone), app.first_moment(v_last + 1, p_time_zone)))) r
         order by r);
-      p_where := ' and x.weight = 1' || p_where;
-      if exists (
-          select from public.usage_events c where c.tenant_id = p_tenant and c.meter_id = p_meter and c.weight = -1
-            and c.occurred_at >= lower(p_ranges) and c.occurred_at < upper(p_ranges)) then
-        -- What was taken back is left out as a whole: the row that says so repeats it, but may name an event that never counted.
-        p_where := p_where || format(' and x.id not in (select c.corrects from public.usage_events c where c.tenant_id = $1 and c.meter_id = $2
-          and c.weight = -1 and c.corrects is not null and c.occurred_at >= %L and c.occurred_at < %L)', lower(p_ranges), upper(p_ranges));
-      end if;
+      p_where := app.counted_events(p_tenant, p_meter, lower(p_ranges), upper(p_ranges)) || p_where;
       v_select := format('select %s, %s, %s, %s, 1::bigint, %s, x.occurred_at, x.received_at, %s from ', p_window, p_customer, p_group, p_amount,
         case p_kind when 'WEIGHTED_SUM' then p_amount || ' * extract(epoch from x.occurred_at)' else 'null::numeric' end,
         case p_kind when 'UNIQUE_COUNT' then format('md5(x.properties ->> %L)::uuid', p_property) else 'null::uuid' end);
@@ -1235,5 +1326,6 @@ create policy usage_group_totals_update on public.usage_group_totals for update 
   with check ((select strpos((select current_setting('app.permissions', true)), ' usage:write ') > 0));
 
 revoke all on all functions in schema app from public;
-grant execute on function app.usage_hour_piece(tstzmultirange, text),
+grant execute on function app.received_apart(), app.counted_events(uuid, uuid, timestamptz, timestamptz),
+  app.usage_hour_piece(tstzmultirange, text), app.usage_cut_piece(uuid, uuid, timestamptz[], timestamptz[], integer[], text),
   app.usage_event_pieces(uuid, uuid, text, uuid[], tstzmultirange, text, text, text, text, text, text, text) to app_tenant;
