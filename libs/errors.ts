@@ -61,3 +61,8 @@ export function notFound(): AppError {
 export function unauthenticated(): AppError {
   return new AppError('unauthenticated', 'Sign in, or send a valid API key or access token.')
 }
+
+/** The answer for one thing wrong with the input: where it is (a JSON pointer), and what is expected there. */
+export function invalidInput(pointer: string, detail: string): AppError {
+  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
+}

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
-import { AppError } from '@/libs/errors'
+import { AppError, invalidInput } from '@/libs/errors'
 import { type FilterCondition, type MeterFilter, meterFilter } from './meter-filter'
 
 const WINDOWS = ['MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH'] as const
@@ -123,8 +123,6 @@ function readJsonFilter(text: string): unknown {
   try {
     return parseJson(text)
   } catch {
-    throw new AppError('invalid_input', 'Check /filter.', {
-      errors: [{ pointer: '/filter', detail: 'must be JSON, or name a property: filter[region]=eu' }],
-    })
+    throw invalidInput('/filter', 'must be JSON, or name a property: filter[region]=eu')
   }
 }

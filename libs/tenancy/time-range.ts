@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { dayOrMoment } from '@/libs/api-utils/moment'
-import { AppError } from '@/libs/errors'
+import { invalidInput } from '@/libs/errors'
 import { findTenantRouting } from './resolve-tenant'
 import { currentContext } from './tenant-context'
 import { startOfDay } from './zoned-day'
@@ -33,7 +33,7 @@ export async function readTimeRange({ time_range, from, to }: TimeRangeQuery): P
   const start = from === undefined ? null : IS_DAY.test(from) ? startOfDay(from, 0, zone) : new Date(from)
   const end = to === undefined ? null : IS_DAY.test(to) ? startOfDay(to, 1, zone) : new Date(to)
   if (start && end && start > end) {
-    throw new AppError('invalid_input', 'Check /from.', { errors: [{ pointer: '/from', detail: 'is after `to`' }] })
+    throw invalidInput('/from', 'is after `to`')
   }
   return { from: start ?? (time_range ? new Date(Date.now() - LENGTHS[time_range]) : null), to: end }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { CustomerRow } from '@/features/customers/services/customer-service'
-import { invalid } from './openmeter-route'
+import { invalidInput } from '@/libs/errors'
 
 /** Where what we have no field for is kept within the metadata of a customer. */
 const KEPT = 'openmeter'
@@ -98,6 +98,6 @@ export function fieldsOf(sent: CustomerBody, key: string | null) {
 export function namesOf({ key, usageAttribution }: CustomerBody): { subjects: string[]; first: string; all: string[] } {
   const subjects = usageAttribution?.subjectKeys ?? []
   const first = key ?? subjects[0]
-  if (first === undefined) throw invalid('/key', 'is needed, or one of usageAttribution.subjectKeys')
+  if (first === undefined) throw invalidInput('/key', 'is needed, or one of usageAttribution.subjectKeys')
   return { subjects, first, all: [...new Set([first, ...subjects])] }
 }

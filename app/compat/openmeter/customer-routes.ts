@@ -9,9 +9,10 @@ import { listCustomerPage } from '@/features/customers/services/customer-page-se
 import { type CustomerRow, createCustomer, updateCustomer } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import { type CustomerBody, customerBody, fieldsOf, keyOf, namesOf, toOpenMeterCustomer } from './customer-body'
 import { getNamedCustomer } from './customer-names'
-import { invalid, openMeterRoute, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
+import { openMeterRoute, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
 
 async function shown(rows: readonly CustomerRow[]) {
   const subjects = await readSubjects(rows.map(({ id }) => id))
@@ -36,7 +37,7 @@ async function claim(sent: CustomerBody): Promise<CustomerRow> {
   if (firm) throw subjectTaken(firm.name)
   const [present, ...others] = owners
   if (present && others.length > 0)
-    throw invalid(
+    throw invalidInput(
       '/usageAttribution/subjectKeys',
       `${owners.map(({ name }) => name).join(' and ')} have usage of their own already, which cannot be put together`,
     )
@@ -85,11 +86,14 @@ const update = openMeterRoute(async (request, { params }) => {
   const sent = await readExact(request, customerBody)
   const present = await getNamedCustomer(params.customer ?? '')
   const key = keyOf(present)
-  if (sent.key !== undefined && key !== undefined && sent.key !== key) throw invalid('/key', 'never changes')
+  if (sent.key !== undefined && key !== undefined && sent.key !== key) throw invalidInput('/key', 'never changes')
   const kept = sent.key ?? key ?? null
   const subjects = sent.usageAttribution?.subjectKeys
   if (subjects && kept !== present.external_id && !subjects.includes(present.external_id))
-    throw invalid('/usageAttribution/subjectKeys', `must keep ${present.external_id}, under which its usage is counted`)
+    throw invalidInput(
+      '/usageAttribution/subjectKeys',
+      `must keep ${present.external_id}, under which its usage is counted`,
+    )
   const row = await updateCustomer(present.id, parseInput(customerPatch, fieldsOf(sent, kept)))
   const before = (await readSubjects([row.id])).get(row.id) ?? []
   await giveNames(row, kept, subjects ?? before)

@@ -1,10 +1,10 @@
 import { getCustomer } from '@/features/customers/services/customer-service'
 import { findEntitlementOwner, listEntitlementPage } from '@/features/entitlements/services/entitlement-page-service'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { type Known, readKnown, toOpenMeterEntitlement, type Version } from './entitlement-shape'
 import { customersAsked } from './grant-routes'
-import { invalid, openMeterRoute, readOrder, readPaging, readParameters } from './openmeter-route'
+import { openMeterRoute, readOrder, readPaging, readParameters } from './openmeter-route'
 
 const READ = { permission: 'customers:read' } as const
 const ORDERS = { createdAt: 'created_at', updatedAt: 'created_at' } as const
@@ -18,7 +18,7 @@ const listAll = (version: Version) =>
     const features = parameters.getAll('feature')
     const kinds = parameters.getAll('entitlementType')
     if (kinds.some((kind) => !KINDS.includes(kind)))
-      throw invalid('/entitlementType', `must be one of ${KINDS.join(', ')}`)
+      throw invalidInput('/entitlementType', `must be one of ${KINDS.join(', ')}`)
     const names = ['subject', 'customerKeys', 'customerIds'].flatMap((name) => parameters.getAll(name))
     const { total, data } = await listEntitlementPage({
       page,

@@ -3,10 +3,11 @@ import { resetBalance } from '@/features/entitlements/services/reset-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import { usageQueryInput } from '@/libs/metering/usage-query'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { periodStart, type Version } from './entitlement-shape'
-import { invalid, readExact } from './openmeter-route'
+import { readExact } from './openmeter-route'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
@@ -45,11 +46,11 @@ const resetBody = z.strictObject({
 const reset = (version: Version) =>
   ofEntitlement('customers:write', version, async (request, { entitlement, known }) => {
     const { effectiveAt, preserveOverage } = await readExact(request, resetBody)
-    if (!entitlement.meter) throw invalid('/entitlement', 'is not metered, so there is nothing to reset')
+    if (!entitlement.meter) throw invalidInput('/entitlement', 'is not metered, so there is nothing to reset')
     const since = effectiveAt === undefined ? new Date() : new Date(effectiveAt)
-    if (since.getTime() > Date.now() + MINUTE_MS) throw invalid('/effectiveAt', 'must not lie in the future')
+    if (since.getTime() > Date.now() + MINUTE_MS) throw invalidInput('/effectiveAt', 'must not lie in the future')
     const start = periodStart(entitlement, known.timeZone)
-    if (start && since < start) throw invalid('/effectiveAt', 'must lie within the present usage period')
+    if (start && since < start) throw invalidInput('/effectiveAt', 'must lie within the present usage period')
     await resetUsage(known.customer.id, entitlement.meter, {
       since,
       preserveOverage: preserveOverage ?? entitlement.preserve_overage ?? false,

@@ -8,6 +8,7 @@ import { createGrant, listGrants } from '@/features/entitlements/services/grant-
 import { findFeature } from '@/features/features/services/feature-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse, type TenantRequestContext } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import { inBothVersions, ofCustomer, ofEntitlement } from './entitlement-access'
 import { resetUsage } from './entitlement-reset'
 import { entitlementBody } from './entitlement-schema'
@@ -23,7 +24,7 @@ import {
   type Version,
 } from './entitlement-shape'
 import { keepGrant } from './grant-shape'
-import { inTerms, invalid, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
+import { inTerms, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
 
 const READ = 'customers:read'
 const WRITE = 'customers:write'
@@ -34,9 +35,9 @@ type Body = z.infer<typeof entitlementBody>
 
 async function entitle(customer: CustomerRow, sent: Body, context: TenantRequestContext): Promise<Entitlement> {
   const feature = await findFeature(sent.feature)
-  if (!feature || feature.archived_at) throw invalid('/featureKey', 'there is no such feature')
+  if (!feature || feature.archived_at) throw invalidInput('/featureKey', 'there is no such feature')
   const metered = sent.terms.kind === 'metered'
-  if (metered && !feature.meter) throw invalid('/featureKey', 'is of a feature without a meter')
+  if (metered && !feature.meter) throw invalidInput('/featureKey', 'is of a feature without a meter')
   const input = inTerms(() =>
     parseInput(entitlementInput, {
       ...sent.terms,
@@ -68,7 +69,7 @@ async function measure(
   const since = periodStart(created, tenant.time_zone) ?? new Date()
   if (measureFrom === 'CURRENT_PERIOD_START') return since.toISOString()
   const from = measureFrom === 'NOW' ? new Date() : new Date(measureFrom)
-  if (from.getTime() > Date.now() + NOW_MS) throw invalid('/measureUsageFrom', 'must not lie in the future')
+  if (from.getTime() > Date.now() + NOW_MS) throw invalidInput('/measureUsageFrom', 'must not lie in the future')
   if (numberOf(created.usage) !== 0 && created.meter && from > since)
     await resetUsage(customer.id, created.meter, { since: from, preserveOverage: false })
   return (from > since ? from : since).toISOString()
@@ -121,8 +122,8 @@ function requireNow(request: Request): void {
   const time = readParameters(request).get('time')
   if (time === null) return
   const at = Date.parse(time)
-  if (Number.isNaN(at)) throw invalid('/time', 'must be RFC 3339 with a zone')
-  if (Math.abs(at - Date.now()) > NOW_MS) throw invalid('/time', 'is not possible: the value is the present one')
+  if (Number.isNaN(at)) throw invalidInput('/time', 'must be RFC 3339 with a zone')
+  if (Math.abs(at - Date.now()) > NOW_MS) throw invalidInput('/time', 'is not possible: the value is the present one')
 }
 
 const value = (version: Version) =>

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import { findNamedCustomer } from './customer-names'
 import { scanEvents } from './event-scan'
 import type { Listed } from './event-shape'
 import { filterString, passesFilter } from './filter-string'
-import { invalid, openMeterRoute, readParameters } from './openmeter-route'
+import { openMeterRoute, readParameters } from './openmeter-route'
 
 const part = z.string().max(255)
 const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
@@ -92,7 +93,7 @@ function readFilter(text: string | null): z.infer<typeof filterBody> {
   try {
     value = parseJson(text, { verbatim: true })
   } catch {
-    throw invalid('/filter', 'must be the text of JSON')
+    throw invalidInput('/filter', 'must be the text of JSON')
   }
   return parseInput(filterBody, value)
 }

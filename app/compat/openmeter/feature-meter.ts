@@ -2,10 +2,10 @@ import { keepRecord } from '@/features/compatibility/services/compat-record-serv
 import { meterInput } from '@/features/meters/schema'
 import { createMeter, getMeter, listMeters, type MeterRow } from '@/features/meters/services/meter-service'
 import { parseInput } from '@/libs/api-utils/read-json'
-import { AppError } from '@/libs/errors'
+import { AppError, invalidInput } from '@/libs/errors'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
 import { type FilterString, toMeterFilter } from './filter-string'
-import { invalid, readAll } from './openmeter-route'
+import { readAll } from './openmeter-route'
 
 const LONGEST_SLUG = 64
 
@@ -21,10 +21,10 @@ export async function createFeatureMeter(
   const base = await requireMeter(meterSlug)
   const parts = Object.entries(filters).map(([group, asked]): MeterFilter => {
     const pointer = `/meterGroupByFilters/${group}`
-    if (!base.group_by.includes(group)) throw invalid(pointer, `is not a group of ${base.slug}`)
+    if (!base.group_by.includes(group)) throw invalidInput(pointer, `is not a group of ${base.slug}`)
     const filter = toMeterFilter(group, asked)
-    if (filter === null) throw invalid(pointer, 'asks for nothing')
-    if ('impossible' in filter) throw invalid(`${pointer}/${filter.impossible}`, 'cannot be asked of a meter here')
+    if (filter === null) throw invalidInput(pointer, 'asks for nothing')
+    if ('impossible' in filter) throw invalidInput(`${pointer}/${filter.impossible}`, 'cannot be asked of a meter here')
     return filter
   })
   const all = base.filter ? [base.filter as MeterFilter, ...parts] : parts
@@ -52,7 +52,7 @@ async function requireMeter(slug: string): Promise<MeterRow> {
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'not_found')) throw error
   }
-  throw invalid('/meterSlug', 'there is no such meter')
+  throw invalidInput('/meterSlug', 'there is no such meter')
 }
 
 async function freeSlug(wanted: string): Promise<string> {

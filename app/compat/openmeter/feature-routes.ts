@@ -10,18 +10,10 @@ import {
 } from '@/features/features/services/feature-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import { createFeatureMeter } from './feature-meter'
 import { filterString } from './filter-string'
-import {
-  inOrder,
-  invalid,
-  openMeterRoute,
-  pageOfAll,
-  readAll,
-  readExact,
-  readPaging,
-  readParameters,
-} from './openmeter-route'
+import { inOrder, openMeterRoute, pageOfAll, readAll, readExact, readPaging, readParameters } from './openmeter-route'
 
 /** What is kept of a feature as it was sent: its filters are those of a meter of its own. */
 type SentFeature = {
@@ -82,7 +74,7 @@ const create = openMeterRoute(async (request) => {
     ...Object.fromEntries(Object.entries(meterGroupByFilters ?? {}).map(([group, $eq]) => [group, { $eq }])),
   }
   const isFiltered = Object.keys(filters).length > 0
-  if (isFiltered && meterSlug === undefined) throw invalid('/meterSlug', 'is needed: filters are of a meter')
+  if (isFiltered && meterSlug === undefined) throw invalidInput('/meterSlug', 'is needed: filters are of a meter')
   const input = parseInput(featureInput, { ...rest, metadata: metadata ?? {}, meter: meterSlug ?? null })
   const meter = isFiltered && meterSlug !== undefined ? await createFeatureMeter(meterSlug, input.key, filters) : null
   const row = await createFeature(meter === null ? input : { ...input, meter })
@@ -108,7 +100,7 @@ const list = openMeterRoute(async (request) => {
   if (parameters.has('page')) return ApiResponse.success(pageOfAll(ordered, readPaging(parameters)))
   const { pageSize } = readPaging(parameters)
   const offset = Number(parameters.get('offset') ?? 0)
-  if (!Number.isInteger(offset) || offset < 0) throw invalid('/offset', 'must be 0 or more')
+  if (!Number.isInteger(offset) || offset < 0) throw invalidInput('/offset', 'must be 0 or more')
   return ApiResponse.success(ordered.slice(offset, offset + pageSize))
 }, READ)
 

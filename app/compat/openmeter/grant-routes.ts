@@ -4,25 +4,17 @@ import { listGrantPage } from '@/features/entitlements/services/grant-page-servi
 import { createGrant, listGrants, voidGrant } from '@/features/entitlements/services/grant-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import { findNamedCustomer } from './customer-names'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { grantBody } from './entitlement-schema'
 import { idOf, type Version } from './entitlement-shape'
 import { keepGrant, readSentGrants, toOpenMeterGrant } from './grant-shape'
-import {
-  invalid,
-  openMeterRoute,
-  pageOfAll,
-  readAll,
-  readExact,
-  readOrder,
-  readPaging,
-  readParameters,
-} from './openmeter-route'
+import { openMeterRoute, pageOfAll, readAll, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
 
 const create = (version: Version) =>
   ofEntitlement('customers:write', version, async (request, { entitlement, known: { customer } }) => {
-    if (!entitlement.meter) throw invalid('/entitlement', 'is not metered, so it takes no grants')
+    if (!entitlement.meter) throw invalidInput('/entitlement', 'is not metered, so it takes no grants')
     const { given, kept } = await readExact(request, grantBody)
     const created = await createGrant(customer.id, parseInput(grantInput, { ...given, meter: entitlement.meter.id }))
     await keepGrant(created, kept)

@@ -3,11 +3,12 @@ import { listGrants } from '@/features/entitlements/services/grant-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import { usageQueryInput } from '@/libs/metering/usage-query'
 import { readTimeline, type Segment, usedBetween } from './balance-timeline'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { idOf, numberOf, periodStart, type Version } from './entitlement-shape'
-import { invalid, readAll, readParameters } from './openmeter-route'
+import { readAll, readParameters } from './openmeter-route'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
@@ -60,7 +61,7 @@ const history = (version: Version) =>
     const asked = parseInput(parameters, Object.fromEntries(readParameters(request)))
     const { meter } = entitlement
     const start = periodStart(entitlement, known.timeZone)
-    if (!meter || !start) throw invalid('/entitlement', 'is not metered, so it has no history')
+    if (!meter || !start) throw invalidInput('/entitlement', 'is not metered, so it has no history')
     const { id: customerId } = known.customer
     const reset = known.resets.get(meter.id)
     const since = reset && reset > start ? reset : start
@@ -69,7 +70,7 @@ const history = (version: Version) =>
     const longest = LONGEST_DAYS[asked.windowSize] * DAY_MS
     const from =
       asked.from === undefined ? new Date(Math.max(since.getTime(), to.getTime() - longest)) : new Date(asked.from)
-    if (from >= to) throw invalid('/to', 'must be after from')
+    if (from >= to) throw invalidInput('/to', 'must be after from')
     const input = parseInput(usageQueryInput, {
       from: from.toISOString(),
       to: to.toISOString(),

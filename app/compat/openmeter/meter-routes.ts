@@ -4,17 +4,9 @@ import { AGGREGATIONS, meterInput } from '@/features/meters/schema'
 import { createMeter, getMeter, listMeters, type MeterRow, updateMeter } from '@/features/meters/services/meter-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import { toJsonPath, toProperty } from './json-path'
-import {
-  inOrder,
-  invalid,
-  openMeterRoute,
-  pageOfAll,
-  readAll,
-  readExact,
-  readPaging,
-  readParameters,
-} from './openmeter-route'
+import { inOrder, openMeterRoute, pageOfAll, readAll, readExact, readPaging, readParameters } from './openmeter-route'
 
 /** What is kept of a meter as it was sent; one that only counts for a feature is not listed. */
 export type SentMeter = { metadata?: unknown; feature?: string }
@@ -90,7 +82,7 @@ const create = openMeterRoute(
     const { slug, name, description, aggregation, eventType, valueProperty, groupBy } = sent
     const groups = Object.entries(groupBy ?? {})
     const reserved = groups.find(([group]) => group === 'subject' || group === 'customer')
-    if (reserved) throw invalid(`/groupBy/${reserved[0]}`, 'is reserved: usage can be grouped by subject as it is')
+    if (reserved) throw invalidInput(`/groupBy/${reserved[0]}`, 'is reserved: usage can be grouped by subject as it is')
     const moved = groups.filter(([group, property]) => group !== property)
     const input = {
       slug,
@@ -105,7 +97,7 @@ const create = openMeterRoute(
       ...(moved.length > 0 ? { property_paths: Object.fromEntries(moved) } : {}),
     }
     if (aggregation !== 'COUNT' && valueProperty === undefined)
-      throw invalid('/valueProperty', 'is needed: where the value of an event is')
+      throw invalidInput('/valueProperty', 'is needed: where the value of an event is')
     const row = await createMeter(parseInput(meterInput, input))
     if (metadata) await keepRecord('meter', row.id, { metadata })
     return showOne(row)
@@ -142,7 +134,7 @@ const update = openMeterRoute(
     const { name, description, groupBy, metadata } = await readExact(request, updateBody)
     const present = await getMeter(params.meter ?? '')
     if (groupBy !== undefined && !isSame(groupBy, groupPaths(present)))
-      throw invalid('/groupBy', 'never changes, because what was counted rests on it; make another meter')
+      throw invalidInput('/groupBy', 'never changes, because what was counted rests on it; make another meter')
     const patch = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) }
     const row = await updateMeter(present.id, parseInput(patchBody, patch))
     if (metadata !== undefined) await keepRecord('meter', row.id, metadata && { metadata })

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { type TenantHandler, type TenantRouteOptions, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
-import { AppError, type InputError } from '@/libs/errors'
+import { AppError, type InputError, invalidInput } from '@/libs/errors'
 
 type Problem = { status: number; detail: string; code: string; request_id: string; errors?: InputError[] }
 
@@ -80,11 +80,6 @@ export async function readExact<S extends z.ZodType>(request: Request, schema: S
   return parseInput(schema, parseJson(await readBody(request), { verbatim: true }))
 }
 
-/** One thing wrong with the input. */
-export function invalid(pointer: string, detail: string): AppError {
-  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
-}
-
 /** A parameter that may stand once. */
 export function readParameters(request: Request): URLSearchParams {
   const { searchParams } = new URL(request.url)
@@ -98,8 +93,9 @@ export function readParameters(request: Request): URLSearchParams {
 export function readPaging(parameters: URLSearchParams): { page: number; pageSize: number } {
   const page = Number(parameters.get('page') ?? 1)
   const pageSize = Number(parameters.get('pageSize') ?? parameters.get('limit') ?? 100)
-  if (!Number.isInteger(page) || page < 1 || page > 1_000_000) throw invalid('/page', 'must be 1 or more')
-  if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > 1_000) throw invalid('/pageSize', 'must be 1 to 1000')
+  if (!Number.isInteger(page) || page < 1 || page > 1_000_000) throw invalidInput('/page', 'must be 1 or more')
+  if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > 1_000)
+    throw invalidInput('/pageSize', 'must be 1 to 1000')
   return { page, pageSize }
 }
 
@@ -111,9 +107,9 @@ export function readOrder<Name extends string>(
 ): { by: Name; descending: boolean } {
   const asked = parameters.get('orderBy')
   const by = asked === null ? otherwise : Object.hasOwn(names, asked) ? names[asked] : undefined
-  if (by === undefined) throw invalid('/orderBy', `must be one of ${Object.keys(names).join(', ')}`)
+  if (by === undefined) throw invalidInput('/orderBy', `must be one of ${Object.keys(names).join(', ')}`)
   const order = parameters.get('order') ?? 'ASC'
-  if (order !== 'ASC' && order !== 'DESC') throw invalid('/order', 'must be ASC or DESC')
+  if (order !== 'ASC' && order !== 'DESC') throw invalidInput('/order', 'must be ASC or DESC')
   return { by, descending: order === 'DESC' }
 }
 

@@ -8,12 +8,13 @@ import { getMeter, type MeterRow } from '@/features/meters/services/meter-servic
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { invalidInput } from '@/libs/errors'
 import type { FilterCondition, MeterFilter } from '@/libs/metering/meter-filter'
 import { usageQueryInput } from '@/libs/metering/usage-query'
 import { findNamedCustomer } from './customer-names'
 import { SUBJECT_PROPERTY } from './event-shape'
 import { filterString, toMeterFilter } from './filter-string'
-import { invalid, openMeterRoute, readExact, readParameters } from './openmeter-route'
+import { openMeterRoute, readExact, readParameters } from './openmeter-route'
 import { windowOf } from './periods'
 
 const DAY_MS = 86_400_000
@@ -58,7 +59,7 @@ function readFilters(text: string): unknown {
   try {
     return parseJson(text, { verbatim: true })
   } catch {
-    throw invalid('/advancedMeterGroupByFilters', 'must be the text of JSON')
+    throw invalidInput('/advancedMeterGroupByFilters', 'must be the text of JSON')
   }
 }
 
@@ -107,7 +108,10 @@ function filterOf({ filterGroupBy, advancedMeterGroupByFilters }: Question): Met
   for (const [property, asked] of Object.entries(advancedMeterGroupByFilters)) {
     const filter = toMeterFilter(property, asked)
     if (filter && 'impossible' in filter)
-      throw invalid(`/advancedMeterGroupByFilters/${property}/${filter.impossible}`, 'cannot be asked of a meter here')
+      throw invalidInput(
+        `/advancedMeterGroupByFilters/${property}/${filter.impossible}`,
+        'cannot be asked of a meter here',
+      )
     if (filter) parts.push(filter)
   }
   const [only] = parts

@@ -1,6 +1,6 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -70,18 +70,15 @@ export async function getAlert(id: string): Promise<Alert> {
   return toAlert(row)
 }
 
-const wrong = (pointer: string, detail: string): AppError =>
-  new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
-
 /** Makes a rule; what is reached already fires once the worker has looked. @throws AppError invalid_input. */
 export async function createAlert({ meter, customer, ...fields }: AlertInput): Promise<Alert> {
   const watched = await findWatchedMeter(meter)
-  if (!watched) throw wrong('/meter', 'names no meter')
-  if (watched.archived_at) throw wrong('/meter', 'is archived')
+  if (!watched) throw invalidInput('/meter', 'names no meter')
+  if (watched.archived_at) throw invalidInput('/meter', 'is archived')
   if (watched.aggregation === 'WEIGHTED_SUM')
-    throw wrong('/meter', 'averages over time, so it passes thresholds without any event')
+    throw invalidInput('/meter', 'averages over time, so it passes thresholds without any event')
   const customerId = customer === null ? null : await findWatchedCustomer(customer)
-  if (customer !== null && !customerId) throw wrong('/customer', 'names no customer')
+  if (customer !== null && !customerId) throw invalidInput('/customer', 'names no customer')
   const id = newId()
   await tenantDb()
     .insertInto('alert_rules')

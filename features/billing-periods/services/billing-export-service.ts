@@ -2,7 +2,7 @@ import { stringify } from 'csv-stringify/sync'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { streamRows } from '@/libs/db/stream-rows'
 import { env } from '@/libs/env'
-import { AppError } from '@/libs/errors'
+import { AppError, invalidInput } from '@/libs/errors'
 import { log } from '@/libs/log'
 import { type Actor, currentContext, runInTenant } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
@@ -96,10 +96,7 @@ export async function exportUsageCut(
   const today = dayIn(zone)
   const start = readMoment(from ?? `${today.slice(0, 8)}01`, zone)
   const end = to === undefined ? new Date() : readMoment(to, zone)
-  if (start >= end)
-    throw new AppError('invalid_input', 'Check /from.', {
-      errors: [{ pointer: '/from', detail: 'must be before `to`' }],
-    })
+  if (start >= end) throw invalidInput('/from', 'must be before `to`')
   const reader = { ...actor, permissions: [...new Set([...actor.permissions, ...READS])] }
   return toFile(
     `${slug}-usage-${start.toISOString().slice(0, 10)}-${end.toISOString().slice(0, 10)}`,

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { tenantDb } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
+import { invalidInput } from '@/libs/errors'
 
 /** What a record is about; its key is the id of that. */
 export type RecordKind = 'meter' | 'entitlement' | 'grant' | 'feature' | 'api' | 'permission' | 'role' | 'identity'
@@ -58,10 +58,7 @@ export async function keepRecord(
     return
   }
   const text = JSON.stringify(data)
-  if (text.length > LONGEST)
-    throw new AppError('invalid_input', 'Check /metadata.', {
-      errors: [{ pointer: '/metadata', detail: `is longer than ${LONGEST} characters` }],
-    })
+  if (text.length > LONGEST) throw invalidInput('/metadata', `is longer than ${LONGEST} characters`)
   await tenantDb()
     .insertInto('compat_records')
     .values({ kind, key, data: sql`${text}::jsonb` })

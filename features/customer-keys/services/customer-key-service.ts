@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { createKeyText, hashKey } from '@/libs/auth/api-key'
 import { tenantDb } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { CreditsInput, CustomerKeyInput, CustomerKeyListQuery, CustomerKeyPatch } from '../schema'
@@ -112,9 +112,7 @@ export async function updateCustomerKey(id: string, patch: CustomerKeyPatch): Pr
   }
   const left = remaining === undefined ? present.remaining : remaining
   if (left === null && refill) {
-    throw new AppError('invalid_input', 'Check /refill.', {
-      errors: [{ pointer: '/refill', detail: 'needs credits that are limited' }],
-    })
+    throw invalidInput('/refill', 'needs credits that are limited')
   }
   await tenantDb()
     .updateTable('customer_keys')

@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
+import { invalidInput } from '@/libs/errors'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { CustomerKeyRow } from './customer-key-row'
 import { getCustomerKey, requireLivingKey } from './customer-key-service'
@@ -30,9 +30,6 @@ export async function changeKeyWords(id: string, { field, operation, words }: Wo
      from changed c where k.tenant_id = $1 and k.id = c.id and cardinality(c.words) <= ${MOST} returning cardinality(c.words) as count`,
     [currentContext().tenantId, id, [...new Set(words)]],
   )
-  if (rows.length === 0)
-    throw new AppError('invalid_input', `Check /${field}.`, {
-      errors: [{ pointer: `/${field}`, detail: `a key has at most ${MOST}` }],
-    })
+  if (rows.length === 0) throw invalidInput(`/${field}`, `a key has at most ${MOST}`)
   return getCustomerKey(id)
 }

@@ -1,4 +1,4 @@
-import { AppError } from '@/libs/errors'
+import { type AppError, invalidInput } from '@/libs/errors'
 import type { RateLimit } from '@/libs/rate-limit/memory-store'
 import { type Taken, takeLimits } from '@/libs/rate-limit/take-limits'
 import { requireAwakeTenant } from '@/libs/tenancy/awake-tenant'
@@ -113,9 +113,7 @@ async function takeKeyLimits(key: VerifiableKey, asked: VerifyInput['ratelimits'
 }
 
 function unknownLimit(index: number, name: string): AppError {
-  return new AppError('invalid_input', `Check /ratelimits/${index}.`, {
-    errors: [{ pointer: `/ratelimits/${index}`, detail: `${name} is no limit of this key: say limit and duration` }],
-  })
+  return invalidInput(`/ratelimits/${index}`, `${name} is no limit of this key: say limit and duration`)
 }
 
 function toState(verdict: Taken, name: string, auto_apply: boolean): LimitState {

@@ -1,5 +1,5 @@
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -132,14 +132,10 @@ async function requireTier(ref: string, version: number | undefined): Promise<{ 
     .where('archived_at', 'is', null)
     .executeTakeFirst()
   if (!row) {
-    throw new AppError('invalid_input', 'Check /tier.', {
-      errors: [{ pointer: '/tier', detail: 'there is no such tier' }],
-    })
+    throw invalidInput('/tier', 'there is no such tier')
   }
   if (version !== undefined && version > row.version) {
-    throw new AppError('invalid_input', 'Check /version.', {
-      errors: [{ pointer: '/version', detail: `the newest version of this tier is ${row.version}` }],
-    })
+    throw invalidInput('/version', `the newest version of this tier is ${row.version}`)
   }
   return { id: row.id, version: version ?? row.version }
 }

@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 
@@ -30,13 +30,8 @@ export async function requireMeter(reference: string, pointer = '/meter'): Promi
      where tenant_id = $1 and (slug = $2 or id = $3) and archived_at is null limit 1`,
     [currentContext().tenantId, reference.toLowerCase(), isUuid(reference) ? reference : null],
   )
-  if (!row) throw refuse(pointer, 'there is no such meter')
+  if (!row) throw invalidInput(pointer, 'there is no such meter')
   return row
-}
-
-/** One thing wrong with the input. */
-export function refuse(pointer: string, detail: string): AppError {
-  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
 }
 
 /** Whether what is left of a meter can carry over and be added to. */

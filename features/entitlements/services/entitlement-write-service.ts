@@ -1,10 +1,10 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { readTimeZone } from '@/libs/metering/customer-usage'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { EntitlementInput, EntitlementTerms } from '../schema'
-import { findCustomer, isAdditive, type MeterRow, refuse, requireMeter } from './entitled-customer'
+import { findCustomer, isAdditive, type MeterRow, requireMeter } from './entitled-customer'
 import { type Entitlement, getEntitlement } from './entitlement-service'
 
 type Kind = EntitlementInput['kind']
@@ -17,11 +17,11 @@ type Stored = { id: string; kind: Kind; feature_key: string; meter: MeterRow | n
 export async function createEntitlement(customerRef: string, input: EntitlementInput): Promise<Entitlement> {
   const { kind, feature_key, meter: meterRef, ...terms } = input
   const customer = await findCustomer(customerRef)
-  if (kind === 'metered' && meterRef === undefined) throw refuse('/meter', 'is needed for a metered entitlement')
-  if (kind !== 'metered' && meterRef !== undefined) throw refuse('/meter', 'belongs to metered entitlements')
+  if (kind === 'metered' && meterRef === undefined) throw invalidInput('/meter', 'is needed for a metered entitlement')
+  if (kind !== 'metered' && meterRef !== undefined) throw invalidInput('/meter', 'belongs to metered entitlements')
   const meter = meterRef === undefined ? null : await requireMeter(meterRef)
   const featureKey = feature_key ?? meter?.slug
-  if (featureKey === undefined) throw refuse('/feature_key', 'is needed')
+  if (featureKey === undefined) throw invalidInput('/feature_key', 'is needed')
   checkTerms(kind, meter, terms)
   await withTermsChanged(customer.id, meter, terms, async () => {
     const rows = await tenantQuery(
@@ -117,18 +117,18 @@ async function requireOwn(customerId: string, feature: string): Promise<Stored> 
 function checkTerms(kind: Kind, meter: MeterRow | null, terms: EntitlementTerms): void {
   const { config, rollover, preserve_overage } = terms
   const given = config !== undefined && config !== null
-  if (kind === 'static' && !given) throw refuse('/config', 'is needed for a static entitlement')
-  if (kind !== 'static' && given) throw refuse('/config', 'belongs to static entitlements')
+  if (kind === 'static' && !given) throw invalidInput('/config', 'is needed for a static entitlement')
+  if (kind !== 'static' && given) throw invalidInput('/config', 'belongs to static entitlements')
   if (kind !== 'metered') {
     const stray = (['limit', 'behaviour', 'period', 'rollover', 'preserve_overage'] as const).find(
       (name) => terms[name] !== undefined && terms[name] !== null,
     )
-    if (stray) throw refuse(`/${stray}`, 'belongs to metered entitlements')
+    if (stray) throw invalidInput(`/${stray}`, 'belongs to metered entitlements')
   }
   if (!meter || isAdditive(meter)) return
   const additive = 'is possible only for meters that add up (SUM, COUNT)'
-  if (rollover && Number(rollover.max) > 0) throw refuse('/rollover', additive)
-  if (preserve_overage) throw refuse('/preserve_overage', additive)
+  if (rollover && Number(rollover.max) > 0) throw invalidInput('/rollover', additive)
+  if (preserve_overage) throw invalidInput('/preserve_overage', additive)
 }
 
 function columnsOf({ config, limit, behaviour, period, rollover, preserve_overage }: EntitlementTerms): unknown[] {

@@ -1,12 +1,12 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { readTimeZone } from '@/libs/metering/customer-usage'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { GrantInput, GrantListQuery } from '../schema'
-import { findCustomer, isAdditive, type MeterRow, refuse, requireMeter } from './entitled-customer'
+import { findCustomer, isAdditive, type MeterRow, requireMeter } from './entitled-customer'
 
 /** An amount of a meter given to a customer on top of its allowance, as it stands now. */
 export type Grant = {
@@ -96,19 +96,20 @@ export async function createGrant(customerRef: string, input: GrantInput): Promi
   const { tenantId } = currentContext()
   const customer = await findCustomer(customerRef)
   const meter = await requireMeter(input.meter)
-  if (!isAdditive(meter)) throw refuse('/meter', 'takes no grants: only meters that add up do (SUM, COUNT)')
+  if (!isAdditive(meter)) throw invalidInput('/meter', 'takes no grants: only meters that add up do (SUM, COUNT)')
   const now = new Date()
   const effective = input.effective_at ?? now
-  if (effective.getTime() < now.getTime() - LATEST_BACK_MS) throw refuse('/effective_at', 'lies more than 35 days back')
-  if (input.expires_at && input.expires_at <= effective) throw refuse('/expires_at', 'must be after effective_at')
-  if (input.expires_at && input.expires_at <= now) throw refuse('/expires_at', 'must be in the future')
+  if (effective.getTime() < now.getTime() - LATEST_BACK_MS)
+    throw invalidInput('/effective_at', 'lies more than 35 days back')
+  if (input.expires_at && input.expires_at <= effective) throw invalidInput('/expires_at', 'must be after effective_at')
+  if (input.expires_at && input.expires_at <= now) throw invalidInput('/expires_at', 'must be in the future')
   const caps = await tenantQuery('select cap_limit from app.effective_cap($1, $2, $3)', [
     tenantId,
     customer.id,
     meter.id,
   ])
   if (caps.length === 0) {
-    throw refuse(
+    throw invalidInput(
       '/meter',
       'has no cap for this customer, so nothing limits it; give it an entitlement for the meter first',
     )

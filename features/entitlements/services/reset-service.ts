@@ -1,7 +1,8 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { invalidInput } from '@/libs/errors'
 import { readTimeZone } from '@/libs/metering/customer-usage'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { findCustomer, isAdditive, refuse, requireMeter } from './entitled-customer'
+import { findCustomer, isAdditive, requireMeter } from './entitled-customer'
 
 export type ResetInput = {
   /** Whether what was used beyond the balance counts on. */
@@ -17,7 +18,7 @@ export type ResetInput = {
 export async function resetBalance(customerRef: string, meterRef: string, input: ResetInput): Promise<void> {
   const customer = await findCustomer(customerRef)
   const meter = await requireMeter(meterRef)
-  if (!isAdditive(meter)) throw refuse('/meter', 'cannot be reset: only meters that add up can (SUM, COUNT)')
+  if (!isAdditive(meter)) throw invalidInput('/meter', 'cannot be reset: only meters that add up can (SUM, COUNT)')
   await tenantQuery('select app.reset_balance($1, $2, $3, clock_timestamp(), $4, $5, $6)', [
     currentContext().tenantId,
     customer.id,

@@ -1,6 +1,6 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { FeatureInput, FeatureListQuery, FeaturePatch } from '../schema'
@@ -41,10 +41,7 @@ async function findMeterId(reference: string): Promise<string> {
     'select id from meters where tenant_id = $1 and (slug = $2 or id = $3) and archived_at is null limit 1',
     [currentContext().tenantId, reference.toLowerCase(), isUuid(reference) ? reference : null],
   )
-  if (!row)
-    throw new AppError('invalid_input', 'Check /meter.', {
-      errors: [{ pointer: '/meter', detail: 'there is no such meter' }],
-    })
+  if (!row) throw invalidInput('/meter', 'there is no such meter')
   return row.id
 }
 

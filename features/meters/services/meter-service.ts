@@ -1,6 +1,6 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { tenantDb } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { slugOf } from '@/libs/ingest/slug'
 import type { MeterInput, MeterListQuery, MeterPatch } from '../schema'
@@ -45,9 +45,7 @@ export type MeterRow = {
 export async function createMeter(input: MeterInput): Promise<MeterRow> {
   const slug = input.slug ?? slugOf(input.name)
   if (!slug) {
-    throw new AppError('invalid_input', 'Check /slug.', {
-      errors: [{ pointer: '/slug', detail: 'is needed: the name gives none' }],
-    })
+    throw invalidInput('/slug', 'is needed: the name gives none')
   }
   const row = await tenantDb()
     .insertInto('meters')

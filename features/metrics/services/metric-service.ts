@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { addDays, addMonths, localToday } from '@/libs/metering/trend'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
@@ -11,9 +11,6 @@ const DAY_MS = 86_400_000
 
 export type MetricAdded = { metric: MetricName; label: string; value: Quantity; inserted: boolean }
 
-const wrong = (pointer: string, detail: string): AppError =>
-  new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
-
 /** The time zone of the current tenant. */
 export async function readTimeZone(): Promise<string> {
   const routing = await findTenantRouting({ id: currentContext().tenantId })
@@ -22,18 +19,19 @@ export async function readTimeZone(): Promise<string> {
 }
 
 function readLabel({ metric, channel, currency }: MetricInput): string {
-  if (metric === 'communications' && !channel) throw wrong('/channel', 'is needed for communications')
-  if (metric !== 'communications' && channel) throw wrong('/channel', 'belongs to communications alone')
-  if (metric === 'revenue' && !currency) throw wrong('/currency', 'is needed for revenue')
-  if (metric !== 'revenue' && currency) throw wrong('/currency', 'belongs to revenue alone')
+  if (metric === 'communications' && !channel) throw invalidInput('/channel', 'is needed for communications')
+  if (metric !== 'communications' && channel) throw invalidInput('/channel', 'belongs to communications alone')
+  if (metric === 'revenue' && !currency) throw invalidInput('/currency', 'is needed for revenue')
+  if (metric !== 'revenue' && currency) throw invalidInput('/currency', 'belongs to revenue alone')
   return channel ?? currency ?? ''
 }
 
 function readTime(occurredAt: string | undefined): string | null {
   if (occurredAt === undefined) return null
   const at = Date.parse(occurredAt)
-  if (at < Date.now() - MOST_DAYS_BACK * DAY_MS) throw wrong('/occurred_at', `is more than ${MOST_DAYS_BACK} days ago`)
-  if (at > Date.now() + 5 * 60_000) throw wrong('/occurred_at', 'lies in the future')
+  if (at < Date.now() - MOST_DAYS_BACK * DAY_MS)
+    throw invalidInput('/occurred_at', `is more than ${MOST_DAYS_BACK} days ago`)
+  if (at > Date.now() + 5 * 60_000) throw invalidInput('/occurred_at', 'lies in the future')
   return occurredAt
 }
 
@@ -46,7 +44,7 @@ export async function addMetric(input: MetricInput): Promise<MetricAdded> {
   const { metric, value, event_id } = input
   const label = readLabel(input)
   if (metric === 'revenue' && value.includes('.'))
-    throw wrong('/value', 'must be whole: the smallest unit of its currency')
+    throw invalidInput('/value', 'must be whole: the smallest unit of its currency')
   const at = readTime(input.occurred_at)
   const timeZone = await readTimeZone()
   const moment = at ?? new Date().toISOString()

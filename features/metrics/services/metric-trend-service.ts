@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
+import { invalidInput } from '@/libs/errors'
 import { addDecimals, type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import {
   addDays,
@@ -24,22 +24,18 @@ type Series = { metric: MetricName; label: string; kind: 'sum' | 'gauge'; values
 const PRESETS = { '24h': 2, '7d': 7, '30d': 30, '90d': 90, '12m': 365 } as const
 const MOST_DAYS = 5 * 366
 
-function invalid(pointer: string, detail: string): AppError {
-  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
-}
-
 async function readRange({ time_range, from, to }: MetricDaysQuery): Promise<Range> {
   const timeZone = await readTimeZone()
   const { day: today, share } = localToday(timeZone)
   const now = { timeZone, today, share }
   if (from === undefined) {
-    if (to !== undefined) throw invalid('/from', 'is needed with to')
+    if (to !== undefined) throw invalidInput('/from', 'is needed with to')
     return { ...now, from: addDays(today, 1 - PRESETS[time_range ?? '30d']), to: addDays(today, 1) }
   }
-  if (time_range !== undefined) throw invalid('/time_range', 'excludes from and to')
+  if (time_range !== undefined) throw invalidInput('/time_range', 'excludes from and to')
   const end = addDays(to ?? today, 1)
-  if (from >= end) throw invalid('/from', 'is after `to`')
-  if (daysBetween(from, end) > MOST_DAYS) throw invalid('/from', 'is more than five years before `to`')
+  if (from >= end) throw invalidInput('/from', 'is after `to`')
+  if (daysBetween(from, end) > MOST_DAYS) throw invalidInput('/from', 'is more than five years before `to`')
   return { ...now, from, to: end }
 }
 

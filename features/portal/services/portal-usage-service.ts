@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { FEWEST_DAYS } from '@/libs/metering/forecast'
 import { loadOutlooks } from '@/libs/metering/outlook'
@@ -41,12 +41,12 @@ export async function reportPortalUsage(query: PortalUsageQuery): Promise<Portal
     [tenantId],
   )
   const meter = query.meter ? meters.find(({ slug }) => slug === query.meter) : meters[0]
-  if (query.meter && !meter) throw wrong('/meter', 'there is no such meter')
+  if (query.meter && !meter) throw invalidInput('/meter', 'there is no such meter')
   const { day: today } = localToday(zone)
   const present = await periodOf(customerId, today)
   const period = query.starts_on ? await periodOf(customerId, query.starts_on) : present
   if (query.starts_on && (period.starts_on !== query.starts_on || period.starts_on > present.starts_on))
-    throw wrong('/starts_on', 'is not the first day of a period')
+    throw invalidInput('/starts_on', 'is not the first day of a period')
   const common = {
     time_zone: zone,
     meters: meters.map(({ slug, name, unit, aggregation }) => ({ slug, name, unit, aggregation })),
@@ -65,9 +65,6 @@ export async function reportPortalUsage(query: PortalUsageQuery): Promise<Portal
     forecast: ADDITIVE.includes(meter.aggregation) ? await foretell(customerId, meter, zone) : null,
   }
 }
-
-const wrong = (pointer: string, detail: string) =>
-  new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
 
 const toValue = (used: string | null, aggregation: string): Quantity | null =>
   used === null ? (EMPTY_IS_ZERO.includes(aggregation) ? 0 : null) : toQuantity(used)

@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { loadUsage, type Span, spanOfDays, type UsageRow } from '@/libs/metering/load-usage'
 import { addMonths, changePercent, localToday } from '@/libs/metering/trend'
@@ -14,10 +14,6 @@ type Cap = { meter_id: string; cap: string | null; period: 'day' | 'month' | nul
 const TOP = 10
 const EARLIEST = '2000-01'
 
-function wrong(pointer: string, detail: string): AppError {
-  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
-}
-
 /**
  * Usage of a calendar month in the tenant's time zone, of all customers or one. Exact, as far as the month has come.
  * @throws AppError not_found for the customer, invalid_input for a month that has not begun.
@@ -29,8 +25,8 @@ export async function reportMonth({ month: asked, customer: ref }: ReportQuery):
   const timeZone = routing.time_zone
   const running = localToday(timeZone).day.slice(0, 7)
   const month = asked ?? running
-  if (month > running) throw wrong('/month', 'has not begun')
-  if (month < EARLIEST) throw wrong('/month', `is before ${EARLIEST}`)
+  if (month > running) throw invalidInput('/month', 'has not begun')
+  if (month < EARLIEST) throw invalidInput('/month', `is before ${EARLIEST}`)
   const customer = ref === undefined ? null : await findCustomer(ref)
   const customerId = customer?.id ?? null
   const first = `${month}-01`

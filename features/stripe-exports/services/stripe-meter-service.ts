@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { OLDEST_DAYS, type StripeMeter, type StripeMeterInput } from '../schema'
@@ -18,9 +18,6 @@ const SELECT = `
     s.event_name, s.enabled, s.cut_at
   from meters m left join stripe_meters s on s.tenant_id = $1 and s.stripe_export_id = $2 and s.meter_id = m.id
   where m.tenant_id = $1`
-
-const wrong = (pointer: string, detail: string): AppError =>
-  new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
 
 /** Why usage of a meter cannot go to Stripe as increments; null when it can. */
 function reasonAgainst({ aggregation, archived_at }: Stored['meter'], mapped: boolean): string | null {
@@ -72,22 +69,22 @@ export async function putStripeMeter(
   const row = await findRow(exportId, meter)
   const mapped = row.event_name !== null
   const reason = reasonAgainst(row.meter, mapped)
-  if (reason) throw wrong('/meter', reason)
+  if (reason) throw invalidInput('/meter', reason)
   if (from !== undefined) {
-    if (mapped) throw wrong('/from', 'is set once, when the meter is added: moving it would count usage twice')
+    if (mapped) throw invalidInput('/from', 'is set once, when the meter is added: moving it would count usage twice')
     const age = Date.now() - Date.parse(from)
-    if (age < 0) throw wrong('/from', 'must not be in the future')
-    if (age > OLDEST_DAYS * 86_400_000) throw wrong('/from', `must be at most ${OLDEST_DAYS} days back`)
+    if (age < 0) throw invalidInput('/from', 'must not be in the future')
+    if (age > OLDEST_DAYS * 86_400_000) throw invalidInput('/from', `must be at most ${OLDEST_DAYS} days back`)
   }
   const name = event_name ?? row.event_name ?? row.meter.slug
   if (name.length > 100)
-    throw wrong('/event_name', 'is missing, and the slug is longer than the 100 characters Stripe takes')
+    throw invalidInput('/event_name', 'is missing, and the slug is longer than the 100 characters Stripe takes')
   const [other] = await tenantQuery<{ slug: string }>(
     `select m.slug from stripe_meters s join meters m on m.tenant_id = $1 and m.id = s.meter_id
      where s.tenant_id = $1 and s.stripe_export_id = $2 and s.event_name = $3 and s.meter_id <> $4`,
     [tenantId, exportId, name, row.meter.id],
   )
-  if (other) throw wrong('/event_name', `is taken by ${other.slug}: Stripe would add the two up`)
+  if (other) throw invalidInput('/event_name', `is taken by ${other.slug}: Stripe would add the two up`)
   await tenantQuery(
     `insert into stripe_meters (tenant_id, id, stripe_export_id, meter_id, event_name, enabled, cut_at)
      values ($1, $2, $3, $4, $5, coalesce($6, true), coalesce($7, clock_timestamp()))

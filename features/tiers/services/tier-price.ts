@@ -1,4 +1,4 @@
-import { AppError } from '@/libs/errors'
+import { invalidInput } from '@/libs/errors'
 import { toMinor } from '@/libs/ingest/money'
 import type { TierPatch } from '../schema'
 
@@ -13,9 +13,7 @@ export function priceOf(
   if (price === undefined) return price_minor
   const minor = toMinor(price, currency)
   if (minor === null) {
-    throw new AppError('invalid_input', 'Check /price.', {
-      errors: [{ pointer: '/price', detail: `has more decimals than ${currency} has` }],
-    })
+    throw invalidInput('/price', `has more decimals than ${currency} has`)
   }
   return minor
 }

@@ -1,6 +1,6 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { fromMinor } from '@/libs/ingest/money'
@@ -130,9 +130,7 @@ export async function getTier(ref: string, version?: number): Promise<TierRow> {
 export async function createTier(input: TierInput): Promise<ChangedTier> {
   const slug = input.slug ?? slugOf(input.name)
   if (!slug) {
-    throw new AppError('invalid_input', 'Check /slug.', {
-      errors: [{ pointer: '/slug', detail: 'is needed: the name gives none' }],
-    })
+    throw invalidInput('/slug', 'is needed: the name gives none')
   }
   const currency = input.currency ?? 'USD'
   if (input.is_default) await dropDefault()

@@ -1,6 +1,6 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { UpgradeRequestInput, UpgradeRequestListQuery } from '../schema'
@@ -76,7 +76,7 @@ export async function requireOffer(ref: string): Promise<{ id: string; slug: str
   )
   const detail = !tier ? 'there is no such tier' : tier.present ? 'is the tier you have' : null
   if (!tier || detail) {
-    throw new AppError('invalid_input', 'Check /tier.', { errors: [{ pointer: '/tier', detail: detail ?? '' }] })
+    throw invalidInput('/tier', detail ?? '')
   }
   return tier
 }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { AppError } from '@/libs/errors'
+import { AppError, invalidInput } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { digitsOf, isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
 import { readTime, TIMES } from './event-time'
@@ -82,9 +82,7 @@ function listOf(body: unknown): readonly unknown[] {
   if (Array.isArray(body)) return body
   if (typeof body === 'object' && body !== null && 'events' in body && !('meter_id' in body)) {
     if (Array.isArray(body.events)) return body.events
-    throw new AppError('invalid_input', 'Check /events.', {
-      errors: [{ pointer: '/events', detail: 'must be a list' }],
-    })
+    throw invalidInput('/events', 'must be a list')
   }
   return [body]
 }

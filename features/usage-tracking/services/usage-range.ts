@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
@@ -43,10 +43,6 @@ const RESOLVE = `
     app.first_moment(first_day, $1) as first_at, app.first_moment(greatest(first_day, end_day), $1) as end_at
   from days`
 
-function invalid(pointer: string, detail: string): AppError {
-  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
-}
-
 /** `YYYY-MM-DD` in a time zone, `days` from a moment. */
 function localDay(timeZone: string, days: number, months = 0): string {
   const day = new Date(`${dayIn(timeZone)}T00:00:00Z`)
@@ -56,7 +52,7 @@ function localDay(timeZone: string, days: number, months = 0): string {
 }
 
 function readMoment(pointer: string, text: string): { at: string | null; day: string | null } {
-  const wrong = () => invalid(pointer, 'is not a date that exists')
+  const wrong = () => invalidInput(pointer, 'is not a date that exists')
   const date = text.slice(0, 10)
   const parsed = new Date(`${date}T00:00:00Z`)
   if (Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 10) !== date) throw wrong()
@@ -68,14 +64,14 @@ function readMoment(pointer: string, text: string): { at: string | null; day: st
 
 function readRange({ time_range, from, to }: RangeInput, timeZone: string) {
   if (from === undefined) {
-    if (to !== undefined) throw invalid('/from', 'is needed with to')
+    if (to !== undefined) throw invalidInput('/from', 'is needed with to')
     const name = time_range ?? '30d'
     const end = { at: null, day: localDay(timeZone, 1) }
     if (name === '24h') return { from: { at: new Date(Date.now() - 86_400_000).toISOString(), day: null }, to: end }
     if (name === '12m') return { from: { at: null, day: localDay(timeZone, 1, -12) }, to: end }
     return { from: { at: null, day: localDay(timeZone, 1 - DAYS[name]) }, to: end }
   }
-  if (time_range !== undefined) throw invalid('/time_range', 'excludes from and to')
+  if (time_range !== undefined) throw invalidInput('/time_range', 'excludes from and to')
   return {
     from: readMoment('/from', from),
     to: to === undefined ? { at: null, day: localDay(timeZone, 1) } : readMoment('/to', to),
@@ -92,9 +88,9 @@ export async function resolveRange(input: RangeInput): Promise<UsageRange> {
 async function loadRange(timeZone: string, bounds: (string | null)[]): Promise<UsageRange> {
   const [row] = await tenantQuery<RangeRow>(RESOLVE, [timeZone, ...bounds])
   if (!row) throw new Error('A range is one row.')
-  if (row.from_at >= row.to_at) throw invalid('/to', 'must be after from')
+  if (row.from_at >= row.to_at) throw invalidInput('/to', 'must be after from')
   if (row.to_at.getTime() - row.from_at.getTime() > LONGEST_DAYS * 86_400_000)
-    throw invalid('/from', 'five years at most')
+    throw invalidInput('/from', 'five years at most')
   const edges =
     row.first_at >= row.to_at
       ? [{ from: row.from_at, to: row.to_at }]
@@ -134,7 +130,7 @@ export async function resolveQueryRange(
   timeZone: string,
 ): Promise<{ from: Date; to: Date }> {
   if (input.time_zone !== undefined && !(await knowsTimeZone(timeZone)))
-    throw invalid('/time_zone', `${timeZone} is not a time zone of the IANA database`)
+    throw invalidInput('/time_zone', `${timeZone} is not a time zone of the IANA database`)
   const { from, to } = readRange(input, timeZone)
   const hours = input.from === undefined && input.time_range === '24h'
   const [row] = await tenantQuery<{ from_at: Date; to_at: Date }>(
@@ -144,9 +140,9 @@ export async function resolveQueryRange(
     [timeZone, from.at, from.day, to.at, to.day, hours],
   )
   if (!row) throw new Error('A range is one row.')
-  if (row.from_at >= row.to_at) throw invalid('/to', 'must be after from')
+  if (row.from_at >= row.to_at) throw invalidInput('/to', 'must be after from')
   if (row.to_at.getTime() - row.from_at.getTime() > LONGEST_DAYS * 86_400_000)
-    throw invalid('/from', 'five years at most')
+    throw invalidInput('/from', 'five years at most')
   return { from: row.from_at, to: row.to_at }
 }
 

@@ -1,18 +1,14 @@
 import { queryUsage, usageSeriesToCsv } from '@/features/usage-tracking/services/usage-query-service'
 import { ApiResponse } from '@/libs/api-utils/api-response'
-import { AppError } from '@/libs/errors'
+import { invalidInput } from '@/libs/errors'
 import { readUsageQuery } from '@/libs/metering/usage-query'
-
-function invalid(pointer: string, detail: string): AppError {
-  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
-}
 
 /** Answers a question about usage as JSON or CSV; the meter is named by the path, or by `meter` when that is null. */
 export async function answerUsageQuery(request: Request, ref: string | null): Promise<Response> {
   const { query, rest } = readUsageQuery(request, ref === null ? ['meter', 'format'] : ['format'])
   const { meter = ref, format = 'json' } = rest
-  if (!meter) throw invalid('/meter', 'is needed: id or slug of a meter')
-  if (format !== 'json' && format !== 'csv') throw invalid('/format', 'must be json or csv')
+  if (!meter) throw invalidInput('/meter', 'is needed: id or slug of a meter')
+  if (format !== 'json' && format !== 'csv') throw invalidInput('/format', 'must be json or csv')
   const series = await queryUsage(meter, query)
   if (format === 'json') return ApiResponse.success(series)
   return new Response(usageSeriesToCsv(series), {
