@@ -19,6 +19,7 @@ export function SettingCard({
   source,
   note,
   dirty,
+  readOnly = false,
   saving = false,
   onSave,
   onReset,
@@ -31,6 +32,8 @@ export function SettingCard({
   /** A quiet text beside the buttons, such as a limit. */
   note?: ReactNode
   dirty: boolean
+  /** For whoever may not change it: no buttons; the note says why. */
+  readOnly?: boolean
   saving?: boolean
   onSave: () => unknown
   onReset?: () => void
@@ -63,9 +66,11 @@ export function SettingCard({
               {t('ui.reset')}
             </Button>
           ) : null}
-          <Button type="submit" variant={tone === 'danger' ? 'danger' : 'primary'} disabled={!dirty} loading={saving}>
-            {t('ui.save')}
-          </Button>
+          {readOnly ? null : (
+            <Button type="submit" variant={tone === 'danger' ? 'danger' : 'primary'} disabled={!dirty} loading={saving}>
+              {t('ui.save')}
+            </Button>
+          )}
         </footer>
       </form>
     </section>

@@ -103,6 +103,7 @@ function NameCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
       title={t('settings.branding.name')}
       description={t('settings.branding.name_description')}
       note={readOnly ? t('settings.read_only') : t('settings.branding.name_note', { name: tenantName })}
+      readOnly={readOnly}
       dirty={!readOnly && name !== (saved.display_name ?? '')}
       saving={saving}
       onSave={() => save({ display_name: name.trim() === '' ? null : name.trim() })}
@@ -138,6 +139,7 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
       title={t('settings.branding.colors')}
       description={t('settings.branding.colors_description')}
       note={readOnly ? t('settings.read_only') : undefined}
+      readOnly={readOnly}
       dirty={!readOnly && changed}
       saving={saving}
       onSave={() => {
@@ -185,6 +187,7 @@ function SupportCard({ saved, readOnly, onSaved }: CardProps) {
       title={t('settings.branding.support')}
       description={t('settings.branding.support_description')}
       note={readOnly ? t('settings.read_only') : t('settings.branding.support_note')}
+      readOnly={readOnly}
       dirty={!readOnly && link !== (saved.support_url ?? '')}
       saving={saving}
       onSave={() => save({ support_url: link.trim() === '' ? null : link.trim() })}

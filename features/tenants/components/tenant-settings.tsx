@@ -147,6 +147,7 @@ function TextCard({
       title={t(`settings.general.${name}`)}
       description={t(`settings.general.${name}_description`)}
       note={readOnly ? t('settings.read_only') : note}
+      readOnly={readOnly}
       dirty={!readOnly && value !== (saved[name] ?? '')}
       saving={saving}
       onSave={save}
