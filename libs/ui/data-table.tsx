@@ -18,7 +18,7 @@ export type Column<Row> = {
   key: string
   header: string
   cell: (row: Row) => ReactNode
-  /** Makes the column sortable (among the rows shown); null sorts last. */
+  /** Makes the column sortable, among the rows given; null sorts last. In a ListTable only while there is one page. */
   sortValue?: (row: Row) => string | number | null
   align?: 'left' | 'right'
   /** A Tailwind width, such as `w-40`. */
@@ -48,7 +48,6 @@ export type DataTableProps<Row> = {
     /** What can be done with the selected rows. */
     actions: ReactNode
   }
-  defaultSort?: { key: string; desc?: boolean }
   loading?: boolean
   /** A new page is under way; the old one is shown dimmed. */
   refreshing?: boolean

@@ -1,10 +1,11 @@
 'use client'
 
 import { Undo2 } from 'lucide-react'
+import { useMemo } from 'react'
 import type { Page } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { CursorPager } from '@/libs/ui/cursor-pager'
-import { DataTable, type DataTableProps } from '@/libs/ui/data-table'
+import { type Column, DataTable, type DataTableProps } from '@/libs/ui/data-table'
 import type { ListState } from '@/libs/ui/list-state'
 import { t } from '@/libs/ui/messages'
 import { EmptyState } from '@/libs/ui/states'
@@ -14,7 +15,8 @@ type FromList = 'rows' | 'loading' | 'refreshing' | 'error' | 'onRetry' | 'foote
 
 /**
  * The table of a list of the API: the rows of the present page, its loading and error, what the filters of `list` leave,
- * and the pager below. A page that is not there any more leads back instead of saying that there is nothing.
+ * and the pager below. A page that is not there any more leads back instead of saying that there is nothing. Columns sort
+ * while one page holds all there is: the order of one page among several would pass for that of the list.
  * @example <ListTable label="Customers" list={list} page={page} columns={columns} rowKey={(c) => c.id} rowLabel={(c) => c.name} empty={<EmptyState … />} />
  */
 export function ListTable<Row>({
@@ -24,6 +26,7 @@ export function ListTable<Row>({
   filtered = list.filtered ?? false,
   onClearFilters = list.clear,
   empty,
+  columns,
   ...table
 }: Omit<DataTableProps<Row>, FromList> & {
   list: Pick<ListState, 'hasPrevious' | 'previous' | 'next'> & Partial<Pick<ListState, 'filtered' | 'clear'>>
@@ -35,9 +38,12 @@ export function ListTable<Row>({
   const rows = page.data?.data
   // A cursor of yesterday, or one whose rows are gone.
   const gone = list.hasPrevious && (page.error?.status === 400 || (!page.error && rows?.length === 0))
+  const whole = !list.hasPrevious && !page.data?.next_cursor
+  const shownColumns = useMemo(() => (whole ? columns : columns.map(withoutSorting)), [whole, columns])
   return (
     <DataTable
       {...table}
+      columns={shownColumns}
       rows={gone ? [] : rows}
       loading={page.loading}
       refreshing={refreshing}
@@ -70,4 +76,8 @@ export function ListTable<Row>({
       }
     />
   )
+}
+
+function withoutSorting<Row>({ sortValue: _, ...column }: Column<Row>): Column<Row> {
+  return column
 }

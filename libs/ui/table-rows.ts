@@ -6,6 +6,7 @@ import {
   type RowSelectionState,
   rowSelectionFeature,
   rowSortingFeature,
+  type SortingState,
   tableFeatures,
   useTable,
 } from '@tanstack/react-table'
@@ -41,21 +42,16 @@ const sortValues = (
   return String(a).localeCompare(String(b), 'en', { numeric: true, sensitivity: 'base' })
 }
 
-const noRows: never[] = []
-
 /** Sorts the rows of a table by the columns that can be sorted, and keeps which are selected. */
 export function useTableRows<Row>({
   columns,
   rows,
   rowKey,
   selection,
-  defaultSort,
-}: Pick<DataTableProps<Row>, 'columns' | 'rowKey' | 'selection' | 'defaultSort'> & {
+}: Pick<DataTableProps<Row>, 'columns' | 'rowKey' | 'selection'> & {
   rows: readonly Row[]
 }): TableRows<Row> {
-  const [sorting, setSorting] = useState(
-    defaultSort ? [{ id: defaultSort.key, desc: defaultSort.desc ?? false }] : noRows,
-  )
+  const [sorting, setSorting] = useState<SortingState>([])
   const definitions = useMemo<Array<ColumnDef<Features, { row: Row }>>>(
     () =>
       columns.map((column) => ({
@@ -93,7 +89,10 @@ export function useTableRows<Row>({
   }))
   return {
     shown,
-    directionOf: (column) => table.getColumn(column)?.getIsSorted() ?? false,
+    directionOf: (key) => {
+      const column = table.getColumn(key)
+      return (column?.getCanSort() && column.getIsSorted()) || false
+    },
     toggleSort: (column) => table.getColumn(column)?.toggleSorting(),
     selectedCount: shown.filter(({ selected }) => selected).length,
     selectAll: (on) => table.toggleAllRowsSelected(on),
