@@ -73,7 +73,11 @@ export const settleAnswer = z
     reservation_id: z.uuid(),
     status: z.literal('settled'),
     amount: quantity.meta({ description: 'What was held' }),
-    settled: quantity.meta({ description: 'What was counted' }),
+    settled: quantity.meta({ description: 'What it was settled with' }),
+    counted: quantity.meta({
+      description:
+        'What of it counted: less where a cap takes what is left, or where the event does not pass the filter of its meter',
+    }),
     meter: z.string(),
     user_id: z.string(),
     ...standing,

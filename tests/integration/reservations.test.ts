@@ -279,6 +279,32 @@ describe('settle', () => {
     await expire(id)
     expect((await settle({ reservation_id: id })).body).toMatchObject({ settled: body.settled })
   })
+  test('what counted of it is said: a cap that takes what is left, a filter, and every one of a count', async () => {
+    const tier = { name: 'Partly', usage_caps: { tokens: { limit: 10, behaviour: 'cap' } } }
+    await call(postTier, 'POST', '/api/v1/tiers', { ...admin, body: tier })
+    const filter = { property: 'plan', operator: 'eq', value: 'pro' }
+    await call(postMeter, 'POST', '/api/v1/meters', { ...admin, body: { name: 'Paid', slug: 'paid', filter } })
+    const user_id = await newCustomer('partly')
+    const id = await hold(user_id, 8)
+    const first = await settle({ reservation_id: id, amount: 12 })
+    expect(first.body).toMatchObject({ settled: 12, counted: 10, used: 10, remaining: 0 })
+    expect((await settle({ reservation_id: id, amount: 12 })).body).toEqual(first.body)
+    const [free, paid] = [await hold(user_id, 5, 'paid'), await hold(user_id, 5, 'paid')]
+    expect((await settle({ reservation_id: free })).body).toMatchObject({ settled: 5, counted: 0, used: 0 })
+    expect((await settle({ reservation_id: paid, amount: 3, properties: { plan: 'pro' } })).body).toMatchObject({
+      settled: 3,
+      counted: 3,
+      used: 3,
+    })
+    const calls = await hold(user_id, 8, 'calls')
+    const { key } = await createApiKey(acme, ['usage:write'])
+    for (let time = 0; time < 2; time += 1)
+      expect((await settle({ reservation_id: calls, amount: 6 }, { as: key })).body).toMatchObject({ counted: 6 })
+    expect((await settle({ reservation_id: await hold(user_id, 1, 'calls'), amount: 0 })).body).toMatchObject({
+      settled: 0,
+      counted: 0,
+    })
+  })
   test('a meter that counts events counts as many', async () => {
     const user_id = await newCustomer('hard')
     expect(await reserve({ meter_id: 'calls', user_id, amount: 1.5 })).toMatchObject({ status: 422 })

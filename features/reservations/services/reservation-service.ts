@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { readTimeZone } from '@/libs/metering/customer-usage'
@@ -26,6 +26,7 @@ export type SettleAnswer = Standing & {
   status: 'settled'
   amount: Quantity
   settled: Quantity
+  counted: Quantity
   meter: string
   user_id: string
 }
@@ -53,6 +54,7 @@ type Settled = StoredStanding & {
   user: string
   amount: string
   settled: string
+  counted: string
 }
 
 /** Why app.record_usage refused what was to be counted. */
@@ -75,8 +77,8 @@ export async function reserveUsage({ meter_id, user_id, amount, expires_in }: Re
     'select app.reserve_usage($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6), $7) as value',
     [currentContext().tenantId, await readTimeZone(), user_id, meter_id, amount, expires_in, newId()],
   )
-  if (answer.code === 'NOT_ADDITIVE') throw refuse('/meter_id', 'must be a meter that adds up (SUM, COUNT)')
-  if (answer.code === 'NOT_COUNTABLE') throw refuse('/amount', WHOLE)
+  if (answer.code === 'NOT_ADDITIVE') throw invalidInput('/meter_id', 'must be a meter that adds up (SUM, COUNT)')
+  if (answer.code === 'NOT_COUNTABLE') throw invalidInput('/amount', WHOLE)
   const { allowed, code, meter = meter_id, reservation, next_tiers } = answer
   const result: ReserveAnswer = {
     allowed,
@@ -113,7 +115,7 @@ export async function settleReservation({ reservation_id, amount, properties }: 
     properties ? JSON.stringify(properties) : null,
   ])
   requireOpen(answer)
-  if (answer.status === 'not_countable') throw refuse('/amount', WHOLE)
+  if (answer.status === 'not_countable') throw invalidInput('/amount', WHOLE)
   if (answer.status === 'refused') {
     throw new AppError('conflict', REFUSALS[answer.code ?? 0] ?? 'The usage was refused.', {
       extra: { reason: answer.code === 10 ? 'usage_exceeded' : 'usage_refused', ...toStanding(answer) },
@@ -124,6 +126,7 @@ export async function settleReservation({ reservation_id, amount, properties }: 
     status: 'settled',
     amount: toQuantity(answer.amount),
     settled: toQuantity(answer.settled),
+    counted: toQuantity(answer.counted),
     meter: answer.meter,
     user_id: answer.user,
     ...toStanding(answer),
@@ -159,10 +162,6 @@ async function ask<Answer>(text: string, values: unknown[]): Promise<Answer> {
   const [row] = await tenantQuery<{ value: Answer }>(text, values)
   if (!row) throw new Error('A function of the database answers.')
   return row.value
-}
-
-function refuse(pointer: string, detail: string): AppError {
-  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
 }
 
 function toStanding({ limit, used, held, remaining, overage, reset }: StoredStanding): Standing {
