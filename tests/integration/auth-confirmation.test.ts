@@ -12,7 +12,7 @@ import { ensureAuthDatabase } from '../../processes/dev-stack/roles'
 import { startSupabaseApi } from '../../processes/dev-stack/supabase-api'
 import { sendRaw } from '../support/raw-http'
 import { requireVariable } from '../support/variables'
-import { type Answer, call, createWorld, newUser, tokenFor } from '../support/world'
+import { type Answer, call, createWorld, newUser } from '../support/world'
 
 const mails: { to: string; subject: string; text: string }[] = []
 const database = `auth_${randomBytes(6).toString('hex')}`
@@ -136,8 +136,17 @@ test('signing up again brings a mail that leads back in, whether or not the firs
 })
 
 test('nothing but the Auth API is served, whatever the address', async () => {
-  const token = await tokenFor(acme.users.owner)
-  const head = `apikey: ${requireVariable('SUPABASE_PUBLISHABLE_KEY')}\r\nauthorization: Bearer ${token}\r\nconnection: close\r\n`
+  const { email } = newUser('looker')
+  await join(email)
+  await follow((await readMail(email)).link)
+  const apikey = requireVariable('SUPABASE_PUBLISHABLE_KEY')
+  const session = await fetch(`${api.url}/auth/v1/token?grant_type=password`, {
+    method: 'POST',
+    headers: { apikey, 'content-type': 'application/json' },
+    body: JSON.stringify({ email, password }),
+  })
+  const { access_token } = (await session.json()) as { access_token: string }
+  const head = `apikey: ${apikey}\r\nauthorization: Bearer ${access_token}\r\nconnection: close\r\n`
   const told = async (path: string, host = 'localhost') => {
     const { statuses, body } = await sendRaw(port, `GET ${path} HTTP/1.1\r\nhost: ${host}\r\n${head}\r\n`)
     return [path, ...statuses, /"message":"([^"]*)/.exec(body)?.[1]]
