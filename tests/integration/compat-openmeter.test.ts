@@ -193,7 +193,7 @@ describe('events', () => {
     const [unknown, textual, good] = [newId(), newId(), newId()]
     await openmeter.events.ingest([
       { id: unknown, type: 'com.example.unheard-of', subject: 'lost', data: { camelCase: { Inner: 1 } } },
-      { id: textual, type, subject: 'lost', data: { tokens: 'many' } },
+      { id: textual, type, subject: 'lost', data: { tokens: 'many', request: { region: 'eu', id: 7 } } },
       { id: good, type, subject: 'found', data: { tokens: 2, camelCase: { Inner: 1 } } },
     ])
     expect(await usageOf(slug)).toBe(2)
@@ -219,6 +219,12 @@ describe('events', () => {
       storedAt: expect.any(Date),
     })
     expect(listed.find(({ event }) => event.id === unknown)).toMatchObject({ validationError: expect.any(String) })
+    // Shown as it was sent, also where the meter has names of its own for parts of it.
+    expect(listed.find(({ event }) => event.id === textual)).toMatchObject({
+      event: { data: { tokens: 'many', request: { region: 'eu', id: 7 } } },
+      validationError: expect.any(String),
+    })
+    expect(listed.find(({ event }) => event.id === textual)?.event.data).not.toHaveProperty('region')
     expect((await known(openmeter.events.list({ subject: 'found' }))).map(({ event }) => event.id)).toEqual([good])
     expect((await known(openmeter.events.list({ subject: 'lost' }))).map(({ event }) => event.id).sort()).toEqual(
       [unknown, textual].sort(),

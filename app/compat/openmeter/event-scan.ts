@@ -77,7 +77,7 @@ export async function scanEvents(scan: Scan): Promise<{ items: Listed[]; cursor:
   const refused = toSource(
     async (cursor) => {
       const page = await listRejections({ cursor, limit: PAGE })
-      return { ...page, data: page.data.map((row) => toRefusedEvent(row, (slug) => typeOf(slug).type)) }
+      return { ...page, data: page.data.map((row) => toRefusedEvent(row, typeOf)) }
     },
     at === undefined ? undefined : encodeCursor([idAfter(at)]),
   )

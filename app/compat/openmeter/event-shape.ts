@@ -74,13 +74,15 @@ function define(object: Record<string, unknown>, name: string, value: unknown): 
 /** An event that was taken in and not counted, with the reason. */
 export function toRefusedEvent(
   { id, received_at, detail, event }: RejectionRow,
-  typeOf: (slug: string) => string,
+  sentTo: (slug: string) => SentTo,
 ): Listed {
   const sent: Record<string, unknown> = typeof event === 'object' && event !== null ? { ...event } : {}
   const text = (value: unknown, otherwise: string) => (typeof value === 'string' ? value : otherwise)
   const meter = text(sent.meter_id, '')
   const suffix = `#${meter}`
   const eventId = text(sent.event_id, id)
+  const { type, moved } = sentTo(meter)
+  // What no meter is for is kept as it came, the rest as its meter would have counted it.
   const found = sent.data ?? sent.properties
   const { [SUBJECT_PROPERTY]: subject, ...data } = (typeof found === 'object' && found !== null ? found : {}) as Record<
     string,
@@ -91,10 +93,10 @@ export function toRefusedEvent(
       id: meter !== '' && eventId.endsWith(suffix) ? eventId.slice(0, -suffix.length) : eventId,
       source: text(sent.source, ''),
       specversion: '1.0',
-      type: text(sent.type, typeOf(meter)),
+      type: text(sent.type, type),
       subject: text(subject, text(sent.user_id, '')),
       time: text(sent.timestamp, received_at.toISOString()),
-      data,
+      data: sent.data === undefined ? nest(data, moved) : data,
     },
     validationError: detail,
     ingestedAt: received_at,
