@@ -24,8 +24,12 @@ const counting = {
     .array(property)
     .max(5)
     .superRefine((keys, context) => {
-      for (const [index, key] of keys.entries())
-        if (keys.indexOf(key) !== index) context.addIssue({ code: 'custom', path: [index], message: 'is there twice' })
+      const refuse = (index: number, message: string) => context.addIssue({ code: 'custom', path: [index], message })
+      for (const [index, key] of keys.entries()) {
+        if (keys.indexOf(key) !== index) refuse(index, 'is there twice')
+        if (key === 'customer') refuse(index, 'is what a question is split by customers with')
+        if (key.includes(',')) refuse(index, 'must not hold a comma, which separates groups in a question')
+      }
     })
     .meta({ description: 'Properties usage is also kept by, at most five. Never changes.', example: ['region'] }),
   filter: meterFilter.nullable().meta({ description: 'Which events count; null counts all. Never changes.' }),

@@ -54,6 +54,8 @@ describe('create', () => {
     [{ name: 'X', group_by: ['a', 'b', 'c', 'd', 'e', 'f'] }, '/group_by'],
     [{ name: 'X', group_by: ['a', 'a'] }, '/group_by/1'],
     [{ name: 'X', group_by: ['a', 3] }, '/group_by/1'],
+    [{ name: 'X', group_by: ['a', 'customer'] }, '/group_by/1'],
+    [{ name: 'X', group_by: ['a,b'] }, '/group_by/0'],
     [{ name: 'X', event_type: '' }, '/event_type'],
     [{ name: 'X', filter: 'all' }, '/filter'],
     [{ name: 'X', filter: { operator: 'eq', value: 1 } }, '/filter/property'],
