@@ -18,17 +18,17 @@ export function OperatorFrame({
   children: ReactNode
 }) {
   const { me, signOut } = useSession<unknown>()
-  const tenants = t('operator.nav.tenants')
   const toDashboard = t('operator.nav.to_dashboard')
   return (
     <OperatorShell
       role={t(`operator.role.${role}`)}
       readOnly={role === 'support'}
-      sections={[{ items: [{ href: '/operator', label: tenants, icon: <Building2 />, shortcut: 'g t' }] }]}
+      sections={[
+        { items: [{ href: '/operator', label: t('operator.nav.tenants'), icon: <Building2 />, shortcut: 'g t' }] },
+      ]}
       user={{ name: '', email }}
       userEntries={[{ label: toDashboard, href: '/tenants' }]}
       commands={[
-        { id: 'tenants', label: tenants, group: t('ui.shell.operator'), href: '/operator', icon: <Building2 /> },
         {
           id: 'dashboard',
           label: toDashboard,

@@ -32,7 +32,7 @@ export function UserMenu({
       header={
         <div className="mb-1 border-b px-2 pt-1 pb-2">
           <p className="truncate font-medium text-sm">{name}</p>
-          <p className="truncate text-faint text-xs">{user.email}</p>
+          {user.name ? <p className="truncate text-faint text-xs">{user.email}</p> : null}
         </div>
       }
       trigger={
