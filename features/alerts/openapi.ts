@@ -3,7 +3,7 @@ import { operation, pageOf } from '@/libs/api-utils/openapi'
 import { alert, alertFiring, alertInput, alertListQuery, alertPatch, firingListQuery, standardAlerts } from './schema'
 
 const tag = 'Alerts'
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the rule' }) })
 
 export const paths = {
   '/api/v1/alerts': {

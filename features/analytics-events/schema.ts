@@ -32,9 +32,9 @@ export const analyticsEventInput = z
   .meta({ id: 'AnalyticsEventInput', description: 'One event, or an array of up to 100' })
 
 export const analyticsEventListQuery = pageQuery.extend({
-  event: name.optional(),
-  distinct_id: name.optional(),
-  source: source.optional(),
+  event: name.optional().meta({ description: 'Name of the event' }),
+  distinct_id: name.optional().meta({ description: 'Whose events: the person or machine they are told of' }),
+  source: source.optional().meta({ description: 'Where they were noted' }),
   ...timeRangeFields,
 })
 

@@ -3,7 +3,7 @@ import { operation, pageOf } from '@/libs/api-utils/openapi'
 import { apiKey, apiKeyInput, apiKeyListQuery, apiKeyRotation, newApiKey } from './schema'
 
 const tag = 'API keys'
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the key' }) })
 
 export const paths = {
   '/api/v1/api-keys': {

@@ -62,8 +62,8 @@ export const apiKeyRotation = z
   .meta({ id: 'ApiKeyRotation' })
 
 export const apiKeyListQuery = pageQuery.extend({
-  status: z.enum(['active', 'expired', 'revoked']).optional(),
-  q: z.string().trim().max(120).optional(),
+  status: z.enum(['active', 'expired', 'revoked']).optional().meta({ description: 'All when left out' }),
+  q: z.string().trim().max(120).optional().meta({ description: 'In the name' }),
 })
 
 export type ApiKeyInput = z.infer<typeof apiKeyInput>

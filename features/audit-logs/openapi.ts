@@ -22,7 +22,7 @@ export const paths = {
       summary: 'Get one row of the audit log',
       tag,
       permission,
-      params: z.object({ id: z.uuid() }),
+      params: z.object({ id: z.uuid().meta({ description: 'Id of the entry' }) }),
       success: [200, auditLog],
     }),
   },

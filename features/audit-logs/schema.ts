@@ -8,18 +8,18 @@ const name = z.string().min(1).max(200)
 
 /** What a list and an export of the audit log can be narrowed by. */
 const auditLogFilters = z.strictObject({
-  actor_id: name.optional(),
-  actor_kind: actorKind.optional(),
+  actor_id: name.optional().meta({ description: 'Id of who acted' }),
+  actor_kind: actorKind.optional().meta({ description: 'What acted' }),
   action: z
     .string()
     .max(120)
     .regex(/^[a-z_]+\.[a-z_]*$/, 'is an action such as tenant.updated, or the beginning of one such as tenant.')
     .optional()
     .meta({ description: 'An action, or with a dot at its end all actions of a noun', example: 'tier.updated' }),
-  target_type: name.optional(),
-  target_id: name.optional(),
-  outcome: outcome.optional(),
-  request_id: name.optional(),
+  target_type: name.optional().meta({ description: 'What was acted on, such as tier' }),
+  target_id: name.optional().meta({ description: 'Id of what was acted on' }),
+  outcome: outcome.optional().meta({ description: 'How it ended' }),
+  request_id: name.optional().meta({ description: 'What one request did: its x-request-id' }),
   q: z
     .string()
     .trim()

@@ -12,7 +12,7 @@ import {
 
 const tag = 'Billing periods'
 const permission = 'billing-periods:read'
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the period' }) })
 const file = z.string().meta({ description: 'JSON lines, or with `format=csv` a CSV file; fields as in BillingLine' })
 
 export const paths = {

@@ -63,10 +63,13 @@ export const billingLine = z
 export const billingLineListQuery = pageQuery.extend({
   customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
   meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
-  adjustment: z.enum(['true', 'false']).optional(),
+  adjustment: z
+    .enum(['true', 'false'])
+    .optional()
+    .meta({ description: 'true: only lines about usage of earlier periods; false: only the others' }),
 })
 
-const format = z.enum(['csv', 'jsonl']).default('jsonl')
+const format = z.enum(['csv', 'jsonl']).default('jsonl').meta({ description: 'jsonl: one JSON object in each line' })
 export const billingDownloadQuery = z.strictObject({ format })
 export const billingExportQuery = z.strictObject({
   from: dayOrMoment.optional().meta({

@@ -11,11 +11,11 @@ const status = z.enum(CONNECTOR_EVENT_STATUSES).meta({
 })
 
 export const connectorEventListQuery = pageQuery.extend({
-  connector: connector.optional(),
-  direction: direction.optional(),
+  connector: connector.optional().meta({ description: 'Which way out' }),
+  direction: direction.optional().meta({ description: 'outbound: sent by us' }),
   status: status.optional(),
-  action: z.string().min(1).max(120).optional().meta({ example: 'mail.sent' }),
-  user_id: z.string().min(1).max(200).optional(),
+  action: z.string().min(1).max(120).optional().meta({ description: 'What happened', example: 'mail.sent' }),
+  user_id: z.string().min(1).max(200).optional().meta({ description: 'Of whom or for whom it went' }),
   q: z.string().trim().max(120).optional().meta({ description: 'Part of the target or of the action' }),
   ...timeRangeFields,
 })

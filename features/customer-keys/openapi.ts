@@ -13,7 +13,7 @@ import {
 } from './schema'
 
 const tag = 'Customer keys'
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the key' }) })
 
 export const paths = {
   '/api/v1/customer-keys': {

@@ -146,9 +146,9 @@ export const newCustomerKey = customerKey
   .meta({ id: 'NewCustomerKey' })
 
 export const customerKeyListQuery = pageQuery.extend({
-  status: z.enum(['active', 'disabled', 'expired', 'revoked']).optional(),
-  external_id: z.string().max(255).optional(),
-  api_id: z.string().max(255).optional(),
+  status: z.enum(['active', 'disabled', 'expired', 'revoked']).optional().meta({ description: 'All when left out' }),
+  external_id: z.string().max(255).optional().meta({ description: 'Keys of one customer' }),
+  api_id: z.string().max(255).optional().meta({ description: 'Keys of one API' }),
   q: z.string().trim().max(255).optional().meta({ description: 'In the name or the external id' }),
 })
 

@@ -3,7 +3,7 @@ import { operation, pageOf } from '@/libs/api-utils/openapi'
 import { acceptInput, customerLogin, customerLoginInput, customerLoginListQuery } from './schema'
 
 const tag = 'Customers'
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the login or invitation' }) })
 
 export const paths = {
   '/api/v1/customer-logins': {

@@ -3,7 +3,7 @@ import { operation, pageOf } from '@/libs/api-utils/openapi'
 import { member, memberChange, memberListQuery } from './schema'
 
 const tag = 'Members'
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the membership' }) })
 
 export const paths = {
   '/api/v1/members': {

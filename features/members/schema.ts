@@ -4,8 +4,8 @@ import { pageQuery } from '@/libs/api-utils/page'
 const memberRole = z.enum(['owner', 'admin', 'member', 'compliance'])
 
 export const memberListQuery = pageQuery.extend({
-  q: z.string().trim().max(120).optional(),
-  role: memberRole.optional(),
+  q: z.string().trim().max(120).optional().meta({ description: 'In the name or the e-mail address' }),
+  role: memberRole.optional().meta({ description: 'Who has this role' }),
 })
 
 export const memberChange = z.strictObject({ role: memberRole })

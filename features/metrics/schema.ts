@@ -54,7 +54,7 @@ const days = {
   time_range: z.enum(['24h', '7d', '30d', '90d', '12m']).optional().meta({ description: 'Default 30d' }),
   from: day.optional().meta({ description: 'A day in the time zone of the tenant' }),
   to: day.optional().meta({ description: 'The last day; today when left out' }),
-  metric: metric.optional(),
+  metric: metric.optional().meta({ description: 'One metric; all when left out' }),
 }
 export const metricDaysQuery = z.strictObject(days)
 export const metricsQuery = z.strictObject({})

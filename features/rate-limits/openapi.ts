@@ -11,7 +11,7 @@ import {
 } from './schema'
 
 const tag = 'Rate limits'
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the override' }) })
 
 export const paths = {
   '/api/v1/rate-limits/limit': {

@@ -3,7 +3,7 @@ import { operation, pageOf } from '@/libs/api-utils/openapi'
 import { reconciliation, reconciliationDrift, reconciliationListQuery } from './schema'
 
 const tag = 'Reconciliations'
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the run' }) })
 
 export const paths = {
   '/api/v1/reconciliations': {

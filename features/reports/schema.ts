@@ -10,7 +10,10 @@ export const reportQuery = z.strictObject({
     .max(255)
     .optional()
     .meta({ description: 'Id or external id; all together when left out' }),
-  format: z.enum(['json', 'csv']).default('json'),
+  format: z
+    .enum(['json', 'csv'])
+    .default('json')
+    .meta({ description: 'csv: one table of the meters, the customers and the days' }),
 })
 
 const quantity = z.union([z.number(), z.string()]).meta({

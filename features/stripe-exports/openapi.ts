@@ -18,9 +18,9 @@ import {
 const tag = 'Stripe'
 const read = { tag, permission: 'stripe-exports:read' } as const
 const write = { tag, permission: 'stripe-exports:write' } as const
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the connection' }) })
 const reference = z.string().meta({ description: 'Id, or slug of a meter, or external id of a customer' })
-const delivery = params.extend({ delivery: z.uuid() })
+const delivery = params.extend({ delivery: z.uuid().meta({ description: 'Id of the delivery' }) })
 
 export const paths = {
   '/api/v1/stripe-exports': {

@@ -64,7 +64,7 @@ export const stripeCustomerInput = z
   .meta({ id: 'StripeCustomerInput' })
 
 export const stripeDeliveryListQuery = pageQuery.extend({
-  status: z.enum(DELIVERY_STATES).optional(),
+  status: z.enum(DELIVERY_STATES).optional().meta({ description: 'All when left out' }),
   meter: reference.optional().meta({ description: 'Id or slug' }),
   customer: reference.optional().meta({ description: 'Id or external id' }),
 })

@@ -99,10 +99,13 @@ export const tenantChange = z
   .refine((change) => Object.keys(change).length > 0, 'names nothing to change')
 
 export const ownTenantListQuery = pageQuery.extend({
-  q: z.string().trim().max(120).optional(),
-  status: tenantStatus.optional(),
+  q: z.string().trim().max(120).optional().meta({ description: 'In the name or the slug' }),
+  status: tenantStatus.optional().meta({ description: 'All but deleted ones when left out' }),
   plan: plan.optional(),
-  sort: z.enum(['newest', 'oldest', 'name']).default('newest'),
+  sort: z
+    .enum(['newest', 'oldest', 'name'])
+    .default('newest')
+    .meta({ description: 'By when they were made, or by name' }),
 })
 
 /** A tenant as its own people see it. */

@@ -232,7 +232,7 @@ export const tierPreview = z
   .meta({ id: 'TierPreview' })
 
 export const tierListQuery = pageQuery.extend({
-  q: z.string().trim().max(120).optional(),
+  q: z.string().trim().max(120).optional().meta({ description: 'In the name or the slug' }),
   archived: z.enum(['true', 'false', 'all']).default('false').meta({ description: 'true: only archived ones' }),
 })
 

@@ -8,7 +8,7 @@ import {
   upgradeRequestPatch,
 } from './schema'
 
-const params = z.object({ id: z.uuid() })
+const params = z.object({ id: z.uuid().meta({ description: 'Id of the request' }) })
 
 export const paths = {
   '/api/v1/upgrade-requests': {

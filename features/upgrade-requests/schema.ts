@@ -29,7 +29,7 @@ export const upgradeRequest = z
   .meta({ id: 'UpgradeRequest' })
 
 export const upgradeRequestListQuery = pageQuery.extend({
-  status: z.enum(STATUSES).optional(),
+  status: z.enum(STATUSES).optional().meta({ description: 'All when left out' }),
   customer: z.string().min(1).max(255).optional().meta({ description: 'Id or external id' }),
 })
 

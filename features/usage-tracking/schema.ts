@@ -30,19 +30,19 @@ export const checkBody = z
 /** The range and filters of usage reports: `timeRange` or `from` and `to`, half open. */
 export const rangeFields = {
   time_range: z.enum(['24h', '7d', '30d', '90d', '12m']).optional().meta({ description: 'Default 30d' }),
-  from: reportMoment.optional(),
+  from: reportMoment.optional().meta({ description: 'Inclusive: a moment, or a day in the time zone of the tenant' }),
   to: reportMoment.optional().meta({ description: 'Exclusive; now when left out' }),
   meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
   customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
 }
 export const usageQuery = z.strictObject({
   ...rangeFields,
-  group_by: z.enum(['meter', 'customer']).default('meter'),
+  group_by: z.enum(['meter', 'customer']).default('meter').meta({ description: 'What the figures are of' }),
   limit: z.coerce.number().int().min(1).max(500).default(50).meta({ description: 'Most rows, the largest first' }),
 })
 export const dailyQuery = z.strictObject({
   ...rangeFields,
-  group_by: z.enum(['meter', 'customer']).default('meter'),
+  group_by: z.enum(['meter', 'customer']).default('meter').meta({ description: 'What the figures are of' }),
   fill: z.enum(['true', 'false']).default('false').meta({ description: 'true: days without usage as well' }),
   limit: z.coerce
     .number()

@@ -3,8 +3,12 @@ import { AppError } from '@/libs/errors'
 
 /** Query of every list: `cursor` from the page before, `limit` 1 to 200, default 50. */
 export const pageQuery = z.strictObject({
-  cursor: z.string().max(1_000).optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z
+    .string()
+    .max(1_000)
+    .optional()
+    .meta({ description: '`next_cursor` of the page before; without it the first page' }),
+  limit: z.coerce.number().int().min(1).max(200).default(50).meta({ description: 'The most rows of a page' }),
 })
 
 export type PageQuery = z.infer<typeof pageQuery>
