@@ -2,14 +2,15 @@
 
 import { AlertDialog } from '@base-ui/react/alert-dialog'
 import { TriangleAlert } from 'lucide-react'
-import { type FormEvent, type ReactNode, useEffect, useId, useState } from 'react'
-import { describeProblem } from '@/libs/ui/api-client'
+import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
+import { ApiProblem, describeProblem, newIdempotencyKey } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { backdropClass, dialogBoxClass } from '@/libs/ui/dialog'
 import { Field } from '@/libs/ui/field'
 import { formatNumber } from '@/libs/ui/format'
 import { Input } from '@/libs/ui/input'
+import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
 
 export type ConfirmDialogProps = {
@@ -24,37 +25,38 @@ export type ConfirmDialogProps = {
   tone?: 'danger' | 'default'
   /** What has to be typed before the button works, such as the tenant's slug. */
   typed?: string
-  /** Does the act; the dialog stays open and shows the reason when it throws. */
-  onConfirm: () => Promise<unknown>
+  /**
+   * Does the act; the dialog stays open and shows the reason when it throws. A try after a lost answer has the same key, so
+   * that nothing is done twice.
+   */
+  onConfirm: (options: { idempotencyKey: string }) => Promise<unknown>
   children?: ReactNode
 }
 
 /**
  * Asks before an act that is not easily undone. What can be undone gets an Undo in its toast instead.
- * @example <ConfirmDialog open={open} onOpenChange={setOpen} title="Suspend Acme" typed="acme" tone="danger" confirmLabel="Suspend" onConfirm={suspend} />
+ * @example <ConfirmDialog open={open} onOpenChange={setOpen} title="Suspend Acme" typed="acme" tone="danger" confirmLabel="Suspend" onConfirm={(options) => suspend(options)} />
  */
 export function ConfirmDialog({
   open,
   onOpenChange,
-  title,
-  description,
-  consequences,
-  confirmLabel,
   cancelLabel = t('ui.cancel'),
   tone = 'default',
-  typed,
   onConfirm,
-  children,
+  ...content
 }: ConfirmDialogProps) {
+  const { title, description, consequences, confirmLabel, typed, children } = useLastShown(open, content)
   const [answer, setAnswer] = useState('')
   const [pending, setPending] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
+  const lost = useRef<string | null>(null)
   const formId = useId()
 
   useEffect(() => {
     if (!open) return
     setAnswer('')
     setProblem(null)
+    lost.current = null
   }, [open])
 
   const allowed = !typed || answer.trim() === typed
@@ -65,10 +67,12 @@ export function ConfirmDialog({
     if (!allowed || pending) return
     setPending(true)
     setProblem(null)
+    const idempotencyKey = lost.current ?? newIdempotencyKey()
     try {
-      await onConfirm()
+      await onConfirm({ idempotencyKey })
       onOpenChange(false)
     } catch (error) {
+      lost.current = error instanceof ApiProblem && error.status === 0 ? idempotencyKey : null
       setProblem(describeProblem(error))
     } finally {
       setPending(false)

@@ -12,6 +12,7 @@ import docs from '@/messages/en/docs.json'
 import entitlements from '@/messages/en/entitlements.json'
 import events from '@/messages/en/events.json'
 import features from '@/messages/en/features.json'
+import keys from '@/messages/en/keys.json'
 import landing from '@/messages/en/landing.json'
 import mail from '@/messages/en/mail.json'
 import meters from '@/messages/en/meters.json'
@@ -47,6 +48,7 @@ const messages = {
   entitlements,
   events,
   features,
+  keys,
   landing,
   mail,
   meters,

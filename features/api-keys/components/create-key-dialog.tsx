@@ -72,7 +72,7 @@ export function CreateKeyDialog({
       onOpenChange={onOpenChange}
       size="lg"
       title={t('api-keys.form.title')}
-      description={t('api-keys.form.description')}
+      description={t('keys.shown_once')}
       submit={t('api-keys.form.submit')}
     >
       {(form) => <CreateKeyForm {...form} onCreated={onCreated} />}
@@ -196,11 +196,11 @@ function CreateKeyForm({
           <QuantityField
             form={form}
             name="expires_in_days"
-            label={t('api-keys.form.days')}
+            label={t('keys.days')}
             hint={<ExpiryDay days={days} />}
             min={1}
             max={3650}
-            unit={t('api-keys.form.days_unit')}
+            unit={t('keys.days_unit')}
           />
         ) : (
           <p className="self-center text-faint text-sm sm:pt-1">

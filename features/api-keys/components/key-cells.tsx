@@ -9,7 +9,7 @@ import { Popover } from '@/libs/ui/popover'
 
 /** Whether a key works, and whether that ends soon. */
 export function KeyStatePill({ state }: { state: KeyState }) {
-  if (state === 'expiring') return <Badge tone="warning">{t('api-keys.state.expiring')}</Badge>
+  if (state === 'expiring') return <Badge tone="warning">{t('keys.state.expiring')}</Badge>
   return <StatusPill status={state} />
 }
 

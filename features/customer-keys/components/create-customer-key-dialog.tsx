@@ -61,7 +61,7 @@ export function CreateCustomerKeyDialog({
       onOpenChange={onOpenChange}
       size="lg"
       title={t('customer-keys.form.title')}
-      description={t('customer-keys.form.description')}
+      description={t('keys.shown_once')}
       submit={t('customer-keys.create')}
     >
       {(form) => <CreateForm {...form} onCreated={onCreated} />}
@@ -142,11 +142,11 @@ function CreateForm({
         <QuantityField
           form={form}
           name="days"
-          label={t('customer-keys.form.days')}
+          label={t('keys.days')}
           hint={t('customer-keys.form.days_hint')}
           min={1}
           max={3650}
-          unit={t('customer-keys.form.days_unit')}
+          unit={t('keys.days_unit')}
         />
       </div>
     </Form>

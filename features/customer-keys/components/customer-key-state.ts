@@ -11,11 +11,6 @@ export function nameOf(key: Pick<CustomerKey, 'name'>): string {
   return key.name || t('customer-keys.unnamed')
 }
 
-/** Whether nothing can be done with a key any more. */
-export function isDead(key: Pick<CustomerKey, 'revoked_at'>): boolean {
-  return key.revoked_at !== null
-}
-
 /** The state of a key at a moment; one that has a successor and still works is `rotated`. */
 export function customerKeyState(key: CustomerKey, now: number): CustomerKeyState {
   if (key.revoked_at !== null) return 'revoked'
