@@ -2,11 +2,14 @@ import { forgetEnv } from '@/libs/env'
 import { newId } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { median, milliseconds, note } from './measure'
-import type { BenchWorld } from './world'
+import { type BenchTenant, type BenchWorld, createBenchTenant } from './world'
 
 const EVENTS = Number(process.env.BENCH_STORED_EVENTS ?? 1_000_000)
 const DAYS = 30
 const ROUNDS = 9
+const TOTALS = ['usage_counters', 'usage_totals', 'usage_hours', 'usage_groups', 'usage_group_totals']
+/** Of the tenant that has many. */
+const CUSTOMERS = 10_000
 
 type Question = { what: string; query: Record<string, unknown>; target: number | null }
 
@@ -17,18 +20,37 @@ const QUESTIONS: Question[] = [
   { what: '30 days by day and region', query: { ...daily, group_by: ['region'] }, target: 50 },
   { what: '30 days by hour', query: { ...daily, window: 'HOUR' }, target: 50 },
   { what: '30 days by day in another zone', query: { ...daily, time_zone: 'America/New_York' }, target: 50 },
+  {
+    what: '30 days by day in a zone of half hours',
+    query: { ...daily, time_zone: 'Asia/Kolkata' },
+    target: 50,
+  },
+  {
+    what: '30 days by week in a zone of quarters',
+    query: { ...daily, window: 'WEEK', time_zone: 'Asia/Kathmandu' },
+    target: 50,
+  },
   { what: '30 days by customer', query: { time_range: '30d', group_by: ['customer'] }, target: 50 },
   { what: 'an hour by the minute, from events', query: { window: 'MINUTE' }, target: null },
   {
-    what: '30 days by day in a zone of half hours, from events',
-    query: { ...daily, time_zone: 'Asia/Kolkata' },
+    what: '30 days by hour in a zone of half hours, from events',
+    query: { ...daily, window: 'HOUR', time_zone: 'Asia/Kolkata' },
     target: null,
   },
 ]
+const QUESTIONS_OF_MANY: Question[] = [
+  { what: '30 days by day', query: daily, target: 50 },
+  { what: '30 days by day and region', query: { ...daily, group_by: ['region'] }, target: 50 },
+  {
+    what: '30 days of one region',
+    query: { ...daily, filter: { property: 'region', operator: 'eq', value: 'eu' } },
+    target: 50,
+  },
+  { what: '30 days by customer, 10,000 rows', query: { time_range: '30d', group_by: ['customer'] }, target: null },
+]
 
 /** Events over the last 30 days, received as they happened, with the running totals that belong to them. */
-async function fill(world: BenchWorld, meter: string): Promise<void> {
-  const { superuser, tenant } = world
+async function fill({ superuser }: BenchWorld, tenant: BenchTenant, meter: string): Promise<void> {
   await superuser.query(
     `insert into meters (tenant_id, id, slug, name, group_by) values ($1, $2, 'stored', 'Stored', '{region}')`,
     [tenant.id, meter],
@@ -62,6 +84,12 @@ async function fill(world: BenchWorld, meter: string): Promise<void> {
     [tenant.id, meter],
   )
   await superuser.query(
+    `insert into usage_counters (tenant_id, period, meter_id, starts_on, customer_id, used, events)
+     select tenant_id, 'month', meter_id, date_trunc('month', starts_on::timestamp)::date, customer_id, sum(used), sum(events) from usage_counters
+     where tenant_id = $1 and period = 'day' and meter_id = $2 group by 1, 3, 4, 5`,
+    [tenant.id, meter],
+  )
+  await superuser.query(
     `insert into usage_totals (tenant_id, meter_id, day, used, events) select $1, $2, ${day}, sum(value), count(*) ${from} group by 3`,
     [tenant.id, meter],
   )
@@ -75,10 +103,12 @@ async function fill(world: BenchWorld, meter: string): Promise<void> {
      select $1, $2, ${day}, md5(properties::text)::uuid, customer_id, properties, sum(value), count(*) ${from} group by 3, 4, 5, 6`,
     [tenant.id, meter],
   )
-  // Others keep theirs in the same tables, so that an index is the sensible way.
-  for (const table of ['usage_counters', 'usage_totals', 'usage_hours', 'usage_groups'])
-    for (let other = 1; other <= 4; other += 1) await copyTotals(world, table, `other ${other}`)
-  await superuser.query('vacuum analyze usage_counters, usage_totals, usage_hours, usage_groups, usage_events')
+  await superuser.query(
+    `insert into usage_group_totals (tenant_id, meter_id, day, group_hash, group_values, used, events)
+     select tenant_id, meter_id, day, group_hash, any_value(group_values), sum(used), sum(events) from usage_groups
+     where tenant_id = $1 and meter_id = $2 group by 1, 2, 3, 4`,
+    [tenant.id, meter],
+  )
 }
 
 async function copyTotals({ superuser, tenant }: BenchWorld, table: string, owner: string): Promise<void> {
@@ -105,7 +135,13 @@ export async function benchQueries(world: BenchWorld): Promise<void> {
   const { tenantQuery } = await import('@/libs/db/tenant-db')
   const { stopNotifications } = await import('@/libs/db/notifications')
   const { closePools } = await import('@/libs/db/pools')
-  await fill(world, newId())
+  await fill(world, world.tenant, newId())
+  // Others keep theirs in the same tables, so that an index is the sensible way.
+  for (const table of TOTALS)
+    for (let other = 1; other <= 4; other += 1) await copyTotals(world, table, `other ${other}`)
+  const many = await createBenchTenant(world.superuser, 'many', CUSTOMERS)
+  await fill(world, many, newId())
+  await world.superuser.query(`vacuum analyze usage_events, customers, ${TOTALS.join(', ')}`)
 
   const raw: number[] = []
   for (let round = 0; round < 3; round += 1) {
@@ -117,7 +153,7 @@ export async function benchQueries(world: BenchWorld): Promise<void> {
     )
     raw.push(performance.now() - started)
   }
-  for (const { what, query, target } of QUESTIONS) {
+  const ask = async (tenant: BenchTenant, { what, query, target }: Question) => {
     const hour = new Date(Math.floor((Date.now() - 86_400_000) / 3_600_000) * 3_600_000)
     const range =
       query.window === 'MINUTE'
@@ -127,7 +163,7 @@ export async function benchQueries(world: BenchWorld): Promise<void> {
     const times: number[] = []
     let scanned: string[] = []
     for (let round = 0; round < ROUNDS; round += 1) {
-      scanned = await runInTenant(world.tenant.id, systemActor(), async () => {
+      scanned = await runInTenant(tenant.id, systemActor(), async () => {
         const started = performance.now()
         await queryUsage('stored', input)
         times.push(performance.now() - started)
@@ -149,6 +185,9 @@ export async function benchQueries(world: BenchWorld): Promise<void> {
       reached: target === null ? null : time < target && scanned.length === 0,
     })
   }
+  for (const question of QUESTIONS) await ask(world.tenant, question)
+  for (const question of QUESTIONS_OF_MANY)
+    await ask(many, { ...question, what: `${question.what}, ${CUSTOMERS.toLocaleString('en')} customers` })
   await stopNotifications()
   await closePools()
 }
