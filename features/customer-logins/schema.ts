@@ -23,7 +23,9 @@ export const customerLogin = z
   })
   .meta({ id: 'CustomerLogin' })
 
-export const customerLoginListQuery = pageQuery.extend({ customer_id: z.uuid().optional() })
+export const customerLoginListQuery = pageQuery.extend({
+  customer_id: z.uuid().optional().meta({ description: 'Those of one customer' }),
+})
 
 export const acceptInput = z
   .strictObject({ token: z.string().regex(/^[\w-]{43}$/, 'is not a token of an invitation') })

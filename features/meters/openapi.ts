@@ -6,7 +6,7 @@ import { meter, meterInput, meterListQuery, meterPatch } from './schema'
 const tag = 'Meters'
 const params = z.object({ id: z.string().meta({ description: 'Id or slug' }) })
 
-const format = z.enum(['json', 'csv']).default('json')
+const format = z.enum(['json', 'csv']).default('json').meta({ description: 'csv: one row for each window and group' })
 
 export const paths = {
   '/api/v1/meters/{id}/query': {

@@ -129,7 +129,7 @@ export const meter = z
   .meta({ id: 'Meter' })
 
 export const meterListQuery = pageQuery.extend({
-  q: z.string().trim().max(120).optional(),
+  q: z.string().trim().max(120).optional().meta({ description: 'In the name or the slug' }),
   archived: z.enum(['true', 'false', 'all']).default('false').meta({ description: 'true: only archived ones' }),
 })
 

@@ -8,7 +8,13 @@ const common = { tag, auth: 'user' as const, params, success: [200, operatorTena
 
 export const paths = {
   '/api/v1/tenants/stats': {
-    get: operation({ summary: 'Get figures over all tenants', tag, auth: 'user', success: [200, tenantStats] }),
+    get: operation({
+      summary: 'Get figures over all tenants',
+      description: 'For operators.',
+      tag,
+      auth: 'user',
+      success: [200, tenantStats],
+    }),
   },
   '/api/v1/tenants/{id}/activate': {
     post: operation({ summary: 'Open a tenant', description: 'For `super_admin`.', ...common }),

@@ -18,7 +18,13 @@ import {
 const { acme, globex, operators, stranger } = await createWorld()
 const { routes, others } = await readRoutes()
 
-type Operation = { security?: Record<string, string[]>[]; description?: string; requestBody?: unknown }
+type Parameter = { name: string; description?: string; schema?: { description?: string } }
+type Operation = {
+  security?: Record<string, string[]>[]
+  description?: string
+  requestBody?: unknown
+  parameters?: Parameter[]
+}
 const document = (await (await readDocument(new Request('http://localhost:3000/api/openapi.json'))).json()) as {
   openapi: string
   paths: Record<string, Record<string, Operation>>
@@ -107,6 +113,15 @@ describe('the route table', () => {
     const names = new Set(routes.map(({ name }) => name))
     expect(written.filter((name) => !names.has(name))).toEqual([])
     expect(document.openapi).toMatch(/^3\.1/)
+  })
+
+  test('the document says of every parameter what it is', () => {
+    const untold = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.values(item).flatMap(({ parameters = [] }) =>
+        parameters.filter((one) => !one.description && !one.schema?.description).map(({ name }) => `${path} ${name}`),
+      ),
+    )
+    expect(untold).toEqual([])
   })
 
   test('the document asks for a credential exactly where the route does', () => {

@@ -24,7 +24,7 @@ export const correctionPaths = {
       description: 'With its corrections, and the running totals it is part of.',
       tag,
       permission: 'usage:read',
-      params: z.object({ id: z.uuid() }),
+      params: z.object({ id: z.uuid().meta({ description: 'Id of the event' }) }),
       success: [200, usageEventDetail],
     }),
   },

@@ -8,14 +8,14 @@ const eventState = z.enum(['counted', 'filtered', 'corrected', 'correction']).me
     'counted; filtered: does not pass the filter of its meter; corrected: was taken back; correction: takes another one back',
 })
 export const eventListQuery = pageQuery.extend({
-  meter: z.string().max(64).optional(),
-  customer: z.string().max(255).optional(),
+  meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
+  customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
   event_id: z
     .string()
     .max(255)
     .optional()
     .meta({ description: 'With its corrections; without `source` the last two months are searched' }),
-  source: z.string().max(255).optional(),
+  source: z.string().max(255).optional().meta({ description: 'Source it was sent with' }),
   state: eventState.optional(),
   time_range: rangeFields.time_range,
   from: reportMoment.optional().meta({ description: 'Received at or after' }),
@@ -69,7 +69,9 @@ export const rejectionCounts = z.object({
   next_cursor: z.null(),
 })
 
-export const rejectionListQuery = pageQuery.extend({ code: z.string().max(64).optional() })
+export const rejectionListQuery = pageQuery.extend({
+  code: z.string().max(64).optional().meta({ description: 'Why they were refused' }),
+})
 export const usageRejection = z
   .object({
     id: z.uuid(),
