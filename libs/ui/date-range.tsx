@@ -27,6 +27,13 @@ export type DateRange = {
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/
 
+/** Whether a text is a day of the calendar that ranges are made of: 2026-02-30 is none. */
+export function isDay(text: string): boolean {
+  if (!DAY.test(text) || text < '1900' || text >= '9999') return false
+  const at = Date.parse(`${text}T00:00:00Z`)
+  return Number.isFinite(at) && new Date(at).toISOString().startsWith(text)
+}
+
 /**
  * The range of time of a page, kept in the URL (`?range=7d` or `?from=2026-11-01&to=2026-11-15`).
  * @example const range = useDateRange('30d'); useApi(`/usage/daily${range.query}`)
@@ -43,7 +50,7 @@ export function useDateRange(standard: RangePreset = '30d'): DateRange {
     { history: 'replace' },
   )
   const { from, to } = values
-  const custom = from !== null && to !== null && DAY.test(from) && DAY.test(to) && from <= to
+  const custom = from !== null && to !== null && isDay(from) && isDay(to) && from <= to
   const preset: RangePreset | 'custom' = custom ? 'custom' : (values.range ?? standard)
   const set = useCallback(
     (range: RangePreset | { from: string; to: string }) => {
@@ -87,7 +94,7 @@ export function DateRangePicker({ range, className }: { range: DateRange; classN
 
   function apply(event: FormEvent) {
     event.preventDefault()
-    if (!DAY.test(from) || !DAY.test(to) || wrong) return
+    if (!isDay(from) || !isDay(to) || wrong) return
     range.set({ from, to })
     setOpen(false)
   }

@@ -93,6 +93,44 @@ test.describe('a customer that is not there', () => {
   })
 })
 
+test.describe('a range that cannot be shown', () => {
+  test.use({ refusals: [422] })
+  test('is said in words, beside what changes it', async ({ page }) => {
+    await page.goto(`${dashboard}/acme/usage?from=1990-01-01&to=2026-11-01`)
+    await expect(page.getByText('five years at most')).toBeVisible()
+    await expect(page.getByRole('button', { name: /^Time range/ })).toBeVisible()
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([])
+    await page.getByRole('button', { name: 'Show the last 30 days' }).click()
+    await expect(page.getByRole('region', { name: 'All meters' })).toBeVisible()
+  })
+
+  test('more groups than an answer holds with their empty windows are shown all the same', async ({ page }) => {
+    const wide = `${slug}_wide`
+    const base = web
+    const made = await callApi('/api/v1/meters', {
+      key,
+      base,
+      body: { slug: wide, name: 'Wide', group_by: ['region'] },
+    })
+    expect(made.status).toBe(201)
+    const groups = Array.from({ length: 1_700 }, (_, index) => ({
+      meter_id: wide,
+      user_id: 'cedar',
+      event_value: index + 1,
+      timestamp: new Date(Date.now() - 49 * 3_600_000).toISOString(),
+      properties: { region: `r${index}` },
+    }))
+    for (const body of [groups.slice(0, 850), groups.slice(850)])
+      expect((await callApi('/api/v1/usage/track', { key, body })).body.inserted).toBe(body.length)
+    await page.goto(`${dashboard}/acme/usage?meter=${wide}&group=region&view=table`)
+    const chart = page.getByRole('region', { name: 'Wide, as a table' }).getByRole('table')
+    await expect(chart.getByRole('columnheader', { name: 'r1699', exact: true })).toBeVisible()
+    // Days without any usage keep their place.
+    await expect(chart.getByRole('row')).toHaveCount(31)
+    await expect(page.getByRole('table', { name: 'Exact figures' })).toBeVisible()
+  })
+})
+
 test.describe('a meter that is not there', () => {
   test.use({ refusals: [404] })
   test('is named, and another can be chosen', async ({ page }) => {

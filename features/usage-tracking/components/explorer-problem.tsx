@@ -13,19 +13,24 @@ export function ExplorerProblem({
   problem,
   meter,
   meterSelect,
+  controls,
   onAllMeters,
   onClear,
 }: {
   problem: ApiProblem
-  meter: string
+  /** The one that is asked about; none when it is all of them. */
+  meter?: string
   meterSelect: ReactNode
-  onAllMeters: (() => void) | undefined
+  /** Where what was asked can be changed. */
+  controls: ReactNode
+  onAllMeters?: (() => void) | undefined
   onClear: () => void
 }) {
-  const missing = problem.status === 404
+  const missing = problem.status === 404 && meter !== undefined
   const details = problem.errors.map(({ detail }) => detail)
   return (
     <Card>
+      {missing ? null : <div className="flex flex-wrap items-center gap-2">{controls}</div>}
       <div role="alert">
         {missing ? (
           <EmptyState
@@ -45,10 +50,7 @@ export function ExplorerProblem({
             title={t('usage.explorer.wrong')}
             description={details.length > 0 ? details.join(' · ') : problem.detail}
             action={
-              <>
-                {meterSelect}
-                <Button onClick={onClear}>{t('usage.explorer.clear')}</Button>
-              </>
+              <Button onClick={onClear}>{t(meter ? 'usage.explorer.clear' : 'usage.explorer.clear_range')}</Button>
             }
           />
         )}

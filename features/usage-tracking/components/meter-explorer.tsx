@@ -1,6 +1,6 @@
 'use client'
 
-import type { ReactNode } from 'react'
+import { type ReactNode, useEffect, useMemo, useState } from 'react'
 import type { z } from 'zod'
 import {
   FilterChips,
@@ -74,10 +74,29 @@ export function MeterExplorer({
   const asked = { ...explorer, customers, range: span, window }
   const base = `/meters/${encodeURIComponent(meter)}/query`
   const live = refreshMs ? { refreshMs } : {}
-  const state = useApi<UsageSeries>(base + explorerQuery({ ...asked, fill: true }), live)
+  const question = base + explorerQuery({ ...asked, fill: true })
+  // Thousands of groups are more than an answer holds with their empty windows: they are asked for without, and less often.
+  const [tooLarge, setTooLarge] = useState<string | null>(null)
+  const sparse = tooLarge === question
+  const state = useApi<UsageSeries>(
+    sparse ? base + explorerQuery({ ...asked, fill: false }) : question,
+    sparse && refreshMs ? { refreshMs: Math.max(refreshMs, 30_000) } : live,
+  )
+  const refused = state.error?.status === 422 && explorer.groups.length > 0
+  useEffect(() => {
+    if (refused) setTooLarge(question)
+  }, [refused, question])
   const series = state.data?.meter.slug === meter || state.data?.meter.id === meter ? state.data : undefined
 
   const whole = { groups: [], filters: explorer.filters, customers, zone: explorer.zone }
+  const windows = useApi<UsageSeries>(
+    sparse ? base + explorerQuery({ ...whole, range: span, window, fill: true }) : null,
+    live,
+  )
+  const shown = useMemo(
+    () => (series ? toChartSeries(series, sparse ? windows.data : undefined) : undefined),
+    [series, sparse, windows.data],
+  )
   const before = series ? spanBefore(series) : null
   const total = useApi<UsageSeries>(base + explorerQuery({ ...whole, range: span, window: null, fill: false }), live)
   const totalBefore = useApi<UsageSeries>(
@@ -97,15 +116,34 @@ export function MeterExplorer({
     ? trends.data?.data.find((each) => each.meter.id === series.meter.id)?.forecast.used
     : undefined
 
-  const choices = [...(customer ? [] : [CUSTOMER]), ...(series?.meter.group_by ?? [])]
+  // Of a question that was refused only what it asked for is known.
+  const properties = series?.meter.group_by ?? [
+    ...new Set([
+      ...explorer.groups.filter((key) => key !== CUSTOMER),
+      ...explorer.filters.map((each) => each.property),
+    ]),
+  ]
+  const choices = [...(customer ? [] : [CUSTOMER]), ...properties]
   const unit = series?.meter.unit
-  const leftOut = series ? countLeftOut(series) : 0
+  const leftOut = useMemo(() => (series ? countLeftOut(series) : 0), [series])
+  const controls = (
+    <>
+      {meterSelect}
+      <DateRangePicker range={range} />
+      <WindowSelect explorer={explorer} days={days} />
+      <ZoneInput explorer={explorer} own={ownZone} />
+      {choices.length > 0 ? <GroupMenu explorer={explorer} choices={choices} /> : null}
+      <FilterPopover explorer={explorer} properties={properties} fixedCustomer={customer !== undefined} />
+      <FilterChips explorer={explorer} fixedCustomer={customer !== undefined} />
+    </>
+  )
   if (!series && (state.error?.status === 404 || state.error?.status === 422))
     return (
       <ExplorerProblem
         problem={state.error}
         meter={meter}
         meterSelect={meterSelect}
+        controls={controls}
         onAllMeters={onAllMeters}
         onClear={() => {
           explorer.set({ groups: [], filters: [], customers: [], zone: null, window: null })
@@ -125,7 +163,7 @@ export function MeterExplorer({
               describeRange(range)
             )
           }
-          series={series ? toChartSeries(series) : undefined}
+          series={shown}
           interval={intervalOf(window)}
           {...(unit ? { unit } : {})}
           {...(previous.data ? { previous: toPreviousPoints(previous.data) } : {})}
@@ -138,21 +176,7 @@ export function MeterExplorer({
           error={state.error}
           onRetry={state.reload}
           csvHref={apiUrl(toPath(`${base}${explorerQuery({ ...asked, fill: false })}&format=csv`))}
-          controls={
-            <>
-              {meterSelect}
-              <DateRangePicker range={range} />
-              <WindowSelect explorer={explorer} days={days} />
-              <ZoneInput explorer={explorer} own={ownZone} />
-              {choices.length > 0 ? <GroupMenu explorer={explorer} choices={choices} /> : null}
-              <FilterPopover
-                explorer={explorer}
-                properties={series?.meter.group_by ?? []}
-                fixedCustomer={customer !== undefined}
-              />
-              <FilterChips explorer={explorer} fixedCustomer={customer !== undefined} />
-            </>
-          }
+          controls={controls}
         />
         {figures && series ? <SeriesFigures series={series} /> : null}
       </div>

@@ -20,7 +20,9 @@ export function groupLabel({ customer, group }: SeriesRow): string {
   return parts.join(' · ')
 }
 
-const groupKey = ({ customer, group }: SeriesRow): string => JSON.stringify([customer?.id ?? null, group ?? null])
+/** The same for rows of one group, and for those alone. */
+export const groupKey = ({ customer, group }: SeriesRow): string =>
+  JSON.stringify([customer?.id ?? null, group ?? null])
 
 function toPoints(rows: readonly SeriesRow[]): ChartPoint[] {
   const points = new Map<string, number>()
@@ -31,20 +33,22 @@ function toPoints(rows: readonly SeriesRow[]): ChartPoint[] {
 
 /**
  * A series of the API as those of a chart, the largest first. Beyond eight groups the rest is put together where figures
- * add up, and left to the table where they do not.
+ * add up, and left to the table where they do not. `whole`, the same unsplit and with its empty windows, gives the windows in
+ * which no group has anything.
  */
-export function toChartSeries({ meter, aggregation, data }: UsageSeries): ChartSeries[] {
+export function toChartSeries({ meter, aggregation, data }: UsageSeries, whole?: UsageSeries): ChartSeries[] {
   if (!data.some(({ events, value }) => events > 0 || Number(value) !== 0)) return []
   const groups = [...Map.groupBy(data, groupKey)]
     .map(([key, rows]) => ({ key, rows, size: rows.reduce((sum, { value }) => sum + Math.abs(Number(value)), 0) }))
     .sort((a, b) => b.size - a.size)
   const rest = groups.length > MOST_SERIES && addsUp(aggregation) ? groups.slice(MOST_SERIES - 1) : []
   const shown = groups.slice(0, rest.length > 0 ? MOST_SERIES - 1 : MOST_SERIES)
+  const empty = addsUp(aggregation) ? (whole?.data ?? []).map((row) => ({ ...row, value: 0 })) : []
   return [
-    ...shown.map(({ key, rows }) => ({
+    ...shown.map(({ key, rows }, index) => ({
       key,
       label: (rows[0] && groupLabel(rows[0])) || meter.name,
-      points: toPoints(rows),
+      points: toPoints(index === 0 ? [...rows, ...empty] : rows),
     })),
     ...(rest.length > 0
       ? [{ key: 'rest', label: t('usage.rest'), points: toPoints(rest.flatMap(({ rows }) => rows)) }]

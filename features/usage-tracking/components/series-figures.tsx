@@ -1,7 +1,7 @@
 'use client'
 
 import { useMemo, useState } from 'react'
-import { groupLabel } from '@/features/usage-tracking/components/meter-series'
+import { groupKey, groupLabel } from '@/features/usage-tracking/components/meter-series'
 import type { UsageSeries } from '@/libs/metering/usage-query'
 import { Button } from '@/libs/ui/button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
@@ -20,7 +20,7 @@ export function SeriesFigures({ series }: { series: UsageSeries }) {
     () =>
       series.data
         .filter(({ events }) => events > 0)
-        .map((row): Row => ({ ...row, key: `${row.window_start} ${groupLabel(row)}` }))
+        .map((row): Row => ({ ...row, key: `${row.window_start} ${groupKey(row)}` }))
         .reverse(),
     [series],
   )
@@ -34,7 +34,7 @@ export function SeriesFigures({ series }: { series: UsageSeries }) {
         columns={columns}
         rows={rows.slice(0, shown)}
         rowKey={(row) => row.key}
-        rowLabel={(row) => row.key}
+        rowLabel={groupLabel}
         footer={
           rows.length > shown ? (
             <Button size="sm" onClick={() => setShown(shown + 4 * AT_ONCE)}>

@@ -3,6 +3,7 @@
 import { parseAsString, useQueryState } from 'nuqs'
 import type { ReactNode } from 'react'
 import type { z } from 'zod'
+import { ExplorerProblem } from '@/features/usage-tracking/components/explorer-problem'
 import { CUSTOMER, dayAfter, useExplorerState } from '@/features/usage-tracking/components/explorer-state'
 import { MeterExplorer } from '@/features/usage-tracking/components/meter-explorer'
 import {
@@ -129,6 +130,24 @@ function AllMeters({
 
   const report = daily.data
   const options: SeriesOptions = { group, interval: report ? chartInterval(report.from, report.to) : 'day' }
+  const controls = (
+    <>
+      {meterSelect(report)}
+      <div className="w-34">
+        <Select
+          aria-label={t('usage.group')}
+          options={offered.map((value) => ({ value, label: t(`usage.by.${value}`) }))}
+          value={group}
+          onValueChange={(value) => chart.setGroup(value === offered[0] ? null : value)}
+        />
+      </div>
+      <DateRangePicker range={range} />
+    </>
+  )
+  if (!report && daily.error?.status === 422)
+    return (
+      <ExplorerProblem problem={daily.error} meterSelect={null} controls={controls} onClear={() => range.set('30d')} />
+    )
   const partial = range.preset !== 'custom' || (range.to !== null && now > 0 && range.to >= dayIn(zone, now))
   return (
     // The days of a report are days of the tenant already: they must not be moved by its zone a second time.
@@ -147,20 +166,7 @@ function AllMeters({
         error={daily.error}
         onRetry={daily.reload}
         fileName={`usage-events${customer ? `-${customer}` : ''}`}
-        controls={
-          <>
-            {meterSelect(report)}
-            <div className="w-34">
-              <Select
-                aria-label={t('usage.group')}
-                options={offered.map((value) => ({ value, label: t(`usage.by.${value}`) }))}
-                value={group}
-                onValueChange={(value) => chart.setGroup(value === offered[0] ? null : value)}
-              />
-            </div>
-            <DateRangePicker range={range} />
-          </>
-        }
+        controls={controls}
       />
     </TimeZoneProvider>
   )
