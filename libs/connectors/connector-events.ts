@@ -1,5 +1,6 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { hideSecrets } from '@/libs/audit/hide-secrets'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -126,7 +127,7 @@ async function listConnectorEvents({
   if (filters.from) query = query.where('created_at', '>=', filters.from)
   if (filters.to) query = query.where('created_at', '<', filters.to)
   if (filters.q) {
-    const pattern = `%${filters.q.replace(/[\\%_]/g, '\\$&')}%`
+    const pattern = containsPattern(filters.q)
     query = query.where((where) => where.or([where('target', 'ilike', pattern), where('action', 'ilike', pattern)]))
   }
   return cutPage(await query.execute(), limit, (row) => [row.id])

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { createKey, forgetApiKeys, hashKey } from '@/libs/auth/api-key'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { registryDb } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -81,7 +82,7 @@ export async function listApiKeys({ cursor, limit, status, q }: ApiKeyListQuery)
     .orderBy('id', 'desc')
     .limit(limit + 1)
   if (cursor) query = query.where('id', '<', cursorId(cursor))
-  if (q) query = query.where('name', 'ilike', `%${q.replace(/[\\%_]/g, '\\$&')}%`)
+  if (q) query = query.where('name', 'ilike', containsPattern(q))
   if (status === 'revoked') query = query.where('revoked_at', 'is not', null)
   if (status === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', sql<Date>`now()`)
   if (status === 'active') {

@@ -1,5 +1,6 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import type { DB } from '@/libs/db/generated/database'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
 import { readTimeRange } from '@/libs/tenancy/time-range'
 import type { AuditLogFilters } from '../schema'
@@ -48,7 +49,7 @@ export async function filterAuditLogs(filters: AuditLogFilters) {
 }
 
 function matches(where: Tables, q: string) {
-  const pattern = `%${q.replace(/[\\%_]/g, '\\$&')}%`
+  const pattern = containsPattern(q)
   return where.or([
     where('audit_logs.action', 'ilike', pattern),
     where('audit_logs.target_type', 'ilike', pattern),

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
 import { invalidInput } from '@/libs/errors'
 
@@ -34,7 +35,7 @@ export async function listRecords(
   let query = selectRecords(kind).orderBy('key').limit(limit)
   if (after !== undefined) query = query.where('key', '>', after)
   if (search) {
-    const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`
+    const pattern = containsPattern(search)
     query = query.where(sql<boolean>`(key ilike ${pattern} or data::text ilike ${pattern})`)
   }
   return query.execute()

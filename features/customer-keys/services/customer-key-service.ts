@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { createKeyText, hashKey } from '@/libs/auth/api-key'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -57,7 +58,7 @@ export async function listCustomerKeys(
   if (external_id !== undefined) keys = keys.where('k.external_id', '=', external_id)
   if (api_id !== undefined) keys = keys.where('k.api_id', '=', api_id)
   if (q) {
-    const pattern = `%${q.replace(/[\\%_]/g, '\\$&')}%`
+    const pattern = containsPattern(q)
     keys = keys.where((where) =>
       where.or([where('k.name', 'ilike', pattern), where('k.external_id', 'ilike', pattern)]),
     )

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -53,7 +54,7 @@ export async function listKeyRoles(query: {
   let roles = select().orderBy('name').limit(query.limit)
   if (query.after !== null) roles = roles.where('name', '>', query.after)
   if (query.search) {
-    const pattern = `%${query.search.replace(/[\\%_]/g, '\\$&')}%`
+    const pattern = containsPattern(query.search)
     roles = roles.where((where) => where.or([where('name', 'ilike', pattern), where('description', 'ilike', pattern)]))
   }
   return roles.execute()

@@ -1,3 +1,4 @@
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { type CustomerRow, SELECT_CUSTOMERS } from './customer-service'
@@ -16,8 +17,7 @@ export type CustomerPageQuery = {
   descending?: boolean | undefined
 }
 
-const pattern = (text: string | undefined): string | null =>
-  text === undefined ? null : `%${text.replace(/[\\%_]/g, '\\$&')}%`
+const pattern = (text: string | undefined): string | null => (text === undefined ? null : containsPattern(text))
 
 const ORDERS = { created_at: 'c.created_at', name: 'coalesce(c.name, c.external_id)', id: 'c.id' } as const
 

@@ -1,4 +1,5 @@
 import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -47,15 +48,7 @@ export async function listCustomers({
        and ($4::text is null or t.slug = $4)
        and ($5::timestamptz is null or (c.created_at, c.id) < ($5, $6))
      order by c.created_at desc, c.id desc limit $7`,
-    [
-      currentContext().tenantId,
-      archived,
-      q ? `%${q.replace(/[\\%_]/g, '\\$&')}%` : null,
-      tier ?? null,
-      createdAt,
-      id,
-      limit + 1,
-    ],
+    [currentContext().tenantId, archived, q ? containsPattern(q) : null, tier ?? null, createdAt, id, limit + 1],
   )
   const page = cutPage(rows, limit, (row) => [row.position, row.id])
   return { data: page.data.map(({ position: _position, ...row }) => row), next_cursor: page.next_cursor }

@@ -1,4 +1,5 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -49,7 +50,7 @@ async function findMeterId(reference: string): Promise<string> {
 export async function listFeatures({ cursor, limit, q, meter, archived }: FeatureListQuery): Promise<Page<FeatureRow>> {
   const [key, id] = cursor === undefined ? [null, null] : decodeCursor(cursor, 2)
   if (id !== null && !isUuid(id ?? '')) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  const pattern = q ? `%${q.replace(/[\\%_]/g, '\\$&')}%` : null
+  const pattern = q ? containsPattern(q) : null
   const rows = await tenantQuery<FeatureRow>(
     `${SELECT} and ($2 = 'all' or (f.archived_at is not null) = ($2 = 'true'))
        and ($3::text is null or m.slug = $3 or m.id::text = $3)

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
 import type { MemberRole } from '@/libs/auth/permissions'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { registryDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -33,7 +34,7 @@ export async function listMembers({ q, role, cursor, limit }: MemberListQuery): 
     .limit(limit + 1)
   if (role) query = query.where('role', '=', role)
   if (q) {
-    const pattern = `%${q.replace(/[\\%_]/g, '\\$&')}%`
+    const pattern = containsPattern(q)
     query = query.where((where) => where.or([where('email', 'ilike', pattern), where('name', 'ilike', pattern)]))
   }
   if (cursor) {

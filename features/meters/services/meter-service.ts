@@ -1,4 +1,5 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -75,7 +76,7 @@ export async function listMeters({ cursor, limit, q, archived }: MeterListQuery)
   if (archived !== 'all') query = query.where('archived_at', archived === 'true' ? 'is not' : 'is', null)
   if (cursor) query = query.where('slug', '>', decodeCursor(cursor, 1)[0] ?? '')
   if (q) {
-    const pattern = `%${q.replace(/[\\%_]/g, '\\$&')}%`
+    const pattern = containsPattern(q)
     query = query.where((where) => where.or([where('name', 'ilike', pattern), where('slug', 'ilike', pattern)]))
   }
   return cutPage(await query.execute(), limit, (row) => [row.slug])

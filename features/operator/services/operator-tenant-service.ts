@@ -1,4 +1,5 @@
 import { decodeCursor, encodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { operatorQuery } from '@/libs/db/operator-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -58,7 +59,7 @@ export async function listTenants(query: OperatorTenantQuery): Promise<Page<Oper
     )
   if (q && isUuid(q)) conditions.push(`t.id = ${bind(q)}`)
   else if (q) {
-    const pattern = bind(`%${q.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`)
+    const pattern = bind(containsPattern(q.toLowerCase()))
     conditions.push(`(lower(t.name) like ${pattern} or t.slug like ${pattern}
       or exists (select 1 from memberships m where m.tenant_id = t.id and lower(m.email) like ${pattern}))`)
   }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -58,7 +59,7 @@ export async function listOverrides({ cursor, limit, namespace, q }: OverrideLis
     .limit(limit + 1)
   if (namespace !== undefined) query = query.where('namespace', '=', namespace)
   if (q) {
-    const pattern = `%${q.replace(/[\\%_]/g, '\\$&')}%`
+    const pattern = containsPattern(q)
     query = query.where((where) =>
       where.or([where('identifier', 'ilike', pattern), where('namespace', 'ilike', pattern)]),
     )

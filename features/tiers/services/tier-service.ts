@@ -1,4 +1,5 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -97,14 +98,7 @@ export async function listTiers({ cursor, limit, q, archived }: TierListQuery): 
        and ($3::text is null or t.name ilike $3 or t.slug ilike $3)
        and ($4::bigint is null or (t.price_minor, t.slug) > ($4, $5))
      order by t.price_minor, t.slug limit $6`,
-    [
-      currentContext().tenantId,
-      archived,
-      q ? `%${q.replace(/[\\%_]/g, '\\$&')}%` : null,
-      price ?? null,
-      slug ?? null,
-      limit + 1,
-    ],
+    [currentContext().tenantId, archived, q ? containsPattern(q) : null, price ?? null, slug ?? null, limit + 1],
   )
   return cutPage(
     rows.map((row): TierRow => toContent(row)),
