@@ -5,6 +5,7 @@ import { auditLog, auditLogExportInput, auditLogExportQuery, auditLogFacets, aud
 const tag = 'Audit log'
 const permission = 'audit-logs:read'
 const file = z.string().meta({ description: 'A CSV file, or with `format: jsonl` one JSON object a line' })
+const FILE_TYPES = ['text/csv', 'application/x-ndjson']
 
 export const paths = {
   '/api/v1/audit-logs': {
@@ -42,7 +43,8 @@ export const paths = {
       permission,
       query: auditLogExportQuery,
       success: [200, file],
-      mediaType: 'text/csv',
+      limited: true,
+      mediaType: FILE_TYPES,
     }),
     post: operation({
       summary: 'Export the audit log',
@@ -52,7 +54,8 @@ export const paths = {
       body: auditLogExportInput,
       repeatable: false,
       success: [200, file],
-      mediaType: 'text/csv',
+      limited: true,
+      mediaType: FILE_TYPES,
     }),
   },
 }

@@ -56,7 +56,8 @@ export const paths = {
       params,
       query: billingDownloadQuery,
       success: [200, file],
-      mediaType: 'application/x-ndjson',
+      limited: true,
+      mediaType: ['text/csv', 'application/x-ndjson'],
     }),
   },
   '/api/v1/billing-periods/export': {
@@ -68,7 +69,8 @@ export const paths = {
       permission,
       query: billingExportQuery,
       success: [200, file],
-      mediaType: 'application/x-ndjson',
+      limited: true,
+      mediaType: ['text/csv', 'application/x-ndjson'],
     }),
   },
 }

@@ -4,6 +4,7 @@ import {
   metricDaysQuery,
   metricDaysReport,
   metricInput,
+  metricsQuery,
   metricsReport,
   metricTrendsReport,
 } from './schema'
@@ -18,6 +19,7 @@ export const paths = {
       description:
         'Today, this month and the month before. API calls, bandwidth, storage, users and e-mails are measured by the product; the rest is what was sent.',
       permission: 'metrics:read',
+      query: metricsQuery,
       success: [200, metricsReport],
     }),
     post: operation({

@@ -45,8 +45,10 @@ type OperationInput = {
   orElse?: [status: 200 | 201 | 202 | 204, schema: z.ZodType | null]
   /** Whether an Idempotency-Key makes a write safe to repeat; as a rule, for those of a tenant. */
   repeatable?: boolean
-  /** Media type of success, application/json by default. */
-  mediaType?: string
+  /** Whether callers are slowed down: 429 with `Retry-After`. */
+  limited?: boolean
+  /** Media types of success, application/json by default. */
+  mediaType?: string | readonly string[]
 }
 
 const idempotencyKey = z.object({
@@ -61,13 +63,14 @@ const idempotencyKey = z.object({
     }),
 })
 
-const content = (schema: z.ZodType, mediaType = 'application/json') => ({ [mediaType]: { schema } })
+const content = (schema: z.ZodType, mediaType: string | readonly string[] = 'application/json') =>
+  Object.fromEntries([mediaType].flat().map((type) => [type, { schema }]))
 const failure = (description: string) => ({ description, content: content(problem, 'application/problem+json') })
 
 /** One operation of the OpenAPI document, with the errors every route can answer. */
 export function operation(input: OperationInput): ZodOpenApiOperationObject {
   const { summary, tag, permission, auth = 'tenant', params, query, body, success, orElse, mediaType } = input
-  const { repeatable = auth === 'tenant' } = input
+  const { repeatable = auth === 'tenant', limited = false } = input
   const requestParams = {
     ...(params ? { path: params } : {}),
     ...(query ? { query } : {}),
@@ -95,10 +98,18 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
       ),
       '400': failure('The request cannot be read'),
       ...(auth === 'public' ? {} : { '401': failure('No valid credential') }),
-      ...(auth === 'public' ? {} : { '403': failure('Not allowed, or the request names different tenants') }),
+      '403': failure(
+        auth === 'public'
+          ? 'From another site'
+          : 'Not allowed, from another site, or the request names different tenants',
+      ),
       '404': failure('Not there, or not yours'),
+      ...(body ? { '413': failure('The body is too large'), '415': failure('The body is not JSON') } : {}),
       ...(body || query ? { '422': failure('The input is wrong; `errors` says where') } : {}),
-      '429': failure('Too many requests'),
+      ...(auth === 'tenant' ? { '423': failure('The tenant is suspended, or read-only at the moment') } : {}),
+      ...(limited
+        ? { '429': failure('Too many at once or of late; `Retry-After` says how many seconds to wait') }
+        : {}),
       '503': failure('Not available at the moment'),
       default: failure('Whatever else goes wrong; `code` says what'),
     },
