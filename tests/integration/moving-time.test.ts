@@ -111,7 +111,15 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('void' as const), wait, which: fc.nat() }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('tier' as const), wait, tier: fc.nat({ max: 1 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('tier' as const),
+      wait,
+      tier: fc.nat({ max: 1 }),
+      anchor: fc.option(fc.constantFrom(1, 10, 29, 31)),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('close' as const), wait }) },
 )
 const run = fc.record({
@@ -228,7 +236,7 @@ async function track(tenant: TestTenant, to: number, body: unknown) {
 
 test('is as the model says, after every step', async () => {
   let runs = 0
-  const met = { refused: 0, part: 0, ahead: 0, late: 0, past: 0, resets: 0, over: 0 }
+  const met = { refused: 0, part: 0, ahead: 0, late: 0, past: 0, resets: 0, over: 0, moved: 0 }
   await fc.assert(
     fc.asyncProperty(run, async ({ zone, period, anchor, start, tiers, steps }) => {
       runs += 1
@@ -238,6 +246,7 @@ test('is as the model says, after every step', async () => {
       await moveClock(now)
       const ids = await arrange(tenant, zone, calendar, tiers, start)
       let own: (typeof tiers)[number] = tiers[0]
+      let begins = anchor
       const models = Object.fromEntries(
         BALANCED.map((meter) => [meter, createBalanceModel(calendar, tiers[0][meter], start)]),
       ) as Record<Balanced, ReturnType<typeof createBalanceModel>>
@@ -251,7 +260,7 @@ test('is as the model says, after every step', async () => {
         const day = localDay(moment, zone)
         const known = places.get(day)
         if (known) return known
-        const place = createBalanceModel(calendar, tiers[0].credits, moment).state().starts_on
+        const place = createBalanceModel({ zone, period, anchor: begins }, tiers[0].credits, moment).state().starts_on
         places.set(day, place)
         return place
       }
@@ -421,6 +430,7 @@ test('is as the model says, after every step', async () => {
           if (value === event.value) continue
           if (isBalanced(event.meter) && placeOf(event.occurred) < models[event.meter].state().starts_on) met.past += 1
           const before = standing
+          const back = BALANCED.map((meter) => models[meter].keep())
           standing = standing.filter((other) => other !== event)
           burn(event, -1n)
           let counted: bigint | null = null
@@ -428,7 +438,7 @@ test('is as the model says, after every step', async () => {
             counted = judge(event.meter, value, event.occurred, event.device)
             if (counted === null) {
               // What may not be amended stays as it was.
-              burn(event, 1n)
+              for (const restore of back) restore()
               standing = before
               met.refused += 1
             } else {
@@ -444,9 +454,13 @@ test('is as the model says, after every step', async () => {
                 : { action: 'amend', event_id: event.id, event_value: toDecimal(value) },
             ),
           )
-          expect(result.results.map(({ status }) => status)).toEqual(
-            value === null ? ['canceled'] : counted === null ? [] : ['amended'],
-          )
+          expect({
+            of: event,
+            statuses: result.results.map(({ status }) => status),
+            rejected: result.rejected,
+          }).toMatchObject({
+            statuses: value === null ? ['canceled'] : counted === null ? [] : ['amended'],
+          })
         } else if (each.kind === 'grant') {
           await go(now + each.wait)
           const { meter, delay, life, wait: _wait, kind: _kind, ...rest } = each
@@ -488,6 +502,15 @@ test('is as the model says, after every step', async () => {
           await go(now + each.wait)
           own = tiers[each.tier] ?? tiers[0]
           for (const meter of BALANCED) models[meter].setTerms(own[meter])
+          if (each.anchor !== null && each.anchor !== begins) {
+            begins = each.anchor
+            places.clear()
+            for (const meter of BALANCED)
+              models[meter].setAnchor(begins, (place) =>
+                inPeriod(meter, place).reduce((sum, { counted }) => sum + counted, 0n),
+              )
+            met.moved += 1
+          }
           const settle = () =>
             tenantQuery('select app.settle_customer($1, $2, $3, $4)', [tenant.id, ids.customer, at(now), zone])
           await asSystem(tenant, async () => {
@@ -499,8 +522,9 @@ test('is as the model says, after every step', async () => {
             )
             await tenantQuery(
               'insert into subscriptions (id, customer_id, tier_id, anchor_day, started_at) values ($1, $2, $3, $4, $5)',
-              [newId(), ids.customer, ids.tiers[each.tier], anchor, at(now)],
+              [newId(), ids.customer, ids.tiers[each.tier], begins, at(now)],
             )
+            await tenantQuery('select app.rebuild_customer_counters($1, $2, $3)', [tenant.id, ids.customer, begins])
             await settle()
           })
         } else {

@@ -94,12 +94,14 @@ function findDayStart(year: number, month: number, day: number, zone: string): n
 
 /** A balance as it should be, from `now` on, with nothing used yet. */
 export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTerms, now: number) {
-  const { zone, period, anchor } = calendar
+  const { zone, period } = calendar
+  let { anchor } = calendar
   let terms = firstTerms
   let at = now
   let used = 0n
   let overage = 0n
   let granted = terms.limit
+  let carried = 0n
   let startsOn = startOf(now)
   const allowance = { left: terms.limit, full: terms.limit }
   const grants: HeldGrant[] = []
@@ -187,6 +189,7 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
   function reset(): void {
     startsOn = startOf(at)
     const debt = terms.preserve_overage ? overage : 0n
+    carried = debt
     allowance.left = terms.limit + least(terms.rollover_max, most(allowance.left, terms.rollover_min))
     allowance.full = allowance.left
     granted = allowance.left
@@ -235,13 +238,45 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
     at = Math.max(at, to)
   }
 
+  /** Gives the way back to how it stands now. */
+  function keep(): () => void {
+    const kept = { at, used, overage, granted, carried, startsOn, terms, anchor, allowance: { ...allowance } }
+    const held = grants.map((grant) => ({ ...grant }))
+    return () => {
+      ;({ at, used, overage, granted, carried, startsOn, terms, anchor } = kept)
+      Object.assign(allowance, kept.allowance)
+      grants.length = 0
+      grants.push(...held)
+    }
+  }
+
   return {
     advance,
+    keep,
     /** Uses an amount, or takes one back when it is below zero. */
     use: (amount: bigint) => (amount < 0n ? takeBack(-amount) : use(amount)),
     grant: (grant: ModelGrant) => {
       grants.push({ ...grant, left: 0n, full: 0n, issues: 0, open: true })
       advance(at)
+    },
+    /** What the next period will have for sure: what is left now may still be used, and what is granted by then comes. */
+    assured: (): bigint => {
+      const restore = keep()
+      allowance.left = 0n
+      for (const grant of grants) grant.left = 0n
+      advance(nextReset(at))
+      const left = grants.reduce((sum, grant) => sum + grant.left, allowance.left)
+      restore()
+      return left
+    },
+    /** Months that begin on another day from now on; `counted` is what was used in the present one of those. */
+    setAnchor: (next: number, counted: (startsOn: string) => bigint) => {
+      anchor = next
+      if (startOf(at) === startsOn) return
+      startsOn = startOf(at)
+      const more = counted(startsOn) + carried - used
+      if (more < 0n) takeBack(-more)
+      else use(more)
     },
     void: (id: string) => grants.filter((grant) => grant.open && grant.id === id).forEach(close),
     /** Other terms from now on: what was used stays used, so a higher limit pays overage first. */
