@@ -1,8 +1,7 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { notFound } from '@/libs/errors'
 import { isNegative, percentOf, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 
 /** What a customer has used of a meter in its present period, against the cap that holds for it. */
 export type UsageLine = {
@@ -61,13 +60,6 @@ export async function readCustomerUsage(customerId: string): Promise<(UsageLine 
     [tenantId, customerId, await readTimeZone()],
   )
   return rows.map(toLine)
-}
-
-/** The time zone of the current tenant, whose days and months periods are of. @throws AppError not_found when it is gone. */
-export async function readTimeZone(): Promise<string> {
-  const routing = await findTenantRouting({ id: currentContext().tenantId })
-  if (!routing) throw notFound()
-  return routing.time_zone
 }
 
 function toLine(row: Stored): UsageLine & { terms: UsageTerms } {

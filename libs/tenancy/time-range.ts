@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { dayOrMoment } from '@/libs/api-utils/moment'
 import { invalidInput } from '@/libs/errors'
-import { findTenantRouting } from './resolve-tenant'
-import { currentContext } from './tenant-context'
+import { readTimeZone } from './time-zone'
 import { startOfDay } from './zoned-day'
 
 const HOUR = 3_600_000
@@ -29,16 +28,11 @@ export type TimeRange = { from: Date | null; to: Date | null }
 
 /** The range a query asks for, days counted in the tenant's time zone. @throws AppError invalid_input when it is turned round. */
 export async function readTimeRange({ time_range, from, to }: TimeRangeQuery): Promise<TimeRange> {
-  const zone = IS_DAY.test(from ?? '') || IS_DAY.test(to ?? '') ? await readZone() : 'UTC'
+  const zone = IS_DAY.test(from ?? '') || IS_DAY.test(to ?? '') ? await readTimeZone() : 'UTC'
   const start = from === undefined ? null : IS_DAY.test(from) ? startOfDay(from, 0, zone) : new Date(from)
   const end = to === undefined ? null : IS_DAY.test(to) ? startOfDay(to, 1, zone) : new Date(to)
   if (start && end && start > end) {
     throw invalidInput('/from', 'is after `to`')
   }
   return { from: start ?? (time_range ? new Date(Date.now() - LENGTHS[time_range]) : null), to: end }
-}
-
-async function readZone(): Promise<string> {
-  const routing = await findTenantRouting({ id: currentContext().tenantId })
-  return routing?.time_zone ?? 'UTC'
 }

@@ -1,7 +1,8 @@
 import { metricInput } from '@/features/metrics/schema'
-import { addMetric, readTimeZone } from '@/features/metrics/services/metric-service'
+import { addMetric } from '@/features/metrics/services/metric-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { addDays, localToday } from '@/libs/metering/trend'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import { demoRandom } from './demo-id'
 
 const DAYS = 30

@@ -5,9 +5,10 @@ import { env } from '@/libs/env'
 import { AppError, invalidInput } from '@/libs/errors'
 import { log } from '@/libs/log'
 import { type Actor, currentContext, runInTenant } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { BillingExportQuery, BillingFormat } from '../schema'
-import { getBillingPeriod, METER_NAME, readMoment, readZone, type StoredLine, toLine } from './billing-period-service'
+import { getBillingPeriod, METER_NAME, readMoment, type StoredLine, toLine } from './billing-period-service'
 
 export type BillingFile = { file_name: string; content_type: string; body: ReadableStream<Uint8Array> }
 
@@ -92,7 +93,7 @@ export async function exportUsageCut(
   signal: AbortSignal,
 ): Promise<BillingFile> {
   const { tenantId, actor } = currentContext()
-  const zone = await readZone()
+  const zone = await readTimeZone()
   const today = dayIn(zone)
   const start = readMoment(from ?? `${today.slice(0, 8)}01`, zone)
   const end = to === undefined ? new Date() : readMoment(to, zone)

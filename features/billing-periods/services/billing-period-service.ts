@@ -3,8 +3,8 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import { startOfDay } from '@/libs/tenancy/zoned-day'
 import type {
   BillingLineListQuery,
@@ -69,13 +69,6 @@ export function toLine({ quantity, events, cap_limit, overage, ...rest }: Stored
   }
 }
 
-/** Time zone of the current tenant. @throws AppError not_found. */
-export async function readZone(): Promise<string> {
-  const routing = await findTenantRouting({ id: currentContext().tenantId })
-  if (!routing) throw notFound()
-  return routing.time_zone
-}
-
 /** A moment, or the first moment of a day in a time zone. */
 export function readMoment(text: string, zone: string): Date {
   return /^\d{4}-\d\d-\d\d$/.test(text) ? startOfDay(text, 0, zone) : new Date(text)
@@ -90,7 +83,7 @@ const wrong = (detail: string, cause: unknown) =>
  * forbidden for a caller who does not see all usage.
  */
 export async function closeBillingPeriod({ ends_at }: BillingPeriodInput): Promise<BillingPeriodRow> {
-  const zone = await readZone()
+  const zone = await readTimeZone()
   await tenantQuery("set local statement_timeout = '5min'")
   try {
     const [row] = await tenantQuery<StoredPeriod>(`select ${PERIOD} from app.close_billing_period($1, $2, $3, $4) p`, [

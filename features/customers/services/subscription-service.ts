@@ -1,8 +1,8 @@
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { SubscriptionInput } from '../schema'
 import type { TierRef } from './customer-service'
 
@@ -107,12 +107,10 @@ async function settleBalances(customerId: string): Promise<void> {
     [tenantId, customerId],
   )
   if (!balance) return
-  const routing = await findTenantRouting({ id: tenantId })
-  if (!routing) throw notFound()
   await tenantQuery('select app.settle_customer($1, $2, clock_timestamp(), $3)', [
     tenantId,
     customerId,
-    routing.time_zone,
+    await readTimeZone(),
   ])
 }
 

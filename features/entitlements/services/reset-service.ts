@@ -1,7 +1,7 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput } from '@/libs/errors'
-import { readTimeZone } from '@/libs/metering/customer-usage'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import { findCustomer, isAdditive, requireMeter } from './entitled-customer'
 
 export type ResetInput = {

@@ -1,22 +1,15 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, invalidInput, notFound } from '@/libs/errors'
+import { AppError, invalidInput } from '@/libs/errors'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { addDays, addMonths, localToday } from '@/libs/metering/trend'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import { METRICS, type MetricInput, type MetricName } from '../schema'
 
 const MOST_DAYS_BACK = 35
 const DAY_MS = 86_400_000
 
 export type MetricAdded = { metric: MetricName; label: string; value: Quantity; inserted: boolean }
-
-/** The time zone of the current tenant. */
-export async function readTimeZone(): Promise<string> {
-  const routing = await findTenantRouting({ id: currentContext().tenantId })
-  if (!routing) throw notFound()
-  return routing.time_zone
-}
 
 function readLabel({ metric, channel, currency }: MetricInput): string {
   if (metric === 'communications' && !channel) throw invalidInput('/channel', 'is needed for communications')

@@ -13,8 +13,8 @@ import {
   yearBefore,
 } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import { METRICS, type MetricDaysQuery, type MetricName } from '../schema'
-import { readTimeZone } from './metric-service'
 
 /** Days from `from` up to `to`, which is not in it any more. */
 type Days = { from: string; to: string }

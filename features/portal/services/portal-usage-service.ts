@@ -4,8 +4,8 @@ import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { FEWEST_DAYS } from '@/libs/metering/forecast'
 import { loadOutlooks } from '@/libs/metering/outlook'
 import { localToday } from '@/libs/metering/trend'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { PortalUsageQuery } from '../schema'
 
 type Meter = { slug: string; name: string; unit: string; aggregation: string }
@@ -32,10 +32,9 @@ const EMPTY_IS_ZERO = [...ADDITIVE, 'UNIQUE_COUNT']
  */
 export async function reportPortalUsage(query: PortalUsageQuery): Promise<PortalUsageReport> {
   const { tenantId, actor } = currentContext()
-  const routing = await findTenantRouting({ id: tenantId })
   const customerId = actor.customer_id
-  if (!customerId || !routing) throw notFound()
-  const zone = routing.time_zone
+  if (!customerId) throw notFound()
+  const zone = await readTimeZone()
   const meters = await tenantQuery<Meter & { id: string }>(
     'select id, slug, name, unit, aggregation from meters where tenant_id = $1 and archived_at is null order by name, slug',
     [tenantId],

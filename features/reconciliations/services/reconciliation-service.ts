@@ -2,8 +2,8 @@ import { cutPage, decodeCursor, type Page, type PageQuery } from '@/libs/api-uti
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { DriftRow, ReconciliationListQuery, ReconciliationRow } from '../schema'
 
 /** Topic of the outbox by which a run that was asked for reaches the worker. */
@@ -24,12 +24,6 @@ function toRow({ created_at, started_at, finished_at, repaired_at, ...rest }: St
     finished_at: finished_at?.toISOString() ?? null,
     repaired_at: repaired_at?.toISOString() ?? null,
   }
-}
-
-async function readZone(tenantId: string): Promise<string> {
-  const routing = await findTenantRouting({ id: tenantId })
-  if (!routing) throw notFound()
-  return routing.time_zone
 }
 
 /** Asks for a run; the worker does it. While one waits already, that one is given. */
@@ -114,7 +108,7 @@ export async function repairReconciliation(id: string): Promise<ReconciliationRo
     throw new AppError('conflict', 'This run has not finished; there is nothing to repair.')
   if (before.repaired_at !== null) throw new AppError('conflict', 'What this run found was repaired already.')
   await tenantQuery("set local statement_timeout = '5min'")
-  await tenantQuery('select app.repair_reconciliation($1, $2, $3)', [tenantId, await readZone(tenantId), id])
+  await tenantQuery('select app.repair_reconciliation($1, $2, $3)', [tenantId, await readTimeZone(), id])
   return getReconciliation(id)
 }
 
@@ -128,7 +122,7 @@ export async function doReconciliation(id: string): Promise<boolean> {
     [tenantId, id],
   )
   if (!run || !['waiting', 'running'].includes(run.status)) return false
-  await tenantQuery('select app.reconcile_usage($1, $2, $3)', [tenantId, await readZone(tenantId), id])
+  await tenantQuery('select app.reconcile_usage($1, $2, $3)', [tenantId, await readTimeZone(), id])
   return true
 }
 

@@ -3,8 +3,8 @@ import { invalidInput, notFound } from '@/libs/errors'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { loadUsage, type Span, spanOfDays, type UsageRow } from '@/libs/metering/load-usage'
 import { addMonths, changePercent, localToday } from '@/libs/metering/trend'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { MonthReport, ReportQuery } from '../schema'
 
 type Meter = MonthReport['meters'][number]['meter']
@@ -19,10 +19,7 @@ const EARLIEST = '2000-01'
  * @throws AppError not_found for the customer, invalid_input for a month that has not begun.
  */
 export async function reportMonth({ month: asked, customer: ref }: ReportQuery): Promise<MonthReport> {
-  const { tenantId } = currentContext()
-  const routing = await findTenantRouting({ id: tenantId })
-  if (!routing) throw notFound()
-  const timeZone = routing.time_zone
+  const timeZone = await readTimeZone()
   const running = localToday(timeZone).day.slice(0, 7)
   const month = asked ?? running
   if (month > running) throw invalidInput('/month', 'has not begun')

@@ -1,8 +1,8 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { TierMove } from '../schema'
 
 export type MovedTier = { tier_id: string; version: number; moved: number }
@@ -49,12 +49,10 @@ export async function moveSubscriptions(tierRef: string, { customers, from_versi
 async function settleBalances(customerIds: readonly string[]): Promise<void> {
   if (customerIds.length === 0) return
   const { tenantId } = currentContext()
-  const routing = await findTenantRouting({ id: tenantId })
-  if (!routing) throw notFound()
   await tenantQuery('select app.settle_customer($1, c.id, clock_timestamp(), $3) from unnest($2::uuid[]) c (id)', [
     tenantId,
     customerIds,
-    routing.time_zone,
+    await readTimeZone(),
   ])
 }
 

@@ -3,8 +3,8 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { TierPatch } from '../schema'
 import { capRows } from './tier-content-service'
 import { changesOf, getTier, type TierRow } from './tier-service'
@@ -146,13 +146,11 @@ const STATEMENT = `
 export async function previewTier(ref: string, input: TierPatch, { cursor, limit }: PageQuery): Promise<TierPreview> {
   const present = await getTier(ref)
   const { tenantId } = currentContext()
-  const routing = await findTenantRouting({ id: tenantId })
-  if (!routing) throw notFound()
   const { any } = await changesOf(present, input)
   const [row] = await tenantQuery<StoredPreview>(STATEMENT, [
     tenantId,
     present.id,
-    routing.time_zone,
+    await readTimeZone(),
     capRows(input.usage_caps ?? keptCaps(present)),
     ...readCursor(cursor),
     limit + 1,

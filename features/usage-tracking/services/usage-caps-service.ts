@@ -1,10 +1,10 @@
 import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { isNegative, percentOf, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { UsageCapsQuery } from '../schema'
 
 /** A cap that a customer comes near to, in the present period. */
@@ -101,9 +101,7 @@ const STATEMENT = `
 export async function listCappedCustomers({ above, cursor, limit }: UsageCapsQuery): Promise<Page<CappedCustomer>> {
   const [share, id] = readCursor(cursor)
   const { tenantId } = currentContext()
-  const routing = await findTenantRouting({ id: tenantId })
-  if (!routing) throw notFound()
-  const rows = await tenantQuery<StoredRow>(STATEMENT, [tenantId, routing.time_zone, above, share, id, limit + 1])
+  const rows = await tenantQuery<StoredRow>(STATEMENT, [tenantId, await readTimeZone(), above, share, id, limit + 1])
   const page = cutPage(rows, limit, (row) => [row.share, row.customer.id])
   return { data: page.data.map(toCustomer), next_cursor: page.next_cursor }
 }
