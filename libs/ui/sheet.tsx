@@ -91,9 +91,9 @@ export function Drawer({
             widths[size],
           )}
         >
-          <header className="flex items-start gap-3 border-b px-5 py-4">
-            <div className="min-w-0 flex-1">
-              <Base.Title className="break-words font-semibold text-lg tracking-tight">{title}</Base.Title>
+          <header className="flex flex-wrap items-start justify-end gap-x-3 gap-y-2 border-b px-5 py-4">
+            <div className="min-w-0 flex-1 basis-52">
+              <Base.Title className="wrap-anywhere font-semibold text-lg tracking-tight">{title}</Base.Title>
               {description ? (
                 <Base.Description render={<div />} className="mt-0.5 text-mute text-sm">
                   {description}

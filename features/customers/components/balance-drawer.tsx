@@ -70,7 +70,7 @@ function BalanceHistoryView({ customerId, meter }: { customerId: string; meter: 
       key: 'amount',
       header: t('entitlements.balance.column.amount'),
       align: 'right',
-      cell: (row) => <span className="tabular">{signed(row.amount)}</span>,
+      cell: (row) => <span className="tabular">{signed(row.amount, meter.unit)}</span>,
     },
     {
       key: 'balance',
@@ -133,7 +133,7 @@ function BalanceHistoryView({ customerId, meter }: { customerId: string; meter: 
 }
 
 /** `+1,000`, `−250`. */
-function signed(amount: Quantity): string {
-  const value = Number(amount)
-  return value > 0 ? `+${formatNumber(amount)}` : formatNumber(amount).replace('-', '−')
+function signed(amount: Quantity, unit: string): string {
+  const text = unit === 'bytes' ? formatQuantity(amount, unit) : formatNumber(amount)
+  return Number(amount) > 0 ? `+${text}` : text.replace('-', '−')
 }

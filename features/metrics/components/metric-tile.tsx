@@ -17,6 +17,8 @@ export function MetricTile({
   current: boolean
   onChoose: () => void
 }) {
+  // Gauges are measured every few minutes; a tenant made just now has none, which is not the same as zero.
+  const waiting = row.kind === 'gauge' && row.updated_at === null
   return (
     <li className="min-w-0">
       <button
@@ -31,7 +33,7 @@ export function MetricTile({
         <span className="text-mute text-sm">{metricName(row)}</span>
         <span className="mt-1 flex w-full items-end justify-between gap-3">
           <span className="tabular max-w-full shrink-0 truncate font-semibold text-2xl tracking-tight">
-            {formatMetric(row, row.period)}
+            {waiting ? '–' : formatMetric(row, row.period)}
           </span>
           {/* The figure is whole; where there is no room beside it, the line shows the later days. */}
           <span className="flex min-w-0 justify-end overflow-hidden [&>svg]:shrink-0">
@@ -39,9 +41,11 @@ export function MetricTile({
           </span>
         </span>
         <span className="mt-1 text-faint text-xs">
-          {row.kind === 'gauge'
-            ? t('metrics.now')
-            : `${t('metrics.this_month')} · ${t('metrics.today', { value: formatMetric(row, row.today) })}`}
+          {waiting
+            ? t('metrics.not_yet')
+            : row.kind === 'gauge'
+              ? t('metrics.now')
+              : `${t('metrics.this_month')} · ${t('metrics.today', { value: formatMetric(row, row.today) })}`}
         </span>
         <span className="text-faint text-xs">{t(`metrics.hint.${row.metric}`)}</span>
       </button>

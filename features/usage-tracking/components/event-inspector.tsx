@@ -104,7 +104,7 @@ function EventSections({
           {
             label: t('events.column.meter'),
             value: (
-              <span className="inline-flex flex-wrap items-baseline gap-x-2">
+              <span className="wrap-anywhere">
                 {event.meter_name} <code className="break-all font-mono text-faint text-xs">{event.meter}</code>
               </span>
             ),
