@@ -1,4 +1,5 @@
 import type { Metadata } from 'next'
+import { trackUrl } from '@/app/[tenant]/api-address'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
 import { EventsScreen } from '@/features/usage-tracking/components/events-screen'
 import { requirePageTenant } from '@/libs/auth/page-access'
@@ -11,6 +12,7 @@ export default async function EventsPage({ params }: { params: Promise<{ tenant:
   if (!permissions.includes('usage:read')) return <NotAllowed title={t('events.title')} role={role} />
   return (
     <EventsScreen
+      trackUrl={await trackUrl()}
       listsMeters={permissions.includes('meters:read')}
       corrects={permissions.includes('usage:write')}
       {...(permissions.includes('customers:read') ? { customersHref: `/${tenant.slug}/customers` } : {})}

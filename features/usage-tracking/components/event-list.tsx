@@ -7,10 +7,12 @@ import { EventInspector } from '@/features/usage-tracking/components/event-inspe
 import { EventStateBadge } from '@/features/usage-tracking/components/event-state'
 import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
+import { CodeSnippet } from '@/libs/ui/code-snippet'
 import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { FilterBar } from '@/libs/ui/filter-bar'
 import { formatExact } from '@/libs/ui/format'
+import { httpSnippets } from '@/libs/ui/http-snippets'
 import { IdText } from '@/libs/ui/id-text'
 import { Input } from '@/libs/ui/input'
 import { type ListState, useListState } from '@/libs/ui/list-state'
@@ -30,10 +32,13 @@ const TAIL = 8
 
 /** Events as they come in, narrowed by the address; one opens in full. */
 export function EventList({
+  trackUrl,
   customersHref,
   listsMeters,
   corrects,
 }: {
+  /** Where usage is sent, absolute. */
+  trackUrl: string
   customersHref?: string
   listsMeters: boolean
   corrects: boolean
@@ -101,7 +106,18 @@ export function EventList({
           range.set('30d')
         }}
         skeletonRows={12}
-        empty={<EmptyState icon={<Activity />} title={t('events.empty')} description={t('events.empty_hint')} />}
+        empty={
+          <EmptyState icon={<Activity />} title={t('events.empty')} description={t('events.empty_hint')}>
+            <CodeSnippet
+              label={t('events.snippet')}
+              snippets={httpSnippets({
+                method: 'POST',
+                url: trackUrl,
+                body: { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 },
+              })}
+            />
+          </EmptyState>
+        }
       />
       <EventInspector
         id={open}

@@ -11,10 +11,13 @@ const TABS = ['received', 'refused'] as const
 
 /** Every event as it came in, live: filters, each one in full with its corrections, and those that were refused. */
 export function EventsScreen({
+  trackUrl,
   customersHref,
   listsMeters,
   corrects,
 }: {
+  /** Where usage is sent, absolute. */
+  trackUrl: string
   customersHref?: string
   listsMeters: boolean
   /** Whether events may be cancelled and amended here. */
@@ -33,7 +36,12 @@ export function EventsScreen({
             value: 'received',
             label: t('events.tab.received'),
             content: (
-              <EventList listsMeters={listsMeters} corrects={corrects} {...(customersHref ? { customersHref } : {})} />
+              <EventList
+                trackUrl={trackUrl}
+                listsMeters={listsMeters}
+                corrects={corrects}
+                {...(customersHref ? { customersHref } : {})}
+              />
             ),
           },
           { value: 'refused', label: t('events.tab.refused'), content: <RefusedEvents /> },
