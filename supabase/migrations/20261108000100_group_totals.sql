@@ -806,6 +806,8 @@ create or replace function app.query_usage(
   p_customers uuid[], p_by_customer boolean, p_group_by text[], p_filter jsonb, p_fill boolean, p_now timestamptz, p_limit integer
 ) returns table (window_start timestamptz, window_end timestamptz, customer_id uuid, group_values jsonb, value numeric, events bigint)
   language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off set work_mem = '32MB'
+  -- Workers are worth their start only where many events are read.
+  set parallel_setup_cost = 50000
   as $$
     declare
       v_meter public.meters;
@@ -1096,7 +1098,7 @@ create or replace function app.query_usage(
         else 'coalesce(k.used, 0)' end;
       return query execute format(
         'with pieces (w, customer_id, group_values, used, events, moment, last_at, last_received_at, hash) as (%s),
-           states as (
+           states as materialized (
              select %s as w, %s as customer_id, %s as group_values, %s as used, sum(p.events) as events, %s as moment
              from pieces p%s
            ),%s
