@@ -49,8 +49,8 @@ const QUESTIONS_OF_MANY: Question[] = [
   { what: '30 days by customer, 10,000 rows', query: { time_range: '30d', group_by: ['customer'] }, target: null },
 ]
 
-/** Events over the last 30 days, received as they happened, with the running totals that belong to them. */
-async function fill({ superuser }: BenchWorld, tenant: BenchTenant, meter: string): Promise<void> {
+/** Events over the last days, received as they happened, with the running totals that belong to them. */
+async function fill({ superuser }: BenchWorld, tenant: BenchTenant, meter: string, days: number): Promise<void> {
   await superuser.query(
     `insert into meters (tenant_id, id, slug, name, group_by) values ($1, $2, 'stored', 'Stored', '{region}')`,
     [tenant.id, meter],
@@ -59,7 +59,7 @@ async function fill({ superuser }: BenchWorld, tenant: BenchTenant, meter: strin
     `do $$
      declare v_month date;
      begin
-       for v_month in select m::date from generate_series(date_trunc('month', now() - interval '32 days'), now() - interval '1 day', interval '1 month') m
+       for v_month in select m::date from generate_series(date_trunc('month', now() - interval '65 days'), now() - interval '1 day', interval '1 month') m
        loop
          continue when to_regclass('public.usage_events_' || to_char(v_month, 'YYYYMM')) is not null;
          execute format('create table public.%I partition of public.usage_events for values from (%L) to (%L)',
@@ -74,7 +74,7 @@ async function fill({ superuser }: BenchWorld, tenant: BenchTenant, meter: strin
      from generate_series(1, $3::integer) n
      cross join (select array_agg(id order by external_id) as ids from customers where tenant_id = $1) c
      cross join lateral (select date_trunc('day', now()) + interval '1 hour' - n * make_interval(secs => $4::double precision / $3) as at) t`,
-    [tenant.id, meter, EVENTS, (DAYS - 1) * 86_400],
+    [tenant.id, meter, EVENTS, days * 86_400],
   )
   const day = `(occurred_at at time zone 'UTC')::date`
   const from = 'from usage_events where tenant_id = $1 and meter_id = $2'
@@ -135,12 +135,13 @@ export async function benchQueries(world: BenchWorld): Promise<void> {
   const { tenantQuery } = await import('@/libs/db/tenant-db')
   const { stopNotifications } = await import('@/libs/db/notifications')
   const { closePools } = await import('@/libs/db/pools')
-  await fill(world, world.tenant, newId())
+  await fill(world, world.tenant, newId(), DAYS - 1)
   // Others keep theirs in the same tables, so that an index is the sensible way.
   for (const table of TOTALS)
     for (let other = 1; other <= 4; other += 1) await copyTotals(world, table, `other ${other}`)
   const many = await createBenchTenant(world.superuser, 'many', CUSTOMERS)
-  await fill(world, many, newId())
+  // Older than what is asked for, so that no month is in it as a whole.
+  await fill(world, many, newId(), DAYS * 2)
   await world.superuser.query(`vacuum analyze usage_events, customers, ${TOTALS.join(', ')}`)
 
   const raw: number[] = []

@@ -16,11 +16,12 @@ const LONGEST = { MINUTE: 7, HOUR: 366 } as const
 const CUSTOMER = 'customer'
 
 type Meter = UsageSeries['meter']
-type Customer = { id: string; external_id: string; name: string | null }
 type Row = {
   window_start: Date
   window_end: Date
-  customer: Customer | null
+  id: string | null
+  external_id: string
+  name: string | null
   group_values: Record<string, string | null> | null
   value: string | null
   events: number
@@ -58,8 +59,7 @@ export async function queryUsage(ref: string, input: UsageQueryInput): Promise<U
   const customers = await findCustomers(input.customer)
   const byCustomer = input.group_by.includes(CUSTOMER)
   const rows = await tenantQuery<Row>(
-    `select q.window_start, q.window_end, q.group_values, q.value::text, q.events::bigint,
-       case when c.id is not null then jsonb_build_object('id', c.id, 'external_id', c.external_id, 'name', c.name) end as customer
+    `select q.window_start, q.window_end, q.group_values, q.value::text, q.events::bigint, c.id, c.external_id, c.name
      from app.query_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) q
      left join customers c on c.tenant_id = $1 and c.id = q.customer_id`,
     [
@@ -88,12 +88,12 @@ export async function queryUsage(ref: string, input: UsageQueryInput): Promise<U
     window,
     time_zone: zone,
     as_of: now.toISOString(),
-    data: rows.map((row) => ({
+    data: rows.map(({ id, external_id, name, ...row }) => ({
       window_start: row.window_start.toISOString(),
       window_end: row.window_end.toISOString(),
       value: row.value === null ? null : toQuantity(row.value),
       events: Number(row.events),
-      ...(row.customer ? { customer: row.customer } : {}),
+      ...(id ? { customer: { id, external_id, name } } : {}),
       ...(row.group_values ? { group: row.group_values } : {}),
     })),
   }
