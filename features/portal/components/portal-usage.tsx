@@ -11,6 +11,7 @@ import { formatDate, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { Select } from '@/libs/ui/select'
+import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { EmptyState } from '@/libs/ui/states'
 import { TimeZoneProvider } from '@/libs/ui/time'
 import { UsageChart } from '@/libs/ui/usage-chart'
@@ -62,6 +63,11 @@ export function PortalUsage() {
       <PageHeader title={t('portal.usage.title')} description={t('portal.usage.description')} />
       <div className="flex flex-col gap-6">
         {usage?.period.present ? <Outlook usage={usage} /> : null}
+        {state.loading && period === null ? (
+          <Loading>
+            <Skeleton className="h-30 rounded-lg max-sm:h-48" />
+          </Loading>
+        ) : null}
         {/* The days of a report are days of the tenant already: they must not be moved by its zone a second time. */}
         <TimeZoneProvider timeZone="UTC">
           <UsageChart

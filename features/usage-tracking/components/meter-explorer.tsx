@@ -26,7 +26,7 @@ import {
   toChartSeries,
   toPreviousPoints,
 } from '@/features/usage-tracking/components/meter-series'
-import { SeriesFigures } from '@/features/usage-tracking/components/series-figures'
+import { SeriesFigures, SeriesFiguresSkeleton } from '@/features/usage-tracking/components/series-figures'
 import type { trendsReport } from '@/features/usage-tracking/schema'
 import type { UsageSeries } from '@/libs/metering/usage-query'
 import { apiUrl, toQuery } from '@/libs/ui/api-client'
@@ -179,6 +179,7 @@ export function MeterExplorer({
           controls={controls}
         />
         {figures && series ? <SeriesFigures series={series} /> : null}
+        {figures && !series && !state.error ? <SeriesFiguresSkeleton /> : null}
       </div>
     </TimeZoneProvider>
   )

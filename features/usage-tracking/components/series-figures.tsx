@@ -13,6 +13,24 @@ const AT_ONCE = 12
 
 type Row = UsageSeries['data'][number] & { key: string }
 
+/** Holds the place of the figures while they are on their way. */
+export function SeriesFiguresSkeleton() {
+  return (
+    <section className="min-w-0">
+      <h2 className="mb-3 font-semibold text-base tracking-tight">{t('usage.explorer.figures')}</h2>
+      <DataTable<Row>
+        loading
+        label={t('usage.explorer.figures')}
+        columns={[]}
+        rows={undefined}
+        rowKey={(row) => row.key}
+        rowLabel={groupLabel}
+        skeletonRows={AT_ONCE}
+      />
+    </section>
+  )
+}
+
 /** The figures of a series as they are, to the last digit, the newest first. */
 export function SeriesFigures({ series }: { series: UsageSeries }) {
   const [shown, setShown] = useState(AT_ONCE)
