@@ -14,6 +14,8 @@ comment on column public.tenant_metric_events.day is 'Day it was added to, in th
 create function app.month_overage(p_tenant uuid, p_time_zone text, p_customer uuid, p_month date)
   returns table (customer_id uuid, meter_id uuid, starts_on date, ends_on date, overage numeric)
   language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+  -- Nobody knows beforehand how many lines the steps come to: what is put together is put together by hashes, in memory as far as there is some.
+  set work_mem = '32MB' set enable_sort = off set enable_mergejoin = off
   as $$
     #variable_conflict use_column
     declare
@@ -38,6 +40,17 @@ create function app.month_overage(p_tenant uuid, p_time_zone text, p_customer uu
           left join public.subscriptions s on s.tenant_id = p_tenant and s.customer_id = u.id and s.canceled_at is null
           where u.tenant_id = p_tenant and (p_customer is null or u.id = p_customer)
         ),
+        -- Months by anchor, around this one.
+        calendar as materialized (
+          select x.anchor, x.starts_on, x.ends_on, x.starts_on >= p_month and x.starts_on < v_next as wanted,
+            least(app.day_start(x.ends_on, p_time_zone), v_now) as till
+          from (
+            select a.anchor, s.starts_on, app.period_end(s.starts_on, 'month', a.anchor) as ends_on
+            from (select distinct c.anchor from customers c) a
+            cross join generate_series(-3, 4) n
+            cross join lateral (select app.period_start((p_month + n * interval '1 month')::date - 1, 'month', a.anchor) as starts_on) s
+          ) x
+        ),
         -- Closed periods, also those around the month: they keep their days (see app.billing_span).
         billed as materialized (
           select l.customer_id, l.meter_id, l.starts_on, max(l.ends_on) as ends_on, sum(l.quantity) as quantity, sum(l.events) as events,
@@ -51,20 +64,22 @@ create function app.month_overage(p_tenant uuid, p_time_zone text, p_customer uu
             array_agg(b.ends_on order by b.last_period desc, b.starts_on desc) as ends
           from billed b
           join customers c on c.id = b.customer_id
+          left join calendar s on s.anchor = c.anchor and s.starts_on = b.starts_on
           group by 1, 2, 3
-          having bool_or(b.starts_on <> app.period_start(b.starts_on, 'month', c.anchor) or b.ends_on <> app.period_end(b.starts_on, 'month', c.anchor))
+          having bool_or(s.ends_on is distinct from b.ends_on)
         ),
         -- Periods of usage that begin in the month: of nearly all there is a running total.
         keys as materialized (
-          select k.customer_id, k.meter_id, k.starts_on, app.period_end(k.starts_on, 'month', c.anchor) as ends_on, c.anchor, k.used, k.events
+          select k.customer_id, k.meter_id, s.starts_on, s.ends_on, s.till, true as whole, k.used, k.events
           from meters m
           join public.usage_counters k on k.tenant_id = p_tenant and k.period = 'month' and k.meter_id = m.id
             and k.starts_on >= p_month and k.starts_on < v_next and (p_customer is null or k.customer_id = p_customer)
-          join customers c on c.id = k.customer_id and app.period_start(k.starts_on, 'month', c.anchor) = k.starts_on
+          join customers c on c.id = k.customer_id
+          join calendar s on s.anchor = c.anchor and s.starts_on = k.starts_on and s.wanted
           where m.capped and m.aggregation <> 'WEIGHTED_SUM'
             and not exists (select 1 from odd o where o.customer_id = k.customer_id and o.meter_id = k.meter_id)
           union all
-          select o.customer_id, o.meter_id, s.starts_on, s.ends_on, o.anchor, n.used, n.events
+          select o.customer_id, o.meter_id, s.starts_on, s.ends_on, least(app.day_start(s.ends_on, p_time_zone), v_now), w.whole, n.used, n.events
           from odd o
           join meters m on m.id = o.meter_id and m.aggregation <> 'WEIGHTED_SUM'
           cross join lateral (
@@ -74,15 +89,23 @@ create function app.month_overage(p_tenant uuid, p_time_zone text, p_customer uu
             where x.starts_on >= p_month and x.starts_on < v_next
           ) s
           cross join lateral (
-            select sum(x.used) as used, sum(x.events)::bigint as events
+            select exists (select 1 from calendar c where c.anchor = o.anchor and c.starts_on = s.starts_on and c.ends_on = s.ends_on) as whole
+          ) w
+          cross join lateral (
+            select x.used, x.events from public.usage_counters x
+            where w.whole and x.tenant_id = p_tenant and x.period = 'month' and x.meter_id = o.meter_id and x.starts_on = s.starts_on
+              and x.customer_id = o.customer_id
+            union all
+            select sum(x.used), sum(x.events)::bigint
             from generate_series(s.starts_on, s.ends_on - 1, interval '1 day') g (day)
             join public.usage_counters x on x.tenant_id = p_tenant and x.period = 'day' and x.meter_id = o.meter_id and x.starts_on = g.day::date
               and x.customer_id = o.customer_id
+            where not w.whole
           ) n
           where n.events is not null
           union all
           -- A level counts through every period since it began, changed or not.
-          select c.id, m.id, s.starts_on, s.ends_on, c.anchor, null, null
+          select c.id, m.id, s.starts_on, s.ends_on, least(app.day_start(s.ends_on, p_time_zone), v_now), true, null, null
           from meters m
           cross join customers c
           left join odd o on o.customer_id = c.id and o.meter_id = m.id
@@ -100,16 +123,14 @@ create function app.month_overage(p_tenant uuid, p_time_zone text, p_customer uu
           select a.meter_id, a.starts_on, a.ends_on, q.customer_id, q.value, q.events
           from (
             select distinct k.meter_id, k.starts_on, k.ends_on from keys k join meters m on m.id = k.meter_id
-            where not m.adds_up and (m.aggregation = 'WEIGHTED_SUM' or k.starts_on <> app.period_start(k.starts_on, 'month', k.anchor)
-              or k.ends_on <> app.period_end(k.starts_on, 'month', k.anchor))
+            where m.aggregation = 'WEIGHTED_SUM' or not m.adds_up and not k.whole
           ) a
           cross join lateral app.query_usage(p_tenant, a.meter_id, app.day_start(a.starts_on, p_time_zone), least(app.day_start(a.ends_on, p_time_zone), v_now),
             null, p_time_zone, p_time_zone, case when p_customer is not null then array[p_customer] end, true, '{}', null, true, v_now, 10000000) q
         ),
         lines as materialized (
-          select k.customer_id, k.meter_id, k.starts_on, k.ends_on, m.aggregation, m.adds_up,
-            k.starts_on = app.period_start(k.starts_on, 'month', k.anchor) and k.ends_on = app.period_end(k.starts_on, 'month', k.anchor) as whole,
-            case when v.customer_id is not null then v.value else app.metered_value(m.aggregation, k.used, k.events) end as value,
+          select k.customer_id, k.meter_id, k.starts_on, k.ends_on, k.till, k.whole, m.aggregation, m.adds_up,
+            case when m.adds_up then k.used when v.customer_id is not null then v.value else app.metered_value(m.aggregation, k.used, k.events) end as value,
             coalesce(v.events, k.events, 0) as events, b.quantity, b.events as billed_events, b.overage as billed_overage
           from keys k
           join meters m on m.id = k.meter_id
@@ -122,10 +143,9 @@ create function app.month_overage(p_tenant uuid, p_time_zone text, p_customer uu
             l.adds_up and l.starts_on >= coalesce(v_unsealed, l.starts_on) and exists (
               select 1 from public.balances k where k.tenant_id = p_tenant and k.customer_id = l.customer_id and k.meter_id = l.meter_id) as balanced
           from lines l
-          cross join lateral (select least(app.day_start(l.ends_on, p_time_zone), v_now) as till) p
           left join lateral (
             select x.tier_id, x.tier_version from public.subscriptions x
-            where x.tenant_id = p_tenant and x.customer_id = l.customer_id and x.started_at < p.till and (x.canceled_at is null or x.canceled_at >= p.till)
+            where x.tenant_id = p_tenant and x.customer_id = l.customer_id and x.started_at < l.till and (x.canceled_at is null or x.canceled_at >= l.till)
             order by x.started_at desc limit 1
           ) b on true
           cross join lateral (
@@ -163,19 +183,16 @@ create function app.month_overage(p_tenant uuid, p_time_zone text, p_customer uu
           ) z
           where t.daily
           group by 1, 2, 3
-        ),
-        spans as (
-          select l.customer_id, l.meter_id, l.starts_on, l.ends_on from lines l
-          union
-          select b.customer_id, b.meter_id, b.starts_on, b.ends_on from billed b
-          where b.starts_on >= p_month and b.starts_on < v_next and not exists (
-            select 1 from lines l where l.customer_id = b.customer_id and l.meter_id = b.meter_id and l.starts_on = b.starts_on)
         )
-        select s.customer_id, s.meter_id, s.starts_on, s.ends_on, coalesce(o.overage, b.overage)
-        from spans s
-        left join beyond o on o.customer_id = s.customer_id and o.meter_id = s.meter_id and o.starts_on = s.starts_on
-        left join billed b on b.customer_id = s.customer_id and b.meter_id = s.meter_id and b.starts_on = s.starts_on
-        where coalesce(o.overage, b.overage) is not null;
+        select l.customer_id, l.meter_id, l.starts_on, l.ends_on, coalesce(o.overage, l.billed_overage)
+        from lines l
+        left join beyond o on o.customer_id = l.customer_id and o.meter_id = l.meter_id and o.starts_on = l.starts_on
+        where coalesce(o.overage, l.billed_overage) is not null
+        union all
+        select b.customer_id, b.meter_id, b.starts_on, b.ends_on, b.overage
+        from billed b
+        where b.starts_on >= p_month and b.starts_on < v_next and b.overage is not null and not exists (
+          select 1 from lines l where l.customer_id = b.customer_id and l.meter_id = b.meter_id and l.starts_on = b.starts_on);
     end
   $$;
 comment on function app.month_overage(uuid, text, uuid, date) is

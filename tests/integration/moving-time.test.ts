@@ -64,7 +64,7 @@ const wait = fc.oneof(
 const when = fc.oneof(
   { weight: 4, arbitrary: fc.constant(0) },
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 33 * DAY }) },
-  { weight: 1, arbitrary: fc.integer({ min: -4 * MINUTE, max: -1 }) },
+  { weight: 2, arbitrary: fc.integer({ min: -4 * MINUTE, max: -1.5 * MINUTE }) },
 )
 const event = fc.record({
   meter: fc.constantFrom<Meter>('credits', 'credits', 'credits', 'visits', 'visits', 'peak', 'latest', 'devices'),
