@@ -3,8 +3,16 @@ import type { Taken } from './take-limits'
 /** A limit with the name it is told under. */
 export type NamedVerdict = Taken & { name: string }
 
-/** A name as a String of structured fields (RFC 9651): visible ASCII, quoted. */
-const quote = (name: string): string => `"${name.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
+/** Names as Strings of structured fields (RFC 9651): visible ASCII, quoted, and each but once, because it tells a policy from others. */
+function quoteNames(verdicts: readonly NamedVerdict[]): string[] {
+  const seen = new Map<string, number>()
+  return verdicts.map(({ name }) => {
+    const text = name.replace(/[^\x20-\x7e]/g, '?')
+    const times = (seen.get(text) ?? 0) + 1
+    seen.set(text, times)
+    return `"${(times === 1 ? text : `${text} (${times})`).replace(/["\\]/g, '\\$&')}"`
+  })
+}
 const seconds = (ms: number): number => Math.max(0, Math.ceil(ms / 1_000))
 
 /**
@@ -19,12 +27,13 @@ export function limitHeaders(verdicts: readonly NamedVerdict[], now: number = Da
   if (!nearest) return {}
   const refused = verdicts.filter(({ passed }) => !passed)
   const wait = Math.max(0, ...refused.map(({ reset }) => reset - now))
+  const names = quoteNames(verdicts)
   return {
     'ratelimit-policy': verdicts
-      .map(({ name, limit, duration_ms }) => `${quote(name)};q=${limit};w=${Math.max(1, seconds(duration_ms))}`)
+      .map(({ limit, duration_ms }, at) => `${names[at]};q=${limit};w=${Math.max(1, seconds(duration_ms))}`)
       .join(', '),
     ratelimit: verdicts
-      .map(({ name, remaining, reset }) => `${quote(name)};r=${remaining};t=${seconds(reset - now)}`)
+      .map(({ remaining, reset }, at) => `${names[at]};r=${remaining};t=${seconds(reset - now)}`)
       .join(', '),
     'x-ratelimit-limit': String(nearest.limit),
     'x-ratelimit-remaining': String(nearest.remaining),

@@ -29,6 +29,8 @@ describe('parseEvents', () => {
     const { events } = parseEvents(values.map((event_value) => ({ ...good, event_value })))
     expect(events.map(({ value }) => value)).toEqual(['1', '1.10', '007', '0.1', '1e+21', '-5', '-0.5', '0'])
     expect(parseEvents(good).events[0]?.value).toBe('1')
+    const small = [1e-20, -5e-19, 1e-21, 1.5e-20].map((event_value) => ({ ...good, event_value }))
+    expect(parseEvents(small).events.map(({ value }) => value)).toEqual(['1e-20', '-5e-19'])
   })
   test.each([
     ['2026-11-21T10:00:00Z', '2026-11-21T10:00:00Z'],

@@ -149,6 +149,11 @@ describe('headers', () => {
     expect(limitHeaders([{ ...soon, reset: START + 1_001 }], START)['retry-after']).toBe('2')
   })
   test('names that are no ASCII, or hold quotes, stay one name', () => {
+    const same = limitHeaders(
+      ['a', 'a', 'é', 'ß'].map((name) => ({ ...verdict, name })),
+      START,
+    )['ratelimit-policy']
+    expect(same?.match(/"[^"]*"/g)).toEqual(['"a"', '"a (2)"', '"?"', '"? (2)"'])
     const { ratelimit } = limitHeaders([{ ...verdict, name: 'a"b\\cé' }], START)
     expect(ratelimit).toMatch(/^"a\\"b\\\\c\?";r=40/)
   })

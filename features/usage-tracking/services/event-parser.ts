@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { AppError, invalidInput } from '@/libs/errors'
 import { newId } from '@/libs/ids'
+import { expandNumber } from '@/libs/ingest/decimal'
 import { digitsOf, isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
 import { readTime, TIMES } from './event-time'
 
@@ -178,7 +179,8 @@ function readValue(input: unknown): string | null {
   if (typeof input !== 'number') return isExactNumber(input) && DECIMAL.test(digitsOf(input)) ? digitsOf(input) : null
   if (!Number.isFinite(input)) return null
   const size = Math.abs(input)
-  return size < 1e30 && (size === 0 || size >= 1e-18) ? String(input) : null
+  if (size >= 1e30) return null
+  return size === 0 || size >= 1e-18 || DECIMAL.test(expandNumber(input)) ? String(input) : null
 }
 
 function readProperties(input: unknown): string | null | { wrong: string } {
