@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { createKey, findApiKey, hashKey } from '@/libs/auth/api-key'
 import { KEY_PERMISSIONS } from '@/libs/auth/permissions'
+import { findOperatorRole } from '@/libs/auth/standing'
 import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
@@ -27,18 +28,23 @@ async function onRegistry<T>(work: (client: pg.Client) => Promise<T>): Promise<T
   }
 }
 
-/** The platform's staff. */
+const INSERT_OPERATOR = 'insert into operators (user_id, email, role) values ($1, $2, $3)'
+
+/** The platform's staff: the first of them is there before anybody could appoint them, and appoints the others. */
 export async function ensureOperators(): Promise<{ super_admin: Account }> {
   const accounts = await Promise.all(OPERATORS.map(({ email }) => ensureAccount(email)))
-  await onRegistry(async (client) => {
-    for (const [index, { email, role }] of OPERATORS.entries())
-      await client.query(
-        'insert into operators (user_id, email, role) values ($1, $2, $3) on conflict (user_id) do nothing',
-        [accounts[index]?.id, email, role],
-      )
-  })
+  const staff = OPERATORS.map(({ email, role }, index) => [accounts[index]?.id, email, role])
   const [superAdmin] = accounts
   if (!superAdmin) throw new Error('The demo has no operator.')
+  if ((await findOperatorRole(superAdmin.id)) === null)
+    await onRegistry((client) => client.query(INSERT_OPERATOR, staff[0] ?? []))
+  const actor = { id: superAdmin.id, kind: 'operator', permissions: [], label: superAdmin.email }
+  await onRegistry(async (client) => {
+    await client.query('begin')
+    await client.query('select app.begin_operator($1)', [JSON.stringify(actor)])
+    for (const values of staff) await client.query(`${INSERT_OPERATOR} on conflict (user_id) do nothing`, values)
+    await client.query('commit')
+  })
   return { super_admin: superAdmin }
 }
 

@@ -354,6 +354,33 @@ describe('functions', () => {
     })
   })
 
+  test('without an operator their login sees and changes nothing of the registry', async () => {
+    await withClient(requireVariable('OPERATOR_DATABASE_URL'), async (client) => {
+      const counts = async () => {
+        const found: Record<string, number | string> = {}
+        for (const table of ['tenants', 'memberships', 'domains', 'operators', 'placements', 'brandings']) {
+          const { rowCount } = await client.query(`select from ${table}`)
+          found[table] = rowCount ?? 0
+        }
+        return found
+      }
+      const nothing = { tenants: 0, memberships: 0, domains: 0, operators: 0, placements: 0, brandings: 0 }
+      expect(await counts()).toEqual(nothing)
+      expect((await client.query("update tenants set status = 'deleted'")).rowCount).toBe(0)
+      for (const statement of [
+        `insert into operators (user_id, email, role) values ('${newId()}', 'sly@example.test', 'super_admin')`,
+        `insert into memberships (tenant_id, id, user_id, email, role) values ('${acme.id}', '${newId()}', '${newId()}', 'sly@example.test', 'owner')`,
+        `insert into domains (tenant_id, id, hostname, status) values ('${acme.id}', '${newId()}', 'sly.example.test', 'verified')`,
+      ])
+        expect(await codeOf(client.query(statement))).toBe('42501')
+      await client.query('begin')
+      await client.query('select app.begin_operator($1)', [{ id: operators.super_admin.id, kind: 'user' }])
+      expect((await counts()).tenants).toBeGreaterThan(1)
+      await client.query('rollback')
+      expect(await counts()).toEqual(nothing)
+    })
+  })
+
   test('a support operator cannot make its transaction writable again', async () => {
     await withClient(requireVariable('OPERATOR_DATABASE_URL'), async (client) => {
       await client.query('begin')
