@@ -19,21 +19,41 @@ export function encodeCursor(values: readonly string[]): string {
   return Buffer.from(JSON.stringify(values)).toString('base64url')
 }
 
-/** The sort values of a cursor of `length` parts. @throws AppError bad_request when it is not one of ours. */
-export function decodeCursor(cursor: string, length: number): string[] {
-  try {
-    const values: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    if (
-      Array.isArray(values) &&
-      values.length === length &&
-      values.every((value) => typeof value === 'string' && !value.includes('\0'))
-    )
-      return values
-  } catch {
-    // Falls through to the same answer as any other text that is not a cursor.
-  }
+type Test = (value: string) => boolean
+type Values<Tests, Value> = { [At in keyof Tests]: Value }
+
+/**
+ * The sort values of a cursor, one for each test it has to pass, or as many nulls without a cursor: the first page.
+ * @throws AppError bad_request when it is not one of ours.
+ */
+export function readCursor<const Tests extends readonly Test[]>(
+  cursor: string | undefined,
+  ...tests: Tests
+): Values<Tests, string> | Values<Tests, null> {
+  if (!cursor) return tests.map(() => null) as Values<Tests, null>
+  const values = decode(cursor)
+  if (values.length === tests.length && values.every((value, at) => isText(value) && tests[at]?.(value)))
+    return values as Values<Tests, string>
   throw new AppError('bad_request', 'This cursor is not one we gave out.')
 }
+
+/** The list in a cursor, empty when it holds none. */
+function decode(cursor: string): unknown[] {
+  try {
+    const values: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    return Array.isArray(values) ? values : []
+  } catch {
+    return []
+  }
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0')
+
+/** A value of a cursor that may be any text, such as a name. */
+export const isAnyText: Test = () => true
+
+/** Whether a value of a cursor is a position in a list. */
+export const isCount: Test = (text) => /^\d{1,9}$/.test(text)
 
 const MOMENT = /^([12]\d{3}-\d\d-\d\d)(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)?$/
 

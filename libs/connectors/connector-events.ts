@@ -1,8 +1,7 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { hideSecrets } from '@/libs/audit/hide-secrets'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 
 export const CONNECTORS = ['slack', 'webhook', 'email', 'http'] as const
@@ -119,7 +118,8 @@ async function listConnectorEvents({
     ])
     .orderBy('id', 'desc')
     .limit(limit + 1)
-  if (cursor) query = query.where('id', '<', cursorId(cursor))
+  const [before] = readCursor(cursor, isUuid)
+  if (before !== null) query = query.where('id', '<', before)
   for (const name of ['connector', 'direction', 'status', 'action', 'user_id'] as const) {
     const value = filters[name]
     if (value) query = query.where(name, '=', value)
@@ -131,12 +131,6 @@ async function listConnectorEvents({
     query = query.where((where) => where.or([where('target', 'ilike', pattern), where('action', 'ilike', pattern)]))
   }
   return cutPage(await query.execute(), limit, (row) => [row.id])
-}
-
-function cursorId(cursor: string): string {
-  const [id = ''] = decodeCursor(cursor, 1)
-  if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return id
 }
 
 /**

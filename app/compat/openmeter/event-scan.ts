@@ -1,8 +1,7 @@
 import { listMeters } from '@/features/meters/services/meter-service'
 import { listEvents } from '@/features/usage-tracking/services/usage-event-service'
 import { listRejections } from '@/features/usage-tracking/services/usage-rejection-service'
-import { decodeCursor, encodeCursor } from '@/libs/api-utils/page'
-import { AppError } from '@/libs/errors'
+import { encodeCursor, isAnyText, isCursorMoment, readCursor } from '@/libs/api-utils/page'
 import { type Listed, type SentTo, toListedEvent, toRefusedEvent } from './event-shape'
 import { readAll } from './openmeter-route'
 
@@ -56,7 +55,8 @@ const nameOf = ({ event, ingestedAt }: Listed) => JSON.stringify([ingestedAt.toI
  * to go on, when there may be more.
  */
 export async function scanEvents(scan: Scan): Promise<{ items: Listed[]; cursor: string | null }> {
-  const [at, last] = scan.cursor === undefined ? [undefined, undefined] : readPosition(scan.cursor)
+  const [moment, last] = readCursor(scan.cursor, isCursorMoment, isAnyText)
+  const at = moment === null ? null : Date.parse(moment)
   const types = await readTypes()
   const typeOf = (slug: string): SentTo => types.get(slug) ?? { type: slug, moved: [] }
   const counted = toSource(
@@ -72,18 +72,18 @@ export async function scanEvents(scan: Scan): Promise<{ items: Listed[]; cursor:
         data: page.data.map((row) => (row.corrects === null ? toListedEvent(row, typeOf(row.meter)) : null)),
       }
     },
-    at === undefined ? undefined : encodeCursor([new Date(at + 1).toISOString(), LAST_ID]),
+    at === null ? undefined : encodeCursor([new Date(at + 1).toISOString(), LAST_ID]),
   )
   const refused = toSource(
     async (cursor) => {
       const page = await listRejections({ cursor, limit: PAGE })
       return { ...page, data: page.data.map((row) => toRefusedEvent(row, typeOf)) }
     },
-    at === undefined ? undefined : encodeCursor([idAfter(at)]),
+    at === null ? undefined : encodeCursor([idAfter(at)]),
   )
   const seen = new Set<string>()
   const items: Listed[] = []
-  let isPast = last === undefined
+  let isPast = last === null
   let [one, other] = [await counted.next(), await refused.next()]
   while (one || other) {
     const isCounted = one !== null && (other === null || one.ingestedAt >= other.ingestedAt)
@@ -98,7 +98,7 @@ export async function scanEvents(scan: Scan): Promise<{ items: Listed[]; cursor:
       if (isPast && scan.passes(row)) items.push(row)
     }
     if (name === last) isPast = true
-    else if (!isPast && at !== undefined && row.ingestedAt.getTime() < at) isPast = true
+    else if (!isPast && at !== null && row.ingestedAt.getTime() < at) isPast = true
     if (items.length === scan.limit) break
   }
   const more = one !== null || other !== null || counted.isCut() || refused.isCut()
@@ -115,13 +115,6 @@ async function readTypes(): Promise<Map<string, SentTo>> {
       { type: event_type ?? slug, moved: Object.keys(property_paths ?? {}) },
     ]),
   )
-}
-
-function readPosition(cursor: string): [number, string] {
-  const [at = '', name = ''] = decodeCursor(cursor, 2)
-  const ms = Date.parse(at)
-  if (Number.isNaN(ms)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return [ms, name]
 }
 
 /** An id that sorts after all that were made up to a moment. */

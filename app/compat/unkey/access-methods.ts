@@ -16,7 +16,7 @@ import {
   setRolePermissions,
 } from '@/features/customer-keys/services/key-role-service'
 import { changeKeyWords, type WordChange } from '@/features/customer-keys/services/key-words-service'
-import { decodeCursor, encodeCursor } from '@/libs/api-utils/page'
+import { encodeCursor, isAnyText, readCursor } from '@/libs/api-utils/page'
 import { readJson } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { AppError, notFound } from '@/libs/errors'
@@ -103,8 +103,7 @@ function toPage<Row>(rows: readonly Row[], limit: number, nameOf: (row: Row) => 
   return { data, pagination: more ? { cursor: encodeCursor([nameOf(last)]), hasMore: true } : { hasMore: false } }
 }
 
-const after = (cursor: string | undefined): string | null =>
-  cursor === undefined ? null : (decodeCursor(cursor, 1)[0] ?? null)
+const after = (cursor: string | undefined): string | null => readCursor(cursor, isAnyText)[0]
 
 const permissionBody = z.strictObject({ name: z.string().min(1).max(512), slug: word, description })
 const permissionRef = z.strictObject({ permission: z.string().min(1).max(255) })

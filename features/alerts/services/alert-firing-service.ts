@@ -1,6 +1,5 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -31,8 +30,7 @@ type StoredFiring = Omit<AlertFiring, 'step' | 'used' | 'available'> & {
 /** What rules fired, newest first. @throws AppError not_found for a filter that names nothing. */
 export async function listFirings({ cursor, limit, rule, ...filter }: FiringListQuery): Promise<Page<AlertFiring>> {
   const { meterId, customerId } = await resolveWatched(filter)
-  const after = cursor === undefined ? null : (decodeCursor(cursor, 1)[0] ?? '')
-  if (after !== null && !isUuid(after)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [after] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<StoredFiring>(
     `select f.id, f.period, f.period_start::text, f.step::text, f.used::text, f.available::text, f.fired_at, f.told_at, f.told,
        jsonb_build_object('id', r.id, 'name', r.name, 'kind', r.kind) as rule,

@@ -1,6 +1,6 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, invalidInput, notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -50,8 +50,7 @@ const toAlert = ({ threshold, recurring_every, ...row }: StoredAlert): Alert => 
 /** The rules that are in force or switched off, newest first. @throws AppError not_found for a filter that names nothing. */
 export async function listAlerts({ cursor, limit, ...filter }: AlertListQuery): Promise<Page<Alert>> {
   const { meterId, customerId } = await resolveWatched(filter)
-  const after = cursor === undefined ? null : (decodeCursor(cursor, 1)[0] ?? '')
-  if (after !== null && !isUuid(after)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [after] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<StoredAlert>(
     `${SELECT} and r.archived_at is null and ($2::uuid is null or r.meter_id = $2) and ($3::uuid is null or r.customer_id = $3)
        and ($4::uuid is null or r.id < $4) order by r.id desc limit $5`,

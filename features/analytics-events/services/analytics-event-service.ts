@@ -1,7 +1,6 @@
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantDb } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeRange } from '@/libs/tenancy/time-range'
@@ -48,17 +47,12 @@ export async function listAnalyticsEvents({
     .select(['id', 'event', 'distinct_id', 'properties', 'source', 'occurred_at', 'created_at', 'forwarded_at'])
     .orderBy('id', 'desc')
     .limit(limit + 1)
-  if (cursor) query = query.where('id', '<', cursorId(cursor))
+  const [before] = readCursor(cursor, isUuid)
+  if (before !== null) query = query.where('id', '<', before)
   if (event) query = query.where('event', '=', event)
   if (distinct_id) query = query.where('distinct_id', '=', distinct_id)
   if (source) query = query.where('source', '=', source)
   if (from) query = query.where('occurred_at', '>=', from)
   if (to) query = query.where('occurred_at', '<', to)
   return cutPage(await query.execute(), limit, (row) => [row.id])
-}
-
-function cursorId(cursor: string): string {
-  const [id = ''] = decodeCursor(cursor, 1)
-  if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return id
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { createKey, forgetApiKeys, hashKey } from '@/libs/auth/api-key'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { registryDb } from '@/libs/db/tenant-db'
@@ -81,7 +81,8 @@ export async function listApiKeys({ cursor, limit, status, q }: ApiKeyListQuery)
     .select(COLUMNS)
     .orderBy('id', 'desc')
     .limit(limit + 1)
-  if (cursor) query = query.where('id', '<', cursorId(cursor))
+  const [before] = readCursor(cursor, isUuid)
+  if (before !== null) query = query.where('id', '<', before)
   if (q) query = query.where('name', 'ilike', containsPattern(q))
   if (status === 'revoked') query = query.where('revoked_at', 'is not', null)
   if (status === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', sql<Date>`now()`)
@@ -91,12 +92,6 @@ export async function listApiKeys({ cursor, limit, status, q }: ApiKeyListQuery)
       .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', sql<Date>`now()`)]))
   }
   return cutPage(await query.execute(), limit, (row) => [row.id])
-}
-
-function cursorId(cursor: string): string {
-  const [id = ''] = decodeCursor(cursor, 1)
-  if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return id
 }
 
 /** One key. @throws AppError not_found. */

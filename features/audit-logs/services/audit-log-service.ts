@@ -1,7 +1,7 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import type { AuditLogFacets, AuditLogListQuery, AuditLogRow } from '../schema'
 import { auditLine, filterAuditLogs } from './audit-log-query'
@@ -17,17 +17,12 @@ export async function listAuditLogs({ cursor, limit, ...filters }: AuditLogListQ
     .select(auditLine.as('line'))
     .orderBy('audit_logs.id', 'desc')
     .limit(limit + 1)
-  if (cursor) query = query.where('audit_logs.id', '<', cursorId(cursor))
+  const [before] = readCursor(cursor, isUuid)
+  if (before !== null) query = query.where('audit_logs.id', '<', before)
   const rows = (await query.execute()).map(toRow)
   const page = cutPage(rows, limit, (row) => [row.id])
   await AuditLogger.logRead('audit_log', { filters, rows: page.data.length, ...(cursor ? { continued: true } : {}) })
   return page
-}
-
-function cursorId(cursor: string): string {
-  const [id = ''] = decodeCursor(cursor, 1)
-  if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return id
 }
 
 /** One row, and a record of having looked at it. @throws AppError not_found. */

@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
+import { cutPage, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -105,9 +105,7 @@ export async function closeBillingPeriod({ ends_at }: BillingPeriodInput): Promi
 
 /** Closed periods, the newest first. */
 export async function listBillingPeriods({ cursor, limit }: BillingPeriodListQuery): Promise<Page<BillingPeriodRow>> {
-  const [before = null] = cursor === undefined ? [] : decodeCursor(cursor, 1)
-  if (before !== null && !isCursorMoment(before))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [before] = readCursor(cursor, isCursorMoment)
   const rows = await tenantQuery<StoredPeriod>(
     `select ${PERIOD} from billing_periods p where p.tenant_id = $1 and ($2::timestamptz is null or p.starts_at < $2)
      order by p.starts_at desc limit $3`,
@@ -133,7 +131,7 @@ export async function listBillingLines(
   { cursor, limit, customer, meter, adjustment }: BillingLineListQuery,
 ): Promise<Page<BillingLineRow>> {
   await getBillingPeriod(id)
-  const [afterCustomer = null, afterMeter = null, afterDay = null] = cursor === undefined ? [] : readCursor(cursor)
+  const [afterCustomer, afterMeter, afterDay] = readCursor(cursor, isUuid, isUuid, isCursorMoment)
   const rows = await tenantQuery<StoredLine>(
     `select ${LINE} from billing_lines l
      where l.tenant_id = $1 and l.billing_period_id = $2
@@ -155,11 +153,4 @@ export async function listBillingLines(
   )
   const page = cutPage(rows, limit, (row) => [row.customer_id, row.meter_id, row.starts_on])
   return { data: page.data.map(toLine), next_cursor: page.next_cursor }
-}
-
-function readCursor(cursor: string): string[] {
-  const [customer = '', meter = '', day = ''] = decodeCursor(cursor, 3)
-  if (!isUuid(customer) || !isUuid(meter) || !isCursorMoment(day))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return [customer, meter, day]
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { createKeyText, hashKey } from '@/libs/auth/api-key'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
@@ -54,7 +54,8 @@ export async function listCustomerKeys(
   let keys = selectKeys()
     .orderBy('k.id', 'desc')
     .limit(limit + 1)
-  if (cursor) keys = keys.where('k.id', '<', cursorId(cursor))
+  const [before] = readCursor(cursor, isUuid)
+  if (before !== null) keys = keys.where('k.id', '<', before)
   if (external_id !== undefined) keys = keys.where('k.external_id', '=', external_id)
   if (api_id !== undefined) keys = keys.where('k.api_id', '=', api_id)
   if (q) {
@@ -73,12 +74,6 @@ export async function listCustomerKeys(
       .where((where) => where.or([where('k.expires_at', 'is', null), where('k.expires_at', '>', sql<Date>`now()`)]))
   }
   return cutPage<CustomerKeyRow>(await keys.execute(), limit, (row) => [row.id])
-}
-
-function cursorId(cursor: string): string {
-  const [id = ''] = decodeCursor(cursor, 1)
-  if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return id
 }
 
 /** One key, by its id. @throws AppError not_found. */

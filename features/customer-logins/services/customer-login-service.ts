@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { serverPool } from '@/libs/db/pools'
 import { registryDb, tenantDb } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
@@ -81,11 +81,8 @@ export async function listCustomerLogins({
     .orderBy('id', 'desc')
     .limit(limit + 1)
   if (customer_id) query = query.where('customer_id', '=', customer_id)
-  if (cursor) {
-    const [id = ''] = decodeCursor(cursor, 1)
-    if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-    query = query.where('id', '<', id)
-  }
+  const [before] = readCursor(cursor, isUuid)
+  if (before !== null) query = query.where('id', '<', before)
   const rows = await query.execute()
   return cutPage(rows.map(withStatus), limit, (row) => [row.id])
 }

@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
+import { cutPage, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
@@ -40,7 +40,7 @@ export async function listCustomers({
   tier,
   archived,
 }: CustomerListQuery): Promise<Page<CustomerRow>> {
-  const [createdAt, id] = readCursor(cursor)
+  const [createdAt, id] = readCursor(cursor, isCursorMoment, isUuid)
   const rows = await tenantQuery<CustomerRow & { position: string }>(
     `${SELECT_CUSTOMERS.replace('c.archived_at\n', 'c.archived_at, c.created_at::text as position\n')}
      where c.tenant_id = $1 and ($2 = 'all' or (c.archived_at is not null) = ($2 = 'true'))
@@ -52,14 +52,6 @@ export async function listCustomers({
   )
   const page = cutPage(rows, limit, (row) => [row.position, row.id])
   return { data: page.data.map(({ position: _position, ...row }) => row), next_cursor: page.next_cursor }
-}
-
-function readCursor(cursor: string | undefined): [string | null, string | null] {
-  if (cursor === undefined) return [null, null]
-  const [createdAt = '', id = ''] = decodeCursor(cursor, 2)
-  if (!isUuid(id) || !isCursorMoment(createdAt))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return [createdAt, id]
 }
 
 /** One customer by id or external id; an id comes first. @throws AppError not_found. */

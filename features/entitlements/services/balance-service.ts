@@ -1,6 +1,6 @@
-import { cutPage, decodeCursor, isCursorMoment } from '@/libs/api-utils/page'
+import { cutPage, isCursorMoment, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { readCustomerUsage, type UsageLine } from '@/libs/metering/customer-usage'
@@ -45,7 +45,7 @@ export async function getBalance(customerRef: string, meterRef: string): Promise
 export async function listBalanceHistory(customerRef: string, query: HistoryQuery): Promise<BalanceHistory> {
   const customer = await findCustomer(customerRef)
   const meter = await requireMeter(query.meter)
-  const [occurredAt, id] = readCursor(query.cursor)
+  const [occurredAt, id] = readCursor(query.cursor, isCursorMoment, isUuid)
   const rows = await tenantQuery<StoredEntry>(
     `select id, kind, amount::text, balance::text, grant_id, occurred_at, occurred_at::text as position from balance_entries
      where tenant_id = $1 and customer_id = $2 and meter_id = $3
@@ -76,12 +76,4 @@ async function loadDaily(customerId: string, meterId: string): Promise<BalanceHi
     [currentContext().tenantId, meterId, customerId, await readTimeZone()],
   )
   return rows.map(({ day, used, events }) => ({ day, used: toQuantity(used), events: Number(events) }))
-}
-
-function readCursor(cursor: string | undefined): [string | null, string | null] {
-  if (cursor === undefined) return [null, null]
-  const [occurredAt = '', id = ''] = decodeCursor(cursor, 2)
-  if (!isUuid(id) || !isCursorMoment(occurredAt))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return [occurredAt, id]
 }

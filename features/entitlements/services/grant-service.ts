@@ -1,6 +1,6 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, invalidInput, notFound } from '@/libs/errors'
+import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -53,8 +53,7 @@ const SELECT = `
 export async function listGrants(customerRef: string, query: GrantListQuery): Promise<Page<Grant>> {
   const { cursor, limit, meter, state } = query
   const customer = await findCustomer(customerRef)
-  const [before = null] = cursor === undefined ? [] : decodeCursor(cursor, 1)
-  if (before !== null && !isUuid(before)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<Stored>(
     `${SELECT}
      where ($4::text is null or m.slug = $4 or m.id::text = $4)

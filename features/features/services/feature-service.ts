@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, isAnyText, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
@@ -48,8 +48,7 @@ async function findMeterId(reference: string): Promise<string> {
 
 /** Features by key; archived ones only when asked for. */
 export async function listFeatures({ cursor, limit, q, meter, archived }: FeatureListQuery): Promise<Page<FeatureRow>> {
-  const [key, id] = cursor === undefined ? [null, null] : decodeCursor(cursor, 2)
-  if (id !== null && !isUuid(id ?? '')) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [key, id] = readCursor(cursor, isAnyText, isUuid)
   const pattern = q ? containsPattern(q) : null
   const rows = await tenantQuery<FeatureRow>(
     `${SELECT} and ($2 = 'all' or (f.archived_at is not null) = ($2 = 'true'))

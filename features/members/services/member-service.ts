@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
+import { cutPage, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import type { MemberRole } from '@/libs/auth/permissions'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { registryDb, tenantQuery } from '@/libs/db/tenant-db'
@@ -37,12 +37,8 @@ export async function listMembers({ q, role, cursor, limit }: MemberListQuery): 
     const pattern = containsPattern(q)
     query = query.where((where) => where.or([where('email', 'ilike', pattern), where('name', 'ilike', pattern)]))
   }
-  if (cursor) {
-    const [position = '', id = ''] = decodeCursor(cursor, 2)
-    if (!isUuid(id) || !isCursorMoment(position))
-      throw new AppError('bad_request', 'This cursor is not one we gave out.')
-    query = query.where(sql<boolean>`(created_at, id) > (${position}::timestamptz, ${id}::uuid)`)
-  }
+  const [position, id] = readCursor(cursor, isCursorMoment, isUuid)
+  if (id !== null) query = query.where(sql<boolean>`(created_at, id) > (${position}::timestamptz, ${id}::uuid)`)
   const page = cutPage(await query.execute(), limit, (row) => [row.position, row.id])
   return { ...page, data: page.data.map(({ position: _, ...row }) => row) }
 }

@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, isAnyText, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
@@ -74,7 +74,8 @@ export async function listMeters({ cursor, limit, q, archived }: MeterListQuery)
     .orderBy('slug')
     .limit(limit + 1)
   if (archived !== 'all') query = query.where('archived_at', archived === 'true' ? 'is not' : 'is', null)
-  if (cursor) query = query.where('slug', '>', decodeCursor(cursor, 1)[0] ?? '')
+  const [after] = readCursor(cursor, isAnyText)
+  if (after !== null) query = query.where('slug', '>', after)
   if (q) {
     const pattern = containsPattern(q)
     query = query.where((where) => where.or([where('name', 'ilike', pattern), where('slug', 'ilike', pattern)]))

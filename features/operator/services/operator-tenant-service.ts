@@ -1,7 +1,7 @@
-import { decodeCursor, encodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
+import { encodeCursor, isAnyText, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { operatorQuery } from '@/libs/db/operator-db'
-import { AppError, notFound } from '@/libs/errors'
+import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import type { TenantStatus } from '@/libs/tenancy/resolve-tenant'
 import type { OperatorTenantQuery } from '../schema'
@@ -63,9 +63,8 @@ export async function listTenants(query: OperatorTenantQuery): Promise<Page<Oper
     conditions.push(`(lower(t.name) like ${pattern} or t.slug like ${pattern}
       or exists (select 1 from memberships m where m.tenant_id = t.id and lower(m.email) like ${pattern}))`)
   }
-  if (cursor) {
-    const [position = '', id = ''] = decodeCursor(cursor, 2)
-    if (!isUuid(id) || (type === 'timestamptz' && !isCursorMoment(position))) throw badCursor()
+  const [position, id] = readCursor(cursor, type === 'timestamptz' ? isCursorMoment : isAnyText, isUuid)
+  if (id !== null) {
     conditions.push(
       `(${key}, t.id) ${direction === 'desc' ? '<' : '>'} (${bind(position)}::${type}, ${bind(id)}::uuid)`,
     )
@@ -80,10 +79,6 @@ export async function listTenants(query: OperatorTenantQuery): Promise<Page<Oper
     data: rows.slice(0, limit).map(({ position: _, ...row }) => row),
     next_cursor: last ? encodeCursor([last.position, last.id]) : null,
   }
-}
-
-function badCursor(): AppError {
-  return new AppError('bad_request', 'This cursor is not one we gave out.')
 }
 
 /** One tenant by id or slug, deleted ones included. @throws AppError not_found. */

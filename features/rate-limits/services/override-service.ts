@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, isAnyText, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
@@ -64,10 +64,8 @@ export async function listOverrides({ cursor, limit, namespace, q }: OverrideLis
       where.or([where('identifier', 'ilike', pattern), where('namespace', 'ilike', pattern)]),
     )
   }
-  if (cursor) {
-    const [after = '', last = ''] = decodeCursor(cursor, 2)
-    query = query.where(sql<boolean>`(namespace, identifier) > (${after}::text, ${last}::text)`)
-  }
+  const [after, last] = readCursor(cursor, isAnyText, isAnyText)
+  if (after !== null) query = query.where(sql<boolean>`(namespace, identifier) > (${after}::text, ${last}::text)`)
   return cutPage(await query.execute(), limit, (row) => [row.namespace, row.identifier])
 }
 

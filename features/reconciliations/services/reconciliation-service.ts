@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page, type PageQuery } from '@/libs/api-utils/page'
+import { cutPage, isCount, type Page, type PageQuery, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -62,8 +62,7 @@ export async function listReconciliations({
   cursor,
   limit,
 }: ReconciliationListQuery): Promise<Page<ReconciliationRow>> {
-  const [before = null] = cursor === undefined ? [] : decodeCursor(cursor, 1)
-  if (before !== null && !isUuid(before)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<Stored>(
     `select ${COLUMNS} from reconciliations r where r.tenant_id = $1 and ($2::uuid is null or r.id < $2) order by r.id desc limit $3`,
     [currentContext().tenantId, before, limit + 1],
@@ -85,14 +84,13 @@ export async function getReconciliation(id: string): Promise<ReconciliationRow> 
 /** What a run found, named to the row; the first thousand. @throws AppError not_found. */
 export async function listDrifts(id: string, { cursor, limit }: PageQuery): Promise<Page<DriftRow>> {
   await getReconciliation(id)
-  const [after = '0'] = cursor === undefined ? [] : decodeCursor(cursor, 1)
-  if (!/^\d{1,9}$/.test(after)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [after] = readCursor(cursor, isCount)
   const rows = await tenantQuery<DriftRow>(
     `select d.position, d.table_name, d.row_key, m.name as meter_name, d.stored, d.expected
      from reconciliation_drifts d
      left join meters m on m.tenant_id = $1 and m.id = (d.row_key ->> 'meter_id')::uuid
      where d.tenant_id = $1 and d.reconciliation_id = $2 and d.position > $3 order by d.position limit $4`,
-    [currentContext().tenantId, id, after, limit + 1],
+    [currentContext().tenantId, id, after ?? 0, limit + 1],
   )
   return cutPage(rows, limit, ({ position }) => [String(position)])
 }

@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -20,8 +20,7 @@ export async function listStripeCustomers(
   { cursor, limit, q }: StripeCustomerListQuery,
 ): Promise<Page<StripeCustomer>> {
   const { account_id, mode } = await getStripeExport(exportId)
-  const [before = null] = cursor === undefined ? [] : decodeCursor(cursor, 1)
-  if (before !== null && !isUuid(before)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<Stored>(
     `${SELECT} and ($4::uuid is null or c.id < $4)
        and ($5::text is null or strpos(lower(c.external_id || ' ' || coalesce(c.name, '')), lower($5)) > 0)

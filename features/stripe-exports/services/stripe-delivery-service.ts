@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -50,8 +50,7 @@ export async function listStripeDeliveries(
   { cursor, limit, status, meter, customer }: StripeDeliveryListQuery,
 ): Promise<Page<StripeDelivery>> {
   await getStripeExport(exportId)
-  const [before = null] = cursor === undefined ? [] : decodeCursor(cursor, 1)
-  if (before !== null && !isUuid(before)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<Stored>(
     `${SELECT} and ($3::uuid is null or d.id < $3) and ($4::text is null or d.status = $4)
        and ($5::text is null or m.slug = $5 or m.id::text = $5) and ($6::text is null or c.external_id = $6 or c.id::text = $6)

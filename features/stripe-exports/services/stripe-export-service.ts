@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page, type PageQuery } from '@/libs/api-utils/page'
+import { cutPage, type Page, type PageQuery, readCursor } from '@/libs/api-utils/page'
 import { sealSecret } from '@/libs/crypto/tenant-secrets'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
@@ -61,8 +61,7 @@ async function wakeWorker(): Promise<void> {
 
 /** Connections, the newest first: at most one is not disconnected. */
 export async function listStripeExports({ cursor, limit }: PageQuery): Promise<Page<StripeExport>> {
-  const [before = null] = cursor === undefined ? [] : decodeCursor(cursor, 1)
-  if (before !== null && !isUuid(before)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<Stored>(`${SELECT} and ($2::uuid is null or x.id < $2) order by x.id desc limit $3`, [
     currentContext().tenantId,
     before,

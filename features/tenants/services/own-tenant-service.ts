@@ -1,6 +1,5 @@
-import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
+import { cutPage, isAnyText, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { findOperatorRole, listUserTenants, type OperatorRole, type UserTenant } from '@/libs/auth/standing'
-import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import type { OwnTenantListQuery } from '../schema'
 
@@ -21,20 +20,13 @@ function compare([one, oneId]: Position, [other, otherId]: Position, sort: Sort)
 export async function listOwnTenants(userId: string, query: OwnTenantListQuery): Promise<Page<UserTenant>> {
   const { q, status, plan, sort, cursor, limit } = query
   const text = q?.toLowerCase()
-  const after = cursor ? readPosition(cursor, sort) : null
+  const [after, last] = readCursor(cursor, sort === 'name' ? isAnyText : isCursorMoment, isUuid)
   const rows = (await listUserTenants(userId))
     .filter((row) => !text || row.name.toLowerCase().includes(text) || row.slug.includes(text))
     .filter((row) => (!status || row.status === status) && (!plan || row.plan_id === plan))
-    .filter((row) => !after || compare(positionOf(row, sort), after, sort) > 0)
+    .filter((row) => last === null || compare(positionOf(row, sort), [after, last], sort) > 0)
     .sort((one, other) => compare(positionOf(one, sort), positionOf(other, sort), sort))
   return cutPage(rows, limit, (row) => positionOf(row, sort))
-}
-
-/** @throws AppError bad_request when it is none of this list. */
-function readPosition(cursor: string, sort: Sort): Position {
-  const [text = '', id = ''] = decodeCursor(cursor, 2)
-  if (isUuid(id) && (sort === 'name' || isCursorMoment(text))) return [text, id]
-  throw new AppError('bad_request', 'This cursor is not one we gave out.')
 }
 
 /** Who a user is: operator or not, and what in which tenants. */

@@ -1,6 +1,6 @@
-import { cutPage, decodeCursor, type PageQuery } from '@/libs/api-utils/page'
+import { cutPage, type PageQuery, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -152,7 +152,7 @@ export async function previewTier(ref: string, input: TierPatch, { cursor, limit
     present.id,
     await readTimeZone(),
     capRows(input.usage_caps ?? keptCaps(present)),
-    ...readCursor(cursor),
+    ...readCursor(cursor, isShare, isUuid, isUuid),
     limit + 1,
   ])
   if (!row) throw notFound()
@@ -179,13 +179,7 @@ function keptCaps({ usage_caps }: TierRow): NonNullable<TierPatch['usage_caps']>
   return Object.fromEntries(caps)
 }
 
-function readCursor(cursor: string | undefined): [string | null, string | null, string | null] {
-  if (cursor === undefined) return [null, null, null]
-  const [share = '', customer = '', meter = ''] = decodeCursor(cursor, 3)
-  if (!/^-?\d{1,60}(\.\d{1,60})?$/.test(share) || !isUuid(customer) || !isUuid(meter))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return [share, customer, meter]
-}
+const isShare = (text: string): boolean => /^-?\d{1,60}(\.\d{1,60})?$/.test(text)
 
 function toStanding({ share, meter_id, used, limit_now, limit_then, ...line }: StoredStanding): Standing {
   return {

@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, isAnyText, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
@@ -89,9 +89,7 @@ export function toContent<Row extends StoredContent>({ usage_caps, ...row }: Row
 
 /** Tiers, the cheapest first; archived ones only when asked for. */
 export async function listTiers({ cursor, limit, q, archived }: TierListQuery): Promise<Page<TierRow>> {
-  const [price, slug] = cursor ? decodeCursor(cursor, 2) : []
-  if (price !== undefined && !/^\d{1,13}$/.test(price))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [price, slug] = readCursor(cursor, (text) => /^\d{1,13}$/.test(text), isAnyText)
   const rows = await tenantQuery<StoredTier>(
     `${select('t.version')}
      where t.tenant_id = $1 and ($2 = 'all' or (t.archived_at is not null) = ($2 = 'true'))

@@ -1,6 +1,5 @@
-import { cutPage, decodeCursor, type Page, type PageQuery } from '@/libs/api-utils/page'
+import { cutPage, isCount, type Page, type PageQuery, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { CONTENT, getTier, type StoredContent, type TierRow, toContent } from './tier-service'
 
@@ -19,9 +18,7 @@ export type TierVersionRow = Pick<
 /** The versions of a tier, the newest first, each with what it holds and how many customers have it. @throws AppError not_found. */
 export async function listTierVersions(ref: string, { cursor, limit }: PageQuery): Promise<Page<TierVersionRow>> {
   const { id } = await getTier(ref)
-  const [before] = cursor ? decodeCursor(cursor, 1) : []
-  if (before !== undefined && !/^\d{1,9}$/.test(before))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [before] = readCursor(cursor, isCount)
   const rows = await tenantQuery<Omit<TierVersionRow, 'price' | 'usage_caps'> & StoredContent>(
     `select v.version, v.price_minor, v.currency, v.billing_interval, v.created_at, ${CONTENT},
        (select count(*) from subscriptions s where s.tenant_id = $1 and s.tier_id = v.tier_id and s.tier_version = v.version

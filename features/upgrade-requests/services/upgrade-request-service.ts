@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -27,8 +27,7 @@ const SELECT = `
 /** What customers asked for, the newest first. A customer sees its own. @throws AppError bad_request for a cursor that is not ours. */
 export async function listUpgradeRequests(query: UpgradeRequestListQuery): Promise<Page<UpgradeRequestRow>> {
   const { cursor, limit, status, customer } = query
-  const [before] = cursor ? decodeCursor(cursor, 1) : []
-  if (before !== undefined && !isUuid(before)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<UpgradeRequestRow>(
     `${SELECT} and ($2::text is null or r.status = $2) and ($3::text is null or c.external_id = $3 or c.id::text = lower($3)) and ($4::uuid is null or r.id < $4)
      order by r.id desc limit $5`,

@@ -1,6 +1,5 @@
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { isNegative, percentOf, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -99,20 +98,14 @@ const STATEMENT = `
  * @throws AppError bad_request for a cursor that is not ours.
  */
 export async function listCappedCustomers({ above, cursor, limit }: UsageCapsQuery): Promise<Page<CappedCustomer>> {
-  const [share, id] = readCursor(cursor)
+  const [share, id] = readCursor(cursor, isShare, isUuid)
   const { tenantId } = currentContext()
   const rows = await tenantQuery<StoredRow>(STATEMENT, [tenantId, await readTimeZone(), above, share, id, limit + 1])
   const page = cutPage(rows, limit, (row) => [row.share, row.customer.id])
   return { data: page.data.map(toCustomer), next_cursor: page.next_cursor }
 }
 
-function readCursor(cursor: string | undefined): [string | null, string | null] {
-  if (cursor === undefined) return [null, null]
-  const [share = '', id = ''] = decodeCursor(cursor, 2)
-  if (!/^\d{1,60}(\.\d{1,60})?$/.test(share) || !isUuid(id))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return [share, id]
-}
+const isShare = (text: string): boolean => /^\d{1,60}(\.\d{1,60})?$/.test(text)
 
 function toCustomer({ customer, caps }: StoredRow): CappedCustomer {
   const lines = caps.map(({ used, limit, ...line }): CapLine => {

@@ -1,6 +1,5 @@
-import { cutPage, decodeCursor, isCursorMoment, type Page } from '@/libs/api-utils/page'
+import { cutPage, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { parseExactly } from '@/libs/ingest/exact-number'
@@ -72,7 +71,7 @@ export async function listEvents(query: EventListQuery): Promise<Page<EventRow>>
   const { meterId, customerId } = await resolveFilter(query)
   const { time_range, from, to } = query
   const range = from === undefined && time_range === undefined ? null : await resolveRange({ time_range, from, to })
-  const [receivedAt, id] = readCursor(query.cursor)
+  const [receivedAt, id] = readCursor(query.cursor, isCursorMoment, isUuid)
   const ids = query.event_id === undefined ? null : await findVersions(query.event_id, query.source)
   const rows = await tenantQuery<StoredEvent>(
     `select ${EVENT_COLUMNS} from ${EVENT_TABLES}
@@ -150,12 +149,4 @@ async function earliestOf(customerId: string | null): Promise<Date | null> {
     [currentContext().tenantId, customerId],
   )
   return row?.since ?? null
-}
-
-function readCursor(cursor: string | undefined): [string | null, string | null] {
-  if (cursor === undefined) return [null, null]
-  const [receivedAt = '', id = ''] = decodeCursor(cursor, 2)
-  if (!isUuid(id) || !isCursorMoment(receivedAt))
-    throw new AppError('bad_request', 'This cursor is not one we gave out.')
-  return [receivedAt, id]
 }

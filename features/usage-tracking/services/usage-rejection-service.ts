@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
-import { cutPage, decodeCursor, type Page } from '@/libs/api-utils/page'
+import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { parseExactly } from '@/libs/ingest/exact-number'
 import { log } from '@/libs/log'
@@ -74,11 +73,8 @@ export async function listRejections({ cursor, limit, code }: RejectionListQuery
     .select(['id', 'received_at', 'code', 'detail', 'request_id', sql<string>`event::text`.as('event')])
     .orderBy('id', 'desc')
     .limit(limit + 1)
-  if (cursor) {
-    const [id = ''] = decodeCursor(cursor, 1)
-    if (!isUuid(id)) throw new AppError('bad_request', 'This cursor is not one we gave out.')
-    query = query.where('id', '<', id)
-  }
+  const [before] = readCursor(cursor, isUuid)
+  if (before !== null) query = query.where('id', '<', before)
   if (code) query = query.where('code', '=', code)
   const rows = (await query.execute()).map((row): RejectionRow => ({ ...row, event: parseExactly(row.event) }))
   return cutPage(rows, limit, (row) => [row.id])
