@@ -489,6 +489,11 @@ describe('telling', () => {
     expect(queued.map(({ to }) => to)).toEqual([acme.users.admin.email, acme.users.owner.email].sort())
     // Every one of the forty fired two rules: this one and the one with steps of 25.
     expect(queued[0]?.paragraphs.at(-1)).toMatch(/^and \d+ more$/)
+    expect(queued[0]?.subject).toBe('40 customers have reached a threshold')
+    await forgetMails()
+    await use('alone', 1_000, 'raced')
+    await work()
+    expect((await mails())[0]?.subject).toBe('alone: 2 thresholds reached')
   })
 })
 

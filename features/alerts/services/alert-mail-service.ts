@@ -78,17 +78,20 @@ export async function tellFirings(ids: readonly string[], tenant: TenantRouting)
 }
 
 function noticeForAdmins(rows: readonly Fired[], tenant: TenantRouting) {
-  const [first] = rows
-  const subject =
-    rows.length === 1 && first
-      ? t('alerts.mail.subject_one', { customer: first.customer, what: reachedOf(first) })
-      : t('alerts.mail.subject_many', { count: rows.length })
   const lines = rows.slice(0, MOST_LINES).map((row) => `${row.customer}: ${sentenceOf(row)}`)
   return {
-    subject: subject.slice(0, 200),
+    subject: subjectForAdmins(rows).slice(0, 200),
     paragraphs: withRest(lines, rows.length),
     action: { label: t('alerts.mail.open'), url: `${publicOrigin('app')}/${tenant.slug}/alerts?view=firings` },
   }
+}
+
+function subjectForAdmins(rows: readonly Fired[]): string {
+  const [first] = rows
+  const customers = new Set(rows.map(({ customer_id }) => customer_id)).size
+  if (!first || customers > 1) return t('alerts.mail.subject_many', { count: customers })
+  if (rows.length > 1) return t('alerts.mail.subject_several', { customer: first.customer, count: rows.length })
+  return t('alerts.mail.subject_one', { customer: first.customer, what: reachedOf(first) })
 }
 
 function noticeForCustomer(rows: readonly Fired[], tenant: TenantRouting) {
