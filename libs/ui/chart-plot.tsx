@@ -117,6 +117,8 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
                 <Rectangle
                   {...props}
                   fill={partial && props.index === last ? `url(#${id}-hatch-${index})` : seriesColor(index)}
+                  // A thin line between the parts of a bar: where one ends is not told by colour alone.
+                  {...(sums && series.length > 1 ? { stroke: 'var(--surface)', strokeWidth: 1 } : {})}
                   radius={index === series.length - 1 || !sums ? [2, 2, 0, 0] : 0}
                 />
               )}
