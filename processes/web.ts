@@ -15,6 +15,7 @@ import { isInternalHeader } from '@/libs/tenancy/host'
 import { isDecodable } from '@/libs/tenancy/route-request'
 import { SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
 import { explainMethods, METHODS, methodNotAllowed, send } from './web/explain-methods'
+import { readPastUnread } from './web/read-past'
 
 const FORWARDED = [
   'x-forwarded-for',
@@ -68,6 +69,8 @@ async function main(): Promise<void> {
       requestTimeout: 60_000,
       headersTimeout: 20_000,
       connectionsCheckingInterval: 5_000,
+      // Longer than clients and proxies keep a connection that rests: who closes first must not be the server.
+      keepAliveTimeout: 65_000,
       maxHeaderSize: 32_768,
       joinDuplicateHeaders: true,
       requireHostHeader: false,
@@ -95,6 +98,7 @@ async function main(): Promise<void> {
       }
       if (IS_API.test(request.url ?? '')) explainMethods(request, response)
       if (USAGE.test(request.url ?? '') && !request.headers.cookie) prepareUsage(request, response, publicNames)
+      readPastUnread(request, response)
       void handle(request, response)
     },
   )

@@ -4,7 +4,6 @@ import { gunzip as gunzipCallback } from 'node:zlib'
 import type { z } from 'zod'
 import { AppError, type InputError } from '@/libs/errors'
 import { isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
-import { log } from '@/libs/log'
 import { describeIssue, findUnusable, pointerOf, toInputErrors } from './input-errors'
 
 const gunzip = promisify(gunzipCallback)
@@ -60,8 +59,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
     if (done) break
     size += value.byteLength
     if (size > maxBytes) {
-      // Not waited for: where the body was cloned, this ends only when the copy ends.
-      reader.cancel().catch((error: unknown) => log.debug({ err: error }, 'a body could not be let go of'))
+      // The rest is for the server to read past: cancelling would destroy the request, and the next one behind it were never read.
       throw tooLarge(maxBytes)
     }
     chunks.push(value)

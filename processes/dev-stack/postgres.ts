@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chownSync, closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -38,11 +39,14 @@ export type EmbeddedPostgres = {
   onUnexpectedExit: (listener: (how: string) => void) => void
 }
 
+/** A sixteenth of the machine's memory, from 128 MiB to 1 GiB: indexes of random keys want to be in it, and it is not the only one here. */
+const sharedBuffers = `${Math.min(1024, Math.max(128, Math.floor(totalmem() / 16 / 1_048_576)))}MB`
+
 const DEFAULT_SETTINGS: Record<string, string> = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200',
-  shared_buffers: '256MB',
+  shared_buffers: sharedBuffers,
   wal_level: 'logical',
   max_wal_size: '4GB',
   checkpoint_timeout: '15min',

@@ -201,6 +201,21 @@ test('what is hardly HTTP is answered as well, and so is what is only unusual', 
     expect([bytes, (await sendRaw(Number(port), bytes)).statuses]).toEqual([bytes, [200]])
 })
 
+test('a request answered before its end leaves its connection to the next one', async () => {
+  const { api_key: key } = tenantOf('acme')
+  const block = `10000\r\n${' '.repeat(65_536)}\r\n`
+  const answer = await sendRaw(
+    Number(port),
+    [
+      `POST /api/v1/usage/track HTTP/1.1\r\nhost: localhost:${port}\r\nauthorization: Bearer ${key}\r\n` +
+        `content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${block.repeat(32)}0\r\n\r\n`,
+      `GET /healthz HTTP/1.1\r\nhost: localhost:${port}\r\n\r\n`,
+    ],
+    { pause: 500, quiet: 5_000 },
+  )
+  expect(answer.statuses).toEqual([413, 200])
+})
+
 test('of two credentials none is taken', async () => {
   const [own, other] = ['acme', 'globex'].map((slug) => `Bearer ${tenantOf(slug).api_key}`)
   const { status } = await ask(app, '/api/v1/meters', { headers: { authorization: [own ?? '', other ?? ''] } })
