@@ -179,6 +179,39 @@ describe('verify', () => {
     )
     expect(row?.ok).toBe(true)
   })
+  test('credits that are shown or changed are those with the refill that is due, which then comes no more', async () => {
+    const due = async () => {
+      const { body: made } = await create({ remaining: 1, refill: { amount: 5, interval: 'daily' } })
+      await asSuperuser('update customer_keys set refilled_on = refilled_on - 1 where id = $1', [made.id])
+      return made
+    }
+    const left = async ({ id, key }: { id: string; key: string }) => [
+      (await one(id)).body.remaining,
+      (await verify(key, { credits: { cost: 0 } })).body.remaining,
+    ]
+    expect(await left(await due())).toEqual([5, 5])
+    const steps: [object, number][] = [
+      [{ operation: 'set', value: 2 }, 2],
+      [{ operation: 'set', value: 0 }, 0],
+      [{ operation: 'decrement', value: 2 }, 3],
+      [{ operation: 'increment', value: 2 }, 7],
+    ]
+    for (const [body, expected] of steps) {
+      const made = await due()
+      expect((await credits(made.id, body)).body.remaining).toBe(expected)
+      expect(await left(made)).toEqual([expected, expected])
+    }
+    const [patched, other] = [await due(), await due()]
+    await change(patched.id, { remaining: 3 })
+    await change(other.id, { refill: { amount: 9, interval: 'monthly' } })
+    expect([await left(patched), await left(other)]).toEqual([
+      [3, 3],
+      [5, 5],
+    ])
+    const rotated = await due()
+    const { body: successor } = await rotate(rotated.id, { grace: '1h' })
+    expect([successor.remaining, ...(await left(successor)), ...(await left(rotated))]).toEqual([5, 5, 5, 5, 5])
+  })
   test('what is wrong with the question is said; the key loses nothing', async () => {
     const { body: made } = await create({ remaining: 3 })
     const pointers = async (body: object) =>

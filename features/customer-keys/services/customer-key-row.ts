@@ -26,8 +26,17 @@ export type CustomerKeyRow = {
   revoked_at: Date | null
 }
 
-const LEFT = sql<number | null>`(case when k.succeeded_by is null then k.remaining else (
-  select s.remaining from customer_keys s where s.tenant_id = k.tenant_id and s.id = k.succeeded_by) end)`
+/** What is left of a key, with a refill that is due: that one is written down only when credits are taken or changed. */
+export function creditsOf(table: 'k' | 's' | 'customer_keys') {
+  const column = (name: string) => sql.ref(`${table}.${name}`)
+  const [left, amount] = [column('remaining'), column('refill_amount')]
+  return sql<number | null>`case when ${left} is not null and ${amount} is not null
+    and app.refill_start(${column('refill_interval')}, ${column('refill_day')}) > ${column('refilled_on')}
+    then greatest(${left}, ${amount}) else ${left} end`
+}
+
+const LEFT = sql<number | null>`(case when k.succeeded_by is null then ${creditsOf('k')} else (
+  select ${creditsOf('s')} from customer_keys s where s.tenant_id = k.tenant_id and s.id = k.succeeded_by) end)`
 
 /** A query for keys of the current tenant as they are shown; credits of a rotated key are those of its successor. */
 export function selectKeys() {

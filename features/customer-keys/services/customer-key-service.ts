@@ -7,7 +7,7 @@ import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { CreditsInput, CustomerKeyInput, CustomerKeyListQuery, CustomerKeyPatch } from '../schema'
-import { type CustomerKeyRow, selectKeys } from './customer-key-row'
+import { type CustomerKeyRow, creditsOf, selectKeys } from './customer-key-row'
 
 const json = (value: unknown) => sql<never>`${JSON.stringify(value)}::jsonb`
 
@@ -21,6 +21,11 @@ function refillColumns(refill: CustomerKeyInput['refill']) {
     refill_day: day,
     refilled_on: sql<Date>`app.refill_start(${refill.interval}, ${day})`,
   }
+}
+
+/** With credits that are set or changed, the refill of the present period is in them, or of the past. */
+const REFILLED = {
+  refilled_on: sql<Date | null>`case when refill_amount is not null then app.refill_start(refill_interval, refill_day) end`,
 }
 
 /** Makes a key for a customer's program; its text is in the answer and nowhere else. */
@@ -117,9 +122,15 @@ export async function updateCustomerKey(id: string, patch: CustomerKeyPatch): Pr
       ...(meta === undefined ? {} : { meta: json(meta) }),
       ...(ratelimits === undefined ? {} : { ratelimits: json(ratelimits) }),
       ...(expires_at === undefined ? {} : { expires_at: expires_at === null ? null : new Date(expires_at) }),
-      ...(remaining === undefined ? {} : { remaining }),
+      ...(remaining === undefined && refill === undefined
+        ? {}
+        : { remaining: remaining ?? creditsOf('customer_keys'), ...REFILLED }),
       // Without credits there is nothing to refill.
-      ...(remaining === null ? refillColumns(null) : refill === undefined ? {} : refillColumns(refill)),
+      ...(remaining === null
+        ? { remaining, ...refillColumns(null) }
+        : refill === undefined
+          ? {}
+          : refillColumns(refill)),
       updated_at: sql<Date>`clock_timestamp()`,
     })
     .where('id', '=', id)
@@ -136,6 +147,7 @@ export async function changeCredits(id: string, { operation, value }: CreditsInp
   const key = await requireLivingKey(id)
   const account = key.succeeded_by ?? id
   const unlimited = operation === 'set' && value === null
+  const left = creditsOf('customer_keys')
   const row = await tenantDb()
     .updateTable('customer_keys')
     .set({
@@ -143,9 +155,9 @@ export async function changeCredits(id: string, { operation, value }: CreditsInp
         operation === 'set'
           ? value
           : operation === 'increment'
-            ? sql<number>`least(remaining + ${value}::bigint, ${Number.MAX_SAFE_INTEGER}::bigint)`
-            : sql<number>`greatest(remaining - ${value}::bigint, 0)`,
-      ...(unlimited ? refillColumns(null) : {}),
+            ? sql<number>`least(${left} + ${value}::bigint, ${Number.MAX_SAFE_INTEGER}::bigint)`
+            : sql<number>`greatest(${left} - ${value}::bigint, 0)`,
+      ...(unlimited ? refillColumns(null) : REFILLED),
       updated_at: sql<Date>`clock_timestamp()`,
     })
     .where('id', '=', account)
