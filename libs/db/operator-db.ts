@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import pg from 'pg'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 import { operatorPool } from './pools'
+import { runTransaction } from './transaction'
 
 type OperatorContext = { client: pg.PoolClient; finished: boolean }
 const storage = new AsyncLocalStorage<OperatorContext>()
@@ -30,27 +31,13 @@ export async function operatorQuery<Row extends pg.QueryResultRow>(
  * @throws AppError not_found (by mapping of TM005) when the actor is not an operator.
  */
 export function runAsOperator<T>(actor: Actor, work: () => Promise<T>): Promise<T> {
-  return transact(`begin; select app.begin_operator(${pg.escapeLiteral(JSON.stringify(actor))}::jsonb)`, work)
-}
-
-async function transact<T>(begin: string, work: () => Promise<T>): Promise<T> {
-  const client = await operatorPool().connect()
-  const context: OperatorContext = { client, finished: false }
-  let broken: Error | undefined
-  try {
-    await client.query(begin)
-    const result = await storage.run(context, work)
-    context.finished = true
-    const { command } = await client.query('commit')
-    if (command !== 'COMMIT') throw new Error('The transaction was rolled back: an error inside of it was swallowed.')
-    return result
-  } catch (error) {
-    context.finished = true
-    await client.query('rollback').catch((failure: Error) => {
-      broken = failure
-    })
-    throw error
-  } finally {
-    client.release(broken)
-  }
+  return runTransaction(operatorPool(), async (client) => {
+    await client.query(`begin; select app.begin_operator(${pg.escapeLiteral(JSON.stringify(actor))}::jsonb)`)
+    const context: OperatorContext = { client, finished: false }
+    try {
+      return await storage.run(context, work)
+    } finally {
+      context.finished = true
+    }
+  })
 }

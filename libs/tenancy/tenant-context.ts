@@ -3,6 +3,7 @@ import pg from 'pg'
 import { PERMISSIONS } from '@/libs/auth/permissions'
 import { isStaleRouting } from '@/libs/db/errors'
 import { serverPool } from '@/libs/db/pools'
+import { runTransaction } from '@/libs/db/transaction'
 import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { forgetTenantRouting, routeTenant, type TenantRouting } from './resolve-tenant'
@@ -103,31 +104,19 @@ function transact<T>(routing: TenantRouting, actor: Actor, work: (context: Tenan
 /** The tenant of a transaction and who acts in it, once it is open. */
 type Opened = { routing: TenantRouting; actor: Actor }
 
-async function transactAs<O extends Opened, T>(
+function transactAs<O extends Opened, T>(
   open: (client: pg.PoolClient) => Promise<O>,
   work: (context: TenantContext, opened: O) => Promise<T>,
 ): Promise<T> {
-  const client = await serverPool().connect()
-  let context: TenantContext | undefined
-  let broken: Error | undefined
-  try {
+  return runTransaction(serverPool(), async (client) => {
     const opened = await open(client)
-    const entered: TenantContext = { tenantId: opened.routing.id, actor: opened.actor, client, finished: false }
-    context = entered
-    const result = await storage.run(entered, () => work(entered, opened))
-    context.finished = true
-    const { command } = await client.query('commit')
-    if (command !== 'COMMIT') throw new Error('The transaction was rolled back: an error inside of it was swallowed.')
-    return result
-  } catch (error) {
-    if (context) context.finished = true
-    await client.query('rollback').catch((failure: Error) => {
-      broken = failure
-    })
-    throw error
-  } finally {
-    client.release(broken)
-  }
+    const context: TenantContext = { tenantId: opened.routing.id, actor: opened.actor, client, finished: false }
+    try {
+      return await storage.run(context, () => work(context, opened))
+    } finally {
+      context.finished = true
+    }
+  })
 }
 
 /**
