@@ -28,7 +28,6 @@ try {
     SUPABASE_SECRET_KEY: supabase.secret_key,
     SUPABASE_JWT_SECRET: supabase.jwt_secret,
     ROOT_DOMAIN: 'localhost:3000',
-    INTERNAL_SECRET: 'internal-secret-of-the-benchmarks',
     DATA_DIR: directory,
     MAIL_DIR: join(directory, 'mail'),
   })

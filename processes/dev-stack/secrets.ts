@@ -12,7 +12,6 @@ const NAMES = [
   'jwt_secret',
   'publishable_key',
   'secret_key',
-  'internal_secret',
   'encryption_key',
 ] as const
 

@@ -36,6 +36,7 @@ export function startAuthApi(context: ServiceContext): Promise<Child> {
         AUTH_DATABASE,
       ),
       SUPABASE_PORT: String(settings.supabase_port),
+      SUPABASE_SECRET_KEY: secrets.secret_key,
       AUTH_SITE_URL: `http://app.${settings.root_domain}/auth/confirm`,
       AUTH_REDIRECT_URLS: [
         `http://*.${settings.root_domain}/**`,

@@ -41,18 +41,14 @@ export function stackAddresses(settings: Settings, secrets: Secrets): StackAddre
 
 /** The environment that every process of the product gets (libs/env.ts reads it). */
 export function productEnvironment(settings: Settings, secrets: Secrets, addresses: StackAddresses): NodeJS.ProcessEnv {
-  const auth = settings.external
-    ? {}
-    : { SUPABASE_SECRET_KEY: secrets.secret_key, SUPABASE_JWT_SECRET: secrets.jwt_secret }
   return childEnvironment({
     NODE_ENV: settings.mode,
     DATABASE_URL: addresses.database.server_url,
     OPERATOR_DATABASE_URL: addresses.database.operator_url,
     SUPABASE_URL: addresses.supabase.url,
     SUPABASE_PUBLISHABLE_KEY: addresses.supabase.publishable_key,
-    ...auth,
+    ...(settings.external ? {} : { SUPABASE_JWT_SECRET: secrets.jwt_secret }),
     ROOT_DOMAIN: settings.root_domain,
-    INTERNAL_SECRET: process.env.INTERNAL_SECRET || secrets.internal_secret,
     // Of an embedded database; a database of one's own has a key of its own, or none.
     ...(process.env.ENCRYPTION_KEYS || settings.external ? {} : { ENCRYPTION_KEYS: secrets.encryption_key }),
     HOST: settings.host,

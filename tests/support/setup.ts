@@ -19,7 +19,6 @@ Object.assign(process.env, {
   SUPABASE_SECRET_KEY: cluster.supabase.secret_key,
   SUPABASE_JWT_SECRET: cluster.supabase.jwt_secret,
   ROOT_DOMAIN: 'localhost:3000',
-  INTERNAL_SECRET: 'internal-secret-of-the-test-suite',
   DATA_DIR: dataDirectory,
   MAIL_DIR: join(dataDirectory, 'mail'),
 })

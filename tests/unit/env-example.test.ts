@@ -25,14 +25,7 @@ const processes = globSync('processes/**/*.{ts,mjs}', { cwd: root })
   .map(([, name = '']) => name)
 
 /** Set by the stack for its own processes, or by the shell; nobody sets them by hand. */
-const internal = new Set([
-  'INTERNAL_SECRET',
-  'SUPABASE_DATABASE_URL',
-  'AUTH_SITE_URL',
-  'PATH',
-  'NO_COLOR',
-  'NEXT_RUNTIME',
-])
+const internal = new Set(['SUPABASE_DATABASE_URL', 'AUTH_SITE_URL', 'PATH', 'NO_COLOR', 'NEXT_RUNTIME'])
 
 const before = { ...process.env }
 afterEach(() => {
