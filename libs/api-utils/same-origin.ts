@@ -1,3 +1,4 @@
+import { isSecureRequest } from '@/libs/auth/session-cookie'
 import { AppError } from '@/libs/errors'
 import { canonicalHost } from '@/libs/tenancy/host'
 
@@ -18,8 +19,9 @@ export function requireSameOrigin(request: Request): void {
   if (site === null && origin !== null && URL.canParse(origin)) {
     const host = canonicalHost(request.headers.get('host'))
     const from = new URL(origin)
-    if (host !== null && canonicalHost(from.host) === host && from.host === request.headers.get('host')?.toLowerCase())
-      return
+    const sameHost = canonicalHost(from.host) === host && from.host === request.headers.get('host')?.toLowerCase()
+    // A page that came without encryption may have been written by anybody on the way.
+    if (host !== null && sameHost && (from.protocol === 'https:' || !isSecureRequest(request))) return
   }
   throw new AppError('forbidden', 'This request must come from a page of this site.')
 }

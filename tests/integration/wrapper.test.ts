@@ -438,6 +438,18 @@ describe('a session cookie', () => {
     expect((await post(headers as Record<string, string>)).status).toBe(status)
   })
 
+  test('over https, a page of the same host that came without encryption is another site', async () => {
+    const cookie = (await sessionCookieFor(acme.users.owner)).replace('hf-session', '__Host-hf-session')
+    const post = (origin: string) =>
+      call(addCustomer, 'POST', PATH, {
+        host: 'acme.localhost:3000',
+        params: { name: newId() },
+        headers: { cookie, origin, 'x-forwarded-proto': 'https' },
+      })
+    expect((await post('https://acme.localhost:3000')).status).toBe(201)
+    expect((await post('http://acme.localhost:3000')).status).toBe(403)
+  })
+
   test('reads need no origin', async () => {
     const cookie = await sessionCookieFor(acme.users.owner)
     expect((await call(open, 'GET', PATH, { tenant: acme, headers: { cookie } })).status).toBe(200)
