@@ -219,6 +219,21 @@ describe('style', () => {
   })
 })
 
+test('what is imported is a package of ours, and none of development where the product needs it', () => {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(inRepository('package.json'), 'utf8'))
+  const imported = (files: readonly SourceFile[]): string[] => [
+    ...new Set(
+      files
+        .flatMap((file) => importsOf(file))
+        .filter((target) => !existsSync(inRepository(target)))
+        // Names of packages: what is built in has a colon, and the `from '…'` of a piece of SQL other characters.
+        .flatMap((target) => /^((?:@[\w-]+\/)?[\w.-]+)(?:\/|$)/.exec(target)?.[1] ?? []),
+    ),
+  ]
+  expect(imported(everything).filter((name) => !(name in { ...dependencies, ...devDependencies }))).toEqual([])
+  expect(imported(product).filter((name) => !(name in dependencies))).toEqual([])
+})
+
 describe('nothing is left over', () => {
   const ASKED_BY_NEXT =
     /^(middleware|instrumentation|next\.config)\.ts$|^app\/.*(page|layout|route|error|not-found)\.tsx?$/
