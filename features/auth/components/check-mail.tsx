@@ -10,7 +10,7 @@ export function CheckMail({ text }: { text: string }) {
   useEffect(() => heading.current?.focus(), [])
   return (
     <div className="flex flex-col gap-3">
-      <h2 ref={heading} tabIndex={-1} className="flex items-center gap-2 font-semibold text-lg">
+      <h2 ref={heading} tabIndex={-1} className="flex items-center gap-2 font-semibold text-lg outline-none">
         <MailCheck aria-hidden="true" className="size-5 text-success-text" />
         {t('auth.check_mail.title')}
       </h2>

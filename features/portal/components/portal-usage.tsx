@@ -65,7 +65,7 @@ export function PortalUsage() {
         {usage?.period.present ? <Outlook usage={usage} /> : null}
         {state.loading && period === null ? (
           <Loading>
-            <Skeleton className="h-30 rounded-lg max-sm:h-48" />
+            <Skeleton className="h-26.5 rounded-lg max-sm:h-43" />
           </Loading>
         ) : null}
         {/* The days of a report are days of the tenant already: they must not be moved by its zone a second time. */}
