@@ -65,7 +65,8 @@ export function readTenantPath(pathname: string): { tenant: string; pathname: st
   if (OWN_ACTIONS.has(match[2])) return null
   const tenant = readTenantSegment(match[1])
   if (tenant === 'current' && match[2] === 'info') return { tenant, pathname: '/api/v1/tenant/info' }
-  return { tenant, pathname: `/api/v1/${match[2]}` }
+  // A tenant has no tenants below it: such a path would address one and act on another.
+  return { tenant, pathname: /^tenants(?:\/|$)/.test(match[2]) ? '/api/v1/-' : `/api/v1/${match[2]}` }
 }
 
 /** What names a tenant in a path, in lower case; `-`, which is nobody's name, for what cannot be one. */

@@ -78,6 +78,8 @@ test('the API redirects nobody: a slash at the end says nothing, an empty part l
   for (const [host, path, status] of [
     [app, '/api//v1/usage/check', 404],
     [app, '/api/v1/usage/check//', 404],
+    [app, '/api/v1/tenants/globex/tenants', 404],
+    [app, '/api/v1/tenants/globex/tenants/acme/suspend', 404],
     [app, '/api/v1\\usage', 400],
     ['a.b.localhost', '/api/v1/meters', 404],
   ] as const) {

@@ -157,6 +157,10 @@ describe('readTenantPath', () => {
     ['/api/v1/tenants/ACME/usage/daily', 'acme', '/api/v1/usage/daily'],
     ['/api/v1/tenants/current/info', 'current', '/api/v1/tenant/info'],
     ['/api/v1/tenants/%E0%A4%A/x', '-', '/api/v1/x'],
+    ['/api/v1/tenants/acme/tenants', 'acme', '/api/v1/-'],
+    ['/api/v1/tenants/acme/tenants/globex', 'acme', '/api/v1/-'],
+    ['/api/v1/tenants/acme/tenants/globex/suspend', 'acme', '/api/v1/-'],
+    ['/api/v1/tenants/acme/tenants-of-mine', 'acme', '/api/v1/tenants-of-mine'],
     [
       '/api/v1/tenants/01934d5c-0000-7000-8000-000000000001/tiers',
       '01934d5c-0000-7000-8000-000000000001',
