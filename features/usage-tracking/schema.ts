@@ -155,7 +155,7 @@ export const cappedCustomer = z
       id: z.uuid(),
       external_id: z.string(),
       name: z.string().nullable(),
-      tier: z.object({ id: z.uuid(), slug: z.string(), name: z.string() }),
+      tier: z.object({ id: z.uuid(), slug: z.string(), name: z.string() }).nullable(),
     }),
     percent: z.number().meta({ description: 'Of the cap that is nearest' }),
     caps: z.array(
@@ -165,7 +165,9 @@ export const cappedCustomer = z
         name: z.string(),
         unit: z.string(),
         used: quantity,
-        limit: quantity,
+        limit: quantity.meta({
+          description: 'The allowance; with grants or rollover, what was used and what is left together',
+        }),
         remaining: quantity,
         overage: quantity,
         percent: z.number(),

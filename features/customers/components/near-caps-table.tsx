@@ -12,7 +12,7 @@ import { UsageBar } from '@/libs/ui/usage-bar'
 import { useApi } from '@/libs/ui/use-api'
 
 type CappedCustomer = {
-  customer: { id: string; external_id: string; name: string | null; tier: { name: string } }
+  customer: { id: string; external_id: string; name: string | null; tier: { name: string } | null }
   percent: number
   caps: ReadonlyArray<{
     meter_id: string
@@ -42,7 +42,7 @@ export function NearCapsTable({ base }: { base: string }) {
     {
       key: 'tier',
       header: t('customers.column.tier'),
-      cell: ({ customer }) => <TierBadge name={customer.tier.name} />,
+      cell: ({ customer }) => (customer.tier ? <TierBadge name={customer.tier.name} /> : t('customers.no_tier')),
     },
     {
       key: 'caps',

@@ -14,7 +14,7 @@ export type NearCap = {
   reset_at: string
 }
 export type NearCustomer = {
-  customer: { id: string; external_id: string; name: string | null; tier: { id: string; name: string } }
+  customer: { id: string; external_id: string; name: string | null; tier: { id: string; name: string } | null }
   percent: number
   caps: readonly NearCap[]
 }

@@ -23,7 +23,13 @@ export type CapLine = {
   reset_at: string
 }
 export type CappedCustomer = {
-  customer: { id: string; external_id: string; name: string | null; tier: { id: string; slug: string; name: string } }
+  customer: {
+    id: string
+    external_id: string
+    name: string | null
+    /** Null for one that has none, and a cap of its own. */
+    tier: { id: string; slug: string; name: string } | null
+  }
   percent: number
   caps: CapLine[]
 }
@@ -31,6 +37,7 @@ export type CappedCustomer = {
 type StoredLine = Omit<CapLine, 'used' | 'limit' | 'remaining' | 'overage' | 'percent'> & {
   used: string
   limit: string
+  overage: string
 }
 type StoredRow = {
   customer: CappedCustomer['customer']
@@ -43,58 +50,98 @@ const STATEMENT = `
   -- What is capped, by the least cap there is, and where its periods that run now began (on whatever day of the month they
   -- begin): few rows, and with each of them its counters are one range of their key.
   with capped_meters as materialized (
-    select cap.meter_id, cap.period, min(cap.cap_limit) as least from tier_caps cap
-    join meters m on m.tenant_id = $1 and m.id = cap.meter_id and m.archived_at is null
-    where cap.tenant_id = $1 group by cap.meter_id, cap.period
+    select x.meter_id, m.aggregation, x.period, min(x.cap_limit) as least from (
+      select cap.meter_id, cap.period, cap.cap_limit from tier_caps cap where cap.tenant_id = $1
+      union all
+      select e.meter_id, e.period, coalesce(e.cap_limit, 0) from entitlements e
+      where e.tenant_id = $1 and e.kind = 'metered' and e.canceled_at is null
+    ) x
+    join meters m on m.tenant_id = $1 and m.id = x.meter_id and m.archived_at is null
+    group by x.meter_id, m.aggregation, x.period
   ),
   windows as materialized (
-    select distinct c.meter_id, c.period, c.least, t.today, app.period_start(t.today, c.period, a.anchor) as starts_on
+    select distinct c.meter_id, c.aggregation, c.period, c.least, app.period_start(t.today, c.period, a.anchor) as starts_on
     from capped_meters c cross join generate_series(1, 31) a (anchor)
     cross join (select (statement_timestamp() at time zone $2)::date as today) t
   ),
-  used as materialized (
-    select w.meter_id, w.period, w.today, w.starts_on, k.customer_id, k.used from windows w
+  -- Who may be near: by the counter itself where it is the figure; whoever is averaged; whoever carries a debt over.
+  near as materialized (
+    select k.customer_id, w.meter_id from windows w
     cross join lateral (
-      select k.customer_id, k.used from usage_counters k
+      select k.customer_id from usage_counters k
       where k.tenant_id = $1 and k.period = w.period and k.meter_id = w.meter_id and k.starts_on = w.starts_on
-        and k.used > 0 and k.used * 100 >= w.least * $3::numeric
+        and (w.aggregation in ('AVG', 'WEIGHTED_SUM') or k.used > 0 and k.used * 100 >= w.least * $3::numeric)
       offset 0
     ) k
+    union
+    select k.customer_id, c.meter_id from capped_meters c
+    join usage_counters k on k.tenant_id = $1 and k.period = 'day' and k.meter_id = c.meter_id
+    where c.aggregation = 'WEIGHTED_SUM'
+    union
+    select b.customer_id, b.meter_id from balances b where b.tenant_id = $1 and (b.overage > 0 or b.carried > 0)
   ),
   placed as materialized (
-    select u.*, coalesce(s.tier_id, d.id) as tier_id, coalesce(s.tier_version, d.version) as version, coalesce(s.anchor_day, 1) as anchor
-    from used u
-    left join subscriptions s on s.tenant_id = $1 and s.customer_id = u.customer_id and s.canceled_at is null
+    select n.customer_id, n.meter_id, coalesce(s.tier_id, d.id) as tier_id, coalesce(s.anchor_day, 1)::integer as anchor,
+      case when e.id is null then cap.cap_limit else coalesce(e.cap_limit, 0) end as allowance,
+      case when e.id is null then cap.behaviour else e.behaviour end as behaviour,
+      case when e.id is null then cap.period else e.period end as period
+    from near n
+    left join subscriptions s on s.tenant_id = $1 and s.customer_id = n.customer_id and s.canceled_at is null
     left join tiers d on d.tenant_id = $1 and d.is_default
+    left join entitlements e on e.tenant_id = $1 and e.customer_id = n.customer_id and e.meter_id = n.meter_id and e.canceled_at is null
+    left join tier_caps cap on cap.tenant_id = $1 and cap.tier_id = coalesce(s.tier_id, d.id)
+      and cap.version = coalesce(s.tier_version, d.version) and cap.meter_id = n.meter_id
+  ),
+  -- The same figures as app.customer_usage gives for one customer.
+  standing as materialized (
+    select p.*, m.slug, m.name, m.unit, w.starts_on, u.used,
+      case when b.used is null then p.allowance else b.used + b.balance end as cap_limit,
+      coalesce(b.overage, greatest(u.used - p.allowance, 0)) as overage
+    from placed p
+    join meters m on m.tenant_id = $1 and m.id = p.meter_id and m.archived_at is null
+    cross join lateral (
+      select app.period_start((statement_timestamp() at time zone $2)::date, p.period, p.anchor) as starts_on
+    ) w
+    left join usage_counters k on k.tenant_id = $1 and k.period = p.period and k.meter_id = p.meter_id and k.starts_on = w.starts_on
+      and k.customer_id = p.customer_id
+    left join balances held on held.tenant_id = $1 and held.customer_id = p.customer_id and held.meter_id = p.meter_id
+    left join lateral (
+      select x.used, x.balance, x.overage from app.peek_balance($1, held.customer_id, held.meter_id, statement_timestamp(), $2) x
+      where held.customer_id is not null
+      offset 0
+    ) b on true
+    cross join lateral (
+      select case
+        when b.used is not null then b.used
+        when m.aggregation = 'WEIGHTED_SUM' then app.weighted_average($1, m.id, p.customer_id, w.starts_on,
+          app.day_start(w.starts_on, $2), statement_timestamp(), k.used, k.moment)
+        else app.metered_value(m.aggregation, k.used, k.events) end as used
+    ) u
+    where p.allowance is not null
   ),
   capped as (
-    select p.customer_id, p.tier_id, m.id as meter_id, m.slug, m.name, m.unit, p.used, cap.cap_limit, cap.behaviour, p.period, p.starts_on,
-      app.period_end(p.starts_on, p.period, p.anchor)::timestamp at time zone $2 as reset_at,
-      case when cap.cap_limit = 0 then 1 else p.used / cap.cap_limit end as share
-    from placed p
-    join tier_caps cap on cap.tenant_id = $1 and cap.tier_id = p.tier_id and cap.version = p.version and cap.meter_id = p.meter_id
-      and cap.period = p.period
-    join meters m on m.tenant_id = $1 and m.id = p.meter_id
-    where p.used * 100 >= cap.cap_limit * $3::numeric and p.starts_on = app.period_start(p.today, p.period, p.anchor)
+    select s.*, app.day_start(app.period_end(s.starts_on, s.period, s.anchor), $2) as reset_at,
+      case when s.cap_limit = 0 then 1 else s.used / s.cap_limit end as share
+    from standing s where s.used > 0 and s.used * 100 >= s.cap_limit * $3::numeric
   ),
   nearest as (
     select customer_id, tier_id, max(share) as share,
       jsonb_agg(jsonb_build_object('meter_id', meter_id, 'meter', slug, 'name', name, 'unit', unit, 'used', used::text,
-        'limit', cap_limit::text, 'behaviour', behaviour, 'period', period, 'starts_on', starts_on,
+        'limit', cap_limit::text, 'overage', overage::text, 'behaviour', behaviour, 'period', period, 'starts_on', starts_on,
         'reset_at', to_char(reset_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by share desc, slug) as caps
     from capped group by customer_id, tier_id
   )
   select jsonb_build_object('id', c.id, 'external_id', c.external_id, 'name', c.name,
-      'tier', jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name)) as customer, n.share::text, n.caps
+      'tier', case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end) as customer, n.share::text, n.caps
   from nearest n
   join customers c on c.tenant_id = $1 and c.id = n.customer_id and c.archived_at is null
-  join tiers t on t.tenant_id = $1 and t.id = n.tier_id
+  left join tiers t on t.tenant_id = $1 and t.id = n.tier_id
   where $4::numeric is null or (n.share, c.id) < ($4, $5::uuid)
   order by n.share desc, c.id desc limit $6`
 
 /**
  * The customers who have used at least `above` percent of a cap in its present period, the highest share first, each with
- * the caps it is about. Usage of archived meters and by archived customers is left out.
+ * the caps it is about: that of its own entitlement, else its tier's, with grants and rollover. Usage of archived meters and by archived customers is left out.
  * @throws AppError bad_request for a cursor that is not ours.
  */
 export async function listCappedCustomers({ above, cursor, limit }: UsageCapsQuery): Promise<Page<CappedCustomer>> {
@@ -108,15 +155,14 @@ export async function listCappedCustomers({ above, cursor, limit }: UsageCapsQue
 const isShare = (text: string): boolean => /^\d{1,60}(\.\d{1,60})?$/.test(text)
 
 function toCustomer({ customer, caps }: StoredRow): CappedCustomer {
-  const lines = caps.map(({ used, limit, ...line }): CapLine => {
+  const lines = caps.map(({ used, limit, overage, ...line }): CapLine => {
     const left = subtractDecimals(limit, used)
-    const over = isNegative(left)
     return {
       ...line,
       used: toQuantity(used),
       limit: toQuantity(limit),
-      remaining: over ? 0 : toQuantity(left),
-      overage: over ? toQuantity(left.slice(1)) : 0,
+      remaining: isNegative(left) ? 0 : toQuantity(left),
+      overage: toQuantity(overage),
       percent: percentOf(used, limit),
     }
   })
