@@ -34,7 +34,10 @@ export function readCursor<const Tests extends readonly Test[]>(
   const values = decode(cursor)
   if (values.length === tests.length && values.every((value, at) => isText(value) && tests[at]?.(value)))
     return values as Values<Tests, string>
-  throw new AppError('bad_request', 'This cursor is not one we gave out.')
+  throw new AppError(
+    'bad_request',
+    'This cursor is not one we gave out. Send `next_cursor` of the page before, or none for the first page.',
+  )
 }
 
 /** The list in a cursor, empty when it holds none. */
