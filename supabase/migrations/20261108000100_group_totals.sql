@@ -891,14 +891,14 @@ create or replace function app.query_usage(
         v_customer, case v_kind when 'WEIGHTED_SUM' then 'x.moment' else 'null::numeric' end,
         case v_kind when 'LATEST' then 'x.last_at, x.last_received_at' else 'null::timestamptz, null::timestamptz' end, v_customers);
       v_counters := case when v_kind in ('LATEST', 'UNIQUE_COUNT') then v_plain else format(
-        'select d.w, %s, null::jsonb, %s, sum(x.events)::bigint, %s, null::timestamptz, null::timestamptz, null::uuid
+        'select %s, %s, null::jsonb, %s, sum(x.events)::bigint, %s, null::timestamptz, null::timestamptz, null::uuid
          from unnest(%%1$L::date[], %%2$L::integer[]) d (day, w)
          join public.usage_counters x on x.tenant_id = $1 and x.period = %%3$L and x.meter_id = $2 and x.starts_on = d.day%s%%4$s
-         group by d.w%s',
-        v_customer, case v_kind when 'MIN' then 'min(x.used) filter (where x.events > 0)' when 'MAX' then 'max(x.used) filter (where x.events > 0)'
+         group by %s',
+        case when cardinality(v_inner) = 0 then '1' else 'd.w' end, v_customer, case v_kind when 'MIN' then 'min(x.used) filter (where x.events > 0)' when 'MAX' then 'max(x.used) filter (where x.events > 0)'
           else 'sum(x.used)' end,
         case v_kind when 'WEIGHTED_SUM' then 'sum(x.moment)' else 'null::numeric' end, v_customers,
-        case when p_by_customer then ', x.customer_id' else '' end) end;
+        concat_ws(', ', case when cardinality(v_inner) > 0 or not p_by_customer then 'd.w' end, case when p_by_customer then 'x.customer_id' end)) end;
 
       -- What of each window are whole days of the tenant, and what is left of it before and after them.
       v_by_day := (p_window is null or p_window in ('DAY', 'WEEK', 'MONTH')) and not (v_kind = 'UNIQUE_COUNT' and v_grouped);
