@@ -291,6 +291,20 @@ describe('grants', () => {
     expect((await grants(id, `?limit=1&cursor=${page.next_cursor}`)).body.data[0].id).toBe(first.body.id)
   })
 
+  test('and days of the history are what the meter says, an average too', async () => {
+    const id = await newCustomer()
+    for (const aggregation of ['AVG', 'WEIGHTED_SUM', 'MIN']) {
+      const slug = `by-day-${aggregation.toLowerCase().replace('_', '-')}`
+      await call(postMeter, 'POST', '/api/v1/meters', { ...admin, body: { name: slug, slug, aggregation } })
+      for (const amount of [2, 4]) await track(id, amount, slug)
+      const { daily } = (await history(id, `?meter=${slug}`)).body
+      const { used } = (await balance(id, slug)).body
+      if (aggregation === 'AVG') expect([daily[0].used, used]).toEqual([3, 3])
+      else if (aggregation === 'MIN') expect([daily[0].used, used]).toEqual([2, 2])
+      // A level that began just now, over the part of the day that is over.
+      else expect(daily[0].used).toBeLessThan(6)
+    }
+  })
   test('alone are enough: an entitlement without a limit', async () => {
     const id = await newCustomer(null)
     expect(pointers(await grant(id, { meter: 'tokens', amount: 5 }))).toEqual(['/meter'])

@@ -69,10 +69,15 @@ type StoredEntry = Omit<BalanceEntry, 'amount' | 'balance'> & { amount: string; 
 
 async function loadDaily(customerId: string, meterId: string): Promise<BalanceHistory['daily']> {
   const rows = await tenantQuery<{ day: string; used: string; events: string }>(
-    `select starts_on::text as day, used::text, events::text from usage_counters
-     where tenant_id = $1 and period = 'day' and meter_id = $2 and customer_id = $3 and events > 0
-       and starts_on > (statement_timestamp() at time zone $4)::date - 90
-     order by starts_on`,
+    `select k.starts_on::text as day, k.events::text,
+       case when m.aggregation = 'WEIGHTED_SUM' then app.weighted_average($1, m.id, $3, k.starts_on, app.day_start(k.starts_on, $4),
+           least(app.day_start(k.starts_on + 1, $4), statement_timestamp()), k.used, k.moment)
+         else app.metered_value(m.aggregation, k.used, k.events) end::text as used
+     from meters m
+     join usage_counters k on k.tenant_id = $1 and k.period = 'day' and k.meter_id = m.id and k.customer_id = $3 and k.events > 0
+       and k.starts_on > (statement_timestamp() at time zone $4)::date - 90
+     where m.tenant_id = $1 and m.id = $2
+     order by k.starts_on`,
     [currentContext().tenantId, meterId, customerId, await readTimeZone()],
   )
   return rows.map(({ day, used, events }) => ({ day, used: toQuantity(used), events: Number(events) }))
