@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 const flag = (fallback: boolean) =>
   z
-    .enum(['true', 'false', '1', '0', ''])
+    .enum(['true', 'false', '1', '0', ''], 'must be true or false')
     .optional()
     .transform((text) => (text === undefined || text === '' ? fallback : text === 'true' || text === '1'))
 const text = z
@@ -15,7 +15,7 @@ const integer = (fallback: number, min: number, max: number) =>
     .regex(/^\d*$/, 'must be a whole number')
     .optional()
     .transform((value) => (value ? Number(value) : fallback))
-    .pipe(z.number().min(min).max(max))
+    .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`)
 const url = (protocols: string[]) =>
   text.refine((value) => value === undefined || protocols.some((protocol) => value.startsWith(`${protocol}:`)), {
     error: `must start with ${protocols.map((protocol) => `${protocol}:`).join(' or ')}`,
@@ -67,17 +67,28 @@ const schema = z.object({
   STRIPE_SECRET_KEY: text,
   STRIPE_API_BASE: url(['http', 'https']).default('https://api.stripe.com'),
   OTEL_EXPORTER_OTLP_ENDPOINT: url(['http', 'https']),
-  RATE_LIMIT_STORE: z.enum(['memory', 'postgres']).default('memory'),
+  RATE_LIMIT_STORE: z.enum(['memory', 'postgres'], 'must be memory or postgres').default('memory'),
   TRUSTED_PROXY_HOPS: integer(0, 0, 10),
   PORT: integer(3000, 0, 65_535),
   INGEST_PORT: integer(3001, 0, 65_535),
   INGEST_URL: url(['http', 'https']),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  LOG_LEVEL: z
+    .enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'must be trace, debug, info, warn, error, fatal or silent',
+    )
+    .default('info'),
 })
 
 export type Env = z.infer<typeof schema>
 
 let parsed: Env | undefined
+
+/** What is wrong with an environment, a line for each variable; none when it can be used. */
+export function findEnvironmentErrors(values: NodeJS.ProcessEnv): string[] {
+  const { error } = schema.safeParse(values)
+  return (error?.issues ?? []).map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
+}
 
 /**
  * The environment, validated once.
@@ -86,10 +97,8 @@ let parsed: Env | undefined
 export function env(): Env {
   if (!parsed) {
     const result = schema.safeParse(process.env)
-    if (!result.success) {
-      const lines = result.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
-      throw new Error(`The environment is not usable:\n${lines.join('\n')}`)
-    }
+    if (!result.success)
+      throw new Error(`The environment is not usable:\n${findEnvironmentErrors(process.env).join('\n')}`)
     parsed = result.data
   }
   return parsed

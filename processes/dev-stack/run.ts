@@ -13,7 +13,7 @@ import { loadSecrets } from './secrets'
 import { readSeed, seedDemo } from './seed'
 import { type ServiceContext, startAuthApi, startIngest, startWeb, startWorker } from './services'
 import { portsOf, type Settings } from './settings'
-import { productEnvironment, stackAddresses } from './stack-environment'
+import { productEnvironment, requireUsable, stackAddresses } from './stack-environment'
 
 /** A started stack. `stop` ends everything in order: Next, ingest, worker, Auth API, Postgres. */
 export type Stack = { stop: () => Promise<void> }
@@ -44,6 +44,7 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
   const secrets = loadSecrets(settings.data_dir)
   const addresses = stackAddresses(settings, secrets)
   const env = productEnvironment(settings, secrets, addresses)
+  requireUsable(env)
   const guard = startGuard()
   const watch = (name: string, pid: number, isRunning: boolean) => {
     if (isRunning) {

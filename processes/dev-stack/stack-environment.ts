@@ -1,8 +1,10 @@
 import { join } from 'node:path'
+import { findEnvironmentErrors } from '@/libs/env'
 import { childEnvironment } from './child-environment'
 import { connectionUrl } from './postgres'
 import type { Secrets } from './secrets'
 import type { Settings } from './settings'
+import { StackError } from './stack-error'
 
 /** Databases of the embedded cluster: the product's, and the auth server's. */
 export const PRODUCT_DATABASE = 'holdfast'
@@ -75,4 +77,14 @@ export function hasMailPage(settings: Settings): boolean {
 /** Whether only this machine reaches what listens on `host`. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
+
+/** Throws StackError that names every variable the product could not use: before anything is started, not when it fails on it. */
+export function requireUsable(environment: NodeJS.ProcessEnv): void {
+  const wrong = findEnvironmentErrors(environment)
+  if (wrong.length === 0) return
+  throw new StackError(
+    `${wrong.length === 1 ? 'A variable of the environment is' : 'Some variables of the environment are'} not usable:\n${wrong.join('\n')}`,
+    'Put them right where they are set (the shell, or .env in the checkout), or unset them for what is usual.',
+  )
 }

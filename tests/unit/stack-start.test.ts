@@ -11,6 +11,7 @@ import { requireReadablePath } from '../../processes/dev-stack/repository'
 import { claimDataDirectory } from '../../processes/dev-stack/run-record'
 import { loadSecrets } from '../../processes/dev-stack/secrets'
 import { portsOf, readSettings } from '../../processes/dev-stack/settings'
+import { productEnvironment, requireUsable, stackAddresses } from '../../processes/dev-stack/stack-environment'
 
 const before = { ...process.env }
 let directory = ''
@@ -32,6 +33,34 @@ async function refusal(work: () => unknown): Promise<string> {
   }
   throw new Error('nothing was refused')
 }
+
+describe('the environment of the product', () => {
+  const check = () => {
+    const settings = readSettings('production')
+    const secrets = loadSecrets(directory)
+    requireUsable(productEnvironment(settings, secrets, stackAddresses(settings, secrets)))
+  }
+
+  test('is usable as it is', () => expect(check()).toBeUndefined())
+
+  test('is refused before anything starts, with every variable that is wrong', async () => {
+    const wrong = {
+      MAX_TENANTS_PER_USER: 'five',
+      TRUSTED_PROXY_HOPS: '99',
+      TENANT_PARAMETER_ROUTING: 'maybe',
+      LOG_LEVEL: 'loud',
+      POSTHOG_HOST: 'eu.posthog.com',
+      ENCRYPTION_KEYS: 'too-short',
+      ROOT_DOMAIN: 'no host',
+    }
+    Object.assign(process.env, wrong)
+    const words = await refusal(check)
+    for (const name of Object.keys(wrong)) expect(words).toMatch(new RegExp(`^  ${name}: must [^\n]+$`, 'm'))
+    expect(words).toContain('MAX_TENANTS_PER_USER: must be a whole number')
+    expect(words).toContain('TRUSTED_PROXY_HOPS: must be from 0 to 10')
+    expect(words).not.toContain('Invalid')
+  })
+})
 
 describe('ports', () => {
   test('all busy ones are named with their variables, and a free one of nobody else for each', async () => {
