@@ -969,10 +969,10 @@ create or replace function app.query_usage(
           v_pieces := v_pieces || format(case when cardinality(v_months) > 3 then v_counters else v_plain end, v_months, v_month_windows, 'month',
             case when v_anchored = '{}' then '' else format(' and x.customer_id <> all (%L)', v_anchored) end);
           if -1 >= any (v_other_windows) then
-            v_pieces := v_pieces || format('select -x.w, x.customer_id, null::jsonb, -x.used, -x.events, -x.moment, null::timestamptz, null::timestamptz, null::uuid
+            v_pieces := v_pieces || format('select x.w, x.customer_id, null::jsonb, -x.used, -x.events, -x.moment, null::timestamptz, null::timestamptz, null::uuid
               from (%s) x (w, customer_id, group_values, used, events, moment, last_at, last_received_at, hash)',
               format(v_counters, array(select o.day from unnest(v_other_days, v_other_windows) o (day, w) where o.w < 0),
-                array(select o.w from unnest(v_other_days, v_other_windows) o (day, w) where o.w < 0), 'day',
+                array(select -o.w from unnest(v_other_days, v_other_windows) o (day, w) where o.w < 0), 'day',
                 case when v_anchored = '{}' then '' else format(' and x.customer_id <> all (%L)', v_anchored) end));
           end if;
           if v_anchored <> '{}' then
