@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { WholeBody } from '@/libs/api-utils/read-json'
 import { PATH_TENANT_HEADER } from '@/libs/tenancy/host'
 
 /** Largest body taken in; one byte more is enough for the handler to refuse it. */
@@ -47,7 +48,6 @@ export function endEarly(incoming: IncomingMessage, outgoing: ServerResponse, te
 export const HERE = 'http://localhost'
 
 type Message = { incoming: IncomingMessage; tenant: string | null; trustedProxyHops: number }
-type Body = { bytes: Buffer; finished: boolean }
 
 // Methods of shared prototypes, because closures made for every request cost more than what they do.
 const headersOf = {
@@ -63,31 +63,11 @@ const headersOf = {
     return this.get(name) !== null
   },
 }
-const END = { done: true, value: undefined }
-const readerOf = {
-  async read(this: Body) {
-    if (this.finished) return END
-    this.finished = true
-    return { done: false, value: this.bytes }
-  },
-  async cancel() {},
-}
-
-const streamOf = {
-  getReader(this: { reader: unknown }) {
-    return this.reader
-  },
-}
-
-type Light = { bytes: Buffer; body: object | null }
-
-const bodyOf = (bytes: Buffer): object | null =>
-  bytes.length > 0 ? { __proto__: streamOf, reader: { __proto__: readerOf, bytes, finished: false } } : null
 
 const requestOf = {
-  /** The same request with its body unread, for who reads it twice: the hash of an Idempotency-Key, a repeat after a deadlock. */
-  clone(this: Light): Light {
-    return { __proto__: requestOf, ...this, body: bodyOf(this.bytes) } as Light
+  /** Whoever reads it twice (the hash of an Idempotency-Key, a repeat after a deadlock) reads the same: nothing is used up. */
+  clone(this: Request): Request {
+    return this
   },
 }
 
@@ -104,11 +84,10 @@ export function toRequest(
 ): Request {
   const request = {
     __proto__: requestOf,
-    bytes: body,
     method: incoming.method ?? 'GET',
     url: HERE + path.url,
     headers: { __proto__: headersOf, incoming, tenant: path.tenant, trustedProxyHops },
-    body: bodyOf(body),
+    body: body.length > 0 ? ({ whole: body } satisfies WholeBody) : null,
   }
   return request as unknown as Request
 }
