@@ -49,6 +49,7 @@ const terms = fc.record({
 })
 type Terms = typeof terms extends fc.Arbitrary<infer T> ? T : never
 const tier = fc.record({
+  period: fc.constantFrom('day' as const, 'month' as const, 'month' as const),
   credits: terms,
   visits: terms.map((each) => ({ ...each, limit: (each.limit / 10_000n) * 1_000n })),
   peak: thousandths,
@@ -104,6 +105,8 @@ const step = fc.oneof(
       amount: thousandths,
       priority: fc.integer({ min: 0, max: 2 }),
       delay: fc.integer({ min: -10 * DAY, max: 20 * DAY }),
+      /** From the very moment on at which the period ends. */
+      aligned: fc.boolean(),
       life: fc.option(fc.integer({ min: HOUR, max: 120 * DAY })),
       recurrence: fc.constantFrom(null, 'day' as const, 'week' as const, 'month' as const, 'year' as const),
       rollover_min: some,
@@ -124,7 +127,6 @@ const step = fc.oneof(
 )
 const run = fc.record({
   zone: fc.constantFrom(...ZONES),
-  period: fc.constantFrom('day' as const, 'month' as const, 'month' as const),
   anchor: fc.constantFrom(1, 15, 28, 30, 31),
   start: fc.integer({ min: Date.UTC(2026, 0, 1), max: Date.UTC(2026, 9, 31) }),
   tiers: fc.tuple(tier, tier),
@@ -157,7 +159,7 @@ async function arrange(
   tenant: TestTenant,
   zone: string,
   calendar: ModelCalendar,
-  tiers: readonly Record<string, unknown>[],
+  tiers: readonly (Record<Meter, bigint | Terms> & Pick<ModelCalendar, 'period'>)[],
   start: number,
 ) {
   const ids = { customer: newId(), tiers: [newId(), newId()] as const, meters: {} as Record<Meter, string> }
@@ -174,7 +176,7 @@ async function arrange(
     }
     for (const [index, caps] of tiers.entries()) {
       await tenantQuery('insert into tiers (id, slug, name) values ($1, $2, $2)', [ids.tiers[index], `tier-${index}`])
-      for (const [slug, cap] of Object.entries(caps)) {
+      for (const [slug, cap] of Object.entries(caps).filter(([name]) => name !== 'period')) {
         const own =
           typeof cap === 'bigint'
             ? { limit: cap, behaviour: 'reject', rollover_min: 0n, rollover_max: 0n, preserve_overage: false }
@@ -188,7 +190,7 @@ async function arrange(
             ids.meters[slug as Meter],
             toDecimal(own.limit),
             own.behaviour,
-            calendar.period,
+            caps.period,
             toDecimal(own.rollover_min),
             toDecimal(own.rollover_max),
             own.preserve_overage,
@@ -238,15 +240,15 @@ test('is as the model says, after every step', async () => {
   let runs = 0
   const met = { refused: 0, part: 0, ahead: 0, late: 0, past: 0, resets: 0, over: 0, moved: 0 }
   await fc.assert(
-    fc.asyncProperty(run, async ({ zone, period, anchor, start, tiers, steps }) => {
+    fc.asyncProperty(run, async ({ zone, anchor, start, tiers, steps }) => {
       runs += 1
       const tenant = await createTenant(`moving-${runs}-${newId().slice(-6)}`, { time_zone: zone })
-      const calendar = { zone, period, anchor }
+      const calendar = { zone, period: tiers[0].period, anchor }
       let now = start
       await moveClock(now)
       const ids = await arrange(tenant, zone, calendar, tiers, start)
       let own: (typeof tiers)[number] = tiers[0]
-      let begins = anchor
+      let present: Pick<ModelCalendar, 'period' | 'anchor'> = calendar
       const models = Object.fromEntries(
         BALANCED.map((meter) => [meter, createBalanceModel(calendar, tiers[0][meter], start)]),
       ) as Record<Balanced, ReturnType<typeof createBalanceModel>>
@@ -260,7 +262,7 @@ test('is as the model says, after every step', async () => {
         const day = localDay(moment, zone)
         const known = places.get(day)
         if (known) return known
-        const place = createBalanceModel({ zone, period, anchor: begins }, tiers[0].credits, moment).state().starts_on
+        const place = createBalanceModel({ zone, ...present }, tiers[0].credits, moment).state().starts_on
         places.set(day, place)
         return place
       }
@@ -297,9 +299,11 @@ test('is as the model says, after every step', async () => {
           const amount = amountOf(meter, value)
           if (behaviour === 'overflow') return amount
           const used = inPeriod(meter, place).reduce((sum, { counted }) => sum + counted, 0n)
-          const left = isPresent(meter, occurred)
-            ? models[meter].state().balance - models[meter].state().overage
-            : limit - used
+          // Ahead of its period it may take what that is sure to begin with; in one that is over, what the plain cap left.
+          const { balance, overage, starts_on } = models[meter].state()
+          const assured = models[meter].assured() - used
+          const left =
+            place === starts_on ? balance - overage : place < starts_on ? limit - used : assured > 0n ? assured : 0n
           if (amount <= 0n || amount <= left) return amount
           return behaviour === 'cap' && meter === 'credits' && left > 0n ? left : null
         }
@@ -337,7 +341,7 @@ test('is as the model says, after every step', async () => {
           `select m.slug as meter, k.starts_on::text as place, trim_scale(k.used)::text as used, k.events::int as events
            from usage_counters k join meters m on m.tenant_id = k.tenant_id and m.id = k.meter_id
            where k.tenant_id = $1 and k.period = $2 and k.events <> 0`,
-          [tenant.id, period],
+          [tenant.id, present.period],
         )
         const expected = new Map<string, Standing[]>()
         for (const each of standing) {
@@ -463,8 +467,8 @@ test('is as the model says, after every step', async () => {
           })
         } else if (each.kind === 'grant') {
           await go(now + each.wait)
-          const { meter, delay, life, wait: _wait, kind: _kind, ...rest } = each
-          const effective_at = now + delay
+          const { meter, delay, aligned, life, wait: _wait, kind: _kind, ...rest } = each
+          const effective_at = aligned ? models[meter].state().resets_at : now + delay
           const given: ModelGrant = {
             ...rest,
             id: newId(),
@@ -502,11 +506,12 @@ test('is as the model says, after every step', async () => {
           await go(now + each.wait)
           own = tiers[each.tier] ?? tiers[0]
           for (const meter of BALANCED) models[meter].setTerms(own[meter])
-          if (each.anchor !== null && each.anchor !== begins) {
-            begins = each.anchor
+          const next = { period: own.period, anchor: each.anchor ?? present.anchor }
+          if (next.period !== present.period || next.anchor !== present.anchor) {
+            present = next
             places.clear()
             for (const meter of BALANCED)
-              models[meter].setAnchor(begins, (place) =>
+              models[meter].setCalendar(next, (place) =>
                 inPeriod(meter, place).reduce((sum, { counted }) => sum + counted, 0n),
               )
             met.moved += 1
@@ -522,9 +527,13 @@ test('is as the model says, after every step', async () => {
             )
             await tenantQuery(
               'insert into subscriptions (id, customer_id, tier_id, anchor_day, started_at) values ($1, $2, $3, $4, $5)',
-              [newId(), ids.customer, ids.tiers[each.tier], begins, at(now)],
+              [newId(), ids.customer, ids.tiers[each.tier], present.anchor, at(now)],
             )
-            await tenantQuery('select app.rebuild_customer_counters($1, $2, $3)', [tenant.id, ids.customer, begins])
+            await tenantQuery('select app.rebuild_customer_counters($1, $2, $3)', [
+              tenant.id,
+              ids.customer,
+              present.anchor,
+            ])
             await settle()
           })
         } else {
@@ -557,3 +566,57 @@ test('is as the model says, after every step', async () => {
   // What was drawn was not all of one kind.
   for (const [what, count] of Object.entries(met)) expect([what, count > 0]).toEqual([what, true])
 }, 900_000)
+
+test('usage ahead of its period may take what that is sure to begin with, and no more', async () => {
+  const start = Date.parse('2026-05-01T00:00:00Z')
+  const tenant = await createTenant('ahead')
+  const calendar = { zone: 'UTC', period: 'month' as const, anchor: 1 }
+  const own = { limit: 0n, behaviour: 'reject' as const, rollover_min: 0n, rollover_max: 0n, preserve_overage: false }
+  const caps = { period: 'month' as const, credits: own, visits: own, peak: 0n, latest: 0n, devices: 0n }
+  await moveClock(start)
+  const ids = await arrange(tenant, 'UTC', calendar, [caps, caps], start)
+  // Ten come every month, and what is left of thirty given once is kept, but for twenty of it at the most.
+  for (const [amount, recurrence, rollover_max] of [
+    [10, 'month', 0],
+    [30, null, 20],
+  ])
+    await asSystem(tenant, () =>
+      tenantQuery("select app.add_grant($1, 'UTC', $2, $3, $4, $5, $6, 1, $2, null, $7, 0, $8, null)", [
+        tenant.id,
+        at(start),
+        newId(),
+        ids.customer,
+        ids.meters.credits,
+        amount,
+        recurrence,
+        rollover_max,
+      ]),
+    )
+  await moveClock(Date.parse('2026-05-31T23:58:00Z'))
+  let sent = 0
+  const use = async (event_value: number, timestamp?: string) => {
+    sent += 1
+    const { inserted } = await track(tenant, sent, [
+      {
+        meter_id: 'credits',
+        user_id: HOLDER,
+        event_id: `ahead-${sent}`,
+        event_value,
+        ...(timestamp ? { timestamp } : {}),
+      },
+    ])
+    return inserted
+  }
+  const june = '2026-06-01T00:01:00Z'
+  expect([await use(6, june), await use(5, june), await use(4, june), await use(1, june)]).toEqual([1, 0, 1, 0])
+  // What is there in May may still be used to the last of it.
+  expect([await use(40), await use(1)]).toEqual([1, 0])
+  await moveClock(Date.parse('2026-06-01T00:02:00Z'))
+  const [row] = await asSystem(tenant, () =>
+    tenantQuery(
+      'select used::float8, balance::float8, overage::float8, granted::float8 from app.peek_balance($1, $2, $3, $4, $5)',
+      [tenant.id, ids.customer, ids.meters.credits, '2026-06-01T00:02:00Z', 'UTC'],
+    ),
+  )
+  expect(row).toEqual({ used: 10, balance: 0, overage: 0, granted: 10 })
+})

@@ -94,8 +94,8 @@ function findDayStart(year: number, month: number, day: number, zone: string): n
 
 /** A balance as it should be, from `now` on, with nothing used yet. */
 export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTerms, now: number) {
-  const { zone, period } = calendar
-  let { anchor } = calendar
+  const { zone } = calendar
+  let { period, anchor } = calendar
   let terms = firstTerms
   let at = now
   let used = 0n
@@ -240,10 +240,10 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
 
   /** Gives the way back to how it stands now. */
   function keep(): () => void {
-    const kept = { at, used, overage, granted, carried, startsOn, terms, anchor, allowance: { ...allowance } }
+    const kept = { at, used, overage, granted, carried, startsOn, terms, period, anchor, allowance: { ...allowance } }
     const held = grants.map((grant) => ({ ...grant }))
     return () => {
-      ;({ at, used, overage, granted, carried, startsOn, terms, anchor } = kept)
+      ;({ at, used, overage, granted, carried, startsOn, terms, period, anchor } = kept)
       Object.assign(allowance, kept.allowance)
       grants.length = 0
       grants.push(...held)
@@ -269,9 +269,9 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
       restore()
       return left
     },
-    /** Months that begin on another day from now on; `counted` is what was used in the present one of those. */
-    setAnchor: (next: number, counted: (startsOn: string) => bigint) => {
-      anchor = next
+    /** Other periods from now on; `counted` is what was used in the present one of those. */
+    setCalendar: (next: Pick<ModelCalendar, 'period' | 'anchor'>, counted: (startsOn: string) => bigint) => {
+      ;({ period, anchor } = next)
       if (startOf(at) === startsOn) return
       startsOn = startOf(at)
       const more = counted(startsOn) + carried - used
