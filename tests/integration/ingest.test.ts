@@ -93,7 +93,7 @@ describe('routes', () => {
     ['POST', '/api/v1/meters', 404],
     ['POST', '/api/v1/tenants/acme/meters', 404],
     ['POST', '/', 404],
-    ['POST', '/api/v1/usage/track/', 404],
+    ['POST', '/api/v1/usage/track//', 404],
     ['POST', '/api/v1/usage/%74rack', 404],
   ])('%s %s: %i', async (method, path, status) => {
     const answer = await ingest.send({
@@ -104,6 +104,15 @@ describe('routes', () => {
     })
     expect(answer.status).toBe(status)
     expect(answer.headers['content-type']).toBe('application/problem+json')
+  })
+  test('a slash at the end says nothing', async () => {
+    const answer = await ingest.send({
+      path: '/api/v1/usage/track/',
+      method: 'POST',
+      headers: bearer(acme.api_key),
+      body: event('slash'),
+    })
+    expect(answer).toMatchObject({ status: 200, body: { inserted: 1 } })
   })
   test('nobody is let in by a header that is ours', async () => {
     for (const headers of [
