@@ -101,6 +101,14 @@ test.describe(() => {
   })
 })
 
+test('what can be done to a tenant is in view beside it', async ({ page }) => {
+  await page.setViewportSize({ width: 1280, height: 900 })
+  await signIn(page, loginOf('operators', 'super_admin'))
+  await page.goto(`${dashboard}/operator`)
+  await expect(page).toHaveTitle('Tenants · Operator console')
+  await expect(page.getByRole('button', { name: 'Actions for Acme', exact: true })).toBeInViewport({ ratio: 1 })
+})
+
 test('support sees the same and is offered no act', async ({ page }) => {
   await signIn(page, loginOf('operators', 'support'))
   await page.goto(`${dashboard}/operator`)

@@ -80,3 +80,24 @@ for (const [role, closed] of Object.entries(CLOSED)) {
     expect(open.filter((path) => !offered.includes(path))).toEqual([])
   })
 }
+
+test('settings that one may only read have no button to save', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'member'))
+  for (const path of ['/acme/settings', '/acme/settings/branding']) {
+    await page.goto(`${dashboard}${path}`)
+    await expect(page.getByText('Only owners and admins can change this.').first()).toBeVisible()
+    await expect(page.getByRole('main').getByRole('button', { name: 'Save' })).toHaveCount(0)
+  }
+})
+
+test.describe(() => {
+  test.use({ refusals: [404] })
+
+  test('a tenant of others is a page that is not there, by its title as well', async ({ page }) => {
+    await signIn(page, loginOf('globex', 'member'))
+    for (const path of ['/acme', '/no-such-tenant']) {
+      expect((await page.goto(`${dashboard}${path}`))?.status()).toBe(404)
+      await expect(page).toHaveTitle('Page not found · Holdfast')
+    }
+  })
+})
