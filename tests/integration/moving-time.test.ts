@@ -144,6 +144,10 @@ const toThousandths = (text: string | undefined) => {
 const at = (moment: number | null) => (moment === null ? null : new Date(moment).toISOString())
 const localDay = (moment: number, zone: string) => new Intl.DateTimeFormat('en-CA', { timeZone: zone }).format(moment)
 
+const toNumber = (units: bigint) => Number(units) / 1_000
+const toText = (units: bigint) => String(toNumber(units))
+const pick = ({ used, remaining }: Record<string, unknown>) => ({ used, remaining })
+
 type Standing = {
   id: string
   meter: Meter
@@ -335,6 +339,23 @@ test('is as the model says, after every step', async () => {
             starts_on: row?.starts_on,
           }).toEqual({ meter, used, balance, overage, granted: held, starts_on })
           expect(used + balance - overage).toBe(held)
+          // Whoever asks is told the same, by either process and where a customer is shown.
+          const asked = await processes[standing.length % 2]?.send({
+            path: '/api/v1/usage/check',
+            headers: { authorization: `Bearer ${tenant.api_key}` },
+            body: { meter_id: meter, user_id: HOLDER, amount: 0 },
+          })
+          const [shown] = await asSystem(tenant, () =>
+            tenantQuery(
+              `select trim_scale(u.used)::text as used, trim_scale(u.balance)::text as balance, trim_scale(u.overage)::text as overage,
+                 u.starts_on::text from app.customer_usage($1, $2, $3) u where u.meter_id = $4`,
+              [tenant.id, ids.customer, zone, ids.meters[meter]],
+            ),
+          )
+          expect({ check: pick(asked?.body), shown }).toEqual({
+            check: { used: toNumber(used), remaining: toNumber(balance) },
+            shown: { used: toText(used), balance: toText(balance), overage: toText(overage), starts_on },
+          })
           if (overage > 0n) met.over += 1
         }
         const counters = await asSuperuser<{ meter: Meter; place: string; used: string; events: number }>(
