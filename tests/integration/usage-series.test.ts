@@ -186,6 +186,16 @@ describe('windows that begin within an hour', () => {
 })
 
 describe('by customer', () => {
+  // By customer a month is read less the days before the range; of one customer its days.
+  test.each(AGGREGATIONS)('%s: together and one by one', async (aggregation) => {
+    const range = { from: new Date(START + 2 * DAY).toISOString(), to: week.to }
+    const meter = aggregation.toLowerCase()
+    const together = await ask(meter, { ...range, group_by: ['customer'] })
+    expect(together).toHaveLength(13)
+    for (const { customer = '', ...row } of together)
+      expect(await ask(meter, { ...range, customer: [customer] })).toEqual([row])
+  })
+
   test('months and days come to the same, whenever the months of a customer begin', async () => {
     const whole = await ask('sum', { time_range: '90d', group_by: ['customer'] })
     const daily = await ask('sum', { time_range: '90d', window: 'DAY', group_by: ['customer'] })
