@@ -69,39 +69,41 @@ export function MetricsScreen({ metricsUrl }: { metricsUrl: string }) {
         </Loading>
       )}
       <div className="flex flex-col gap-6">
-        <TimeZoneProvider timeZone="UTC">
-          <UsageChart
-            title={about ? t('metrics.chart', { name: metricName(about) }) : t('metrics.title')}
-            description={
-              about && trend
-                ? t('metrics.forecast', { value: formatMetric(about, Math.round(trend.forecast.value)) })
-                : about
-                  ? t(`metrics.hint.${about.metric}`)
-                  : ''
-            }
-            series={about && points ? [{ key: keyOf(about), label: metricName(about), points }] : undefined}
-            interval="day"
-            {...(unit ? { unit } : {})}
-            partial={about?.kind === 'sum' && range.preset !== 'custom'}
-            loading={days.loading || !about}
-            error={days.error}
-            onRetry={days.reload}
-            fileName={about ? keyOf(about) : 'metrics'}
-            controls={
-              <>
-                <div className="w-44">
-                  <Select
-                    aria-label={t('metrics.choose')}
-                    options={(report.data?.data ?? []).map((row) => ({ value: keyOf(row), label: metricName(row) }))}
-                    value={about ? keyOf(about) : null}
-                    onValueChange={(value) => void setChosen(value === 'api_calls' ? null : value)}
-                  />
-                </div>
-                <DateRangePicker range={range} />
-              </>
-            }
-          />
-        </TimeZoneProvider>
+        {report.error && !report.data ? null : (
+          <TimeZoneProvider timeZone="UTC">
+            <UsageChart
+              title={about ? t('metrics.chart', { name: metricName(about) }) : t('metrics.title')}
+              description={
+                about && trend
+                  ? t('metrics.forecast', { value: formatMetric(about, Math.round(trend.forecast.value)) })
+                  : about
+                    ? t(`metrics.hint.${about.metric}`)
+                    : ''
+              }
+              series={about && points ? [{ key: keyOf(about), label: metricName(about), points }] : undefined}
+              interval="day"
+              {...(unit ? { unit } : {})}
+              partial={about?.kind === 'sum' && range.preset !== 'custom'}
+              loading={days.loading || !about}
+              error={days.error}
+              onRetry={days.reload}
+              fileName={about ? keyOf(about) : 'metrics'}
+              controls={
+                <>
+                  <div className="w-44">
+                    <Select
+                      aria-label={t('metrics.choose')}
+                      options={(report.data?.data ?? []).map((row) => ({ value: keyOf(row), label: metricName(row) }))}
+                      value={about ? keyOf(about) : null}
+                      onValueChange={(value) => void setChosen(value === 'api_calls' ? null : value)}
+                    />
+                  </div>
+                  <DateRangePicker range={range} />
+                </>
+              }
+            />
+          </TimeZoneProvider>
+        )}
         <Card title={t('metrics.send')} description={t('metrics.send_hint')}>
           <CodeSnippet
             label={t('metrics.send')}

@@ -9,6 +9,7 @@ import { Checkbox } from '@/libs/ui/checkbox'
 import { FieldGroup } from '@/libs/ui/field'
 import { QuantityField, SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
+import type { ApiState } from '@/libs/ui/use-api'
 
 export type CapMeter = { slug: string; name: string; unit: string; aggregation: string }
 
@@ -26,7 +27,16 @@ const newCap = (meter: string): TierFormValues['caps'][number] => ({
 })
 
 /** The usage caps of a tier: one row per meter, with limit, period and what happens past it. */
-export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValues>; meters: readonly CapMeter[] }) {
+export function CapsEditor({
+  form,
+  meters,
+  state,
+}: {
+  form: UseFormReturn<TierFormValues>
+  meters: readonly CapMeter[]
+  /** Whether the meters are there, are being loaded, or could not be. */
+  state: Pick<ApiState<unknown>, 'data' | 'error' | 'reload'>
+}) {
   const { fields, append, remove } = useFieldArray({ control: form.control, name: 'caps' })
   const caps = useWatch({ control: form.control, name: 'caps' })
   const used = new Set(caps.map((cap) => cap.meter))
@@ -103,7 +113,16 @@ export function CapsEditor({ form, meters }: { form: UseFormReturn<TierFormValue
         <Button size="sm" icon={<Plus />} disabled={!next} onClick={() => next && append(newCap(next.slug))}>
           {t('tiers.form.add_cap')}
         </Button>
-        {meters.length === 0 ? <span className="ml-3 text-faint text-sm">{t('tiers.form.no_meters')}</span> : null}
+        {state.data && meters.length === 0 ? (
+          <span className="ml-3 text-faint text-sm">{t('tiers.form.no_meters')}</span>
+        ) : state.error && !state.data ? (
+          <span role="alert" className="ml-3 text-danger-text text-sm">
+            {t('tiers.form.meters_failed')}{' '}
+            <Button variant="link" onClick={state.reload}>
+              {t('ui.retry')}
+            </Button>
+          </span>
+        ) : null}
       </div>
     </FieldGroup>
   )

@@ -122,7 +122,11 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
           </div>
         </Card>
         <Card>
-          <CapsEditor form={form} meters={(meters.data?.data ?? []).filter((meter) => meter.archived_at === null)} />
+          <CapsEditor
+            form={form}
+            meters={(meters.data?.data ?? []).filter((meter) => meter.archived_at === null)}
+            state={meters}
+          />
         </Card>
         <Card>
           <FeaturesEditor form={form} />
