@@ -15,8 +15,11 @@ await createWorld()
 const tenant = await createTenant('sparse', { time_zone: 'Asia/Kolkata' })
 
 class RolledBack extends Error {
-  constructor(readonly result: { answer: unknown; state: unknown }) {
+  readonly result: { answer: unknown; state: unknown }
+
+  constructor(result: RolledBack['result']) {
     super('rolled back')
+    this.result = result
   }
 }
 
