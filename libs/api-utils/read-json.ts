@@ -53,7 +53,7 @@ function tooLarge(maxBytes: number): AppError {
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > maxBytes) throw tooLarge(maxBytes)
-  const body: Request['body'] | WholeBody = request.body
+  const body = request.body as Request['body'] | WholeBody
   if (!body) return new Uint8Array()
   if ('whole' in body) {
     if (body.whole.byteLength > maxBytes) throw tooLarge(maxBytes)
