@@ -60,6 +60,14 @@ test('every script of package.json that people run is in the README', () => {
   expect(untold).toEqual([])
 })
 
+test('operations tells of every job of the worker, and of no other', () => {
+  const jobs = [...read('processes/worker.ts').matchAll(/\{ name: '([\w-]+)', everyMs/g)].map(([, name]) => name)
+  const [, section = ''] = /^## Jobs of the worker$([\s\S]*?)^## /m.exec(read('docs/operations.md')) ?? []
+  const told = [...section.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name]) => name)
+  expect(jobs.length).toBeGreaterThan(5)
+  expect(told).toEqual(jobs)
+})
+
 test('the README keeps one place for the measured numbers', () => {
   const readme = read('README.md')
   expect(readme.split('<!-- bench:start -->')).toHaveLength(2)
