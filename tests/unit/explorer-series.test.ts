@@ -1,5 +1,7 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { groupKey, toChartSeries } from '@/features/usage-tracking/components/meter-series'
+import { joinValues, readList, splitValues, writeList } from '@/features/usage-tracking/components/value-list'
 import type { UsageSeries } from '@/libs/metering/usage-query'
 import { toBuckets } from '@/libs/ui/chart-data'
 import { isDay } from '@/libs/ui/date-range'
@@ -54,4 +56,20 @@ test('a day of a range is one of the calendar', () => {
     '２０２６-11-21',
   ]
   expect(wrong.filter(isDay)).toEqual([])
+})
+
+test('values to filter by come back from the line and from the address as they were', () => {
+  expect(readList(' eu, us,, eu ')).toEqual(['eu', 'us'])
+  expect(readList('"a, b", c "d"')).toEqual(['a, b', 'c "d"'])
+  const values = fc.uniqueArray(fc.string({ minLength: 1 }).filter((text) => text.trim() !== ''))
+  fc.assert(
+    fc.property(values, (list) => {
+      expect(readList(writeList(list))).toEqual(list)
+    }),
+  )
+  fc.assert(
+    fc.property(values, (list) => {
+      expect(splitValues(joinValues(list))).toEqual(list)
+    }),
+  )
 })

@@ -10,6 +10,7 @@ import {
   windows,
 } from '@/features/usage-tracking/components/explorer-state'
 import { listTimeZones } from '@/features/usage-tracking/components/time-zones'
+import { readList, writeList } from '@/features/usage-tracking/components/value-list'
 import { Button } from '@/libs/ui/button'
 import { Field } from '@/libs/ui/field'
 import { Input } from '@/libs/ui/input'
@@ -95,15 +96,6 @@ export function GroupMenu({ explorer, choices }: { explorer: ExplorerState; choi
   )
 }
 
-const readList = (text: string): string[] => [
-  ...new Set(
-    text
-      .split(',')
-      .map((word) => word.trim())
-      .filter(Boolean),
-  ),
-]
-
 /** Which customers, and which values of the meter's properties; each is a list with commas. */
 export function FilterPopover({
   explorer,
@@ -121,8 +113,8 @@ export function FilterPopover({
 
   function changeOpen(next: boolean) {
     if (next) {
-      const known = explorer.filters.map(({ property, values }) => [key(property), values.join(', ')])
-      setTexts({ ...Object.fromEntries(known), customer: explorer.customers.join(', ') })
+      const known = explorer.filters.map(({ property, values }) => [key(property), writeList(values)])
+      setTexts({ ...Object.fromEntries(known), customer: writeList(explorer.customers) })
     }
     setOpen(next)
   }

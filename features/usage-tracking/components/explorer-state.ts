@@ -1,4 +1,5 @@
 import { parseAsArrayOf, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
+import { joinValues, splitValues } from '@/features/usage-tracking/components/value-list'
 import { toQuery } from '@/libs/ui/api-client'
 import type { ChartInterval } from '@/libs/ui/chart-data'
 import type { DateRange } from '@/libs/ui/date-range'
@@ -40,7 +41,7 @@ export function useExplorerState(): ExplorerState {
   )
   const filters = (values.filter ?? []).flatMap((text): PropertyFilter[] => {
     const [property = '', ...rest] = text.split(':')
-    const chosen = rest.join(':').split('|').filter(Boolean)
+    const chosen = splitValues(rest.join(':'))
     return property && chosen.length > 0 ? [{ property, values: chosen }] : []
   })
   return {
@@ -58,7 +59,9 @@ export function useExplorerState(): ExplorerState {
           ? {}
           : {
               filter:
-                chosen.length > 0 ? chosen.map(({ property, values: some }) => `${property}:${some.join('|')}`) : null,
+                chosen.length > 0
+                  ? chosen.map(({ property, values: some }) => `${property}:${joinValues(some)}`)
+                  : null,
             }),
         ...(customers === undefined ? {} : { customer: customers.length > 0 ? customers : null }),
       }),
