@@ -211,6 +211,23 @@ test.describe(() => {
     await page.context().setOffline(false)
     await expect(notice).toHaveCount(0)
   })
+
+  test('what did not arrive is neither empty nor still loading, and is asked for again', async ({ page }) => {
+    await signIn(page, owner)
+    const lost = /\/api\/v1\/tenants\/acme\/(meters|metrics)(\?|$)/
+    await page.route(lost, (route) => route.abort())
+    await page.goto(`${dashboard}/acme/tiers/new`)
+    await expect(page.getByText('The meters could not be loaded.')).toBeVisible()
+    await expect(page.getByText('There are no meters yet')).toHaveCount(0)
+    await page.unroute(lost)
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await expect(page.getByRole('button', { name: 'Add cap' })).toBeEnabled()
+
+    await page.route(lost, (route) => route.abort())
+    await page.goto(`${dashboard}/acme/metrics`)
+    await expect(page.getByRole('button', { name: 'Try again' })).toBeVisible()
+    await expect(page.getByRole('status').filter({ hasText: 'Loading' })).toHaveCount(0)
+  })
 })
 
 test.describe('a session that ends while its page is open', () => {
