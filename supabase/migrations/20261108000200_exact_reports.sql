@@ -160,7 +160,7 @@ create function app.month_overage(p_tenant uuid, p_time_zone text, p_customer uu
                 where y.tenant_id = p_tenant and y.tier_id = s.tier_id and y.version = s.version and y.meter_id = l.meter_id
             ) x order by x.rank limit 1
           ) c
-          where l.quantity is null or coalesce(l.value, 0) <> l.quantity or l.events <> l.billed_events
+          where coalesce(l.value, 0) <> coalesce(l.quantity, 0) or l.events <> coalesce(l.billed_events, 0)
         ),
         beyond as materialized (
           select t.customer_id, t.meter_id, t.starts_on, coalesce(z.overage, greatest(0, coalesce(t.value, 0) - t.cap_limit)) as overage

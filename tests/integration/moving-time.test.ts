@@ -402,7 +402,7 @@ test('is as the model says, after every step', async () => {
           for (const [order, { meter, value, ago, device }] of drawn.entries()) {
             sequence += 1
             // No two at one moment, so that the latest is known.
-            const occurred = ago === 0 ? now : now - ago - sequence
+            const occurred = ago === 0 ? now + order / 1_000 : now - ago - sequence
             const explicit = ago !== 0
             const one = {
               id: `event-${sequence}`,
@@ -584,8 +584,10 @@ test('is as the model says, after every step', async () => {
     }),
     { numRuns: RUNS, endOnFailure: true },
   )
-  // What was drawn was not all of one kind.
-  for (const [what, count] of Object.entries(met)) expect([what, count > 0]).toEqual([what, true])
+  // What was drawn was not all of one kind; of many runs each was there.
+  const { refused, late, resets, over, moved } = met
+  for (const [what, count] of Object.entries(RUNS < 40 ? { refused, late, resets, over, moved } : met))
+    expect([what, count > 0]).toEqual([what, true])
 }, 900_000)
 
 test('usage ahead of its period may take what that is sure to begin with, and no more', async () => {
