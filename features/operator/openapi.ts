@@ -24,6 +24,7 @@ export const paths = {
       summary: 'Close a tenant at once: portal, sessions and keys',
       description: 'For `super_admin`.',
       body: suspendInput,
+      bodyOptional: true,
       ...common,
     }),
   },

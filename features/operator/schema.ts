@@ -12,7 +12,13 @@ export const ownerInput = z
   })
 
 export const suspendInput = z.strictObject({
-  reason: z.string().trim().min(1, 'must say why').max(500),
+  reason: z
+    .string()
+    .trim()
+    .min(1, 'must say why')
+    .max(500)
+    .optional()
+    .meta({ description: 'Why, for the record and for other operators' }),
 })
 
 export const planChange = z

@@ -39,6 +39,8 @@ type OperationInput = {
   params?: z.ZodObject
   query?: z.ZodObject
   body?: z.ZodType
+  /** The body may be left out. */
+  bodyOptional?: boolean
   /** Status and schema of success; null for no content. */
   success: [status: 200 | 201 | 202 | 204, schema: z.ZodType | null]
   /** Another status of success, where one call can have two outcomes. */
@@ -69,7 +71,19 @@ const failure = (description: string) => ({ description, content: content(proble
 
 /** One operation of the OpenAPI document, with the errors every route can answer. */
 export function operation(input: OperationInput): ZodOpenApiOperationObject {
-  const { summary, tag, permission, auth = 'tenant', params, query, body, success, orElse, mediaType } = input
+  const {
+    summary,
+    tag,
+    permission,
+    auth = 'tenant',
+    params,
+    query,
+    body,
+    bodyOptional = false,
+    success,
+    orElse,
+    mediaType,
+  } = input
   const { repeatable = auth === 'tenant', limited = false } = input
   const requestParams = {
     ...(params ? { path: params } : {}),
@@ -88,7 +102,7 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
           ? [{ session: [] }, { token: [] }]
           : [{ key: [] }, { token: [] }, { session: [] }],
     ...(Object.keys(requestParams).length > 0 ? { requestParams } : {}),
-    ...(body ? { requestBody: { required: true, content: content(body) } } : {}),
+    ...(body ? { requestBody: { required: !bodyOptional, content: content(body) } } : {}),
     responses: {
       ...Object.fromEntries(
         [success, ...(orElse ? [orElse] : [])].map(([status, schema]) => [

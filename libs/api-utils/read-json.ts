@@ -221,13 +221,14 @@ function invalidInput(errors: InputError[]): AppError {
   return new AppError('invalid_input', detail, { errors })
 }
 
-/** The body of a request, read, parsed and checked. @throws AppError as readBody, parseJson and parseInput say. */
+/** The body of a request, read, parsed and checked; `optional`: no body says nothing, as {} does. @throws AppError as readBody, parseJson and parseInput say. */
 export async function readJson<S extends z.ZodType>(
   request: Request,
   schema: S,
-  { maxBytes = MIB } = {},
+  { maxBytes = MIB, optional = false } = {},
 ): Promise<z.infer<S>> {
-  return parseInput(schema, parseJson(await readBody(request, maxBytes)))
+  const text = await readBody(request, maxBytes)
+  return parseInput(schema, optional && text.trim() === '' ? {} : parseJson(text))
 }
 
 /** The query of a request, checked; camelCase names are read as snake_case, each once. `tenant` belongs to the wrapper. @throws AppError invalid_input. */

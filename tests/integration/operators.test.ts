@@ -59,7 +59,7 @@ describe('the console', () => {
   })
 
   test('wrong input is named', async () => {
-    expect((await act('suspend', acme.id, super_admin, {})).status).toBe(422)
+    expect((await act('suspend', acme.id, super_admin, { why: 'x' })).status).toBe(422)
     expect((await act('suspend', acme.id, super_admin, { reason: ' ' })).status).toBe(422)
     expect((await act('suspend', '01934d5c-0000-7000-8000-00000000dead', super_admin, { reason: 'x' })).status).toBe(
       404,
@@ -97,9 +97,12 @@ describe('suspension', () => {
     expect(opened.body).toMatchObject({ status: 'active', suspended_at: null, suspended_reason: null })
     expect(await doors()).toEqual([200, 200, 200])
     expect((await act('activate', tenant.id, super_admin)).status).toBe(200)
+    const unexplained = await act('suspend', tenant.id, super_admin)
+    expect(unexplained).toMatchObject({ status: 200, body: { status: 'suspended', suspended_reason: null } })
+    await act('activate', tenant.id, super_admin)
     for (const action of ['tenant.suspended', 'tenant.activated'])
       expect((await auditOf(tenant, action)).at(-1)).toEqual({ actor_kind: 'operator', actor_id: super_admin.id })
-    expect(await auditOf(tenant, 'tenant.suspended')).toHaveLength(1)
+    expect(await auditOf(tenant, 'tenant.suspended')).toHaveLength(2)
   })
 })
 

@@ -118,14 +118,14 @@ export function activateTenant(name: string): Promise<OperatorTenant> {
   )
 }
 
-/** Closes a tenant at once: portal, sessions, keys. @throws AppError conflict for a deleted one. */
-export function suspendTenant(name: string, reason: string): Promise<OperatorTenant> {
+/** Closes a tenant at once: portal, sessions, keys; with a reason where one is given. @throws AppError conflict for a deleted one. */
+export function suspendTenant(name: string, reason?: string): Promise<OperatorTenant> {
   return move(
     name,
     'suspended',
     ['pending', 'active', 'past_due', 'read_only'],
     `status = 'suspended', suspended_at = now(), suspended_reason = $3`,
-    [reason],
+    [reason ?? null],
   )
 }
 
