@@ -146,7 +146,7 @@ const localDay = (moment: number, zone: string) => new Intl.DateTimeFormat('en-C
 
 const toNumber = (units: bigint) => Number(units) / 1_000
 const toText = (units: bigint) => String(toNumber(units))
-const pick = ({ used, remaining }: Record<string, unknown>) => ({ used, remaining })
+const pick = ({ used, remaining, overage }: Record<string, unknown>) => ({ used, remaining, overage })
 
 type Standing = {
   id: string
@@ -353,7 +353,7 @@ test('is as the model says, after every step', async () => {
             ),
           )
           expect({ check: pick(asked?.body), shown }).toEqual({
-            check: { used: toNumber(used), remaining: toNumber(balance) },
+            check: { used: toNumber(used), remaining: toNumber(balance), overage: toNumber(overage) },
             shown: { used: toText(used), balance: toText(balance), overage: toText(overage), starts_on },
           })
           if (overage > 0n) met.over += 1

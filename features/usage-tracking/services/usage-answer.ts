@@ -16,6 +16,8 @@ export type RecordedUsage = {
         behaviour: string | null,
         period: Period,
         resetEpoch: number,
+        /** Of a balance, whose limit holds it already; null or not there without any. */
+        overage?: string | null,
       ][]
     | null
   replayed?: true
@@ -28,7 +30,7 @@ export type Standing = {
   used: Quantity
   /** What is left, never negative; null without a cap. */
   remaining: Quantity | null
-  /** What was used beyond the cap. */
+  /** What was used beyond the cap, or beyond what was granted. */
   overage: Quantity
   period: Period
   reset_at: string
@@ -73,8 +75,14 @@ function momentOf(epoch: number): string {
   return lastText
 }
 
-/** A counter against its cap, in exact arithmetic. */
-export function standing(used: string, limit: string | null, period: Period, resetEpoch: number): Standing {
+/** A counter against its cap, in exact arithmetic; a balance knows its overage by itself. */
+export function standing(
+  used: string,
+  limit: string | null,
+  period: Period,
+  resetEpoch: number,
+  overage: string | null = null,
+): Standing {
   const common = { used: toQuantity(used), period, reset_at: momentOf(resetEpoch) }
   if (limit === null) return { limit: null, ...common, remaining: null, overage: 0 }
   const left = subtractDecimals(limit, used)
@@ -83,7 +91,7 @@ export function standing(used: string, limit: string | null, period: Period, res
     limit: toQuantity(limit),
     ...common,
     remaining: over ? 0 : toQuantity(left),
-    overage: over ? toQuantity(left.slice(1)) : 0,
+    overage: overage !== null ? toQuantity(overage) : over ? toQuantity(left.slice(1)) : 0,
   }
 }
 
@@ -124,9 +132,9 @@ function linesOf(events: readonly UsageEvent[], { usage }: RecordedUsage, index:
   const mine = new Set(events.map(({ user, meter }) => `${index.userOf.get(user)} ${index.meterOf.get(meter)}`))
   return (usage ?? [])
     .filter(([user, meter]) => mine.has(`${user} ${meter}`))
-    .map(([user, meter, used, limit, , period, resetEpoch]) => ({
+    .map(([user, meter, used, limit, , period, resetEpoch, overage]) => ({
       meter: index.meters[meter - 1] ?? '',
       user_id: index.users[user - 1] ?? '',
-      ...standing(used, limit, period, resetEpoch),
+      ...standing(used, limit, period, resetEpoch, overage),
     }))
 }

@@ -49,6 +49,7 @@ type Answer = [
   meter: string | null,
   nextTiers: (Omit<NextTier, 'limit'> & { limit: string | null })[] | null,
   reserved: string | null,
+  overage?: string | null,
 ]
 type Work = { tenantId: string; actor: Actor; question: UsageQuestion }
 
@@ -91,8 +92,8 @@ async function readBatch(works: readonly Work[]): Promise<Answer[]> {
   ])
 }
 
-function toResult([code, limit, used, , period, resetEpoch, meter, nextTiers, reserved]: Answer): CheckResult {
-  const result: CheckResult = { allowed: code === 'VALID', code, ...standing(used, limit, period, resetEpoch) }
+function toResult([code, limit, used, , period, resetEpoch, meter, nextTiers, reserved, overage]: Answer): CheckResult {
+  const result: CheckResult = { allowed: code === 'VALID', code, ...standing(used, limit, period, resetEpoch, overage) }
   if (reserved !== null) {
     result.held = toQuantity(reserved)
     if (limit !== null) {
