@@ -123,13 +123,11 @@ export async function apiFetch<T>(path: string, options: ApiFetchOptions = {}): 
       signal: options.signal ?? null,
     })
     text = await response.text()
-  } catch (error) {
+  } catch {
     if (options.signal?.aborted) throw new ApiProblem(0, { code: 'aborted', title: 'Cancelled' })
-    const detail = error instanceof Error ? error.message : String(error)
-    throw told(
-      new ApiProblem(0, { code: 'network', title: 'The server was not reached', detail: `No answer: ${detail}` }),
-      path,
-    )
+    // What a browser says here (“Failed to fetch”) helps nobody.
+    const detail = 'The server was not reached. See to the connection and try again.'
+    throw told(new ApiProblem(0, { code: 'network', title: 'The server was not reached', detail }), path)
   }
   if (!response.ok) throw told(new ApiProblem(response.status, parseObject(text), response.headers), path)
   return (text === '' ? undefined : parseExactly(text)) as T

@@ -4,7 +4,7 @@ import { CSPProvider } from '@base-ui/react/csp-provider'
 import { Tooltip } from '@base-ui/react/tooltip'
 import { ThemeProvider } from 'next-themes'
 import { NuqsAdapter } from 'nuqs/adapters/next/app'
-import { createContext, type ReactNode, useContext } from 'react'
+import { createContext, type ReactNode, useContext, useState } from 'react'
 import { LiveRegion, RouteFocus } from '@/libs/ui/announcer'
 import { ShortcutsProvider } from '@/libs/ui/shortcuts'
 import { Toaster } from '@/libs/ui/toast'
@@ -17,7 +17,9 @@ export function useNonce(): string | undefined {
 }
 
 /** What every page stands on: theme, URL state, tooltips, shortcuts, toasts, live region, focus after navigation. */
-export function Providers({ nonce, children }: { nonce?: string; children: ReactNode }) {
+export function Providers({ nonce: given, children }: { nonce?: string; children: ReactNode }) {
+  // That of the document holds for as long as it is open; a refresh of the route brings another one, which does not.
+  const [nonce] = useState(given)
   return (
     <Nonce value={nonce}>
       <CSPProvider nonce={nonce} disableStyleElements>

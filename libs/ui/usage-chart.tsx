@@ -24,7 +24,10 @@ import { ErrorState } from '@/libs/ui/states'
 import { Switch } from '@/libs/ui/switch'
 import { useTimeZone } from '@/libs/ui/time'
 
-const ChartPlot = dynamic(() => import('@/libs/ui/chart-plot').then((file) => file.ChartPlot), { ssr: false })
+const ChartPlot = dynamic(() => import('@/libs/ui/chart-plot').then((file) => file.ChartPlot), {
+  ssr: false,
+  loading: () => <PlotSkeleton />,
+})
 
 export type UsageChartProps = {
   title: string
@@ -106,7 +109,7 @@ export function UsageChart({
           </h2>
           {description ? <p className="mt-0.5 text-faint text-sm">{description}</p> : null}
         </div>
-        <div className="flex flex-wrap items-center gap-2 print:hidden">
+        <div className="flex flex-wrap items-center gap-2">
           {controls}
           <Segmented
             label={t('ui.chart.view')}
@@ -134,9 +137,9 @@ export function UsageChart({
           )}
         </div>
       </header>
-      {series && (series.length > 1 || compared || comparable) ? (
+      {comparable || (series && (series.length > 1 || compared)) ? (
         <div className="flex min-h-8 flex-wrap items-center justify-between gap-x-6 gap-y-1 px-4 pt-2.5 sm:px-5">
-          <ChartLegend series={series} compared={compared && previous !== undefined} />
+          <ChartLegend series={series ?? []} compared={compared && previous !== undefined} />
           {comparable && state ? (
             <Switch
               checked={state.compare}
@@ -156,10 +159,8 @@ export function UsageChart({
           <ErrorState error={error} onRetry={onRetry} className="py-6" />
         ) : loading || !series ? (
           <Loading>
-            <div className="flex items-end gap-2 px-2" style={{ height }}>
-              {[38, 52, 44, 66, 58, 72, 61, 80, 70, 64, 84, 76].map((share) => (
-                <Skeleton key={share} className={cx('flex-1', barHeights[share % 4])} />
-              ))}
+            <div style={{ height }}>
+              <PlotSkeleton />
             </div>
           </Loading>
         ) : buckets.length === 0 ? (
@@ -192,3 +193,14 @@ export function UsageChart({
 }
 
 const barHeights = ['h-2/5', 'h-3/5', 'h-1/2', 'h-4/5']
+
+/** Bars of no figures, while the figures or what draws them are on their way. */
+function PlotSkeleton() {
+  return (
+    <div className="flex h-full items-end gap-2 px-2">
+      {[38, 52, 44, 66, 58, 72, 61, 80, 70, 64, 84, 76].map((share) => (
+        <Skeleton key={share} className={cx('flex-1', barHeights[share % 4])} />
+      ))}
+    </div>
+  )
+}

@@ -38,7 +38,7 @@ export type ApiState<T> = {
 }
 
 export type UseApiOptions = {
-  /** Asks again after so many milliseconds, while the page is visible. */
+  /** Asks again after so many milliseconds, while the page is visible and no answer is under way. */
   refreshMs?: number
   /** False: forget the old answer when the path changes. */
   keepPrevious?: boolean
@@ -53,6 +53,7 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
   const toPath = useApiPath()
   const full = path === null ? null : toPath(path)
   const [round, setRound] = useState(0)
+  const asking = useRef(false)
   const [state, setState] = useState<{
     path: string | null
     data: T | undefined
@@ -64,11 +65,17 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
   useEffect(() => {
     if (full === null) return
     const abort = new AbortController()
+    asking.current = true
     setState((old) => ({ ...old, busy: true }))
     apiFetch<T>(full, { signal: abort.signal }).then(
-      (data) => !abort.signal.aborted && setState({ path: full, data, error: null, busy: false }),
+      (data) => {
+        if (abort.signal.aborted) return
+        asking.current = false
+        setState({ path: full, data, error: null, busy: false })
+      },
       (error: unknown) => {
         if (abort.signal.aborted) return
+        asking.current = false
         const problem =
           error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) })
         setState((old) => ({ path: full, data: old.path === full ? old.data : undefined, error: problem, busy: false }))
@@ -81,7 +88,10 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
 
   useEffect(() => {
     if (!refreshMs || full === null) return
-    const timer = setInterval(() => document.visibilityState === 'visible' && reload(), refreshMs)
+    // An answer that takes longer than this is waited for: to ask again would be to never get it.
+    const timer = setInterval(() => {
+      if (document.visibilityState === 'visible' && !asking.current) reload()
+    }, refreshMs)
     return () => clearInterval(timer)
   }, [refreshMs, full, reload])
 

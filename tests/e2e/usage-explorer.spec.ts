@@ -82,6 +82,16 @@ test('the last 24 hours are hours; the CSV has every digit', async ({ page }) =>
   expect(text).toContain(',eu,12345678901234567890.5,1')
 })
 
+test('an answer that takes longer than the page waits to ask again is still shown', async ({ page }) => {
+  await page.route(/\/query\?/, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 7_000))
+    await route.continue().catch(() => undefined) // The page gave up on it.
+  })
+  await page.goto(`${dashboard}/acme/usage?meter=${slug}`)
+  await expect(page.getByRole('table', { name: 'Exact figures' })).toBeVisible({ timeout: 30_000 })
+  await page.unrouteAll({ behavior: 'ignoreErrors' })
+})
+
 test.describe('a customer that is not there', () => {
   test.use({ refusals: [404, 422] })
   test('is said to be unknown, and the way back is one click', async ({ page }) => {
