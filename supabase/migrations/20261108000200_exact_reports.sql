@@ -1251,8 +1251,8 @@ create or replace function app.record_usage(
               when v_kinds[e.m] = 'WEIGHTED_SUM' then app.weighted_average(p_tenant, v_meter_ids[e.m], v_customer_ids[e.u], q.starts_on,
                 q.starts_on::timestamp at time zone p_time_zone, least(v_now, to_timestamp(q.ends)), c.used, c.moment)::text
               else coalesce(app.metered_value(v_kinds[e.m], c.used, c.events), 0)::text end,
-            case when b.customer_id is not null and t.cap_limit is not null then (b.granted + b.overage)::text else t.cap_limit::text end, t.behaviour, q.period, q.ends,
-            nullif(b.overage, 0)::text))
+            case when b.customer_id is not null and t.cap_limit is not null then (b.granted + b.overage)::text else t.cap_limit::text end, t.behaviour, q.period, q.ends)
+            || case when b.overage > 0 then jsonb_build_array(b.overage::text) else '[]' end)
           into v_usage
           from (
             select distinct e.u, e.m from unnest(p_user, p_meter) e (u, m) where v_meter_codes[e.m] = 0 and v_customer_codes[e.u] = 0

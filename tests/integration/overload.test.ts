@@ -140,10 +140,10 @@ test('while nothing can be written, what waits is bounded; then all that waited 
     expect((await one(globex)).status).toBe(200)
     await blocker.query("select pg_advisory_unlock(hashtextextended('usage ' || $1, 0))", [acme.id])
     const [before, after] = [await judge(await first), await judge(await second)]
-    // Half the queue of fifty thousand, and what the two writers held; whichever of them came first.
+    // Half the queue of fifty thousand, and what the two writers held, up to three requests each; whichever of them came first.
     const accepted = before.accepted + after.accepted
     expect(accepted).toBeGreaterThanOrEqual(25)
-    expect(accepted).toBeLessThanOrEqual(27)
+    expect(accepted).toBeLessThanOrEqual(31)
     for (const { status } of await Promise.all(early)) expect([200, 503]).toContain(status)
     expect((await one()).status).toBe(200)
   } finally {
