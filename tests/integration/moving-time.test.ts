@@ -17,6 +17,8 @@ import { asSuperuser, asSystem, createTenant, createWorld, type TestTenant } fro
 
 await createWorld()
 const RUNS = Number(process.env.MODEL_RUNS ?? 12)
+/** The same draws every time, unless told: what is found by others can be looked at again. */
+const SEED = Number(process.env.MODEL_SEED ?? 1)
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
@@ -582,7 +584,7 @@ test('is as the model says, after every step', async () => {
       )
       expect(drift).toEqual([])
     }),
-    { numRuns: RUNS, endOnFailure: true },
+    { numRuns: RUNS, seed: SEED, endOnFailure: true },
   )
   // What was drawn was not all of one kind; of many runs each was there.
   const { refused, late, resets, over, moved } = met

@@ -13,6 +13,8 @@ import { asSuperuser, asSystem, call, createApiKey, createTenant, createWorld, t
 
 await createWorld()
 const RUNS = Number(process.env.MODEL_RUNS ?? 6)
+/** The same draws every time, unless told: what is found by others can be looked at again. */
+const SEED = Number(process.env.MODEL_SEED ?? 1)
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
@@ -184,7 +186,7 @@ test('of the past, of meters of every kind', async () => {
         }
       },
     ),
-    { numRuns: RUNS, endOnFailure: true },
+    { numRuns: RUNS, seed: SEED, endOnFailure: true },
   )
   expect(beyond).toBeGreaterThan(20 * RUNS)
 }, 600_000)
@@ -300,7 +302,7 @@ test('as it happens, with grants and rollover', async () => {
         }
       },
     ),
-    { numRuns: RUNS, endOnFailure: true },
+    { numRuns: RUNS, seed: SEED, endOnFailure: true },
   )
   expect(beyond).toBeGreaterThan(3 * RUNS)
 }, 600_000)
