@@ -645,3 +645,53 @@ test('usage ahead of its period may take what that is sure to begin with, and no
   )
   expect(row).toEqual({ used: 10, balance: 0, overage: 0, granted: 10 })
 })
+
+test('overage of usage ahead of its period is reported as it is billed, before the period begins and after', async () => {
+  const start = Date.parse('2026-04-10T00:00:00Z')
+  const tenant = await createTenant('ahead-overage')
+  const calendar = { zone: 'UTC', period: 'month' as const, anchor: 1 }
+  const own = {
+    limit: 4_000n,
+    behaviour: 'overflow' as const,
+    rollover_min: 0n,
+    rollover_max: 0n,
+    preserve_overage: false,
+  }
+  const caps = { period: 'month' as const, credits: own, visits: own, peak: 0n, latest: 0n, devices: 0n }
+  await moveClock(start)
+  await arrange(tenant, 'UTC', calendar, [caps, caps], start)
+  const use = async (event_id: string, event_value: number, timestamp?: string) =>
+    expect(
+      await track(tenant, 0, [
+        { meter_id: 'credits', user_id: HOLDER, event_id, event_value, ...(timestamp ? { timestamp } : {}) },
+      ]),
+    ).toMatchObject({ inserted: 1 })
+  const expectOverage = async (now: string, rows: readonly [month: string, overage: string][]) => {
+    await moveClock(Date.parse(now))
+    expect(await compareOverage(tenant, 'UTC', '2026-04-01', 'app.stopped_now()')).toEqual(
+      rows.map(([starts_on, overage]) => ({
+        customer: HOLDER,
+        meter: 'credits',
+        starts_on,
+        reported: overage,
+        billed: overage,
+      })),
+    )
+  }
+  await moveClock(Date.parse('2026-04-30T23:59:00Z'))
+  await use('now', 5)
+  await use('ahead', 10, '2026-05-01T00:01:00Z')
+  await expectOverage('2026-04-30T23:59:01Z', [
+    ['2026-04-01', '1'],
+    ['2026-05-01', '6'],
+  ])
+  await expectOverage('2026-05-01T00:02:00Z', [
+    ['2026-04-01', '1'],
+    ['2026-05-01', '6'],
+  ])
+  await use('more', 2)
+  await expectOverage('2026-05-01T00:03:00Z', [
+    ['2026-04-01', '1'],
+    ['2026-05-01', '8'],
+  ])
+})

@@ -11,7 +11,8 @@ export type ComparedOverage = {
 
 /**
  * Overage of a tenant by customer, meter and period of usage: as its reports of the months from `since` on say, and as closed billing
- * periods and one that is closed at this moment do. Periods without any are left out. `now` is SQL for the moment.
+ * periods and one that is closed at this moment do. Periods without any are left out. `now` is SQL for the moment. Usage may be some minutes
+ * ahead of it, so the month in which the next day lies is asked as well.
  */
 export function compareOverage(
   tenant: Pick<TestTenant, 'id'>,
@@ -22,7 +23,7 @@ export function compareOverage(
   return asSystem(tenant, () =>
     tenantQuery<ComparedOverage>(
       `with months as (
-         select m::date as month from generate_series(date_trunc('month', $3::date::timestamp), ${now} at time zone $2, interval '1 month') m
+         select m::date as month from generate_series(date_trunc('month', $3::date::timestamp), (${now} + interval '1 day') at time zone $2, interval '1 month') m
        ),
        billed as (
          select x.customer_id, x.meter_id, x.starts_on, sum(x.overage) as overage from (
