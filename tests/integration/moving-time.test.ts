@@ -695,3 +695,58 @@ test('overage of usage ahead of its period is reported as it is billed, before t
     ['2026-05-01', '8'],
   ])
 })
+
+test('usage ahead of its period is billed by what that begins with, whoever looks first', async () => {
+  const start = Date.parse('2026-04-01T00:00:00Z')
+  const tenant = await createTenant('ahead-billed')
+  const calendar = { zone: 'UTC', period: 'month' as const, anchor: 1 }
+  const own = {
+    limit: 4_000n,
+    behaviour: 'overflow' as const,
+    rollover_min: 0n,
+    rollover_max: 0n,
+    preserve_overage: false,
+  }
+  const caps = { period: 'month' as const, credits: own, visits: own, peak: 0n, latest: 0n, devices: 0n }
+  await moveClock(start)
+  const ids = await arrange(tenant, 'UTC', calendar, [caps, caps], start)
+  // Ten come every month; what is left of thirty given once ends with April.
+  for (const [amount, recurrence] of [
+    [10, 'month'],
+    [30, null],
+  ])
+    await asSystem(tenant, () =>
+      tenantQuery("select app.add_grant($1, 'UTC', $2, $3, $4, $5, $6, 1, $2, null, $7, 0, 0, null)", [
+        tenant.id,
+        at(start),
+        newId(),
+        ids.customer,
+        ids.meters.credits,
+        amount,
+        recurrence,
+      ]),
+    )
+  const use = async (event_id: string, event_value: number, timestamp?: string) =>
+    expect(
+      await track(tenant, 0, [
+        { meter_id: 'credits', user_id: HOLDER, event_id, event_value, ...(timestamp ? { timestamp } : {}) },
+      ]),
+    ).toMatchObject({ inserted: 1 })
+  const expectOverage = async (now: string, overage: string) => {
+    await moveClock(Date.parse(now))
+    expect(await compareOverage(tenant, 'UTC', '2026-04-01', 'app.stopped_now()')).toEqual([
+      { customer: HOLDER, meter: 'credits', starts_on: '2026-05-01', reported: overage, billed: overage },
+    ])
+  }
+  await moveClock(Date.parse('2026-04-30T23:59:00Z'))
+  await use('now', 5)
+  await use('ahead', 20, '2026-05-01T00:01:00Z')
+  await expectOverage('2026-04-30T23:59:01Z', '6')
+  await expectOverage('2026-05-01T00:02:00Z', '6')
+  await asSystem(tenant, () =>
+    tenantQuery("select app.close_billing_period($1, 'UTC', $2, '2026-05-01T00:00:00Z')", [tenant.id, newId()]),
+  )
+  await expectOverage('2026-05-01T00:03:00Z', '6')
+  await use('more', 2)
+  await expectOverage('2026-05-01T00:04:00Z', '8')
+})
