@@ -17,7 +17,8 @@ export default defineConfig({
     baseURL: readDemo().urls.dashboard,
     locale: 'en-GB',
     timezoneId: 'UTC',
-    trace: 'retain-on-failure',
+    // Without a film of every step, which costs more than most steps do; the last picture of a failure is kept.
+    trace: { mode: 'retain-on-failure', screenshots: false },
     screenshot: 'only-on-failure',
     launchOptions: {
       executablePath: findChromium() ?? undefined,
