@@ -1,7 +1,7 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { renameSync } from 'node:fs'
 import { buildSync } from 'esbuild'
 import { inRepository } from './repository'
+import { StackError } from './stack-error'
 
 /**
  * What Node is told beside the file. Requests live for milliseconds: room for the young, from the first moment and tidied by one
@@ -17,24 +17,27 @@ const FLAGS: Record<string, readonly string[]> = {
  * anew each time, and put in its place whole.
  */
 export function bundleProcess(file: string): string[] {
-  const path = inRepository('node_modules', '.cache', 'holdfast', basename(file).replace(/\.ts$/, '.mjs'))
-  const { outputFiles } = buildSync({
-    entryPoints: [inRepository('processes', file)],
-    outfile: path,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: `node${process.versions.node}`,
-    packages: 'external',
-    sourcemap: 'inline',
-    write: false,
-    logLevel: 'silent',
-  })
-  mkdirSync(dirname(path), { recursive: true })
-  for (const { contents } of outputFiles) {
-    const unfinished = `${path}.${process.pid}`
-    writeFileSync(unfinished, contents)
-    renameSync(unfinished, path)
+  const path = inRepository('node_modules', '.cache', 'holdfast', file.replace(/\.ts$/, '.mjs'))
+  const unfinished = `${path}.${process.pid}`
+  try {
+    buildSync({
+      entryPoints: [inRepository('processes', file)],
+      outfile: unfinished,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: `node${process.versions.node}`,
+      packages: 'external',
+      sourcemap: 'inline',
+      logLevel: 'silent',
+    })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new StackError(
+      `processes/${file} could not be bundled: ${reason}`,
+      'Mend what it names; node_modules must be writable for whoever starts this.',
+    )
   }
+  renameSync(unfinished, path)
   return [...(FLAGS[file] ?? []), '--enable-source-maps', path]
 }
