@@ -54,7 +54,7 @@ export const paths = {
       tag: 'Portal',
       description:
         'A tier with `self_service` holds at once (`accepted`). Any other is asked for: the admins of the tenant are told by mail, and `upgrade.requested` goes to connectors. An open request for another tier is withdrawn.',
-      permission: 'portal:read',
+      permission: 'portal:write',
       body: upgradeRequestInput,
       success: [201, upgradeRequest],
     }),
@@ -63,7 +63,7 @@ export const paths = {
     delete: operation({
       summary: 'Withdraw an upgrade request',
       tag: 'Portal',
-      permission: 'portal:read',
+      permission: 'portal:write',
       params,
       success: [200, upgradeRequest],
     }),

@@ -24,15 +24,16 @@ export const NOUNS = [
 ] as const
 
 export type Noun = (typeof NOUNS)[number]
-export type Permission = `${Noun}:read` | `${Noun}:write` | 'portal:read'
+/** The portal is no noun: it is what a customer sees of many, and the little it may do there. */
+export type Permission = `${Noun | 'portal'}:read` | `${Noun | 'portal'}:write`
 export type MemberRole = 'owner' | 'admin' | 'member' | 'compliance'
 export type Role = MemberRole | 'customer'
 
 /** Every permission there is; jobs and the system hold them all. */
-export const PERMISSIONS: readonly Permission[] = [
-  ...NOUNS.flatMap((noun): Permission[] => [`${noun}:read`, `${noun}:write`]),
-  'portal:read',
-]
+export const PERMISSIONS: readonly Permission[] = [...NOUNS, 'portal' as const].flatMap((noun): Permission[] => [
+  `${noun}:read`,
+  `${noun}:write`,
+])
 
 const reading = (...nouns: Noun[]): Permission[] => nouns.map((noun): Permission => `${noun}:read`)
 const writing = (...nouns: Noun[]): Permission[] =>
@@ -84,7 +85,7 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   admin: administration,
   member: everyday,
   compliance: reading('tenants', 'members', 'audit-logs', 'connector-events', 'branding', 'usage', 'billing-periods'),
-  customer: ['portal:read'],
+  customer: ['portal:read', 'portal:write'],
 }
 
 /** Permissions an API key may be given: what an owner holds, people and the tenant itself excepted. */

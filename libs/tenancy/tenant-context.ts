@@ -8,6 +8,8 @@ import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { forgetTenantRouting, routeTenant, type TenantRouting } from './resolve-tenant'
 
+const INSUFFICIENT_PRIVILEGE = '42501'
+
 /** Who acts. It travels to the database with every transaction; policies and the audit log read it there. */
 export type Actor = {
   id: string
@@ -87,10 +89,19 @@ export async function runInTenant<T>(
   try {
     return await transact(routing, actor, work)
   } catch (error) {
-    if (!isStaleRouting(error)) throw error
+    if (!isStaleRouting(error)) throw await nameRefusal(error, routing.id)
     forgetTenantRouting(routing.id)
     return transact(await routingOf(routing.id), actor, work)
   }
+}
+
+/** A refusal by row security where the tenant has become read-only since its routing was read. */
+async function nameRefusal(error: unknown, tenantId: string): Promise<unknown> {
+  if (!(error instanceof pg.DatabaseError && error.code === INSUFFICIENT_PRIVILEGE)) return error
+  forgetTenantRouting(tenantId)
+  const { status } = await routeTenant(tenantId)
+  if (status !== 'read_only') return error
+  return new AppError('tenant_read_only', 'This tenant is read-only at the moment.', {}, error)
 }
 
 function transact<T>(routing: TenantRouting, actor: Actor, work: (context: TenantContext) => Promise<T>): Promise<T> {

@@ -16,7 +16,7 @@ import { GET as listRequests } from '@/app/api/v1/upgrade-requests/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { findTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { runInTenant } from '@/libs/tenancy/tenant-context'
 import { waitForSteadyDay } from '../support/steady-day'
 import { asSuperuser, call, createWorld, type RequestOptions, setStatus } from '../support/world'
@@ -191,9 +191,13 @@ describe('taking', () => {
     expect(logged).toEqual({ actor_kind: 'customer', actor_id: acme.users.customer.id })
   })
   test('while the tenant is read-only nothing is asked for or taken', async () => {
+    const remembered = await routeTenant(acme.id)
     await setStatus(acme, 'read_only')
     const refused = [await wish({ tier: 'large' }), await wish({ tier: 'small' })]
+    // The database refuses as well, whatever is remembered of the tenant.
+    const late = await asCustomer(ASK, remembered).catch((error: unknown) => error)
     await setStatus(acme, 'active')
+    expect(late).toMatchObject({ code: 'tenant_read_only' })
     expect(refused.map(({ status, body }) => [status, body.code])).toEqual(Array(2).fill([423, 'tenant_read_only']))
     expect((await tiers()).body.open_request).toBeNull()
   })
@@ -225,14 +229,17 @@ describe('taking', () => {
   })
 })
 
-async function asCustomer(sql: string): Promise<unknown> {
+const ASK =
+  "insert into upgrade_requests (id, customer_id, tier_id, status) select app.uuid_v7(), $1, id, 'open' from tiers where slug = 'large'"
+
+async function asCustomer(sql: string, tenant: string | TenantRouting = acme.id): Promise<unknown> {
   const actor = {
     id: acme.users.customer.id,
     kind: 'customer' as const,
-    permissions: ['portal:read'],
+    permissions: ['portal:read', 'portal:write'],
     customer_id: acme.customer.id,
   }
-  return runInTenant(acme.id, actor, () => tenantQuery(sql, [acme.customer.id]))
+  return runInTenant(tenant, actor, () => tenantQuery(sql, [acme.customer.id]))
 }
 
 describe('usage', () => {

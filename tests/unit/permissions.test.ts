@@ -14,8 +14,8 @@ const roles = Object.keys(ROLE_PERMISSIONS) as (keyof typeof ROLE_PERMISSIONS)[]
 
 describe('roles', () => {
   test('every noun is read and written by permissions of its name, and there are no others', () => {
-    const named = NOUNS.flatMap((noun) => [`${noun}:read`, `${noun}:write`])
-    expect([...PERMISSIONS].sort()).toEqual([...named, 'portal:read'].sort())
+    const named = [...NOUNS, 'portal'].flatMap((noun) => [`${noun}:read`, `${noun}:write`])
+    expect([...PERMISSIONS].sort()).toEqual(named.sort())
     for (const role of roles) for (const permission of ROLE_PERMISSIONS[role]) expect(PERMISSIONS).toContain(permission)
   })
 
@@ -45,7 +45,7 @@ describe('roles', () => {
   })
 
   test('a customer holds the portal and nothing else', () => {
-    expect(ROLE_PERMISSIONS.customer).toEqual(['portal:read'])
+    expect(ROLE_PERMISSIONS.customer).toEqual(['portal:read', 'portal:write'])
   })
 
   test('nobody writes the record or sends the outbox', () => {

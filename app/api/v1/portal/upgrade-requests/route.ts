@@ -28,5 +28,5 @@ export const POST = withTenantAuth(
     }
     return runInTenant(tenant, asker, () => (key ? runOnce(request, key, ask) : ask()))
   },
-  { permission: 'portal:read', transaction: 'none' },
+  { permission: 'portal:write', transaction: 'none' },
 )

@@ -3,5 +3,5 @@ import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper
 
 export const DELETE = withTenantAuth(
   async (_request, { params }) => ApiResponse.success(await withdrawRequest(params.id ?? '')),
-  { permission: 'portal:read' },
+  { permission: 'portal:write' },
 )
