@@ -12,12 +12,12 @@ export type RawAnswer = {
 
 /**
  * Writes bytes to a port as they are, one piece after the other, and gives what comes back until the server ends the
- * connection or nothing has come for `quiet` milliseconds.
+ * connection, nothing has come for `quiet` milliseconds, or that many `answers` are there in whole.
  */
 export function sendRaw(
   port: number,
   pieces: string | readonly string[],
-  { quiet = 1_500, pause = 0 } = {},
+  { quiet = 1_500, pause = 0, answers = Number.POSITIVE_INFINITY } = {},
 ): Promise<RawAnswer> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' })
@@ -28,6 +28,9 @@ export function sendRaw(
     }
     socket.on('data', (chunk) => {
       text += String(chunk)
+      const { statuses, headers, body } = readAnswers(text)
+      const isWhole = headers['content-length'] === String(Buffer.byteLength(body))
+      if (isWhole && statuses.length >= answers) finish(false)
     })
     socket.on('end', () => finish(true))
     socket.on('error', () => finish(true))
