@@ -12,6 +12,7 @@ export const ERROR_STATUS = {
   request_timeout: 408,
   conflict: 409,
   reservation_expired: 409,
+  changed_meanwhile: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
   invalid_input: 422,

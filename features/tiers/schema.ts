@@ -114,9 +114,14 @@ export const tierInput = z
 
 const patchFields = z.strictObject({ ...fields, archived: z.boolean() }).partial()
 const MOVE = 'Moves every subscription to the new version at once; without it subscriptions keep the version they have'
+const IF_VERSION =
+  'The version the change was written for: 409 `changed_meanwhile`, and nothing changes, when there is a newer one'
 
 export const tierPatch = patchFields
-  .extend({ move: z.boolean().optional().meta({ description: MOVE }) })
+  .extend({
+    move: z.boolean().optional().meta({ description: MOVE }),
+    if_version: z.int().min(1).max(2_147_483_647).optional().meta({ description: IF_VERSION }),
+  })
   .refine(onePrice, { path: ['price'], error: 'excludes price_minor', ...whenFieldsAreRight })
   .refine(oneInterval, {
     path: ['interval'],

@@ -16,6 +16,7 @@ const TITLES: Record<ErrorCode, string> = {
   request_timeout: 'Request not finished in time',
   conflict: 'Conflict',
   reservation_expired: 'Reservation expired',
+  changed_meanwhile: 'Changed meanwhile',
   payload_too_large: 'Too large',
   unsupported_media_type: 'Media type not supported',
   invalid_input: 'Invalid input',

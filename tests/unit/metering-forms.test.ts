@@ -8,8 +8,9 @@ import {
   toRowsDraft,
 } from '@/features/meters/components/filter-values'
 import { meterFormValues, newMeterBody, suggestSlug } from '@/features/meters/components/meter-form-values'
-import { type Tier, tierBody, tierFormValues } from '@/features/tiers/components/tier-form-values'
+import { type Tier, tierBody, tierChange, tierFormValues } from '@/features/tiers/components/tier-form-values'
 import { ApiProblem } from '@/libs/ui/api-client'
+import { changedFields } from '@/libs/ui/changed-fields'
 import { pointProblem } from '@/libs/ui/point-problem'
 
 const draft = (...rows: [property: string, operator: 'eq' | 'in' | 'gt' | 'like', value: string][]): FilterDraft => ({
@@ -97,6 +98,22 @@ test('caps of a tier keep the digits that a number would lose', () => {
   expect(tierBody(changed, tier).usage_caps).toMatchObject({
     tokens: { limit: 5, rollover: { max: '98765432109876543210' } },
   })
+  // Only what was changed is sent, and with what makes a new version the one it was written for.
+  expect(tierChange(values, { ...tier, version: 3 })).toEqual({})
+  expect(tierChange({ ...values, name: 'Pro' }, { ...tier, version: 3 })).toEqual({ name: 'Pro' })
+  const { usage_caps, ...rest } = tierChange(changed, { ...tier, version: 3 })
+  expect(rest).toEqual({ if_version: 3 })
+  expect(usage_caps).toMatchObject({ tokens: { limit: 5 } })
+})
+
+test('a form that edits sends what it changed, and nothing else', () => {
+  const row = { id: 'x', name: 'Pro', unit: '', metadata: { a: 1 }, email: null }
+  expect(changedFields({ name: 'Pro', unit: '', metadata: { a: 1 }, email: null }, row)).toEqual({})
+  expect(changedFields({ name: 'Pro', unit: 's', metadata: { a: 2 }, email: null }, row)).toEqual({
+    unit: 's',
+    metadata: { a: 2 },
+  })
+  expect(changedFields({ email: 'a@b.test' }, row)).toEqual({ email: 'a@b.test' })
 })
 
 test('a conflict is said at the field it is about; everything else stays', () => {

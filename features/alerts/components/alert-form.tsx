@@ -1,10 +1,12 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
+import { useState } from 'react'
 import { useForm, useWatch } from 'react-hook-form'
 import { z } from 'zod'
 import type { Alert } from '@/features/alerts/components/alert-text'
 import type { Page } from '@/libs/ui/api-client'
+import { changedFields } from '@/libs/ui/changed-fields'
 import { Checkbox } from '@/libs/ui/checkbox'
 import { FieldGroup } from '@/libs/ui/field'
 import { ControlledField, Form, TextField } from '@/libs/ui/form'
@@ -44,6 +46,26 @@ const formSchema = z.object({
 type Values = z.infer<typeof formSchema>
 type MeterChoice = { id: string; slug: string; name: string; aggregation: string }
 
+/** What a form starts with: the rule as it is, or a new one. */
+function startOf(rule: Alert | null): Values {
+  return {
+    name: rule?.name ?? '',
+    meter: rule?.meter.slug ?? '',
+    customer: rule?.customer?.external_id ?? '',
+    kind: rule?.kind ?? 'usage_percent',
+    threshold: rule ? String(rule.threshold) : '80',
+    recurring_every: rule?.recurring_every == null ? '' : String(rule.recurring_every),
+    tells_admins: rule?.tells_admins ?? true,
+    tells_customer: rule?.tells_customer ?? false,
+    tells_connectors: rule?.tells_connectors ?? true,
+  }
+}
+
+/** What of a rule can be changed, as the API takes it. */
+function detailsOf({ meter: _meter, customer: _customer, kind: _kind, recurring_every, ...fields }: Values) {
+  return { ...fields, recurring_every: recurring_every || null }
+}
+
 /** The fields of a rule. What it watches is asked for a new one alone. */
 export function AlertForm({
   id,
@@ -58,32 +80,18 @@ export function AlertForm({
 }) {
   const api = useApiFetch()
   const meters = useApi<Page<MeterChoice>>(rule ? null : '/meters?limit=200')
-  const form = useForm<Values>({
-    resolver: zodResolver(formSchema),
-    defaultValues: {
-      name: rule?.name ?? '',
-      meter: rule?.meter.slug ?? '',
-      customer: rule?.customer?.external_id ?? '',
-      kind: rule?.kind ?? 'usage_percent',
-      threshold: rule ? String(rule.threshold) : '80',
-      recurring_every: rule?.recurring_every == null ? '' : String(rule.recurring_every),
-      tells_admins: rule?.tells_admins ?? true,
-      tells_customer: rule?.tells_customer ?? false,
-      tells_connectors: rule?.tells_connectors ?? true,
-    },
-  })
+  const [start] = useState(() => startOf(rule))
+  const form = useForm<Values>({ resolver: zodResolver(formSchema), defaultValues: start })
   const values = useWatch({ control: form.control })
 
-  async function submit(
-    { meter, customer, kind, recurring_every, ...fields }: Values,
-    options: { idempotencyKey: string },
-  ) {
+  async function submit(values: Values, options: { idempotencyKey: string }) {
     onSending(true)
-    const changed = { ...fields, recurring_every: recurring_every || null }
+    const { meter, customer, kind } = values
+    const details = detailsOf(values)
     try {
       const saved = await api<Alert>(rule ? `/alerts/${rule.id}` : '/alerts', {
         method: rule ? 'PATCH' : 'POST',
-        body: rule ? changed : { ...changed, meter, kind, customer: customer || null },
+        body: rule ? changedFields(details, detailsOf(start)) : { ...details, meter, kind, customer: customer || null },
         ...options,
       })
       toast.success(t(rule ? 'alerts.saved' : 'alerts.created', { name: saved.name }))

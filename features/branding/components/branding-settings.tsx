@@ -8,6 +8,7 @@ import { ColorField, isHexColor } from '@/features/branding/components/color-fie
 import type { BrandingInput, branding } from '@/features/branding/schema'
 import { ApiProblem } from '@/libs/ui/api-client'
 import { Card } from '@/libs/ui/card'
+import { changedFields } from '@/libs/ui/changed-fields'
 import { Field } from '@/libs/ui/field'
 import { ProblemNotice } from '@/libs/ui/form'
 import { Input } from '@/libs/ui/input'
@@ -133,17 +134,17 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
   const wrong = (value: string) => (isHexColor(value) ? undefined : t('settings.branding.color_wrong'))
   const primaryError = wrong(primary) ?? errorOf('primary_color')
   const accentError = wrong(accent) ?? errorOf('accent_color')
-  const changed = primary.toLowerCase() !== saved.primary_color || accent.toLowerCase() !== saved.accent_color
+  const changed = changedFields({ primary_color: primary.toLowerCase(), accent_color: accent.toLowerCase() }, saved)
   return (
     <SettingCard
       title={t('settings.branding.colors')}
       description={t('settings.branding.colors_description')}
       note={readOnly ? t('settings.read_only') : undefined}
       readOnly={readOnly}
-      dirty={!readOnly && changed}
+      dirty={!readOnly && Object.keys(changed).length > 0}
       saving={saving}
       onSave={() => {
-        if (isHexColor(primary) && isHexColor(accent)) void save({ primary_color: primary, accent_color: accent })
+        if (isHexColor(primary) && isHexColor(accent)) void save(changed)
       }}
       onReset={() => {
         setPrimary(saved.primary_color)

@@ -5,6 +5,7 @@ import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { customer } from '@/features/customers/schema'
 import type { Page } from '@/libs/ui/api-client'
+import { changedFields } from '@/libs/ui/changed-fields'
 import { Form, TextField } from '@/libs/ui/form'
 import { SelectField } from '@/libs/ui/form-controls'
 import { FormDialog } from '@/libs/ui/form-dialog'
@@ -85,7 +86,11 @@ function CustomerForm({
     const details = { name: values.name.trim() || null, email: values.email || null }
     try {
       const saved = customer
-        ? await api<Customer>(`/customers/${customer.id}`, { method: 'PATCH', body: details, ...options })
+        ? await api<Customer>(`/customers/${customer.id}`, {
+            method: 'PATCH',
+            body: changedFields(details, customer),
+            ...options,
+          })
         : await api<Customer>('/customers', {
             method: 'POST',
             body: {

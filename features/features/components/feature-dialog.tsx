@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { Feature } from '@/features/features/components/use-archive-feature'
 import { slugOf } from '@/libs/ingest/slug'
 import type { Page } from '@/libs/ui/api-client'
+import { changedFields } from '@/libs/ui/changed-fields'
 import { Form, TextField } from '@/libs/ui/form'
 import { SelectField } from '@/libs/ui/form-controls'
 import { FormDialog } from '@/libs/ui/form-dialog'
@@ -108,7 +109,7 @@ function FeatureForm({
       const details = { name, metadata: metadata === '' ? {} : JSON.parse(metadata) }
       const saved = await api<Feature>(feature ? `/features/${feature.id}` : '/features', {
         method: feature ? 'PATCH' : 'POST',
-        body: feature ? details : { ...details, key, meter: meter || null },
+        body: feature ? changedFields(details, feature) : { ...details, key, meter: meter || null },
         ...options,
       })
       toast.success(t(feature ? 'features.saved' : 'features.created', { name: saved.name }))

@@ -15,6 +15,7 @@ import {
   suggestSlug,
   takesNegative,
 } from '@/features/meters/components/meter-form-values'
+import { changedFields } from '@/libs/ui/changed-fields'
 import { Checkbox } from '@/libs/ui/checkbox'
 import { FieldGroup } from '@/libs/ui/field'
 import { Form, TextField } from '@/libs/ui/form'
@@ -57,10 +58,11 @@ export function MeterForm({
     }
     onSending(true)
     const { name, unit, description, allows_negative } = values
+    const details = { name, unit, description, allows_negative }
     try {
       const saved = await api<Meter>(meter ? `/meters/${meter.id}` : '/meters', {
         method: meter ? 'PATCH' : 'POST',
-        body: meter ? { name, unit, description, allows_negative } : newMeterBody(values, reading.filter, paths),
+        body: meter ? changedFields(details, meter) : newMeterBody(values, reading.filter, paths),
         ...options,
       })
       toast.success(t(meter ? 'meters.saved' : 'meters.created', { name: saved.name }))

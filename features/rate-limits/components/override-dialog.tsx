@@ -4,6 +4,7 @@ import { zodResolver } from '@hookform/resolvers/zod'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { override as overrideSchema } from '@/features/rate-limits/schema'
+import { changedFields } from '@/libs/ui/changed-fields'
 import { Form, TextField } from '@/libs/ui/form'
 import { QuantityField, SelectField } from '@/libs/ui/form-controls'
 import { FormDialog } from '@/libs/ui/form-dialog'
@@ -94,8 +95,11 @@ function OverrideForm({
     onSending(true)
     const body = { limit: values.limit, duration: Number(values.duration) }
     try {
-      if (override) await api(`/rate-limits/overrides/${override.id}`, { method: 'PATCH', body, ...options })
-      else await api('/rate-limits/overrides', { method: 'POST', body: { ...values, ...body }, ...options })
+      if (override) {
+        const changed = changedFields(body, override)
+        if (Object.keys(changed).length > 0)
+          await api(`/rate-limits/overrides/${override.id}`, { method: 'PATCH', body: changed, ...options })
+      } else await api('/rate-limits/overrides', { method: 'POST', body: { ...values, ...body }, ...options })
       onSaved()
     } finally {
       onSending(false)

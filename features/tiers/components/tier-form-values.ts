@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { fromMinor, toMinor } from '@/features/tiers/components/tier-money'
 import type { tier, tierPreview, tierVersion } from '@/features/tiers/schema'
+import { changedFields } from '@/libs/ui/changed-fields'
 import { t } from '@/libs/ui/messages'
 
 export type Tier = z.infer<typeof tier>
@@ -145,4 +146,15 @@ export function tierBody(values: TierFormValues, tier: Tier | null) {
       config: config.trim() === '' ? null : (JSON.parse(config) as unknown),
     })),
   }
+}
+
+const OF_A_VERSION = ['price_minor', 'currency', 'billing_interval', 'usage_caps', 'feature_entitlements'] as const
+
+/**
+ * What of a tier the values of a form change. What makes a new version says which one it was written for, so that
+ * nobody takes back the price, caps or features of somebody else without having seen them.
+ */
+export function tierChange(values: TierFormValues, tier: Tier) {
+  const changed = changedFields(tierBody(values, tier), tierBody(tierFormValues(tier), tier))
+  return OF_A_VERSION.some((field) => field in changed) ? { ...changed, if_version: tier.version } : changed
 }

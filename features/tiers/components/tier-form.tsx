@@ -10,6 +10,7 @@ import {
   type Tier,
   type TierFormValues,
   tierBody,
+  tierChange,
   tierFormSchema,
   tierFormValues,
 } from '@/features/tiers/components/tier-form-values'
@@ -47,7 +48,7 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
     const saved = await (tier
       ? api<Tier>(`/tiers/${tier.id}`, {
           method: 'PATCH',
-          body: { ...tierBody(values, tier), ...(moves ? { move: true } : {}) },
+          body: { ...tierChange(values, tier), ...(moves ? { move: true } : {}) },
           ...options,
         })
       : api<Tier>('/tiers', { method: 'POST', body: tierBody(values, null), ...options })
@@ -132,7 +133,7 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
           <FeaturesEditor form={form} />
         </Card>
         {tier && isDirty && !readOnly ? (
-          <TierPreviewCard tier={tier} body={readBody(values, tier)} moves={moves} onMovesChange={setMoves} />
+          <TierPreviewCard tier={tier} body={readChange(values, tier)} moves={moves} onMovesChange={setMoves} />
         ) : null}
       </fieldset>
       <div className="flex flex-wrap items-center justify-end gap-2">
@@ -148,7 +149,7 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
 }
 
 /** What would be saved; null while the form is not valid. */
-function readBody(values: TierFormValues, tier: Tier | null) {
+function readChange(values: TierFormValues, tier: Tier) {
   const { success, data } = tierFormSchema.safeParse(values)
-  return success ? tierBody(data, tier) : null
+  return success ? tierChange(data, tier) : null
 }

@@ -7,7 +7,7 @@ import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { TierPatch } from '../schema'
 import { capRows } from './tier-content-service'
-import { changesOf, getTier, type TierRow } from './tier-service'
+import { changesOf, getTier, requireVersion, type TierRow } from './tier-service'
 
 /** Where a customer stands with a meter, under the cap it has and under the one it would have. */
 export type Standing = {
@@ -141,10 +141,11 @@ const STATEMENT = `
  * What a change of a tier would mean if everybody who has it were moved: who would be over a cap in the present period, and
  * who no longer. Counts what grants add; customers with an entitlement of their own for a meter are left out, because the
  * tier does not decide for them. Changes nothing.
- * @throws AppError not_found; bad_request for a cursor that is not ours.
+ * @throws AppError not_found; changed_meanwhile as the change itself; bad_request for a cursor that is not ours.
  */
 export async function previewTier(ref: string, input: TierPatch, { cursor, limit }: PageQuery): Promise<TierPreview> {
   const present = await getTier(ref)
+  requireVersion(present, input)
   const { tenantId } = currentContext()
   const { any } = await changesOf(present, input)
   const [row] = await tenantQuery<StoredPreview>(STATEMENT, [

@@ -152,7 +152,7 @@ export async function createTier(input: TierInput): Promise<ChangedTier> {
  * Changes a tier, archives it or brings it back. Another price, caps or features make a new version: new subscriptions get
  * it, those there are keep theirs until they are moved (`move` does it here); customers who have the tier as the default
  * always have its newest version. What is as it was makes none.
- * @throws AppError not_found; conflict when a tier that customers have, or the default, is to be archived; forbidden to move
+ * @throws AppError not_found; changed_meanwhile when `if_version` is not its newest one; conflict when a tier that customers have, or the default, is to be archived; forbidden to move
  * without customers:write; invalid_input where a meter cannot carry over.
  */
 export async function updateTier(ref: string, input: TierPatch): Promise<ChangedTier> {
@@ -160,6 +160,7 @@ export async function updateTier(ref: string, input: TierPatch): Promise<Changed
   // One change of a tier at a time.
   await tenantQuery('select id from tiers where tenant_id = $1 and id = $2 for update', [currentContext().tenantId, id])
   const present = await getTier(id)
+  requireVersion(present, input)
   if (input.archived && !present.archived_at) requireUnused(present, input)
   const changes = await changesOf(present, input)
   const version = present.newest_version + (changes.any ? 1 : 0)
@@ -182,6 +183,17 @@ export async function updateTier(ref: string, input: TierPatch): Promise<Changed
   const createdMeters = changes.any ? await writeVersion(id, version, input) : []
   const moved = input.move ? { moved: (await moveSubscriptions(id, {})).moved } : {}
   return { ...(await getTier(id)), created_meters: createdMeters, ...moved }
+}
+
+/** @throws AppError changed_meanwhile when the change was written for another version than the newest. */
+export function requireVersion({ newest_version }: TierRow, { if_version }: TierPatch): void {
+  if (if_version !== undefined && if_version !== newest_version) {
+    throw new AppError(
+      'changed_meanwhile',
+      `Somebody changed the price, caps or features of this tier meanwhile: there is version ${newest_version} now, and this was written for version ${if_version}. Look at it again and repeat the change on it.`,
+      { extra: { newest_version } },
+    )
+  }
 }
 
 /** What of a tier's version a change would change: its price as stored then, and whether anything is new. */
