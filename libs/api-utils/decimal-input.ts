@@ -27,6 +27,8 @@ export function decimalInput(least: keyof typeof SHAPES) {
     .preprocess(takeDigits, z.union([bounded[least], z.string({ error }).regex(written, { error })], { error }))
     .transform((amount) => (typeof amount === 'number' ? expandNumber(amount) : amount))
     .refine((text) => pattern.test(text), { error })
+    // For the OpenAPI document: what is prepared before it is read would pass for something that may be left out.
+    .nonoptional()
 }
 
 /** What is left at a reset carries over as min(max, max(left, min)): both ends of it, or `max` alone. */

@@ -1,5 +1,6 @@
 // Amounts as callers write them: read exactly, without an exponent, or refused in words that hold for whatever is wrong.
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { decimalInput, rolloverInput } from '@/libs/api-utils/decimal-input'
 
 const read = (least: 'any' | 'zero' | 'more', value: unknown) => {
@@ -44,6 +45,12 @@ describe('an amount', () => {
     expect(read('more', '0.1')).toBe('0.1')
     expect(read('any', -1e-7)).toBe('-0.0000001')
     expect(read('any', -1e30)).toEqual(words(''))
+  })
+  test('is needed unless said otherwise, also in the eyes of who reads the document alone', () => {
+    const amounts = z.object({ needed: decimalInput('zero'), free: decimalInput('zero').default('1') })
+    expect(z.toJSONSchema(amounts, { io: 'input' })).toMatchObject({ required: ['needed'] })
+    expect(amounts.parse({ needed: 2 })).toEqual({ needed: '2', free: '1' })
+    expect(amounts.partial().parse({})).toEqual({ free: '1' })
   })
 })
 
