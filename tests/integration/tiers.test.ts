@@ -42,30 +42,6 @@ beforeAll(async () => {
   await call(postMeter, 'POST', '/api/v1/meters', { ...admin, body: { name: 'API calls', slug: 'api_calls' } })
 })
 
-describe('two who change one tier', () => {
-  test('a change that was written for an older version changes nothing and says so; others are made on what is there', async () => {
-    const { body: tier } = await create({ name: 'Shared', price: 10, usage_caps: { api_calls: 100 } })
-    expect((await change(tier.id, { usage_caps: { api_calls: 200 }, if_version: 1 })).status).toBe(200)
-    const late = { usage_caps: { api_calls: 100, seats: 5 }, if_version: 1 }
-    expect(await change(tier.id, late)).toMatchObject({
-      status: 409,
-      body: { code: 'changed_meanwhile', newest_version: 2 },
-    })
-    expect(await preview(tier.id, late)).toMatchObject({ status: 409, body: { code: 'changed_meanwhile' } })
-    expect(await change(tier.id, { name: 'Both', if_version: 2 })).toMatchObject({
-      status: 200,
-      body: { name: 'Both', version: 2, usage_caps: { api_calls: { limit: 200 } } },
-    })
-    expect((await change(tier.id, { if_version: 0 })).status).toBe(422)
-    const both = await Promise.all([
-      change(tier.id, { price: 20, if_version: 2 }),
-      change(tier.id, { price: 30, if_version: 2 }),
-    ])
-    expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
-    await archive(tier.id)
-  })
-})
-
 describe('who may', () => {
   test.each([
     ['nobody', { tenant: acme }, 401],
@@ -474,4 +450,27 @@ test('the list comes cheapest first, in pages, searched', async () => {
   )
   expect(prices).toEqual([...prices].sort((a, b) => a - b))
   expect((await list('?q=profess')).body.data).toHaveLength(1)
+})
+
+describe('two who change one tier', () => {
+  test('a change that was written for an older version changes nothing and says so; others are made on what is there', async () => {
+    const { body: tier } = await create({ name: 'Shared', price: 10, usage_caps: { api_calls: 100 } })
+    expect((await change(tier.id, { usage_caps: { api_calls: 200 }, if_version: 1 })).status).toBe(200)
+    const late = { usage_caps: { api_calls: 100, seats: 5 }, if_version: 1 }
+    expect(await change(tier.id, late)).toMatchObject({
+      status: 409,
+      body: { code: 'changed_meanwhile', newest_version: 2 },
+    })
+    expect(await preview(tier.id, late)).toMatchObject({ status: 409, body: { code: 'changed_meanwhile' } })
+    expect(await change(tier.id, { name: 'Both', if_version: 2 })).toMatchObject({
+      status: 200,
+      body: { name: 'Both', version: 2, usage_caps: { api_calls: { limit: 200 } } },
+    })
+    expect((await change(tier.id, { if_version: 0 })).status).toBe(422)
+    const both = await Promise.all([
+      change(tier.id, { price: 20, if_version: 2 }),
+      change(tier.id, { price: 30, if_version: 2 }),
+    ])
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
+  })
 })
