@@ -9,13 +9,17 @@ export type TokenUser = {
   email: string
   /** Tenant the token is bound to, by id or slug, where the auth server adds such a claim. */
   tenant: string | null
+  /** The session that the token was given out for, where the auth server names it. */
+  session_id: string | null
+  /** When it was issued, in seconds since 1970. */
+  issued_at: number
 }
 
 /** Three parts of base64url without padding: what is decoded leniently would have many spellings. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
-/** What every token of a signed-in user says; one that never ends is none of them. */
-const ASKED = { audience: 'authenticated', requiredClaims: ['exp', 'sub'] }
+/** What every token of a signed-in user says; one that never ends, or has no beginning, is none of them. */
+const ASKED = { audience: 'authenticated', requiredClaims: ['exp', 'iat', 'sub'] }
 
 let remoteKeys: ReturnType<typeof createRemoteJWKSet> | undefined
 
@@ -56,6 +60,10 @@ function isUnreachable(error: unknown): boolean {
   )
 }
 
+function readSessionId(claim: unknown): string | null {
+  return typeof claim === 'string' && claim.length > 0 && claim.length <= 255 ? claim : null
+}
+
 function readUser(payload: JWTPayload): TokenUser | null {
   // The auth server's own keys, for services and for visitors, are signed with the same secret and speak for nobody.
   if (!payload.sub || !isUuid(payload.sub) || (payload.role ?? 'authenticated') !== 'authenticated') return null
@@ -68,5 +76,7 @@ function readUser(payload: JWTPayload): TokenUser | null {
     id: payload.sub.toLowerCase(),
     email: typeof payload.email === 'string' ? payload.email : '',
     tenant: typeof tenant === 'string' ? tenant : null,
+    session_id: readSessionId(payload.session_id),
+    issued_at: payload.iat ?? 0,
   }
 }

@@ -10,7 +10,7 @@ import { newId } from '@/libs/ids'
 import { ASKED_PATH_HEADER } from '@/libs/tenancy/host'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
-import { verifyAccessToken } from './access-token'
+import { findTokenUser } from './ended-sessions'
 import type { MemberRole, Permission } from './permissions'
 import { readSessionToken } from './session-cookie'
 
@@ -20,7 +20,7 @@ export type Branding = { display_name: string; primary_color: string; accent_col
 /** The signed-in user of a page request, or null. Read once per request. */
 export const getPageUser = cache(async (): Promise<PageUser | null> => {
   const token = await readSessionToken({ url: 'http://page', headers: await headers() })
-  const user = token ? await verifyAccessToken(token) : null
+  const user = token ? await findTokenUser(token) : null
   return user && { id: user.id, email: user.email }
 })
 

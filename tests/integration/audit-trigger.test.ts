@@ -134,6 +134,7 @@ describe('verbs', () => {
       billing_periods: 'written once; its closing is recorded as an act',
       connector_events: 'a record of its own, append-only',
       databases: 'made by migrations',
+      ended_sessions: 'signing out and a new password are recorded as acts',
       idempotency_keys: 'answers already given',
       operators: 'belongs to no tenant',
       outbox: 'messages of acts that are recorded',

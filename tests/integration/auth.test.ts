@@ -250,24 +250,33 @@ describe('records', () => {
     expect(cleared.every((cookie) => /max-age=0/i.test(cookie))).toBe(true)
     expect(cookiesOf(answer)).toBe('')
     expect((await call(me, 'GET', '/api/v1/me', { headers: { cookie: cookiesOf(answer) } })).status).toBe(401)
+    // A copy of the cookie is worth nothing either, though its access token has not run out.
+    const copy = { headers: { cookie: account.cookie } }
+    expect((await call(me, 'GET', '/api/v1/me', copy)).status).toBe(401)
+    const { access_token } = readCookie(account.cookie)
+    expect((await call(me, 'GET', '/api/v1/me', { headers: { authorization: `Bearer ${access_token}` } })).status).toBe(
+      401,
+    )
     // The refresh token is dead as well: a copy of the cookie cannot be renewed.
     const renewed = await refreshSession(expiring(account.cookie))
     expect(renewed?.cookie ?? '').not.toContain('hf-session=')
   })
 })
 
+/** What is in a session cookie. */
+function readCookie(cookie: string): { access_token: string } {
+  const value = cookie
+    .split('; ')
+    .find((part) => part.startsWith('hf-session='))
+    ?.slice('hf-session='.length)
+  return JSON.parse(Buffer.from((value ?? '').replace('base64-', ''), 'base64url').toString())
+}
+
 /** The request of a browser whose access token is about to run out. */
 function expiring(cookie: string): Request {
-  const name = 'hf-session'
-  const value =
-    cookie
-      .split('; ')
-      .find((part) => part.startsWith(`${name}=`))
-      ?.slice(name.length + 1) ?? ''
-  const session = JSON.parse(Buffer.from(value.replace('base64-', ''), 'base64url').toString())
-  const old = { ...session, expires_at: Math.floor(Date.now() / 1_000) + 30 }
+  const old = { ...readCookie(cookie), expires_at: Math.floor(Date.now() / 1_000) + 30 }
   const encoded = `base64-${Buffer.from(JSON.stringify(old)).toString('base64url')}`
-  return new Request('http://app.localhost:3000/', { headers: { cookie: `${name}=${encoded}; theme=dark` } })
+  return new Request('http://app.localhost:3000/', { headers: { cookie: `hf-session=${encoded}; theme=dark` } })
 }
 
 describe('sessions', () => {
@@ -385,6 +394,11 @@ describe('a forgotten password', () => {
     const headers = { cookie: cookiesOf(opened) }
     const changed = await post(resetPassword, '/api/auth/reset-password', { password: 'a new password' }, { headers })
     expect(changed.status).toBe(200)
+    const statusOf = async (session: string) =>
+      (await call(me, 'GET', '/api/v1/me', { headers: { cookie: session } })).status
+    expect([await statusOf(cookie), await statusOf(elsewhere), await statusOf(cookiesOf(changed))]).toEqual([
+      401, 401, 200,
+    ])
     for (const old of [cookie, elsewhere])
       expect((await refreshSession(expiring(old)))?.cookie ?? '').not.toContain('hf-session=')
     expect((await refreshSession(expiring(cookiesOf(changed))))?.cookie).toContain('hf-session=')

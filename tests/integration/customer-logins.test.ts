@@ -2,7 +2,18 @@ import { describe, expect, test } from 'vitest'
 import { DELETE } from '@/app/api/v1/customer-logins/[id]/route'
 import { POST as ACCEPT } from '@/app/api/v1/customer-logins/accept/route'
 import { GET, POST } from '@/app/api/v1/customer-logins/route'
-import { asSuperuser, call, createWorld, newUser, type TestUser } from '@/tests/support/world'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { newId } from '@/libs/ids'
+import {
+  asSuperuser,
+  asSystem,
+  call,
+  createApiKey,
+  createWorld,
+  newUser,
+  setStatus,
+  type TestUser,
+} from '@/tests/support/world'
 
 const { acme, globex, stranger } = await createWorld()
 const path = '/api/v1/customer-logins'
@@ -71,6 +82,55 @@ describe('portal logins', () => {
     const { body } = await call(GET, 'GET', path, { as: acme.users.member, tenant: acme })
     const mine = body.data.filter((row: { email: string }) => row.email === guest.email)
     expect(mine.map((row: { status: string }) => row.status)).toEqual(['expired'])
+  })
+
+  test('nobody gets in while the tenant takes nothing, and the invitation waits', async () => {
+    const guest = newUser('patient')
+    await invite(guest.email)
+    const token = await newestToken()
+    const states: [string, number][] = [
+      ['suspended', 423],
+      ['read_only', 423],
+      ['pending', 404],
+      ['active', 200],
+    ]
+    for (const [status, expected] of states) {
+      await setStatus(acme, status)
+      expect([status, (await accept(token, guest)).status]).toEqual([status, expected])
+    }
+  })
+
+  test('an invitation ends with the right of who gave it, by hand or by key; what was accepted stays', async () => {
+    const helper = newUser('helper')
+    const membership = newId()
+    await asSystem(acme, () =>
+      tenantQuery('insert into memberships (id, user_id, email, role) values ($1, $2, $3, $4)', [
+        membership,
+        helper.id,
+        helper.email,
+        'admin',
+      ]),
+    )
+    const { key } = await createApiKey(acme, ['customers:read', 'customers:write'], helper)
+    const guests = ['by-hand', 'by-key', 'by-other', 'came'].map((name) => newUser(name))
+    const [byHand, byKey, byOther, came] = guests as [TestUser, TestUser, TestUser, TestUser]
+    const tokens = new Map<TestUser, string>()
+    const note = async (guest: TestUser, answer: { status: number }) => {
+      expect(answer.status).toBe(201)
+      tokens.set(guest, await newestToken())
+    }
+    await note(byHand, await invite(byHand.email, helper))
+    const body = { customer_id: acme.customer.id, email: byKey.email }
+    await note(byKey, await call(POST, 'POST', path, { headers: { authorization: `Bearer ${key}` }, body }))
+    await note(byOther, await invite(byOther.email))
+    await note(came, await invite(came.email, helper))
+    const enter = async (guest: TestUser) => (await accept(tokens.get(guest) ?? '', guest)).status
+    expect(await enter(came)).toBe(200)
+    await asSystem(acme, () => tenantQuery("update memberships set role = 'compliance' where id = $1", [membership]))
+    expect([await enter(byHand), await enter(byKey), await enter(byOther)]).toEqual([404, 404, 200])
+    const { body: list } = await call(GET, 'GET', path, { as: acme.users.member, tenant: acme })
+    const shown = list.data.map((row: { email: string }) => row.email)
+    expect(guests.filter(({ email }) => shown.includes(email))).toEqual([byOther, came])
   })
 
   test('a login that is ended stops at once; another tenant’s cannot be', async () => {

@@ -1,5 +1,7 @@
 import { isAuthApiError, isAuthRetryableFetchError, type User } from '@supabase/supabase-js'
 import type { RequestFacts } from '@/libs/api-utils/request-facts'
+import { type TokenUser, verifyAccessToken } from '@/libs/auth/access-token'
+import { endOtherSessions, endSession } from '@/libs/auth/ended-sessions'
 import { toRelativePath } from '@/libs/auth/relative-path'
 import { findOperatorRole, listUserTenants } from '@/libs/auth/standing'
 import { AppError } from '@/libs/errors'
@@ -147,8 +149,7 @@ async function sendRecovery(email: string, { client, host }: AuthRequest): Promi
 }
 
 /**
- * Sets a new password with the token of a recovery mail, signs in, and ends every other session of that account: none of them
- * is renewed any more.
+ * Sets a new password with the token of a recovery mail, signs in, and ends every other session of that account at once.
  * @throws AppError unauthenticated when the token is missing, used or too old; rate_limited; invalid_input.
  */
 export async function resetPassword(
@@ -174,6 +175,8 @@ export async function resetPassword(
   const { error: kept } = await client.supabase.auth.signOut({ scope: 'others' })
   if (kept) log.warn({ error: kept.message }, 'other sessions not ended after a new password')
   const { id, email = '' } = data.user
+  const own = data.session && (await verifyAccessToken(data.session.access_token))
+  await endOtherSessions({ id, session_id: own?.session_id ?? null })
   await forgetAttempts('sign_in_account', email)
   await recordAuthAct('password_changed', { id, email }, host.tenant, facts)
   return finishSignIn(data.user, next, request)
@@ -194,9 +197,10 @@ export async function confirmAddressToken(
   return finishSignIn(data.user, next, request)
 }
 
-/** Ends the session of this browser, here and at the auth server. */
-export async function signOut(user: { id: string; email: string } | null, request: AuthRequest): Promise<void> {
+/** Ends the session of this browser, here and at the auth server; a copy of its cookie is worth nothing any more. */
+export async function signOut(user: TokenUser | null, request: AuthRequest): Promise<void> {
   const { client, host, facts } = request
+  if (user) await endSession(user)
   const { error } = await client.supabase.auth.signOut({ scope: 'local' })
   if (error && !isAuthApiError(error)) log.warn({ error: error.message }, 'session not ended at the auth server')
   client.clear()

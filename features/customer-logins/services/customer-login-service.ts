@@ -1,8 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
-import { serverPool } from '@/libs/db/pools'
-import { registryDb, tenantDb } from '@/libs/db/tenant-db'
+import { registryDb, tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
@@ -97,7 +96,8 @@ export async function removeCustomerLogin(id: string): Promise<void> {
 
 /**
  * Binds the invitation with this token to the signed-in user, whose address must be the invited one.
- * @throws AppError not_found for every reason it cannot be: unknown, used, expired, another address, another tenant.
+ * @throws AppError not_found for every reason it cannot be: unknown, used, expired, another address, another tenant;
+ * tenant_suspended or tenant_read_only while the portal takes nothing.
  */
 export async function acceptCustomerLogin(
   token: string,
@@ -105,11 +105,14 @@ export async function acceptCustomerLogin(
   user: { id: string; email: string },
   actor: Actor,
 ): Promise<{ customer_id: string }> {
-  const { rows } = await serverPool().query<{ customer_id: string | null }>(
-    'select app.accept_customer_login($1, $2, $3, $4, $5) as customer_id',
-    [tenant.id, hash(token), user.id, user.email, JSON.stringify({ ...actor, kind: 'customer' })],
-  )
-  const customerId = rows[0]?.customer_id
+  const customer: Actor = { ...actor, kind: 'customer', permissions: ['portal:write'] }
+  const customerId = await runInTenant(tenant, customer, async () => {
+    const [row] = await tenantQuery<{ customer_id: string | null }>(
+      'select app.accept_customer_login($1, $2, $3, $4, $5) as customer_id',
+      [tenant.id, hash(token), user.id, user.email, JSON.stringify({ ...actor, kind: 'customer' })],
+    )
+    return row?.customer_id
+  })
   if (!customerId) throw notFound()
   await runInTenant(tenant, { ...actor, kind: 'customer', customer_id: customerId }, () =>
     TenantAnalytics.trackSignUp(user.id, 'invitation'),

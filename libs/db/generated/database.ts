@@ -425,6 +425,10 @@ export interface CustomerLogins {
   email: string;
   expires_at: Timestamp | null;
   id: string;
+  /**
+   * Who gave the invitation, a user or a key; null for older ones.
+   */
+  invited_by: Generated<string | null>;
   tenant_id: Generated<string>;
   /**
    * SHA-256 of the single-use token in the invitation; null once accepted.
@@ -477,6 +481,20 @@ export interface Domains {
   status: Generated<string>;
   tenant_id: Generated<string>;
   verified_at: Timestamp | null;
+}
+
+export interface EndedSessions {
+  /**
+   * True after a new password: every token of the user from before is refused, but those of session_id.
+   */
+  all_others: boolean;
+  ended_at: Generated<Timestamp>;
+  id: string;
+  /**
+   * Claim session_id of the tokens; with all_others the one session that goes on.
+   */
+  session_id: string;
+  user_id: string;
 }
 
 export interface Entitlements {
@@ -1332,6 +1350,7 @@ export interface DB {
   customers: Customers;
   databases: Databases;
   domains: Domains;
+  ended_sessions: EndedSessions;
   entitlements: Entitlements;
   features: Features;
   grants: Grants;
