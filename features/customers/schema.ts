@@ -92,6 +92,11 @@ export const subscriptionInput = z
     error: 'is of a tier; send one',
     ...whenFieldsAreRight,
   })
+  .refine(({ tier, anchor_day }) => tier !== null || anchor_day === undefined || anchor_day === 1, {
+    path: ['anchor_day'],
+    error: 'is of a subscription; without one months begin on the first day',
+    ...whenFieldsAreRight,
+  })
   .meta({ id: 'SubscriptionInput' })
 
 export const subscription = z

@@ -102,6 +102,13 @@ describe('first steps', () => {
     expect(hidden.body).toMatchObject({ dismissed: true, total: 5 })
     const again = await call(onboard, 'POST', '/api/v1/onboard', { as: owner, tenant, body: {} })
     expect(again.body).toMatchObject({ dismissed: false, total: 6 })
+    // Two who put steps aside at once put both aside.
+    await Promise.all(
+      ['create_tier', 'brand_portal', 'add_customer'].map((step) =>
+        call(completeStep, 'POST', '/api/v1/onboard/complete-step', { as: owner, tenant, body: { step, skip: true } }),
+      ),
+    )
+    expect((await read(owner, tenant)).body.total).toBe(3)
   })
 
   test('open nothing by themselves where operators do that', async () => {

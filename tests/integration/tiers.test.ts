@@ -284,6 +284,10 @@ describe('versions', () => {
       status: 422,
       body: { errors: [{ pointer: '/version' }] },
     })
+    expect(await subscribe('customer-1', { tier: null, anchor_day: 15 })).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/anchor_day' }] },
+    })
     expect(await subscribe('customer-1', { tier: null, version: 1 })).toMatchObject({
       status: 422,
       body: { errors: [{ pointer: '/version' }] },

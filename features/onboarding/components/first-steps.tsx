@@ -9,6 +9,7 @@ import { StepBody } from '@/features/onboarding/components/step-body'
 import { StepMark } from '@/features/onboarding/components/step-mark'
 import type { onboardingStatus, StepKey } from '@/features/onboarding/schema'
 import { announce } from '@/libs/ui/announcer'
+import type { ApiProblem } from '@/libs/ui/api-client'
 import { Button, IconButton } from '@/libs/ui/button'
 import { Card } from '@/libs/ui/card'
 import { cx } from '@/libs/ui/cx'
@@ -98,13 +99,19 @@ function Steps({
     setRefreshMs(status.completed >= status.total || status.dismissed ? 0 : waiting ? WAITING_MS : CALM_MS)
   }, [status, onTick, router])
 
+  const handlers = {
+    onSuccess: (next: OnboardingStatus) => state.setData(() => next),
+    onError: (problem: ApiProblem) => void toast.problem(problem),
+  }
   const change = useMutation(
     (body: { dismissed?: boolean; skipped_steps?: StepKey[] }, options) =>
       api<OnboardingStatus>('/onboarding-status', { method: 'PATCH', body, ...options }),
-    {
-      onSuccess: (next) => state.setData(() => next),
-      onError: (problem) => toast.problem(problem),
-    },
+    handlers,
+  )
+  const skip = useMutation(
+    (step: StepKey, options) =>
+      api<OnboardingStatus>('/onboard/complete-step', { method: 'POST', body: { step, skip: true }, ...options }),
+    handlers,
   )
 
   if (!status) return null
@@ -177,11 +184,7 @@ function Steps({
             step={step}
             open={step.key === current && !step.done}
             onOpen={() => setOpened(step.key)}
-            onSkip={
-              canWrite
-                ? () => void change.run({ skipped_steps: [...skipped.map((each) => each.key), step.key] })
-                : undefined
-            }
+            onSkip={canWrite ? () => void skip.run(step.key) : undefined}
           >
             <StepBody
               step={step.key}

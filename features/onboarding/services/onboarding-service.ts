@@ -113,6 +113,12 @@ export async function completeStep(
       'conflict',
       `${present?.title ?? step} has not happened yet; it is ticked by itself as soon as it does.`,
     )
-  const skipped = status.steps.filter((each) => each.skipped).map(({ key }) => key)
-  return changeOnboarding(tenant, { skipped_steps: [...skipped, step] })
+  // Added to what is there at this moment: two who put steps aside at once put both aside.
+  await tenantQuery(
+    `insert into onboarding_progress (tenant_id, skipped_steps) values ((select app.tenant_id()), array[$1::text])
+     on conflict (tenant_id) do update
+       set skipped_steps = array_remove(onboarding_progress.skipped_steps, $1::text) || $1::text, updated_at = now()`,
+    [step],
+  )
+  return getOnboardingStatus(tenant)
 }
