@@ -25,13 +25,18 @@ export type UsageRow = {
 
 const MOST_WINDOWS = 50_000
 
+/** What a meter `m` asks app.query_usage for as "fill", where USED is to tell which windows were used. */
+export const FILLED = "(m.aggregation = 'WEIGHTED_SUM')"
+/** Whether anything was used in a window `q` of a meter `m`: a level is, as long as there is one, whether or not it changes. */
+export const USED = `(q.events <> 0 or (${FILLED} and q.value <> 0 and q.window_start < statement_timestamp()))`
+
 /** Usage by meter and window of a half-open range of event time, exactly and by the meter's own aggregation; empty windows are left out. */
 export function loadUsage({ meterId, customerId, from, to, window, timeZone }: UsageSelection): Promise<UsageRow[]> {
   return tenantQuery<UsageRow>(
     `select m.id as meter_id, q.window_start, (q.window_start at time zone $5)::date::text as day, q.value::text, q.events
      from meters m
-     cross join lateral app.query_usage($1, m.id, $2, $3, $4, $5, $5, $6, false, '{}', null, false, statement_timestamp(), $7) q
-     where m.tenant_id = $1 and ($8::uuid is null or m.id = $8) order by m.slug, q.window_start`,
+     cross join lateral app.query_usage($1, m.id, $2, $3, $4, $5, $5, $6, false, '{}', null, ${FILLED}, statement_timestamp(), $7) q
+     where m.tenant_id = $1 and ($8::uuid is null or m.id = $8) and ${USED} order by m.slug, q.window_start`,
     [
       currentContext().tenantId,
       from,

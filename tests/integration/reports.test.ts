@@ -3,9 +3,14 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
+import { GET as getDaily } from '@/app/api/v1/usage/daily/route'
+import { GET as getQuery } from '@/app/api/v1/usage/query/route'
 import { GET as getReport } from '@/app/api/v1/usage/reports/route'
+import { GET as getUsage } from '@/app/api/v1/usage/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
+import { GET as getTrends } from '@/app/api/v1/usage/trends/route'
 import { waitForSteadyDay } from '../support/steady-day'
+import { writePast } from '../support/usage-history'
 import { call, createTenant, createWorld, type TestTenant } from '../support/world'
 
 const { globex } = await createWorld()
@@ -125,4 +130,50 @@ describe('the report of a month', () => {
     const foreign = await call(getReport, 'GET', '/api/v1/usage/reports', { as: globex.api_key })
     expect(foreign.body.meters).toEqual([])
   })
+})
+
+test('a level is used as long as it stands, whether or not it changes', async () => {
+  const place = await createTenant('standing', { time_zone: ZONE })
+  const ask = async (handler: Parameters<typeof call>[0], path: string, body?: unknown) => {
+    const answer = await call(handler, body ? 'POST' : 'GET', `/api/v1/${path}`, { as: place.api_key, body })
+    expect([path, answer.status]).toEqual([path, answer.status < 300 ? answer.status : 200])
+    return answer.body
+  }
+  await ask(postMeter, 'meters', { slug: 'seats', name: 'Seats', aggregation: 'WEIGHTED_SUM' })
+  await ask(postTier, 'tiers', {
+    name: 'Few',
+    is_default: true,
+    usage_caps: { seats: { limit: 10, behaviour: 'overflow' } },
+  })
+  for (const external_id of ['holds', 'gave-back']) await ask(postCustomer, 'customers', { external_id })
+  const long = `${monthBefore(monthBefore(thisMonth))}-02T12:00:00Z`
+  await writePast(place, ZONE, [
+    { name: 'seats', meter: 'seats', customer: 'holds', value: 12, occurred: long },
+    { name: 'others', meter: 'seats', customer: 'gave-back', value: 5, occurred: long },
+    { name: 'back', meter: 'seats', customer: 'gave-back', value: -5, occurred: long },
+  ])
+  const meter = { slug: 'seats' }
+  const used = { used: 12, events: 0 }
+  const month = await ask(getReport, 'usage/reports')
+  expect(month.meters).toMatchObject([{ meter, ...used, previous: 12, change_percent: 0, overage: 2 }])
+  expect(month.top_customers).toMatchObject([{ meter: 'seats', customers: [{ ...used }] }])
+  const today = Number(dayOf(new Date()).slice(8))
+  expect(month.daily).toHaveLength(today)
+  expect(month.daily.at(-1)).toEqual({ day: dayOf(new Date()), meter: 'seats', ...used })
+  expect((await ask(getUsage, 'usage?time_range=7d')).data).toMatchObject([{ meter, ...used }])
+  expect((await ask(getUsage, 'usage?time_range=7d&group_by=customer')).data).toMatchObject([
+    { customer: { external_id: 'holds' }, ...used },
+  ])
+  expect((await ask(getDaily, 'usage/daily?time_range=7d')).data).toHaveLength(7)
+  expect((await ask(getTrends, 'usage/trends?time_range=7d')).data).toMatchObject([
+    { meter, current: 12, previous: 12, forecast: { used: 12, method: 'level', days: 30 } },
+  ])
+  const ahead = `from=${dayOf(new Date())}&to=${Number(thisMonth.slice(0, 4)) + 1}-12-31`
+  for (const [query, rows] of [
+    ['time_range=7d&group_by=customer', 1],
+    ['time_range=7d&window=day', 7],
+    [`${ahead}&window=day`, 1],
+    [`${ahead}&window=day&customer=gave-back`, 0],
+  ] as const)
+    expect([query, (await ask(getQuery, `usage/query?meter=seats&${query}`)).data.length]).toEqual([query, rows])
 })

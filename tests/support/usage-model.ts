@@ -201,9 +201,11 @@ export function answerByModel(question: ModelQuestion, events: readonly ModelEve
     const mine = counted.filter((row) => row.customer === customer && row.group === group)
     return windows.flatMap(({ start, end }): ModelRow[] => {
       const rows = mine.filter(({ at }) => at >= start && at < end)
-      if (rows.length === 0 && !fill) return []
       const before = mine.filter(({ at }) => at < start)
       const till = Math.min(end, now.getTime())
+      // A level is used as long as there is one.
+      const stands = meter.aggregation === 'WEIGHTED_SUM' && sum(before) !== 0n && start < now.getTime()
+      if (rows.length === 0 && !fill && !stands) return []
       return [
         {
           window_start: new Date(start).toISOString(),

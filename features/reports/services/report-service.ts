@@ -1,7 +1,7 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, notFound } from '@/libs/errors'
 import { toQuantity } from '@/libs/ingest/decimal'
-import { loadUsage, type Span, spanOfDays, type UsageRow } from '@/libs/metering/load-usage'
+import { FILLED, loadUsage, type Span, spanOfDays, USED, type UsageRow } from '@/libs/metering/load-usage'
 import { addMonths, changePercent, localToday } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
@@ -128,13 +128,14 @@ async function loadTop(
 ): Promise<MonthReport['top_customers']> {
   const rows = await tenantQuery<Customer & { meter_id: string; value: string; events: number }>(
     `select r.meter_id, r.value::text, r.events, c.id, c.external_id, c.name
-     from unnest($2::uuid[]) m (id)
+     from meters m
      cross join lateral (
        select m.id as meter_id, q.customer_id, q.value, q.events
-       from app.query_usage($1, m.id, $3, $4, null, $5, $5, null, true, '{}', null, false, statement_timestamp(), 1000000) q
-       where q.value is not null order by q.value desc, q.customer_id limit $6
+       from app.query_usage($1, m.id, $3, $4, null, $5, $5, null, true, '{}', null, ${FILLED}, statement_timestamp(), 1000000) q
+       where q.value is not null and ${USED} order by q.value desc, q.customer_id limit $6
      ) r
      join customers c on c.tenant_id = $1 and c.id = r.customer_id
+     where m.tenant_id = $1 and m.id = any ($2)
      order by r.value desc, c.external_id`,
     [currentContext().tenantId, meters.map(({ id }) => id), from, to, timeZone, TOP],
   )

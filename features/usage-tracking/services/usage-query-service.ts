@@ -3,6 +3,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, type InputError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
+import { FILLED, USED } from '@/libs/metering/load-usage'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
 import { MOST_ROWS, type UsageQueryInput, type UsageSeries } from '@/libs/metering/usage-query'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
@@ -60,8 +61,10 @@ export async function queryUsage(ref: string, input: UsageQueryInput): Promise<U
   const byCustomer = input.group_by.includes(CUSTOMER)
   const rows = await tenantQuery<Row>(
     `select q.window_start, q.window_end, q.group_values, q.value::text, q.events::bigint, c.id, c.external_id, c.name
-     from app.query_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) q
-     left join customers c on c.tenant_id = $1 and c.id = q.customer_id`,
+     from meters m
+     cross join lateral app.query_usage($1, m.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 or ${FILLED}, $13, $14) q
+     left join customers c on c.tenant_id = $1 and c.id = q.customer_id
+     where m.tenant_id = $1 and m.id = $2 and ($12 or ${USED})`,
     [
       tenantId,
       meter.id,

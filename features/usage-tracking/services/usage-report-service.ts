@@ -1,5 +1,6 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { FILLED, USED } from '@/libs/metering/load-usage'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { DailyQuery, UsageQuery } from '../schema'
@@ -22,7 +23,7 @@ export type DailyReport = Range & {
 /**
  * Usage as rows of (meter, customer or null, day, used, events): whole days from the running totals, parts of days at the
  * edges of the range from the events themselves. Of meters whose days do not add up, `window` says what each row is about.
- * Parameters: tenant, first day, end day, meter, customer, zone, from, to, edges.
+ * Parameters: tenant, first day, end day, meter, customers (null: all), zone, from, to, edges.
  */
 function usageRows(
   perCustomer: boolean,
@@ -34,10 +35,10 @@ function usageRows(
     ? `select c.meter_id, c.customer_id, c.starts_on as day, c.used, c.events from usage_counters c
        where c.tenant_id = $1 and c.period = 'day' and c.starts_on >= $2 and c.starts_on < $3
          and c.meter_id in (${meters})
-         and ($5::uuid is null or c.customer_id = $5)`
+         and ($5::uuid[] is null or c.customer_id = any ($5))`
     : `select t.meter_id, null::uuid as customer_id, t.day, t.used, t.events from usage_totals t
        where t.tenant_id = $1 and t.day >= $2 and t.day < $3
-         and t.meter_id in (${meters}) and $5::uuid is null`
+         and t.meter_id in (${meters}) and $5::uuid[] is null`
   // An event is received at most a day before the time it says, so that the index on reception serves.
   const parts = edges.map((_, index) => {
     const from = `$${9 + index * 2}`
@@ -48,21 +49,25 @@ function usageRows(
       where e.tenant_id = $1 and e.weight = 1 and e.occurred_at >= ${from} and e.occurred_at < ${to}
         and e.received_at >= ${from}::timestamptz - interval '1 day'
         and e.received_month >= date_trunc('month', (${from}::timestamptz - interval '1 day') at time zone 'UTC')::date
-        and ($4::uuid is null or e.meter_id = $4) and ($5::uuid is null or e.customer_id = $5)
+        and ($4::uuid is null or e.meter_id = $4) and ($5::uuid[] is null or e.customer_id = any ($5))
         and not exists (select from usage_events c where c.tenant_id = $1 and c.corrects = e.id and c.weight = -1)
       group by 1, 2, 3`
   })
   const others = `select m.id, q.customer_id, (q.window_start at time zone $6)::date, q.value, q.events
     from meters m
     cross join lateral app.query_usage($1, m.id, $7, $8, ${window ? `'${window}'` : 'null'}, $6, $6,
-      case when $5::uuid is not null then array[$5::uuid] end, ${perCustomer}, '{}', null, false, statement_timestamp(), 100000) q
-    where m.tenant_id = $1 and ($4::uuid is null or m.id = $4) and m.aggregation not in ('SUM', 'COUNT') and q.events > 0`
+      $5::uuid[], ${perCustomer}, '{}', null, ${FILLED}, statement_timestamp(), 1000000) q
+    where m.tenant_id = $1 and ($4::uuid is null or m.id = $4) and m.aggregation not in ('SUM', 'COUNT') and ${USED}`
   const text = [days, ...parts, others].join(' union all ')
   return { text: `select * from (${text}) rows`, values: [from, to, ...edges.flatMap((edge) => [edge.from, edge.to])] }
 }
 
-function parametersOf({ firstDay, endDay, timeZone }: UsageRange, { meterId, customerId }: Filter): unknown[] {
-  return [currentContext().tenantId, firstDay, endDay, meterId, customerId, timeZone]
+function parametersOf(
+  { firstDay, endDay, timeZone }: UsageRange,
+  { meterId, customerId }: Filter,
+  customerIds: readonly string[] | null = customerId === null ? null : [customerId],
+): unknown[] {
+  return [currentContext().tenantId, firstDay, endDay, meterId, customerIds, timeZone]
 }
 
 async function loadMeters(meterId: string | null): Promise<MeterRef[]> {
@@ -93,7 +98,7 @@ export async function reportUsage(query: UsageQuery): Promise<UsageReport> {
     external_id?: string
     customer_name?: string | null
   }>(
-    `with u as (select ${group}, sum(u.used)::text as used, sum(u.events)::bigint as events, sum(u.used) as amount from (${text}) u group by ${group} having sum(u.events) <> 0
+    `with u as (select ${group}, sum(u.used)::text as used, sum(u.events)::bigint as events, sum(u.used) as amount from (${text}) u group by ${group} having sum(u.events) <> 0 or sum(u.used) <> 0
        order by amount desc, ${group} limit $${parameters.length + 1})
      select u.*${byCustomer ? ', c.external_id, c.name as customer_name' : ''} from u
      ${byCustomer ? 'join customers c on c.tenant_id = $1 and c.id = u.customer_id' : ''} order by u.amount desc`,
@@ -132,22 +137,29 @@ export type DayRow = { day: string; meter_id: string; external_id?: string; used
 /** Rows per day and meter, oldest first; with `customers` per customer as well, the largest so many. */
 async function loadDays(range: UsageRange, filter: Filter, customers: number | null): Promise<DayRow[]> {
   const { text, values } = usageRows(customers !== null || filter.customerId !== null, range, 'DAY')
-  const parameters = [...parametersOf(range, filter), ...values]
-  if (customers === null) {
+  const select = 'select u.day::text as day, u.meter_id, sum(u.used)::text as used, sum(u.events)::bigint as events'
+  const used = 'having sum(u.events) <> 0 or sum(u.used) <> 0'
+  if (customers === null)
     return tenantQuery<DayRow>(
-      `select u.day::text as day, u.meter_id, sum(u.used)::text as used, sum(u.events)::bigint as events from (${text}) u
-       group by u.day, u.meter_id having sum(u.events) <> 0 order by u.day, u.meter_id`,
-      parameters,
+      `${select} from (${text}) u group by u.day, u.meter_id ${used} order by u.day, u.meter_id`,
+      [...parametersOf(range, filter), ...values],
     )
-  }
   return tenantQuery<DayRow>(
-    `with u as materialized (${text}),
-       largest as (select u.customer_id from u group by 1 order by sum(u.used) desc, 1 limit $${parameters.length + 1})
-     select u.day::text as day, u.meter_id, c.external_id, sum(u.used)::text as used, sum(u.events)::bigint as events
-     from u join largest l on l.customer_id = u.customer_id join customers c on c.tenant_id = $1 and c.id = u.customer_id
-     group by u.day, u.meter_id, c.external_id having sum(u.events) <> 0 order by u.day, u.meter_id, c.external_id`,
-    [...parameters, customers],
+    `${select}, c.external_id from (${text}) u join customers c on c.tenant_id = $1 and c.id = u.customer_id
+     group by u.day, u.meter_id, c.external_id ${used} order by u.day, u.meter_id, c.external_id`,
+    [...parametersOf(range, filter, await findLargest(range, filter, customers)), ...values],
   )
+}
+
+/** Ids of the customers with the most usage in a range. */
+async function findLargest(range: UsageRange, filter: Filter, count: number): Promise<string[]> {
+  const { text, values } = usageRows(true, range, null)
+  const parameters = [...parametersOf(range, filter), ...values]
+  const rows = await tenantQuery<{ customer_id: string }>(
+    `select u.customer_id from (${text}) u group by 1 order by sum(u.used) desc, 1 limit $${parameters.length + 1}`,
+    [...parameters, count],
+  )
+  return rows.map(({ customer_id }) => customer_id)
 }
 
 function fillDays(data: DailyReport['data'], meters: readonly MeterRef[], range: UsageRange): DailyReport['data'] {
