@@ -40,22 +40,47 @@ export const filterString: z.ZodType<FilterString> = z.lazy(() =>
   }),
 )
 
-/** Whether `%` and `_` of a pattern stand for the text. */
-function isLike(value: string, pattern: string, flags: string): boolean {
-  const source = pattern
-    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    .replace(/%+/g, '.*')
-    .replace(/_/g, '.')
-  return new RegExp(`^${source}$`, `s${flags}`).test(value)
+/** A pattern in pieces: any text (`%`), any character (`_`), or one that means itself, as after a backslash. */
+function readPattern(pattern: string): ('any' | 'one' | { char: string })[] {
+  return [...pattern.matchAll(/\\?./gsu)].map(([part]) =>
+    part === '%' ? 'any' : part === '_' ? 'one' : { char: [...part].at(-1) ?? '' },
+  )
 }
+
+/**
+ * Whether a text is like a pattern. Only the last `%` that was passed is ever tried at another place, so that no pattern costs more than
+ * its length times that of the text: a regular expression of many `.*` keeps the process for hours.
+ */
+export function isLike(text: string, pattern: string): boolean {
+  const [chars, pieces] = [[...text], readPattern(pattern)]
+  let at = 0
+  let open: { piece: number; from: number } | null = null
+  for (let index = 0; index < chars.length; ) {
+    const piece = pieces[at]
+    if (piece === 'any') {
+      open = { piece: at, from: index }
+      at += 1
+    } else if (piece !== undefined && (piece === 'one' || piece.char === chars[index])) {
+      at += 1
+      index += 1
+    } else if (open) {
+      open.from += 1
+      index = open.from
+      at = open.piece + 1
+    } else return false
+  }
+  return pieces.slice(at).every((piece) => piece === 'any')
+}
+
+const lower = (text: string) => text.toLowerCase()
 
 const CHECKS: Readonly<Record<string, (value: string, wanted: string) => boolean>> = {
   $eq: (value, wanted) => value === wanted,
   $ne: (value, wanted) => value !== wanted,
-  $like: (value, wanted) => isLike(value, wanted, 'u'),
-  $nlike: (value, wanted) => !isLike(value, wanted, 'u'),
-  $ilike: (value, wanted) => isLike(value, wanted, 'iu'),
-  $nilike: (value, wanted) => !isLike(value, wanted, 'iu'),
+  $like: (value, wanted) => isLike(value, wanted),
+  $nlike: (value, wanted) => !isLike(value, wanted),
+  $ilike: (value, wanted) => isLike(lower(value), lower(wanted)),
+  $nilike: (value, wanted) => !isLike(lower(value), lower(wanted)),
   $gt: (value, wanted) => value > wanted,
   $gte: (value, wanted) => value >= wanted,
   $lt: (value, wanted) => value < wanted,
