@@ -70,6 +70,9 @@ async function routingOf(tenant: string | TenantRouting): Promise<TenantRouting>
   return typeof tenant === 'string' ? routeTenant(tenant) : tenant
 }
 
+/** `frozen`: every statement of the transaction sees the database at the same moment. */
+type TransactionOptions = { frozen?: boolean }
+
 /**
  * Runs `work` in one transaction of one tenant: commits when it returns, rolls back when it throws.
  * A call for the same tenant within such a transaction joins it; one for another tenant is an error.
@@ -79,6 +82,7 @@ export async function runInTenant<T>(
   tenant: string | TenantRouting,
   actor: Actor,
   work: (context: TenantContext) => Promise<T>,
+  options: TransactionOptions = {},
 ): Promise<T> {
   const outer = findContext()
   const tenantId = typeof tenant === 'string' ? tenant : tenant.id
@@ -87,11 +91,11 @@ export async function runInTenant<T>(
   if (outer?.client && !outer.finished) return work(outer)
   const routing = await routingOf(tenant)
   try {
-    return await transact(routing, actor, work)
+    return await transact(routing, actor, work, options)
   } catch (error) {
     if (!isStaleRouting(error)) throw await nameRefusal(error, routing.id)
     forgetTenantRouting(routing.id)
-    return transact(await routingOf(routing.id), actor, work)
+    return transact(await routingOf(routing.id), actor, work, options)
   }
 }
 
@@ -104,9 +108,15 @@ async function nameRefusal(error: unknown, tenantId: string): Promise<unknown> {
   return new AppError('tenant_read_only', 'This tenant is read-only at the moment.', {}, error)
 }
 
-function transact<T>(routing: TenantRouting, actor: Actor, work: (context: TenantContext) => Promise<T>): Promise<T> {
+function transact<T>(
+  routing: TenantRouting,
+  actor: Actor,
+  work: (context: TenantContext) => Promise<T>,
+  { frozen = false }: TransactionOptions,
+): Promise<T> {
+  const begin = frozen ? 'begin isolation level repeatable read' : 'begin'
   const open = async (client: pg.PoolClient) => {
-    await client.query(`begin; ${enterStatement(routing, actor)}`)
+    await client.query(`${begin}; ${enterStatement(routing, actor)}`)
     return { routing, actor }
   }
   return transactAs(open, work)

@@ -3,6 +3,7 @@ import { GET as GET_ONE } from '@/app/api/v1/audit-logs/[id]/route'
 import { GET as DOWNLOAD, POST as EXPORT } from '@/app/api/v1/audit-logs/export/route'
 import { GET as FACETS } from '@/app/api/v1/audit-logs/facets/route'
 import { GET } from '@/app/api/v1/audit-logs/route'
+import { GET as EXPORT_USAGE } from '@/app/api/v1/billing-periods/export/route'
 import type { AuditLogRow } from '@/features/audit-logs/schema'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { serverPool } from '@/libs/db/pools'
@@ -463,6 +464,20 @@ describe('export', () => {
       expect(rows.map(({ id }) => id)).toEqual(rows.map(({ id }) => id).sort())
     })
 
+    test('says before it starts exactly how many rows it holds, whatever is written while it begins', async () => {
+      let begun = false
+      const write = async () => {
+        while (!begun) await asSystem(big, () => AuditLogger.log({ action: 'row.added', target_type: 'row' }))
+      }
+      const writing = [write(), write(), write()]
+      const response = await DOWNLOAD(await request('GET', `${path}/export?format=jsonl`, theirs))
+      begun = true
+      await Promise.all(writing)
+      const lines = (await response.text()).trimEnd().split('\n')
+      const [exported] = await recorded(big, 'audit_log.exported')
+      expect(exported?.metadata).toMatchObject({ rows: lines.length })
+    })
+
     test('a reader who goes away ends it, and the connection is free again', async () => {
       const response = await DOWNLOAD(await request('GET', `${path}/export?format=csv&action=row.made`, theirs))
       const reader = response.body?.getReader()
@@ -480,6 +495,8 @@ describe('export', () => {
       const third = await start()
       expect(third.status).toBe(429)
       expect(third.headers.get('retry-after')).toBe('10')
+      const ofAnotherKind = await call(EXPORT_USAGE, 'GET', '/api/v1/billing-periods/export?format=csv', theirs)
+      expect(ofAnotherKind.status).toBe(429)
       const [one, two] = await Promise.all([first.text(), second.text()])
       expect(one).toBe(two)
       await expect

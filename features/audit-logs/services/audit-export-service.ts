@@ -1,17 +1,11 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { stringify } from 'csv-stringify/sync'
 import { type CompiledQuery, sql } from 'kysely'
 import { AuditLogger } from '@/libs/audit/audit-logger'
-import { env } from '@/libs/env'
-import { AppError } from '@/libs/errors'
+import { streamRows } from '@/libs/db/stream-rows'
 import { log } from '@/libs/log'
-import { currentContext, runInTenant, type TenantContext } from '@/libs/tenancy/tenant-context'
+import { currentContext, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import type { AuditLogExportInput, AuditLogFilters } from '../schema'
 import { auditLine, filterAuditLogs } from './audit-log-query'
-
-const ROWS_AT_ONCE = 1_000
-const PATIENCE_MS = 50_000
-const EXPORTS_OF_TENANT = 2
 
 const CSV_COLUMNS = [
   'id',
@@ -34,29 +28,6 @@ const CSV_COLUMNS = [
 
 export type AuditExport = { file_name: string; content_type: string; body: ReadableStream<Uint8Array> }
 type Format = AuditLogExportInput['format']
-type Sink = WritableStreamDefaultWriter<Uint8Array>
-
-const running = new Map<string, number>()
-
-/** Each export holds a connection for as long as it runs: at most two of a tenant, and half of the pool together. */
-function takeSlot(tenantId: string): () => void {
-  const own = running.get(tenantId) ?? 0
-  const all = [...running.values()].reduce((sum, count) => sum + count, 0)
-  if (own >= EXPORTS_OF_TENANT || all >= Math.max(1, Math.floor(env().DATABASE_POOL_SIZE / 2))) {
-    throw new AppError('rate_limited', 'Other exports are still running. Try again when they are done.', {
-      retry_after: 10,
-    })
-  }
-  running.set(tenantId, own + 1)
-  let taken = true
-  return () => {
-    if (!taken) return
-    taken = false
-    const left = (running.get(tenantId) ?? 1) - 1
-    if (left > 0) running.set(tenantId, left)
-    else running.delete(tenantId)
-  }
-}
 
 /**
  * All rows that the filters let through, oldest first, as one file: CSV whose cells no spreadsheet takes for formulas, or
@@ -72,48 +43,53 @@ export async function exportAuditLogs(
   signal: AbortSignal,
 ): Promise<AuditExport> {
   const { tenantId, actor } = currentContext()
-  const release = takeSlot(tenantId)
-  try {
-    const exportId = await runInTenant(tenantId, actor, () => recordExport(format, filters))
-    const pipe = new TransformStream<Uint8Array, Uint8Array>()
-    const sink = pipe.writable.getWriter()
-    const started = Promise.withResolvers<void>()
-    const progress = { rows: 0 }
-    const giveUp = () => void sink.abort(signal.reason).catch(() => undefined)
-    signal.addEventListener('abort', giveUp, { once: true })
-    void runInTenant(tenantId, actor, (context) => pump(context, format, filters, exportId, sink, started, progress))
-      .then(
-        () => finish(exportId, sink, progress.rows, null),
-        (error: Error) => {
-          started.reject(error)
-          return finish(exportId, sink, progress.rows, error)
-        },
+  const record = { id: '' }
+  const body = await streamRows<ExportRow>(tenantId, actor, {
+    frozen: true,
+    prepare: async () => {
+      const rows = await countRows(filters)
+      // In a transaction of its own: it stays when the file breaks off, and is no part of it.
+      record.id = await runOutsideTenant(() =>
+        runInTenant(tenantId, actor, () => AuditLogger.logExport('audit_log', { format, filters, rows })),
       )
-      .finally(() => {
-        signal.removeEventListener('abort', giveUp)
-        release()
-      })
-    await started.promise
-    return {
-      file_name: `${slug}-audit-log-${new Date().toISOString().slice(0, 10)}.${format}`,
-      content_type: format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
-      body: pipe.readable,
-    }
-  } catch (error) {
-    release()
-    throw error
+      const { sql: text, parameters } = await selectRows(format, filters)
+      return { text, values: parameters }
+    },
+    encode: (rows, first) => encode(format, rows, first),
+    signal,
+    onEnd: async (rows, error) => {
+      if (error) log.info({ error: error.message, export_id: record.id, rows }, 'export ended early')
+      if (record.id === '') return
+      await runOutsideTenant(() => runInTenant(tenantId, actor, () => recordEnd(record.id, rows, error))).catch(
+        (failure: unknown) =>
+          log.warn({ error: String(failure), export_id: record.id }, 'end of an export not recorded'),
+      )
+    },
+  })
+  return {
+    file_name: `${slug}-audit-log-${new Date().toISOString().slice(0, 10)}.${format}`,
+    content_type: format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
+    body,
   }
 }
 
-async function recordExport(format: Format, filters: AuditLogFilters): Promise<string> {
-  const counted = await (await filterAuditLogs(filters))
-    .select(({ fn }) => fn.countAll<number>().as('rows'))
-    .executeTakeFirstOrThrow()
-  return AuditLogger.logExport('audit_log', { format, filters, rows: counted.rows })
+async function countRows(filters: AuditLogFilters): Promise<number> {
+  const query = await filterAuditLogs(filters)
+  return (await query.select(({ fn }) => fn.countAll<number>().as('rows')).executeTakeFirstOrThrow()).rows
 }
 
-async function selectRows(format: Format, filters: AuditLogFilters, exportId: string): Promise<CompiledQuery> {
-  const query = (await filterAuditLogs(filters)).where('audit_logs.id', '<>', exportId).orderBy('audit_logs.id')
+function recordEnd(exportId: string, rows: number, error: Error | null): Promise<string> {
+  return AuditLogger.log({
+    action: 'audit_log.export_completed',
+    target_type: 'audit_log',
+    target_id: exportId,
+    outcome: error ? 'failure' : 'success',
+    metadata: { rows },
+  })
+}
+
+async function selectRows(format: Format, filters: AuditLogFilters): Promise<CompiledQuery> {
+  const query = (await filterAuditLogs(filters)).orderBy('audit_logs.id')
   if (format === 'jsonl') return query.select(auditLine.as('line')).compile()
   return query
     .select([
@@ -150,64 +126,4 @@ function encode(format: Format, rows: ExportRow[], first: boolean): Uint8Array {
       record_delimiter: 'windows',
     }),
   )
-}
-
-/** Moves rows from a cursor, which is one snapshot, to the sink. */
-async function pump(
-  { client }: TenantContext,
-  format: Format,
-  filters: AuditLogFilters,
-  exportId: string,
-  sink: Sink,
-  started: PromiseWithResolvers<void>,
-  progress: { rows: number },
-): Promise<void> {
-  if (!client) throw new Error('An export runs in a transaction.')
-  const query = await selectRows(format, filters, exportId)
-  await client.query("set local idle_in_transaction_session_timeout = '60s'; set local transaction_timeout = '15min'")
-  await client.query(`declare audit_export no scroll cursor for ${query.sql}`, [...query.parameters])
-  for (let first = true; ; first = false) {
-    const { rows } = await client.query<ExportRow>(`fetch ${ROWS_AT_ONCE} from audit_export`)
-    if (first) started.resolve()
-    if (rows.length > 0 || (first && format === 'csv')) await send(sink, encode(format, rows, first))
-    progress.rows += rows.length
-    if (rows.length < ROWS_AT_ONCE) return
-  }
-}
-
-async function send(sink: Sink, chunk: Uint8Array): Promise<void> {
-  const patience = new AbortController()
-  const impatient = wait(PATIENCE_MS, undefined, { signal: patience.signal }).then(() => {
-    throw new Error('The reader of an export stood still.')
-  })
-  try {
-    await Promise.race([sink.write(chunk), impatient])
-  } catch (reason) {
-    throw reason instanceof Error ? reason : new Error('The reader of an export went away.', { cause: reason })
-  } finally {
-    patience.abort()
-    impatient.catch(() => undefined)
-  }
-}
-
-/** Puts the end of an export on record and closes the file; a file that is not whole ends in an error, never quietly. */
-async function finish(exportId: string, sink: Sink, rows: number, error: Error | null): Promise<void> {
-  const entry = {
-    action: 'audit_log.export_completed',
-    target_type: 'audit_log',
-    target_id: exportId,
-    outcome: error ? ('failure' as const) : ('success' as const),
-    metadata: { rows },
-  }
-  try {
-    await AuditLogger.log(entry)
-  } catch (failure) {
-    log.warn({ error: String(failure), export_id: exportId }, 'end of an export not recorded')
-  }
-  if (error) {
-    log.info({ error: error.message, export_id: exportId, rows }, 'export ended early')
-    await sink.abort(error).catch(() => undefined)
-  } else {
-    await sink.close().catch(() => undefined)
-  }
 }

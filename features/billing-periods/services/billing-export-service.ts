@@ -1,10 +1,9 @@
 import { stringify } from 'csv-stringify/sync'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { streamRows } from '@/libs/db/stream-rows'
-import { env } from '@/libs/env'
-import { AppError, invalidInput } from '@/libs/errors'
+import { invalidInput } from '@/libs/errors'
 import { log } from '@/libs/log'
-import { type Actor, currentContext, runInTenant } from '@/libs/tenancy/tenant-context'
+import { type Actor, currentContext, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { BillingExportQuery, BillingFormat } from '../schema'
@@ -35,8 +34,6 @@ const TYPES: Record<BillingFormat, string> = { csv: 'text/csv; charset=utf-8', j
 /** What a cut is made of; the lines themselves are what the caller may see. */
 const READS = ['usage:read', 'customers:read', 'meters:read', 'tiers:read', 'billing-periods:read']
 
-let running = 0
-
 function encode(format: BillingFormat): (rows: StoredLine[], first: boolean) => Uint8Array {
   if (format === 'jsonl') return (rows) => Buffer.from(rows.map((row) => `${JSON.stringify(toLine(row))}\n`).join(''))
   return (rows, first) =>
@@ -62,25 +59,21 @@ async function toFile(
   signal: AbortSignal,
 ): Promise<BillingFile> {
   const { tenantId, actor: caller } = currentContext()
-  if (running >= Math.max(1, Math.floor(env().DATABASE_POOL_SIZE / 2)))
-    throw new AppError('rate_limited', 'Other exports are still running. Try again when they are done.', {
-      retry_after: 10,
-    })
-  running += 1
-  let ended = false
-  const onEnd = (rows: number, error: Error | null) => {
-    if (!ended) running -= 1
-    ended = true
-    if (error) log.info({ error: error.message, rows }, 'billing export ended early')
-  }
-  try {
-    await runInTenant(tenantId, caller, () => AuditLogger.logExport('billing_period', { format, ...metadata }))
-    const body = await streamRows<StoredLine>(tenantId, actor, { ...statement, encode: encode(format), signal, onEnd })
-    return { file_name: `${name}.${format}`, content_type: TYPES[format], body }
-  } catch (error) {
-    onEnd(0, error instanceof Error ? error : null)
-    throw error
-  }
+  const body = await streamRows<StoredLine>(tenantId, actor, {
+    prepare: async () => {
+      // In a transaction of its own, as who asked for it: it stays when the file breaks off.
+      await runOutsideTenant(() =>
+        runInTenant(tenantId, caller, () => AuditLogger.logExport('billing_period', { format, ...metadata })),
+      )
+      return statement
+    },
+    encode: encode(format),
+    signal,
+    onEnd: (rows, error) => {
+      if (error) log.info({ error: error.message, rows }, 'billing export ended early')
+    },
+  })
+  return { file_name: `${name}.${format}`, content_type: TYPES[format], body }
 }
 
 /**
