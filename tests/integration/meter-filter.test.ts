@@ -2,13 +2,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseInput } from '@/libs/api-utils/read-json'
-import {
-  FILTER_OPERATORS,
-  type FilterCondition,
-  type MeterFilter,
-  meterFilter,
-  passesFilter,
-} from '@/libs/metering/meter-filter'
+import { FILTER_OPERATORS, type FilterCondition, type MeterFilter, meterFilter } from '@/libs/metering/meter-filter'
+import { passesFilter } from '../support/filter-model'
 import { asSuperuser } from '../support/world'
 
 const scalar = fc.oneof(

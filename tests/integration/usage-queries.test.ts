@@ -14,7 +14,8 @@ import { correctUsage } from '@/features/usage-tracking/services/usage-correctio
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { updateUsageSettings } from '@/features/usage-tracking/services/usage-settings-service'
 import { toQuantity } from '@/libs/ingest/decimal'
-import { type MeterFilter, passesFilter } from '@/libs/metering/meter-filter'
+import type { MeterFilter } from '@/libs/metering/meter-filter'
+import { passesFilter } from '../support/filter-model'
 import { answerByModel, type ModelEvent, type ModelMeter } from '../support/usage-model'
 import { asSuperuser, asSystem, call, createApiKey, createTenant, createWorld, type TestTenant } from '../support/world'
 

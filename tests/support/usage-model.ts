@@ -1,5 +1,6 @@
 // What usage is, said once more in plain TypeScript and without any running total: the tests compare the product with it.
-import { type FilterScalar, type MeterFilter, passesFilter } from '@/libs/metering/meter-filter'
+import type { FilterScalar, MeterFilter } from '@/libs/metering/meter-filter'
+import { passesFilter } from './filter-model'
 
 export type ModelMeter = {
   slug: string
