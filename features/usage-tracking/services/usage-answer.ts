@@ -3,10 +3,13 @@ import type { Rejection, UsageEvent } from './event-parser'
 import { TIMES } from './event-time'
 import type { BatchIndex } from './usage-batch'
 
+/** An event that would pass a cap, and the cap. */
+export type Refusal = [position: number, limit: string, used: string, period: Period, resetEpoch: number]
+
 /** What app.record_usage answers; positions are from 1. */
 export type RecordedUsage = {
   codes: number[] | null
-  refused: [position: number, limit: string, used: string, period: Period, resetEpoch: number][] | null
+  refused: Refusal[] | null
   usage:
     | [
         user: number,
@@ -49,7 +52,6 @@ export type TrackResult = {
 
 const INSERTED = 0
 const DUPLICATE = 1
-const EXCEEDED = 10
 const REASONS: Record<number, readonly [code: string, detail: string]> = {
   2: ['conflict', 'An event with this source and event_id was counted before with other content.'],
   3: ['unknown_meter', 'There is no such meter.'],
@@ -60,7 +62,7 @@ const REASONS: Record<number, readonly [code: string, detail: string]> = {
   8: ['timestamp_in_future', TIMES.timestamp_in_future],
   9: ['negative_value', 'This meter takes no negative values.'],
   11: ['invalid_property', 'The meter takes its value from a property that this event lacks, or that is no number.'],
-  [EXCEEDED]: ['usage_exceeded', 'The event would pass the cap of this customer.'],
+  10: ['usage_exceeded', 'The event would pass the cap of this customer.'],
 }
 
 let lastEpoch = Number.NaN
@@ -95,16 +97,40 @@ export function standing(
   }
 }
 
+/** What a batch came to, laid out so that each of its requests finds its part without going through that of the others. */
+export type BatchAnswer = {
+  codes: number[] | null
+  /** By the position of the event. */
+  refused: Map<number, Refusal>
+  /** By customer and meter, as `lineKey` names them. */
+  usage: Map<string, UsageLine>
+  index: BatchIndex
+}
+
+const lineKey = (user: number | undefined, meter: number | undefined): string => `${user} ${meter}`
+
+/** Lays out what app.record_usage answered to a batch. */
+export function readAnswer({ codes, refused, usage }: RecordedUsage, index: BatchIndex): BatchAnswer {
+  const answer: BatchAnswer = { codes, refused: new Map(), usage: new Map(), index }
+  for (const refusal of refused ?? []) answer.refused.set(refusal[0], refusal)
+  for (const [user, meter, used, limit, , period, resetEpoch, overage] of usage ?? [])
+    answer.usage.set(lineKey(user, meter), {
+      meter: index.meters[meter - 1] ?? '',
+      user_id: index.users[user - 1] ?? '',
+      ...standing(used, limit, period, resetEpoch, overage),
+    })
+  return answer
+}
+
 /** The part of a batch's answer that belongs to one request, whose first event stood at `offset`. */
 export function answerRequest(
   events: readonly UsageEvent[],
   offset: number,
-  recorded: RecordedUsage,
-  index: BatchIndex,
+  answer: BatchAnswer,
   report: boolean,
 ): TrackResult {
   const result: TrackResult = { inserted: events.length, duplicates: 0, rejected: [] }
-  const { codes } = recorded
+  const { codes, refused } = answer
   if (codes) {
     for (const [position, event] of events.entries()) {
       const code = codes[offset + position] ?? INSERTED
@@ -112,29 +138,26 @@ export function answerRequest(
       if (code === INSERTED || (code === DUPLICATE && event.event_id === null)) continue
       result.inserted -= 1
       if (code === DUPLICATE) result.duplicates += 1
-      else result.rejected.push(reject(event.index, code, offset + position + 1, recorded))
+      else result.rejected.push(rejectEvent(event.index, code, refused.get(offset + position + 1)))
     }
   }
-  if (report && recorded.usage) result.usage = linesOf(events, recorded, index)
+  if (report && answer.usage.size > 0) result.usage = linesOf(events, answer)
   return result
 }
 
-function reject(index: number, code: number, position: number, recorded: RecordedUsage): RejectedEvent {
+/** Why an event of a request was not counted, by the code of app.record_usage. */
+export function rejectEvent(index: number, code: number, refusal?: Refusal | null): RejectedEvent {
   const [name, detail] = REASONS[code] ?? ['refused', 'The event was refused.']
-  if (code !== EXCEEDED) return { index, code: name, detail }
-  const details = recorded.refused?.find(([at]) => at === position)
-  if (!details) return { index, code: name, detail }
-  const [, limit, used, period, resetEpoch] = details
+  if (!refusal) return { index, code: name, detail }
+  const [, limit, used, period, resetEpoch] = refusal
   return { index, code: name, detail, ...standing(used, limit, period, resetEpoch) }
 }
 
-function linesOf(events: readonly UsageEvent[], { usage }: RecordedUsage, index: BatchIndex): UsageLine[] {
-  const mine = new Set(events.map(({ user, meter }) => `${index.userOf.get(user)} ${index.meterOf.get(meter)}`))
-  return (usage ?? [])
-    .filter(([user, meter]) => mine.has(`${user} ${meter}`))
-    .map(([user, meter, used, limit, , period, resetEpoch, overage]) => ({
-      meter: index.meters[meter - 1] ?? '',
-      user_id: index.users[user - 1] ?? '',
-      ...standing(used, limit, period, resetEpoch, overage),
-    }))
+function linesOf(events: readonly UsageEvent[], { usage, index }: BatchAnswer): UsageLine[] {
+  const lines = new Set<UsageLine>()
+  for (const { user, meter } of events) {
+    const line = usage.get(lineKey(index.userOf.get(user), index.meterOf.get(meter)))
+    if (line) lines.add(line)
+  }
+  return [...lines]
 }

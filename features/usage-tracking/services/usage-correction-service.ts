@@ -4,7 +4,7 @@ import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { type Correction, parseCorrections } from './correction-parser'
 import type { Rejection } from './event-parser'
-import { answerRequest, type RecordedUsage, type RejectedEvent } from './usage-answer'
+import { type Refusal, type RejectedEvent, rejectEvent } from './usage-answer'
 
 /** What became of one correction. */
 export type CorrectedEvent = {
@@ -32,7 +32,7 @@ type Answer = {
   canceled_by?: string | null
   replaced_by?: string | null
   refused?: number
-  standing?: NonNullable<RecordedUsage['refused']>[number] | null
+  standing?: Refusal | null
 }
 
 const REASONS: Record<Exclude<Answer['code'], 'corrected' | 'duplicate' | 'refused'>, string> = {
@@ -79,27 +79,8 @@ function place(result: CorrectionResult, { index, action }: Correction, answer: 
     const status = code === 'duplicate' ? 'duplicate' : action === 'cancel' ? 'canceled' : 'amended'
     const { id = '', canceled_by = null, replaced_by = null } = answer
     result.results.push({ index, status, id, canceled_by, replaced_by })
-  } else if (code === 'refused') result.rejected.push(refusedAs(index, answer))
+  } else if (code === 'refused') result.rejected.push(rejectEvent(index, answer.refused ?? 0, answer.standing))
   else result.rejected.push({ index, code, detail: REASONS[code] })
-}
-
-/** An amendment that the rules for new events refuse: too old, over a cap, an archived meter and so on. */
-function refusedAs(index: number, { refused = 0, standing }: Answer): RejectedEvent {
-  const event = {
-    index,
-    meter: '',
-    user: '',
-    value: '',
-    key: '',
-    event_id: '',
-    source: null,
-    time: null,
-    properties: null,
-  }
-  const recorded = { codes: [refused], refused: standing ? [standing] : null, usage: null }
-  const empty = { meters: [], users: [], meterOf: new Map<string, number>(), userOf: new Map<string, number>() }
-  const [rejected] = answerRequest([event], 0, recorded, empty, false).rejected
-  return rejected ?? { index, code: 'refused', detail: 'The event as amended was refused.' }
 }
 
 function refuseAll(rejected: readonly Rejection[]): AppError {

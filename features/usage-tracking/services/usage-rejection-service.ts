@@ -3,12 +3,14 @@ import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { isUuid } from '@/libs/ids'
 import { parseExactly } from '@/libs/ingest/exact-number'
+import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { log } from '@/libs/log'
-import { currentContext } from '@/libs/tenancy/tenant-context'
+import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import { describeEvent, type ParsedEvents } from './event-parser'
 import type { RejectionListQuery } from './event-schema'
-import { runStatement, usageActor } from './usage-statement'
+import { callerKey, runStatement, usageActor } from './usage-statement'
 
+const KEEP = 'select app.ingest_usage_rejections($1, $2, $3, $4) as value'
 const LONGEST_EVENT = 2_000
 const KEPT_PER_REQUEST = 100
 
@@ -19,6 +21,25 @@ export type RejectionRow = {
   detail: string
   event: unknown
   request_id: string | null
+}
+
+type Work = { tenantId: string; actor: Actor; rows: readonly unknown[] }
+
+// Who is at its cap and goes on sending is refused as often as others are counted: what is refused shares commits as well.
+const keeper = createGroupCommit<Work, true>({
+  run: (_key, works) => runOutsideTenant(() => keepTogether(works)),
+  writers: 4,
+  worthJoining: 256,
+  maxBatch: 1_000,
+  maxQueued: 20_000,
+})
+
+async function keepTogether(works: readonly Work[]): Promise<true[]> {
+  const [first] = works
+  if (!first) return []
+  const rows = JSON.stringify(works.flatMap((work) => work.rows))
+  await runStatement(KEEP, first.tenantId, ({ epoch }) => [first.tenantId, epoch, usageActor(first.actor), rows])
+  return works.map(() => true)
 }
 
 /**
@@ -35,25 +56,18 @@ export async function keepRejections(
     const event = refused.has(index) ? undefined : events.find((one) => one.index === index)
     return event ? describeEvent(event) : refused.get(index)
   }
-  const rows = JSON.stringify(
-    rejected.slice(0, KEPT_PER_REQUEST).map(({ index, code, detail }) => ({
-      code,
-      detail,
-      event: shorten(described(index)),
-      request_id: actor.request_id ?? null,
-    })),
-  )
+  const rows = rejected.slice(0, KEPT_PER_REQUEST).map(({ index, code, detail }) => ({
+    code,
+    detail,
+    event: shorten(described(index)),
+    request_id: actor.request_id ?? null,
+  }))
   if (client) {
-    await tenantQuery('select app.keep_usage_rejections($1, $2)', [tenantId, rows])
+    await tenantQuery('select app.keep_usage_rejections($1, $2)', [tenantId, JSON.stringify(rows)])
     return
   }
   try {
-    await runStatement('select app.ingest_usage_rejections($1, $2, $3, $4) as value', tenantId, ({ epoch }) => [
-      tenantId,
-      epoch,
-      usageActor(actor),
-      rows,
-    ])
+    await keeper.submit(callerKey(tenantId, actor), { tenantId, actor, rows }, rows.length)
   } catch (error) {
     log.warn({ tenant: tenantId, err: error, rejected: rejected.length }, 'rejected events not kept')
   }

@@ -8,7 +8,7 @@ import { log } from '@/libs/log'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, currentContext, jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import type { UsageEvent } from './event-parser'
-import { answerRequest, type RecordedUsage, type TrackResult } from './usage-answer'
+import { answerRequest, type RecordedUsage, readAnswer, type TrackResult } from './usage-answer'
 import { layOutBatch, type UsageBatch } from './usage-batch'
 import { callerKey, runStatement, usageActor } from './usage-statement'
 
@@ -109,7 +109,7 @@ async function writeInTransaction(
     throw asAnswer(error, events)
   })
   if (!row) throw new Error('app.record_usage gives one row.')
-  return answerRequest(events, 0, row.value, batch.index, report)
+  return answerRequest(events, 0, readAnswer(row.value, batch.index), report)
 }
 
 /** What Postgres cannot take in of one request does not fail those that happened to share its batch. */
@@ -153,12 +153,12 @@ async function writeBatch(works: readonly Work[]): Promise<WriteResult[]> {
     throw asAnswer(error, events)
   })
   if (!batch) throw new Error('A statement that ran had its values.')
-  const { index } = batch
+  const answer = readAnswer(recorded, batch.index)
   let offset = 0
   const results = works.map((work): WriteResult => {
-    const answer = answerRequest(work.events, offset, recorded, index, work.events.length <= REPORTED_EVENTS)
+    const result = answerRequest(work.events, offset, answer, work.events.length <= REPORTED_EVENTS)
     offset += work.events.length
-    return recorded.replayed ? { ...answer, replayed: true } : answer
+    return recorded.replayed ? { ...result, replayed: true } : result
   })
   if (recorded.codes?.some((code) => code === 1 || code === 2)) repeaters.set(first.tenantId, true)
   if (results.some(({ inserted }) => inserted > 0)) await activate(first.tenantId)
@@ -190,7 +190,7 @@ function asAnswer(error: unknown, events: readonly UsageEvent[]): unknown {
   if (code !== 'TM020' || !detail) return error
   const { codes, refused } = JSON.parse(detail) as StrictDetail
   const empty = { meters: [], users: [], meterOf: new Map<string, number>(), userOf: new Map<string, number>() }
-  const { rejected } = answerRequest(events, 0, { codes, refused, usage: null }, empty, false)
+  const { rejected } = answerRequest(events, 0, readAnswer({ codes, refused, usage: null }, empty), false)
   return refuseStrictly(rejected)
 }
 
