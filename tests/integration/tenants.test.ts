@@ -285,7 +285,8 @@ describe('read', () => {
     expect((await call(list, 'GET', '/api/v1/tenants?limit=0', { as: stranger })).status).toBe(422)
     expect((await call(list, 'GET', '/api/v1/tenants', { as: stranger })).body).toEqual({ data: [], next_cursor: null })
     const user = newUser('many')
-    for (const name of ['Alpha Ltd', 'Beta Ltd', 'Gamma Ltd']) await post(user, { name })
+    for (const name of ['Alpha Ltd', 'Beta Ltd', 'Gamma Ltd'])
+      await post(user, { name, plan: name === 'Beta Ltd' ? 'starter' : 'free' })
     const names = async (query: string) =>
       (await call(list, 'GET', `/api/v1/tenants${query}`, { as: user })).body.data.map(
         (row: { name: string }) => row.name,
@@ -294,6 +295,8 @@ describe('read', () => {
     expect(await names('?sort=name')).toEqual(['Alpha Ltd', 'Beta Ltd', 'Gamma Ltd'])
     expect(await names('?q=bet')).toEqual(['Beta Ltd'])
     expect(await names('?status=active')).toEqual([])
+    for (const plan of ['basic', 'starter', 'Starter']) expect(await names(`?plan=${plan}`)).toEqual(['Beta Ltd'])
+    expect(await names('?plan=pro')).toEqual([])
     const first = await call(list, 'GET', '/api/v1/tenants?limit=2&sort=name', { as: user })
     expect(first.body.next_cursor).not.toBeNull()
     expect(await names(`?limit=2&sort=name&cursor=${first.body.next_cursor}`)).toEqual(['Gamma Ltd'])

@@ -1,5 +1,6 @@
 import { cutPage, isAnyText, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { findOperatorRole, listUserTenants, type OperatorRole, type UserTenant } from '@/libs/auth/standing'
+import { serverPool } from '@/libs/db/pools'
 import { isUuid } from '@/libs/ids'
 import type { OwnTenantListQuery } from '../schema'
 
@@ -16,9 +17,18 @@ function compare([one, oneId]: Position, [other, otherId]: Position, sort: Sort)
   return sort === 'newest' ? -order : order
 }
 
+/** The plan of a name, which may be one that older systems call it by. */
+async function toPlanId(name: string): Promise<string> {
+  const { rows } = await serverPool().query<{ plan_id: string }>('select plan_id from plan_aliases where alias = $1', [
+    name,
+  ])
+  return rows[0]?.plan_id ?? name
+}
+
 /** The tenants a user belongs to, searched, filtered and sorted; a user has few, so the pages are cut here. */
 export async function listOwnTenants(userId: string, query: OwnTenantListQuery): Promise<Page<UserTenant>> {
-  const { q, status, plan, sort, cursor, limit } = query
+  const { q, status, sort, cursor, limit } = query
+  const plan = query.plan && (await toPlanId(query.plan))
   const text = q?.toLowerCase()
   const [after, last] = readCursor(cursor, sort === 'name' ? isAnyText : isCursorMoment, isUuid)
   const rows = (await listUserTenants(userId))
