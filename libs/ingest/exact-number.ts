@@ -13,6 +13,9 @@ const json = JSON as unknown as {
 /** Fewest digits that a double may round, the point counted as one. */
 const LONG = 16
 const LONG_NUMBERS = /(?<=^|[:,[\s])-?\d[\d.]{14,}(?:[eE][+-]?\d+)?(?=[,}\]\s]|$)/g
+/** A number so near to zero that a double may take it for zero, however few its digits. */
+const TINY = /[eE]-\d{3,}(?=[,}\]\s]|$)/
+const NOT_ZERO = /^-?[0.]*[1-9]/
 const QUOTE = 0x22
 
 /** Of a digit or a point. */
@@ -36,14 +39,17 @@ function hasLongRun(text: string): boolean {
 }
 
 function mayLoseDigits(text: string): boolean {
+  if (TINY.test(text)) return true
   if (!hasLongRun(text)) return false
   for (const [token] of text.matchAll(LONG_NUMBERS)) if (String(Number(token)) !== token) return true
   return false
 }
 
 function keepDigits(_key: string, value: unknown, { source = '' }: { source?: string }): unknown {
-  if (typeof value !== 'number' || source.length < 16 || !Number.isFinite(value)) return value
+  if (typeof value !== 'number' || !Number.isFinite(value) || (source.length < LONG && !TINY.test(source))) return value
   const digits = toPlainDecimal(source)
+  // As far below what is kept as others are above it, which are read as infinite: nobody takes either.
+  if (digits === null && value === 0 && NOT_ZERO.test(source)) return Number.NaN
   return digits === null || digits === expandNumber(value) ? value : (json.rawJSON?.(digits) ?? value)
 }
 

@@ -30,6 +30,9 @@ describe('parseExactly', () => {
     ['5.00000000000000000001', '5.00000000000000000001'],
     ['12345678901234567.8e3', '12345678901234567800'],
     ['1234567890123456789e-20', '0.01234567890123456789'],
+    ['1e-400', `0.${'0'.repeat(399)}1`],
+    ['-2.50E-330', `-0.${'0'.repeat(329)}25`],
+    ['4e-324', `0.${'0'.repeat(323)}4`],
   ])('%s keeps its digits', (text, digits) => {
     for (const json of [text, ` ${text}\n`]) {
       const value = parseExactly(json)
@@ -39,13 +42,30 @@ describe('parseExactly', () => {
       expect(JSON.stringify(parseExactly(json))).toBe(json.replace(text, digits).replaceAll(/\s/g, ''))
   })
 
-  test.each(['1', '-0.5', '0.30000000000000004', '9007199254740991', '1.0000000000000000000', '1e400', '-0', '1e-300'])(
-    '%s is a number',
-    (text) => expect(parseExactly(`[${text}]`)).toEqual(JSON.parse(`[${text}]`)),
-  )
+  test.each([
+    '1',
+    '-0.5',
+    '0.30000000000000004',
+    '9007199254740991',
+    '1.0000000000000000000',
+    '1e400',
+    '-0',
+    '1e-300',
+    '0e-400',
+    '0.00e-9999',
+  ])('%s is a number', (text) => expect(parseExactly(`[${text}]`)).toEqual(JSON.parse(`[${text}]`)))
+
+  test('what is too near to zero even for that is no number, as what is too large is not', () => {
+    expect(parseExactly('[1e-1000, {"a":-2.5e-99999}]')).toEqual([Number.NaN, { a: Number.NaN }])
+  })
 
   test('texts are left alone, whatever their digits', () => {
-    const value = { id: '12345678901234567890', escaped: '\\",:12345678901234567890,', '12345678901234567890': 'a' }
+    const value = {
+      tiny: ':1e-400,',
+      id: '12345678901234567890',
+      escaped: '\\",:12345678901234567890,',
+      '12345678901234567890': 'a',
+    }
     expect(parseExactly(JSON.stringify(value))).toEqual(value)
     expect(parseExactly(JSON.stringify([value, 1]))).toEqual([value, 1])
   })
@@ -92,6 +112,9 @@ describe('an event', () => {
   test.each([
     ['invalid_value', '{"meter_id":"m","user_id":"u","event_value":1234567890123456789012345678901}'],
     ['invalid_value', '{"meter_id":"m","user_id":"u","event_value":0.123456789012345678901}'],
+    ['invalid_value', '{"meter_id":"m","user_id":"u","event_value":1e-400}'],
+    ['invalid_value', '{"meter_id":"m","user_id":"u","event_value":1e-4000}'],
+    ['invalid_properties', '{"meter_id":"m","user_id":"u","properties":{"a":1e-4000}}'],
     ['invalid_user_id', '{"meter_id":"m","user_id":9007199254740993}'],
     ['invalid_event_id', '{"meter_id":"m","user_id":"u","event_id":9007199254740993}'],
     ['invalid_meter_id', '{"meter_id":9007199254740993,"user_id":"u"}'],
