@@ -7,7 +7,8 @@ import { GET as countsRoute } from '@/app/api/v1/usage/rejections/counts/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
-import { asSystem, call, createWorld } from '../support/world'
+import { writePast } from '../support/usage-history'
+import { asSuperuser, asSystem, call, createTenant, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
 const as = acme.api_key
@@ -65,6 +66,23 @@ describe('the list', () => {
     expect((await list('?state=lost')).status).toBe(422)
     expect((await list('?customer=nobody')).status).toBe(404)
     expect((await list('?event_id=a', globex.api_key)).body.data).toEqual([])
+    expect((await list('?to=2020-01-01')).body.errors).toMatchObject([{ pointer: '/from' }])
+  })
+  test('of a customer, also what came long before anything of it counted', async () => {
+    const tenant = await createTenant('long-ago')
+    await asSystem(tenant, () =>
+      tenantQuery("insert into meters (id, slug, name, unit, aggregation) values ($1, 'sum', 'Sum', '', 'SUM')", [
+        newId(),
+      ]),
+    )
+    const occurred = new Date(Date.now() - 80 * 86_400_000).toISOString()
+    const customer = tenant.customer.external_id
+    await asSuperuser('update customers set created_at = $2 where tenant_id = $1', [tenant.id, occurred])
+    await writePast(tenant, 'UTC', [
+      { name: 'filtered', meter: 'sum', customer, occurred, weight: 0 },
+      { name: 'counted', meter: 'sum', customer, occurred: new Date().toISOString() },
+    ])
+    expect(values((await list(`?customer=${customer}`, tenant.api_key)).body.data)).toEqual(['1 counted', '1 filtered'])
   })
 })
 

@@ -70,7 +70,7 @@ export async function listEvents(query: EventListQuery): Promise<Page<EventRow>>
   const { tenantId } = currentContext()
   const { meterId, customerId } = await resolveFilter(query)
   const { time_range, from, to } = query
-  const range = from === undefined && time_range === undefined ? null : await resolveRange({ time_range, from, to })
+  const range = (time_range ?? from ?? to) ? await resolveRange({ time_range, from, to }) : null
   const [receivedAt, id] = readCursor(query.cursor, isCursorMoment, isUuid)
   const ids = query.event_id === undefined ? null : await findVersions(query.event_id, query.source)
   const rows = await tenantQuery<StoredEvent>(
@@ -136,11 +136,12 @@ async function findVersions(eventId: string, source: string | undefined): Promis
   return found.map(({ id }) => id)
 }
 
-/** Nothing of a customer was received more than a day before its first day of usage: where looking back may end. */
+/** Nothing of a customer was received before it was made, or more than a day before its first day of usage: where looking back may end. */
 async function earliestOf(customerId: string | null): Promise<Date | null> {
   if (customerId === null) return null
   const [row] = await tenantQuery<{ since: Date | null }>(
-    `select (min(k.starts_on) - 2)::timestamptz as since from meters m
+    `select (min(least(k.starts_on, (c.created_at at time zone 'UTC')::date)) - 2)::timestamptz as since from meters m
+     join customers c on c.tenant_id = $1 and c.id = $2
      join lateral (
        select x.starts_on from usage_counters x
        where x.tenant_id = $1 and x.period = 'month' and x.meter_id = m.id and x.customer_id = $2 order by x.starts_on limit 1
