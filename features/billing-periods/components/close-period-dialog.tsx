@@ -2,7 +2,7 @@
 
 import { type FormEvent, useEffect, useId, useState } from 'react'
 import type { BillingPeriodRow } from '@/features/billing-periods/schema'
-import { dayIn } from '@/libs/tenancy/zoned-day'
+import { dayIn, startOfDay } from '@/libs/tenancy/zoned-day'
 import { describeProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Checkbox } from '@/libs/ui/checkbox'
@@ -33,15 +33,19 @@ export function ClosePeriodDialog({
   const formId = useId()
   const today = dayIn(zone)
   const first = `${today.slice(0, 8)}01`
-  const [day, setDay] = useState(first)
+  // Where all of the month up to today is billed already, there is only now.
+  const isBilled = (day: string) => since !== null && startOfDay(day, 0, zone) <= new Date(since)
+  const offered = isBilled(first) ? today : first
+  const onlyNow = isBilled(offered)
+  const [day, setDay] = useState(offered)
   const [now, setNow] = useState(false)
   const [fault, setFault] = useState<string>()
   useEffect(() => {
     if (!open) return
-    setDay(first)
-    setNow(false)
+    setDay(offered)
+    setNow(onlyNow)
     setFault(undefined)
-  }, [open, first])
+  }, [open, offered, onlyNow])
   const close = useMutation(
     (ends_at: string, options) =>
       api<BillingPeriodRow>('/billing-periods', { method: 'POST', body: { ends_at }, ...options }),
