@@ -8,7 +8,7 @@ import { Button } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { backdropClass, dialogBoxClass } from '@/libs/ui/dialog'
 import { Field } from '@/libs/ui/field'
-import { formatNumber } from '@/libs/ui/format'
+import { formatNumber, type Numeric } from '@/libs/ui/format'
 import { Input } from '@/libs/ui/input'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
@@ -19,7 +19,7 @@ export type ConfirmDialogProps = {
   title: ReactNode
   description?: ReactNode
   /** Real counts of what goes or stops, such as `{ label: 'API keys', count: 3 }`. */
-  consequences?: ReadonlyArray<{ label: string; count: number }>
+  consequences?: ReadonlyArray<{ label: string; count: Numeric }>
   confirmLabel: string
   cancelLabel?: string
   tone?: 'danger' | 'default'

@@ -13,6 +13,7 @@ import { ErrorState, NoMatches } from '@/libs/ui/states'
 import { TableCards } from '@/libs/ui/table-cards'
 import { TableGrid } from '@/libs/ui/table-grid'
 import { type TableRows, useTableRows } from '@/libs/ui/table-rows'
+import { TimesInRows } from '@/libs/ui/time'
 
 export type Column<Row> = {
   key: string
@@ -113,7 +114,9 @@ function TableBody<Row>(props: DataTableProps<Row> & { rows: readonly Row[] }) {
     <div aria-busy={refreshing || undefined} className="overflow-clip rounded-lg border bg-surface shadow-card">
       {selection ? <SelectionBar table={table}>{selection.actions}</SelectionBar> : null}
       <div className={cx('transition-opacity', refreshing && 'opacity-60')}>
-        {phone ? <TableCards {...props} shown={table.shown} /> : <TableGrid {...props} table={table} />}
+        <TimesInRows>
+          {phone ? <TableCards {...props} shown={table.shown} /> : <TableGrid {...props} table={table} />}
+        </TimesInRows>
       </div>
     </div>
   )

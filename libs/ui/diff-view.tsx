@@ -11,7 +11,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The fields that differ, nested ones by their path (`limits.calls`), in the order of before and then after. */
+/**
+ * The fields that differ, nested ones by their path (`limits.calls`), in the order of before and then after. Of what was made
+ * or deleted as a whole, the fields that were never given are left out.
+ */
 export function diffFields(before: Json, after: Json, prefix = ''): FieldChange[] {
   const old = before ?? {}
   const fresh = after ?? {}
@@ -21,6 +24,7 @@ export function diffFields(before: Json, after: Json, prefix = ''): FieldChange[
     const a = old[key]
     const b = fresh[key]
     if (isObject(a) && isObject(b)) changes.push(...diffFields(a, b, `${field}.`))
+    else if (!(before && after) && (a ?? b ?? null) === null) continue
     else if (!Object.hasOwn(old, key)) changes.push({ field, kind: 'added', before: undefined, after: b })
     else if (!Object.hasOwn(fresh, key)) changes.push({ field, kind: 'removed', before: a, after: undefined })
     else if (JSON.stringify(a) !== JSON.stringify(b)) changes.push({ field, kind: 'changed', before: a, after: b })

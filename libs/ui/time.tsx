@@ -11,6 +11,13 @@ export function TimeZoneProvider({ timeZone, children }: { timeZone: string; chi
   return <Zone value={timeZone}>{children}</Zone>
 }
 
+const TabStop = createContext(true)
+
+/** Times in rows: hundreds of them would stand between the keyboard and what can be done with a row. */
+export function TimesInRows({ children }: { children: ReactNode }) {
+  return <TabStop value={false}>{children}</TabStop>
+}
+
 /** The zone around it, for texts and chart axes. */
 export function useTimeZone(): string {
   return useContext(Zone)
@@ -67,6 +74,7 @@ export function Time({
 }) {
   const inherited = useTimeZone()
   const current = useNow()
+  const tabStop = useContext(TabStop)
   if (value === null || value === undefined || value === '') return <span className="text-faint">{fallback}</span>
   const zone = timeZone ?? inherited
   const iso = new Date(value).toISOString()
@@ -84,8 +92,7 @@ export function Time({
         </>
       }
     >
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the exact time is in a tooltip that the keyboard must reach */}
-      <time dateTime={iso} tabIndex={0} className={className ?? 'whitespace-nowrap rounded-sm'}>
+      <time dateTime={iso} tabIndex={tabStop ? 0 : undefined} className={className ?? 'whitespace-nowrap rounded-sm'}>
         {text}
       </time>
     </Tooltip>

@@ -139,6 +139,7 @@ test.describe(() => {
     const response = await page.goto(nobody)
     expect(response?.status()).toBe(404)
     await expect(page.getByRole('heading', { level: 1, name: 'Page not found' })).toBeVisible()
+    await expect(page).toHaveTitle('Page not found · Holdfast')
   })
 })
 

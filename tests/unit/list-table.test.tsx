@@ -1,6 +1,7 @@
 import { renderToStaticMarkup } from 'react-dom/server'
 import { expect, test } from 'vitest'
 import { ListTable } from '@/libs/ui/list-table'
+import { Time } from '@/libs/ui/time'
 
 type Row = { id: string; name: string }
 
@@ -16,7 +17,10 @@ const draw = (next_cursor: string | null, hasPrevious: boolean) =>
         error: null,
         reload: () => undefined,
       }}
-      columns={[{ key: 'name', header: 'Name', cell: (row) => row.name, sortValue: (row) => row.name }]}
+      columns={[
+        { key: 'name', header: 'Name', cell: (row) => row.name, sortValue: (row) => row.name },
+        { key: 'time', header: 'Made', cell: () => <Time value="2026-11-01T00:00:00Z" /> },
+      ]}
       rowKey={(row) => row.id}
       rowLabel={(row) => row.name}
       empty={null}
@@ -29,4 +33,12 @@ test('a list sorts while one page holds all of it, and does not pretend to beyon
   expect(sorts(draw('next', false))).toBe(false)
   expect(sorts(draw(null, true))).toBe(false)
   expect(draw('next', false)).toContain('Name')
+})
+
+test('a time is a stop for the keyboard on its own, and none in rows', () => {
+  const stop = /<time[^>]*tabindex="0"/i
+  expect(renderToStaticMarkup(<Time value="2026-11-01T00:00:00Z" />)).toMatch(stop)
+  const rows = draw(null, false)
+  expect(rows).toContain('<time')
+  expect(rows).not.toMatch(stop)
 })

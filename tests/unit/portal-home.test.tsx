@@ -52,6 +52,21 @@ test('a figure that no double holds is shown to the last digit', () => {
   expect(draw({ usage: [usageOf('calls', { used: '12345678901234567891' })] })).toContain('12,345,678,901,234,567,891')
 })
 
+test('what other tiers give is written in the unit of the meter, to the last digit', () => {
+  const offer = (unit: string, limit: number | string) =>
+    draw({
+      upgrade: {
+        meter: 'm',
+        name: 'M',
+        percent: 90,
+        next_tiers: [{ id: 't', name: 'T', price_minor: 0, currency: 'USD', billing_interval: 'month', limit }],
+      },
+      usage: [usageOf('m', { unit, used: 9, limit: 10, behaviour: 'reject' })],
+    })
+  expect(offer('bytes', 10_737_418_240)).toContain('10 GB')
+  expect(offer('calls', '12345678901234567891')).toContain('12,345,678,901,234,567,891 calls')
+})
+
 test('what a cap that is reached means is said as it is', () => {
   const upgrade = { meter: 'calls', name: 'Calls', percent: 100, next_tiers: [] }
   const reached = (behaviour: PortalUsage['behaviour']) =>

@@ -150,6 +150,13 @@ describe('differences', () => {
     ])
   })
 
+  test('of a record that was made or deleted, what it never had is none', () => {
+    const record = { name: 'Ada', email: null, limits: { calls: null } }
+    expect(diffFields(null, record).map(({ field }) => field)).toEqual(['name', 'limits'])
+    expect(diffFields(record, null).map(({ field }) => field)).toEqual(['name', 'limits'])
+    expect(diffFields({ email: 'a@b' }, { email: null })).toHaveLength(1)
+  })
+
   test('a value has none with itself', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {

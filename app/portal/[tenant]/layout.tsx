@@ -9,7 +9,10 @@ import { MessagePage } from '@/libs/ui/shell/message-page'
 type Props = { params: Promise<{ tenant: string }>; children: ReactNode }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
-  const { branding } = await findPortal((await params).tenant)
+  // Without a tenant the layout answers that there is no such page; asked here as well, that page would have no title.
+  const found = await findPortal((await params).tenant).catch(() => null)
+  if (!found) return { title: t('ui.notFound.title') }
+  const { branding } = found
   return { title: { default: branding.display_name, template: `%s · ${branding.display_name}` } }
 }
 

@@ -150,7 +150,7 @@ export function CustomerGrants({
         onOpenChange={(open) => !open && setVoiding(null)}
         title={t('entitlements.grants.void_title')}
         description={t('entitlements.grants.void_description')}
-        consequences={voiding ? [{ label: t('entitlements.grants.void_left'), count: Number(voiding.remaining) }] : []}
+        consequences={voiding ? [{ label: t('entitlements.grants.void_left'), count: voiding.remaining }] : []}
         confirmLabel={t('entitlements.grants.void_confirm')}
         tone="danger"
         onConfirm={async () => {

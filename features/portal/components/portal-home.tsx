@@ -51,10 +51,18 @@ export function PortalCards({
   const named = features
     .map(({ key, name: own }) => ({ key, name: own === key ? toWords(key) : own }))
     .sort((a, b) => byName.compare(a.name, b.name))
-  const behaviour = usage.find((row) => row.meter === upgrade?.meter)?.behaviour ?? null
+  const short = usage.find((row) => row.meter === upgrade?.meter)
   return (
     <div className="flex flex-col gap-6">
-      {upgrade ? <UpgradePrompt upgrade={upgrade} behaviour={behaviour} name={name} supportUrl={supportUrl} /> : null}
+      {upgrade ? (
+        <UpgradePrompt
+          upgrade={upgrade}
+          behaviour={short?.behaviour ?? null}
+          unit={short?.unit ?? ''}
+          name={name}
+          supportUrl={supportUrl}
+        />
+      ) : null}
       <div className="grid items-start gap-6 lg:grid-cols-[2fr_1fr]">
         <Card
           title={t('portal.home.caps')}

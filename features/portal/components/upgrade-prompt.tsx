@@ -2,7 +2,7 @@
 
 import { Sparkles } from 'lucide-react'
 import { LinkButton } from '@/libs/ui/button'
-import { formatNumber, formatPercent } from '@/libs/ui/format'
+import { formatPercent, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { type PortalUpgrade, type PortalUsage, priceOf } from './portal-overview'
 
@@ -10,10 +10,13 @@ import { type PortalUpgrade, type PortalUsage, priceOf } from './portal-overview
 export function UpgradePrompt({
   upgrade,
   behaviour,
+  unit,
   name,
   supportUrl,
 }: {
   upgrade: PortalUpgrade
+  /** The unit of the meter that is short. */
+  unit: string
   /** What happens beyond the cap. */
   behaviour: PortalUsage['behaviour']
   name: string
@@ -47,7 +50,7 @@ export function UpgradePrompt({
                   <span className="block text-mute">
                     {tier.limit === null
                       ? t('portal.upgrade.tier_unlimited', { meter })
-                      : t('portal.upgrade.tier_cap', { limit: formatNumber(Number(tier.limit)), meter })}
+                      : t('portal.upgrade.tier_cap', { limit: formatQuantity(tier.limit, unit), meter })}
                     {` · ${priceOf(tier)}`}
                   </span>
                 </li>

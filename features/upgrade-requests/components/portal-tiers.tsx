@@ -158,7 +158,7 @@ function TierCard({
               <li key={cap.meter} className="flex flex-wrap justify-between gap-x-3">
                 <span className="text-mute">{cap.name}</span>
                 <span className="tabular">
-                  {formatQuantity(Number(cap.limit), cap.unit)}{' '}
+                  {formatQuantity(cap.limit, cap.unit)}{' '}
                   <span className="text-faint">{t(`tiers.per.${cap.period}`)}</span>
                 </span>
                 {cap.behaviour === 'overflow' ? (

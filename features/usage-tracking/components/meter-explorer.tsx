@@ -206,7 +206,7 @@ function ComparisonText({
   const earlier = before?.meter.id === now.meter.id ? (before.data[0]?.value ?? null) : null
   const change =
     value !== null && earlier !== null && Number(earlier) !== 0 ? Number(value) / Number(earlier) - 1 : null
-  const amount = value === null ? '–' : formatQuantity(Number(value), now.meter.unit || undefined)
+  const amount = value === null ? '–' : formatQuantity(value, now.meter.unit || undefined)
   const parts = [
     addsUp(now.aggregation)
       ? t('usage.trend.total', { amount })

@@ -5,7 +5,7 @@ import { groupKey, groupLabel } from '@/features/usage-tracking/components/meter
 import type { UsageSeries } from '@/libs/metering/usage-query'
 import { Button } from '@/libs/ui/button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
-import { formatNumber } from '@/libs/ui/format'
+import { formatExact, formatNumber } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Time } from '@/libs/ui/time'
 
@@ -88,12 +88,8 @@ function columnsOf({ data, meter, window }: UsageSeries): ReadonlyArray<Column<R
       key: 'value',
       header: meter.unit ? t('usage.explorer.value_in', { unit: meter.unit }) : t('usage.value'),
       align: 'right',
-      // Exactly: a figure that no double holds comes as text and stays as it is.
-      cell: (row) => (
-        <span className="tabular break-all">
-          {row.value === null ? '–' : Number.isInteger(row.value) ? formatNumber(Number(row.value)) : String(row.value)}
-        </span>
-      ),
+      // Exactly: a figure that no double holds comes as text, and is shown to the last digit.
+      cell: (row) => <span className="tabular break-all">{row.value === null ? '–' : formatExact(row.value)}</span>,
     },
     { key: 'events', header: t('usage.events'), align: 'right', cell: (row) => formatNumber(row.events) },
   ]

@@ -9,7 +9,7 @@ import { Button } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
-import { formatNumber } from '@/libs/ui/format'
+import { formatExact } from '@/libs/ui/format'
 import { IdText } from '@/libs/ui/id-text'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
@@ -119,7 +119,7 @@ function eventColumns({
     key: 'value',
     header: t('usage.value'),
     align: 'right',
-    cell: (event) => formatNumber(event.value),
+    cell: (event) => formatExact(event.value),
   })
   if (!compact) {
     columns.push({
