@@ -219,6 +219,29 @@ describe('a run', () => {
     })
     expect(next.body.data[0].id).not.toBe(body.data[0].id)
   })
+
+  test('whose worker ended in the middle of it has failed, and another is done an hour later', async () => {
+    const tenant = await createTenant('abandoned')
+    await arrange(tenant)
+    await track({ meter_id: 'sum', user_id: 'u', event_value: 1 }, tenant.api_key)
+    const id = newId()
+    const leave = (ago: string) =>
+      asSuperuser(
+        `insert into reconciliations (tenant_id, id, requested_by, status, created_at, started_at)
+         values ($1, $2, 'schedule', 'running', now() - $3::interval, now() - $3::interval)
+         on conflict (tenant_id, id) do update set created_at = excluded.created_at, started_at = excluded.started_at`,
+        [tenant.id, id, ago],
+      )
+    await leave('59 minutes')
+    expect((await reconcileTenants(NEVER)).tenants).toBe(0)
+    await leave('61 minutes')
+    expect((await reconcileTenants(NEVER)).tenants).toBe(1)
+    const { body } = await call(listRoute, 'GET', '/api/v1/reconciliations', { as: tenant.api_key })
+    expect(body.data).toMatchObject([
+      { requested_by: 'schedule', status: 'finished', drifts: 0 },
+      { id, status: 'failed', error: 'The worker ended before the run did.' },
+    ])
+  })
 })
 
 describe('retention', () => {

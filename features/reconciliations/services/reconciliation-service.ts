@@ -120,8 +120,19 @@ export async function doReconciliation(id: string): Promise<boolean> {
     [tenantId, id],
   )
   if (!run || !['waiting', 'running'].includes(run.status)) return false
+  await failAbandonedRuns(id)
   await tenantQuery('select app.reconcile_usage($1, $2, $3)', [tenantId, await readTimeZone(), id])
   return true
+}
+
+/** Runs whose worker ended before they did: none takes an hour. */
+async function failAbandonedRuns(except: string): Promise<void> {
+  await tenantQuery(
+    `update reconciliations set status = 'failed', error = 'The worker ended before the run did.', finished_at = clock_timestamp()
+     where tenant_id = $1 and id <> $2 and created_at < now() - interval '1 hour'
+       and (status = 'running' and started_at < now() - interval '1 hour' or status = 'waiting' and requested_by = 'schedule')`,
+    [currentContext().tenantId, except],
+  )
 }
 
 /** Says that a run has begun, or why it failed. */
