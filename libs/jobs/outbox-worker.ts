@@ -11,6 +11,7 @@ import {
   type OutboxFailure,
   type OutboxMessage,
 } from './outbox'
+import { notePassedOver } from './passed-over'
 
 /** Where the messages of one topic go. */
 export type OutboxSink = {
@@ -132,7 +133,7 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
   const asNothing =
     (tenantId: string) =>
     (error: unknown): string[] => {
-      log.debug({ error: describe(error), tenant: tenantId }, 'outbox of a tenant not readable')
+      notePassedOver('outbox', tenantId, error)
       return []
     }
 
@@ -157,7 +158,10 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
         }),
       )
     })
-    log.info({ job: key, delivered: delivered.length, failed: failed.length }, 'outbox')
+    if (failed.length === 0) return log.info({ job: key, delivered: delivered.length }, 'outbox')
+    const given_up = failed.filter(({ id }) => failures.get(id)?.permanent).length
+    const error = failures.get(failed[0]?.id ?? '')?.error.slice(0, 500)
+    log.warn({ job: key, delivered: delivered.length, failed: failed.length, given_up, error }, 'outbox')
   }
 
   const deliver = async (

@@ -1,7 +1,7 @@
 import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { log } from '@/libs/log'
 import { jobActor, runInTenant } from '@/libs/tenancy/tenant-context'
+import { notePassedOver } from './passed-over'
 
 const SWEEPER = jobActor('sweeper')
 const ROWS_AT_ONCE = 1_000
@@ -39,7 +39,7 @@ export async function sweepLeftovers(signal: AbortSignal): Promise<{ idempotency
         swept.idempotency_keys += await sweep(tenantId, KEYS, signal)
         swept.messages += await sweep(tenantId, MESSAGES, signal)
       } catch (error) {
-        log.debug({ tenant: tenantId, error: error instanceof Error ? error.message : String(error) }, 'not swept')
+        notePassedOver('sweep-leftovers', tenantId, error)
       }
     }
   }

@@ -1,6 +1,6 @@
 import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { log } from '@/libs/log'
+import { notePassedOver } from '@/libs/jobs/passed-over'
 import { jobActor, runInTenant } from '@/libs/tenancy/tenant-context'
 
 const SWEEPER = jobActor('sweeper')
@@ -26,8 +26,7 @@ export async function sweepWindows(signal: AbortSignal): Promise<{ windows: numb
       passed.add(tenantId)
       if (signal.aborted) return { windows }
       windows += await sweep(tenantId, signal).catch((error: Error) => {
-        // A tenant that takes no writes is left for later.
-        log.debug({ tenant: tenantId, error: error.message }, 'windows not swept')
+        notePassedOver('sweep-rate-limits', tenantId, error)
         return 0
       })
     }

@@ -1,6 +1,6 @@
 import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { log } from '@/libs/log'
+import { notePassedOver } from '@/libs/jobs/passed-over'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { jobActor, runInTenant } from '@/libs/tenancy/tenant-context'
 
@@ -28,7 +28,7 @@ export async function measureTenants(signal: AbortSignal): Promise<number> {
         await measureTenant(tenantId)
         measured += 1
       } catch (error) {
-        log.debug({ tenant: tenantId, error: error instanceof Error ? error.message : String(error) }, 'not measured')
+        notePassedOver('measure-tenants', tenantId, error)
       }
     }
   }

@@ -1,5 +1,6 @@
 import { serverPool } from '@/libs/db/pools'
 import type { OutboxSink } from '@/libs/jobs/outbox-worker'
+import { notePassedOver } from '@/libs/jobs/passed-over'
 import { log } from '@/libs/log'
 import { jobActor, runInTenant } from '@/libs/tenancy/tenant-context'
 import { addRun, doReconciliation, markRun, RECONCILIATION_TOPIC } from '../services/reconciliation-service'
@@ -35,7 +36,7 @@ export async function reconcileTenants(signal: AbortSignal): Promise<{ tenants: 
       tenants += 1
     } catch (error) {
       // A tenant that takes no writes at the moment is reconciled when it does.
-      log.debug({ tenant: tenant_id, err: error }, 'not reconciled')
+      notePassedOver('reconcile-usage', tenant_id, error)
     }
   }
   return { tenants }

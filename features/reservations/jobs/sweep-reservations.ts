@@ -1,6 +1,6 @@
 import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { log } from '@/libs/log'
+import { notePassedOver } from '@/libs/jobs/passed-over'
 import { jobActor, runInTenant } from '@/libs/tenancy/tenant-context'
 
 const SWEEPER = jobActor('reservations')
@@ -29,7 +29,7 @@ export async function sweepReservations(signal: AbortSignal): Promise<number> {
         )
         swept += row?.swept ?? 0
       } catch (error) {
-        log.debug({ tenant: tenantId, error: error instanceof Error ? error.message : String(error) }, 'not swept')
+        notePassedOver('sweep-reservations', tenantId, error)
       }
     }
   }
