@@ -1,4 +1,5 @@
 // The package of Stripe, as npm has it, against the ingest process: only host, port and protocol are others.
+import { gzipSync } from 'node:zlib'
 import Stripe from 'stripe'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { POST as postEntitlement } from '@/app/api/v1/customers/[id]/entitlements/route'
@@ -342,20 +343,36 @@ describe('who may', () => {
     const writer = client(key)
     await writer.billing.meterEvents.create({ event_name, payload: { stripe_customer_id: 'cus_1', value: '1' } })
     expect(await refused(writer.billing.meters.list())).toBeInstanceOf(Stripe.errors.StripePermissionError)
-    const basic = (user: string) =>
+    const form = `event_name=${event_name}&payload[stripe_customer_id]=cus_1&payload%5Bvalue%5D=1`
+    const basic = (user: string, body: string | Buffer = form, others: Record<string, string> = {}) =>
       ingest.send({
         path: '/v1/billing/meter_events',
         headers: {
           authorization: `Basic ${Buffer.from(`${user}:`).toString('base64')}`,
           'content-type': 'application/x-www-form-urlencoded',
+          ...others,
         },
-        body: `event_name=${event_name}&payload[stripe_customer_id]=cus_1&payload%5Bvalue%5D=1`,
+        body,
       })
     expect(await basic(key)).toMatchObject({ status: 200, body: { object: 'billing.meter_event' } })
     expect(await basic('sk_test_wrong')).toMatchObject({
       status: 401,
       body: { error: { type: 'invalid_request_error', message: expect.any(String) } },
     })
+    const packed = { 'content-encoding': 'gzip' }
+    for (const repeatable of [{}, { 'idempotency-key': newId() }]) {
+      expect(await basic(key, gzipSync(form), { ...packed, ...repeatable })).toMatchObject({ status: 200 })
+      for (const [body, others] of [
+        [Buffer.from('event_name=\xff', 'latin1'), {}],
+        [Buffer.from('event_name=x'), packed],
+        [Buffer.from('event_name=x'), { 'content-encoding': 'br' }],
+        ['x=1'.padEnd(2_000_000, 'y'), {}],
+      ] as const)
+        expect(await basic(key, body, { ...others, ...repeatable })).toMatchObject({
+          status: 400,
+          body: { error: { type: 'invalid_request_error', message: expect.any(String) } },
+        })
+    }
   })
 
   test('hostile forms are answered in its shape', async () => {

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { parseFields, readForm } from '@/libs/api-utils/read-form'
-import { parseInput, parseJson, readBody, readText } from '@/libs/api-utils/read-json'
+import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { type TenantHandler, type TenantRouteOptions, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError, type InputError } from '@/libs/errors'
@@ -39,31 +39,27 @@ const BASIC = /^Basic ([A-Za-z0-9+/]+={0,2})$/i
  */
 export function stripeRoute(handler: TenantHandler, options: TenantRouteOptions = {}): RouteHandler {
   const route = withTenantAuth(handler, options)
-  return async (request, args) => translate(await route(await withBearer(request), args))
+  return async (request, args) => translate(await route(withBearer(request), args))
 }
 
-/** The key of a basic credential as a bearer. */
-async function withBearer(request: Request): Promise<Request> {
+/** The key of a basic credential as a bearer. What is wrong with the body is for who reads it to say. */
+function withBearer(request: Request): Request {
   const credential = BASIC.exec(request.headers.get('authorization') ?? '')?.[1]
   if (credential === undefined) return request
   const [key = ''] = Buffer.from(credential, 'base64').toString('latin1').split(':')
   if (!/^[\x21-\x7e]+$/.test(key)) return request
-  const headers = new Headers({ authorization: `Bearer ${key}` })
-  const kept = [
-    'content-type',
-    'idempotency-key',
-    'x-request-id',
-    'x-tenant-id',
-    'x-tenant-slug',
-    'x-forwarded-for',
-    'host',
-  ]
-  for (const name of kept) {
-    const value = request.headers.get(name)
-    if (value !== null) headers.set(name, value)
+  const authorization = `Bearer ${key}`
+  // The ingest process hands over what only looks like a Request.
+  const isWhole: boolean = request instanceof Request
+  if (isWhole) {
+    const headers = new Headers(request.headers)
+    headers.set('authorization', authorization)
+    const { url, method, body } = request
+    return new Request(url, { method, headers, ...(body ? { body, duplex: 'half' } : {}) })
   }
-  const body = request.body ? await readText(request) : undefined
-  return new Request(request.url, { method: request.method, headers, ...(body === undefined ? {} : { body }) })
+  const { headers } = request
+  const get = (name: string) => (name.toLowerCase() === 'authorization' ? authorization : headers.get(name))
+  return Object.create(request, { headers: { value: Object.create(headers, { get: { value: get } }) } })
 }
 
 async function translate(response: Response): Promise<Response> {
