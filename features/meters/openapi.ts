@@ -19,6 +19,7 @@ export const paths = {
       params,
       query: usageQueryInput.extend({ format }),
       success: [200, usageSeries],
+      csv: true,
     }),
   },
   '/api/v1/usage/query': {
@@ -29,6 +30,7 @@ export const paths = {
       permission: 'usage:read',
       query: usageQueryInput.extend({ meter: z.string().meta({ description: 'Id or slug' }), format }),
       success: [200, usageSeries],
+      csv: true,
     }),
   },
   '/api/v1/meters': {

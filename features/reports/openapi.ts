@@ -11,6 +11,7 @@ export const paths = {
       permission: 'usage:read',
       query: reportQuery,
       success: [200, monthReport],
+      csv: true,
     }),
   },
 }

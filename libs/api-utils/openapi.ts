@@ -51,6 +51,8 @@ type OperationInput = {
   limited?: boolean
   /** Media types of success, application/json by default. */
   mediaType?: string | readonly string[]
+  /** The same as a table where it is asked for, as text/csv. */
+  csv?: boolean
 }
 
 const idempotencyKey = z.object({
@@ -83,6 +85,7 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
     success,
     orElse,
     mediaType,
+    csv = false,
   } = input
   const { repeatable = auth === 'tenant', limited = false } = input
   const requestParams = {
@@ -107,7 +110,12 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
       ...Object.fromEntries(
         [success, ...(orElse ? [orElse] : [])].map(([status, schema]) => [
           String(status),
-          { description: 'Success', ...(schema ? { content: content(schema, mediaType) } : {}) },
+          {
+            description: 'Success',
+            ...(schema
+              ? { content: { ...content(schema, mediaType), ...(csv ? content(z.string(), 'text/csv') : {}) } }
+              : {}),
+          },
         ]),
       ),
       '400': failure('The request cannot be read'),

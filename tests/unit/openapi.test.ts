@@ -43,6 +43,11 @@ test('both outcomes of a call are there, what stands against it, and whatever el
   for (const status of ['409', '413', '415', '429']) expect(Object.keys(query?.responses ?? {})).not.toContain(status)
 })
 
+test('what can be asked for as a table says so, beside its JSON', () => {
+  const both = operation({ summary: 'Get', tag: 'x', success: [200, thing], csv: true }).responses?.['200']
+  expect(Object.keys(both?.content ?? {})).toEqual(['application/json', 'text/csv'])
+})
+
 test('a problem may carry members that its code brings', () => {
   expect(document.components?.schemas?.Problem).toMatchObject({ additionalProperties: {} })
 })
