@@ -201,14 +201,17 @@ test.describe(() => {
     page,
   }) => {
     await signIn(page, owner)
+    await page.clock.install()
     await page.goto(`${dashboard}/acme/customers/bluebird`)
     const title = page.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })
     const notice = page.getByRole('status').filter({ hasText: 'The server was not reached' })
     await expect(title).toBeVisible()
     await page.context().setOffline(true)
+    await page.clock.fastForward(15_000)
     await expect(notice).toBeVisible()
     await expect(title).toBeVisible()
     await page.context().setOffline(false)
+    await page.clock.fastForward(15_000)
     await expect(notice).toHaveCount(0)
   })
 

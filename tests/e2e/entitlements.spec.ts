@@ -68,6 +68,7 @@ test('a customer gets an allowance of its own and a grant, and its balance says 
   const user = `granted-${unique}`
   expect((await api('/customers', { external_id: user, name: `Granted ${unique}` })).status).toBe(201)
   await signIn(page, loginOf('acme', 'owner'))
+  await page.clock.install()
   await page.goto(`${dashboard}/acme/customers/${user}`)
 
   await page.getByRole('button', { name: 'Add entitlement' }).click()
@@ -89,7 +90,8 @@ test('a customer gets an allowance of its own and a grant, and its balance says 
   )
 
   expect((await api('/usage/track', { meter_id: 'api_calls', user_id: user, event_value: 120 })).body.inserted).toBe(1)
-  await expect(page.getByText('20 calls left of 140 calls granted')).toBeVisible({ timeout: 15_000 })
+  await page.clock.fastForward(5_000)
+  await expect(page.getByText('20 calls left of 140 calls granted')).toBeVisible()
   await page.getByRole('button', { name: 'History of API calls' }).click()
   const history = page.getByRole('dialog', { name: 'History of API calls' })
   await expect(history.getByRole('table', { name: 'Entries' })).toContainText('Grant issued')
