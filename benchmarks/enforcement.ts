@@ -111,6 +111,22 @@ export async function benchEnforcement(
     target: '0 over, less than one event under',
     reached: used <= limit && limit - used < 10,
   })
+  // Who is at its cap goes on sending: each event is refused with its reason, and kept for the tenant to see.
+  for (const { what, size, connections } of [
+    { what: 'refused at that cap, single events', size: 1, connections: CONNECTIONS },
+    { what: 'refused at that cap, batches of 1,000', size: 1_000, connections: 8 },
+  ]) {
+    const turnedAway = await runLoad({ ...plan(ingest.url, 'scarce'), size, connections })
+    const rate = (turnedAway.requests * size) / turnedAway.seconds
+    note({
+      what,
+      figure: perSecond(rate),
+      yardstick: `${perSecond(median(ours))} single events counted`,
+      ratio: (rate / median(ours)).toFixed(2),
+      target: 'for comparison',
+      reached: null,
+    })
+  }
   const naive = await runPeer({ ...peer, design: 'read-then-write', limit })
   note({
     what: 'the same by a design that reads the counter, then adds',
