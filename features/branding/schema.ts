@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { nameInput } from '@/libs/api-utils/text-input'
 
 const color = z
@@ -20,7 +21,7 @@ export const brandingInput = z
       .nullable()
       .optional(),
   })
-  .refine((input) => Object.keys(input).length > 0, 'name at least one field')
+  .refine((input) => Object.keys(input).length > 0, { error: 'name at least one field', ...whenFieldsAreRight })
   .meta({ id: 'BrandingInput' })
 
 export const branding = z

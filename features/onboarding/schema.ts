@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 
 const stepKey = z.enum([
   'create_meter',
@@ -21,7 +22,7 @@ export const onboardingChange = z
     dismissed: z.boolean().optional(),
     skipped_steps: z.array(stepKey).max(20).optional(),
   })
-  .refine((change) => Object.keys(change).length > 0, 'names nothing to change')
+  .refine((change) => Object.keys(change).length > 0, { error: 'names nothing to change', ...whenFieldsAreRight })
 
 export const onboardingStatus = z
   .object({

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
 
 const name = z
@@ -58,7 +59,7 @@ export const overrideInput = z
 
 export const overridePatch = z
   .strictObject({ limit: limit.optional(), duration: duration.optional() })
-  .refine((patch) => Object.keys(patch).length > 0, 'changes nothing')
+  .refine((patch) => Object.keys(patch).length > 0, { error: 'changes nothing', ...whenFieldsAreRight })
   .meta({ id: 'RateLimitOverridePatch' })
 
 export const override = z

@@ -96,7 +96,7 @@ export const tenantChange = z
     billing_email: billingEmail.nullable().optional(),
     metadata: metadata.optional(),
   })
-  .refine((change) => Object.keys(change).length > 0, 'names nothing to change')
+  .refine((change) => Object.keys(change).length > 0, { error: 'names nothing to change', ...whenFieldsAreRight })
 
 export const ownTenantListQuery = pageQuery.extend({
   q: z.string().trim().max(120).optional().meta({ description: 'In the name or the slug' }),

@@ -1,6 +1,8 @@
-import { runAsOperator } from '@/libs/db/operator-db'
+import { operatorQuery, runAsOperator } from '@/libs/db/operator-db'
+import { AppError } from '@/libs/errors'
 import { repeatUndone } from './repeat-undone'
 import type { RouteHandler } from './route-handler'
+import { isSafeMethod } from './same-origin'
 import { type UserRequestContext, withUserAuth } from './user-api-wrapper'
 
 /**
@@ -11,6 +13,17 @@ export function withOperatorAuth(
   handler: (request: Request, context: UserRequestContext) => Promise<Response>,
 ): RouteHandler {
   return withUserAuth((request, context) =>
-    repeatUndone(request, (mine) => runAsOperator(context.actor, () => handler(mine, context))),
+    repeatUndone(request, (mine) =>
+      runAsOperator(context.actor, async () => {
+        if (!isSafeMethod(mine.method)) await requireWriter()
+        return handler(mine, context)
+      }),
+    ),
   )
+}
+
+/** Said before anything is read of the request: whether it is right, or would change anything, is nothing to support. */
+async function requireWriter(): Promise<void> {
+  const [row] = await operatorQuery<{ reads: string }>(`select current_setting('transaction_read_only') as reads`)
+  if (row?.reads === 'on') throw new AppError('forbidden', 'This access is read-only.')
 }

@@ -96,7 +96,8 @@ async function unpack(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> 
 
 /**
  * Parses JSON: nesting is limited to 32 levels, NUL and lone surrogates are refused, camelCase keys are read as
- * snake_case at the top levels (keys inside `properties`, `metadata` and `config` stay as they are; `verbatim`: all do).
+ * snake_case (keys inside `properties`, `metadata` and `config`, and names of meters in `usage_caps`, stay as they are;
+ * `verbatim`: all do).
  * A number that a double would round is an ExactNumber. `lenient` is for lists whose entries fail one by one: text that cannot
  * be kept, and a field under both of its names, are left to who reads the entries.
  * @throws AppError bad_request.
@@ -131,16 +132,17 @@ function hasBadText(value: unknown, depth: number): boolean {
   return Object.entries(value).some(([key, inner]) => isBadText(key) || hasBadText(inner, depth + 1))
 }
 
-const OPAQUE = new Set([
-  'properties',
-  'meta',
-  'metadata',
-  'config',
-  'value',
-  'config_value',
-  'property_paths',
-  'usage_caps',
-  'feature_entitlements',
+/** What is read in its own way: objects that stay as they are, and one whose keys are names somebody gave. */
+const OWN_WAYS = new Map<string, Partial<Reading>>([
+  ['properties', { opaque: true }],
+  ['meta', { opaque: true }],
+  ['metadata', { opaque: true }],
+  ['config', { opaque: true }],
+  ['value', { opaque: true }],
+  ['config_value', { opaque: true }],
+  ['property_paths', { opaque: true }],
+  ['feature_entitlements', { opaque: true }],
+  ['usage_caps', { byName: true }],
 ])
 const snake = (key: string): string => key.replace(/[a-z0-9][A-Z]/g, (pair) => `${pair[0]}_${pair[1]}`).toLowerCase()
 
@@ -176,7 +178,15 @@ function readKey(key: string): string {
   return read
 }
 
-type Reading = { opaque: boolean; noted: boolean; lenient: boolean }
+type Reading = { opaque: boolean; byName?: boolean; noted: boolean; lenient: boolean }
+
+/** How what stands under a key is read. */
+function readingOf(name: string, reading: Reading): Reading {
+  if (reading.opaque) return reading
+  if (reading.byName) return { ...reading, byName: false }
+  const own = OWN_WAYS.get(name)
+  return own ? { ...reading, ...own } : reading
+}
 
 function toSnakeCase(value: unknown, depth: number, reading: Reading): unknown {
   if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON may be nested at most ${MAX_DEPTH} levels deep.`)
@@ -190,8 +200,8 @@ function toSnakeCase(value: unknown, depth: number, reading: Reading): unknown {
   const object = value as Record<string, unknown>
   for (const key of Object.keys(object)) {
     if (key === 'rawJSON' && isExactNumber(object)) return object
-    const name = reading.opaque ? key : readKey(key)
-    const within = reading.opaque || !OPAQUE.has(name) ? reading : { ...reading, opaque: true }
+    const name = reading.opaque || reading.byName ? key : readKey(key)
+    const within = readingOf(name, reading)
     const inner = toSnakeCase(object[key], depth + 1, within)
     const twice = name !== key && Object.hasOwn(object, name)
     if (twice && !reading.lenient)

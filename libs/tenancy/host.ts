@@ -64,7 +64,7 @@ export function readTenantPath(pathname: string): { tenant: string; pathname: st
   if (!match?.[1] || !match[2]) return null
   if (OWN_ACTIONS.has(match[2])) return null
   const tenant = readTenantSegment(match[1])
-  if (tenant === 'current' && match[2] === 'info') return { tenant, pathname: '/api/v1/tenant/info' }
+  if (match[2] === 'info') return { tenant, pathname: '/api/v1/tenant/info' }
   // A tenant has no tenants below it: such a path would address one and act on another.
   return { tenant, pathname: /^tenants(?:\/|$)/.test(match[2]) ? '/api/v1/-' : `/api/v1/${match[2]}` }
 }

@@ -53,8 +53,11 @@ describe('the console', () => {
       await tenantCall('PATCH', acme.id, support, { name: 'Changed' }),
       await tenantCall('DELETE', acme.id, support),
       await call(create, 'POST', '/api/v1/tenants', { as: support, body: { name: 'By support' } }),
+      await call(create, 'POST', '/api/v1/tenants', { as: support, body: { nome: 1 } }),
+      await act('restore', acme.id, support),
+      await act('suspend', 'nobody', support),
     ]
-    expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403])
+    expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 403))
     expect((await tenantCall('GET', acme.id, support)).body).toMatchObject({ name: acme.name, status: 'active' })
   })
 

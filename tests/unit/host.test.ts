@@ -156,6 +156,7 @@ describe('readTenantPath', () => {
     ['/api/v1/tenants/acme/meters', 'acme', '/api/v1/meters'],
     ['/api/v1/tenants/ACME/usage/daily', 'acme', '/api/v1/usage/daily'],
     ['/api/v1/tenants/current/info', 'current', '/api/v1/tenant/info'],
+    ['/api/v1/tenants/acme/info', 'acme', '/api/v1/tenant/info'],
     ['/api/v1/tenants/%E0%A4%A/x', '-', '/api/v1/x'],
     ['/api/v1/tenants/acme/tenants', 'acme', '/api/v1/-'],
     ['/api/v1/tenants/acme/tenants/globex', 'acme', '/api/v1/-'],
@@ -229,12 +230,35 @@ describe('routeRequest', () => {
   test('no path on a portal host leads to dashboard or console', () => {
     fc.assert(
       fc.property(slug, fc.webPath(), (name, path) => {
-        fc.pre(!/^\/(?:api|compat)\//.test(path) && !/^\/(healthz|readyz|_next\/|auth\/confirm$)/.test(path))
+        fc.pre(!/^\/(?:api|compat|_next)\//.test(path) && !/^\/(?:healthz|readyz|auth\/confirm)$/.test(path))
         const found = route(`${name}.${ROOT}`, path || '/')
         expect(found).toMatchObject({ action: 'rewrite' })
         expect((found as { pathname: string }).pathname.startsWith(`/portal/${name}`)).toBe(true)
       }),
     )
+  })
+
+  test('a probe is its very name; what only begins so is a page like others', () => {
+    for (const probe of ['/healthz', '/readyz']) {
+      expect(route(`acme.${ROOT}`, probe)).toEqual({ action: 'pass', page: false })
+      for (const path of [`${probe}ero`, `${probe}ero/meters`, `${probe}/x`, `${probe}%2fx`]) {
+        expect(route(`app.${ROOT}`, path)).toEqual({ action: 'pass', page: true })
+        expect(route(`acme.${ROOT}`, path)).toMatchObject({ action: 'rewrite', pathname: `/portal/acme${path}` })
+        expect(route(`a.b.${ROOT}`, path)).toMatchObject({ pathname: '/portal/-' })
+      }
+    }
+  })
+
+  test('files that are not there are answered with a page, which has its policy', () => {
+    for (const host of [`app.${ROOT}`, `acme.${ROOT}`, `a.b.${ROOT}`, null])
+      for (const path of ['/favicon.ico', '/robots.txt', '/_next/nothing'])
+        expect(route(host, path)).toEqual({ action: 'pass', page: true })
+  })
+
+  test('the page of last resort has no address', () => {
+    for (const path of ['/_global-error', '/_global-error.rsc', '/_global-error/'])
+      for (const host of [`app.${ROOT}`, `a.b.${ROOT}`])
+        expect(route(host, path)).toMatchObject({ action: 'rewrite', pathname: '/portal/-' })
   })
 
   test('hosts that are nobody’s get a 404, the bare root its dashboard address', () => {

@@ -191,6 +191,9 @@ describe('names', () => {
   })
 
   test('camelCase is read as snake_case, but what belongs to the caller stays as it is', () => {
+    expect(
+      parseJson('{"usageCaps":{"myMeter":{"preserveOverage":true,"limit":5},"other":7},"featureEntitlements":[]}'),
+    ).toEqual({ usage_caps: { myMeter: { preserve_overage: true, limit: 5 }, other: 7 }, feature_entitlements: [] })
     const read = parseJson(
       '{"meterId":"m","eventValue":1,"list":[{"userId":"u"}],"properties":{"myKey":{"innerKey":1}}}',
     )
