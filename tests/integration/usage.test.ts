@@ -704,6 +704,8 @@ describe('reports', () => {
     '?timeRange=31d',
     '?timeRange=30d&from=2026-01-01',
     '?from=1990-01-01',
+    '?from=0001-01-01&to=0001-01-05',
+    '?from=9999-12-30&to=9999-12-31',
     '?nothing=1',
   ])('%s is invalid', async (query) => {
     expect((await call(getUsage, 'GET', `/api/v1/usage${query}`, admin())).status).toBe(422)
