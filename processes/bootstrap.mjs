@@ -43,7 +43,14 @@ export async function runWithModernNode(file, options) {
   stopWhenNpmIsKilled(() => child.kill('SIGTERM'))
   return new Promise((resolve) => {
     child.once('error', (error) => fail(`Node could not be started: ${error.message}`, 'Run npm ci and try again.'))
-    child.once('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)))
+    child.once('exit', (code, signal) => {
+      if (signal)
+        console.error(
+          `\nThis was ended from outside (${signal}); a machine that runs out of memory does that too.\n` +
+            'Start it again: what was acknowledged is there. npm run doctor looks for causes.\n',
+        )
+      resolve(signal ? 1 : (code ?? 1))
+    })
   })
 }
 

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lastLines } from './postgres'
-import { inRepository, repositoryRoot } from './repository'
+import { inRepository } from './repository'
 import { StackError } from './stack-error'
+import { runStepProcess, type StepProcess } from './step-process'
 
 const SOURCES = [
   'app',
@@ -32,30 +32,32 @@ export function isBuildCurrent(): boolean {
 }
 
 /** Runs `next build` until it ends or `signal` is given. Throws StackError with the end of its output when it fails. */
-export async function buildApplication(env: NodeJS.ProcessEnv, logFile: string, signal: AbortSignal): Promise<void> {
+export async function buildApplication(
+  env: NodeJS.ProcessEnv,
+  watch: Pick<StepProcess, 'log_file' | 'signal' | 'onPid'>,
+): Promise<void> {
   const hash = hashSources()
   // A build that does not come to its end leaves none of the one before that could be taken for whole.
   rmSync(recordPath(), { force: true })
-  const log = openSync(logFile, 'w')
-  const code = await new Promise<number | null>((resolve, reject) => {
-    const build = spawn(process.execPath, [inRepository('node_modules', 'next', 'dist', 'bin', 'next'), 'build'], {
-      cwd: repositoryRoot,
-      env: { ...env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' },
-      stdio: ['ignore', log, log],
-      signal,
-    })
-    build.once('error', reject)
-    build.once('exit', resolve)
-    process.once('exit', () => build.kill('SIGKILL'))
+  const code = await runStepProcess({
+    ...watch,
+    args: [inRepository('node_modules', 'next', 'dist', 'bin', 'next'), 'build'],
+    env: { ...env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' },
+    append: false,
   })
-  closeSync(log)
-  if (code !== 0) {
-    throw new StackError(
-      `The application could not be built:\n${lastLines(logFile, 30)}`,
-      `The whole log is ${logFile}.`,
+  if (code !== 0) throw explainFailure(watch.log_file)
+  writeFileSync(recordPath(), hash)
+}
+
+function explainFailure(logFile: string): StackError {
+  const words = lastLines(logFile, 30)
+  if (words.includes('Another next build process is already running')) {
+    return new StackError(
+      'The application is being built in this checkout already, by another start or by hand.',
+      'Wait until that build has come to its end, then start again.',
     )
   }
-  writeFileSync(recordPath(), hash)
+  return new StackError(`The application could not be built:\n${words}`, `The whole log is ${logFile}.`)
 }
 
 function recordPath(): string {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { processIdentity } from './process-identity'
@@ -21,12 +21,10 @@ export type RunRecord = {
  */
 export async function claimDataDirectory(dataDir: string): Promise<RunRecord> {
   const path = join(dataDir, 'stack.json')
-  const earlier = readRecord(dataDir)
-  if (earlier) {
-    refuseWhenRunning(earlier, dataDir)
-    await endLeftovers(earlier.children)
-  }
   const record: Record = { main: describe('stack', process.pid), children: [] }
+  const earlier = takePlace(dataDir, record)
+  await endLeftovers(earlier)
+  record.children = []
   const save = () => {
     writeFileSync(`${path}.partial`, `${JSON.stringify(record, null, 2)}\n`)
     renameSync(`${path}.partial`, path)
@@ -51,6 +49,43 @@ export async function claimDataDirectory(dataDir: string): Promise<RunRecord> {
     },
     clear: () => rmSync(path, { force: true }),
   }
+}
+
+/**
+ * Writes our record where there is none, or one of a stack that has gone; of two starts at one moment only one does. Returns the
+ * children of the one before, which stay on record until they have ended.
+ */
+function takePlace(dataDir: string, record: Record): Running[] {
+  const path = join(dataDir, 'stack.json')
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : null
+  const earlier = text === null ? null : parseRecord(text)
+  if (earlier) refuseWhenRunning(earlier, dataDir)
+  record.children = earlier?.children ?? []
+  const aside = `${path}.${process.pid}`
+  try {
+    if (text !== null) {
+      renameSync(path, aside)
+      if (readFileSync(aside, 'utf8') !== text) {
+        renameSync(aside, path)
+        throw anotherStart(dataDir)
+      }
+    }
+    writeFileSync(aside, `${JSON.stringify(record, null, 2)}\n`)
+    linkSync(aside, path) // there at once and whole, or not at all
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : ''
+    throw code === 'EEXIST' || code === 'ENOENT' ? anotherStart(dataDir) : error
+  } finally {
+    rmSync(aside, { force: true })
+  }
+  return record.children
+}
+
+function anotherStart(dataDir: string): StackError {
+  return new StackError(
+    `Another start has just begun in ${dataDir}.`,
+    'Use that one, or start a second one with DATA_DIR and ports of its own.',
+  )
 }
 
 /** Throws StackError when a stack is running in the data directory. */
@@ -98,9 +133,12 @@ function isRunning(running: Running): boolean {
 /** What the last run wrote down of itself; null when there is none, or it cannot be read. */
 export function readRecord(dataDir: string): Record | null {
   const path = join(dataDir, 'stack.json')
-  if (!existsSync(path)) return null
+  return existsSync(path) ? parseRecord(readFileSync(path, 'utf8')) : null
+}
+
+function parseRecord(text: string): Record | null {
   try {
-    const record = JSON.parse(readFileSync(path, 'utf8'))
+    const record = JSON.parse(text)
     return typeof record?.main?.pid === 'number' && Array.isArray(record.children) ? record : null
   } catch {
     return null

@@ -64,6 +64,12 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
     starting = now
     return now
   }
+  /** What the build and the seed are watched by: they end with us, however we end. */
+  const watchStep = (name: string) => ({
+    log_file: logFile(settings.data_dir, name),
+    signal: stopped.signal,
+    onPid: (pid: number, isRunning: boolean) => watch(name, pid, isRunning),
+  })
   const launch = (label: string, start: (context: ServiceContext) => Promise<Child>) =>
     next(label, async () => {
       running.push(await start(context))
@@ -81,13 +87,13 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
   const ownerUrl = addresses.database.owner_url
   if (ownerUrl) await next('Migrations', (say) => migrate(ownerUrl, say))
   if (!settings.external) await launch('Supabase API', startAuthApi)
-  if (settings.seed) await next('Demo data', () => seedDemo(settings, env, ownerUrl, stopped.signal))
+  if (settings.seed) await next('Demo data', () => seedDemo(env, ownerUrl, watchStep('seed')))
   await launch('Worker', startWorker)
   await launch('Ingest', startIngest)
   if (settings.mode === 'production') {
     await next('Building the application (a minute or so, once)', async (say) => {
       if (isBuildCurrent()) return say('Build is current')
-      await buildApplication(env, logFile(settings.data_dir, 'build'), stopped.signal)
+      await buildApplication(env, watchStep('build'))
       say('Application built')
     })
   }

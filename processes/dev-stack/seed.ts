@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { logFile } from './data-directory'
 import { lastLines } from './postgres'
 import { inRepository } from './repository'
-import type { Settings } from './settings'
 import { StackError } from './stack-error'
+import { runStepProcess, type StepProcess } from './step-process'
 
 type Login = { email: string; password: string; role: string }
 
@@ -17,29 +15,20 @@ export type SeedResult = {
 
 /** Runs the demo seed (idempotent) with the owner's login in its environment. */
 export async function seedDemo(
-  settings: Settings,
   env: NodeJS.ProcessEnv,
   ownerUrl: string,
-  signal: AbortSignal,
+  watch: Pick<StepProcess, 'log_file' | 'signal' | 'onPid'>,
 ): Promise<void> {
-  const file = logFile(settings.data_dir, 'seed')
-  const log = openSync(file, 'a')
-  const code = await new Promise<number | null>((resolve, reject) => {
-    const seed = spawn(process.execPath, ['--import', 'tsx', inRepository('processes', 'seed', 'main.ts')], {
-      cwd: inRepository(),
-      env: { ...env, OWNER_DATABASE_URL: ownerUrl },
-      stdio: ['ignore', log, log],
-      signal,
-    })
-    seed.once('error', reject)
-    seed.once('exit', resolve)
-    process.once('exit', () => seed.kill('SIGKILL'))
+  const code = await runStepProcess({
+    ...watch,
+    args: ['--import', 'tsx', inRepository('processes', 'seed', 'main.ts')],
+    env: { ...env, OWNER_DATABASE_URL: ownerUrl },
+    append: true,
   })
-  closeSync(log)
   if (code === 0) return
   throw new StackError(
-    `The demo could not be seeded:\n${lastLines(file, 20)}`,
-    `The whole log is ${file}. npm run reset starts afresh; SEED_DEMO=false npm start does without the demo.`,
+    `The demo could not be seeded:\n${lastLines(watch.log_file, 20)}`,
+    `The whole log is ${watch.log_file}. npm run reset starts afresh; SEED_DEMO=false npm start does without the demo.`,
   )
 }
 

@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isOwnDirectory, prepareDataDirectory } from '../../processes/dev-stack/data-directory'
 import { findFreePort, requireFreePorts } from '../../processes/dev-stack/ports'
 import { processIdentity } from '../../processes/dev-stack/process-identity'
-import { requireReadablePath } from '../../processes/dev-stack/repository'
+import { inRepository, requireReadablePath } from '../../processes/dev-stack/repository'
 import { claimDataDirectory } from '../../processes/dev-stack/run-record'
 import { loadSecrets } from '../../processes/dev-stack/secrets'
 import { portsOf, readSettings } from '../../processes/dev-stack/settings'
@@ -148,5 +149,37 @@ describe('the data directory', () => {
     record('another boot:1')
     const claimed = await claimDataDirectory(directory)
     claimed.clear()
+  })
+
+  test('is claimed by one of two starts at the very same moment, be it new or left by a killed one', async () => {
+    const rounds = 30
+    for (let round = 0; round < rounds; round += 1) {
+      mkdirSync(join(directory, String(round)))
+      const left = { main: { name: 'stack', pid: 1, identity: 'another boot:1' }, children: [] }
+      if (round % 2) writeFileSync(join(directory, String(round), 'stack.json'), JSON.stringify(left))
+    }
+    const script = `
+      import { claimDataDirectory } from ${JSON.stringify(inRepository('processes', 'dev-stack', 'run-record.ts'))}
+      process.stdout.write('ready')
+      process.stdin.once('data', async (data) => {
+        let claimed = ''
+        for (let round = 0; round < ${rounds}; round += 1) {
+          while (Date.now() < Number(data) + round * 10) {}
+          claimed += await claimDataDirectory(${JSON.stringify(directory)} + '/' + round).then(() => '1', () => '0')
+        }
+        process.stdout.write(claimed, () => process.exit(0))
+      })`
+    const starts = [1, 2].map(() =>
+      spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+        cwd: inRepository(),
+        stdio: ['pipe', 'pipe', 'inherit'],
+      }),
+    )
+    await Promise.all(starts.map(({ stdout }) => once(stdout, 'data')))
+    const answers = starts.map(({ stdout }) => once(stdout, 'data').then(String))
+    const moment = Date.now() + 20
+    for (const { stdin } of starts) stdin.write(String(moment))
+    const [first = '', second = ''] = await Promise.all(answers)
+    expect([...first].map((claimed, round) => Number(claimed) + Number(second[round]))).toEqual(Array(rounds).fill(1))
   })
 })
