@@ -1,3 +1,4 @@
+import { escapeFormula } from '@/libs/csv-cell'
 import { formatDate, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 
@@ -94,9 +95,8 @@ function summarizeLevels(
   ].join(' ')
 }
 
-/** A cell that no spreadsheet takes for a formula. */
 function csvCell(value: string): string {
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
+  const safe = escapeFormula(value)
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }
 

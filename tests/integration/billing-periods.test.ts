@@ -221,6 +221,12 @@ describe('closing', () => {
     const jsonl = await (await file('jsonl')).text()
     expect(jsonl.split('\n').filter(Boolean)).toHaveLength(3)
     expect((await file('xml')).status).toBe(422)
+    // What was taken back has a minus, and is a number as well.
+    const later = await call(downloadRoute, 'GET', '/x?format=csv', {
+      as: acme.api_key,
+      params: { id: list.body.data.at(-2).id },
+    })
+    expect(later.body).toMatch(/,-12\.5,-1,soft,1,10,-2\.5,/)
   })
 
   test('lines say what their meters are called, whoever may read them', async () => {

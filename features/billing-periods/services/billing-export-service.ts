@@ -1,5 +1,6 @@
 import { stringify } from 'csv-stringify/sync'
 import { AuditLogger } from '@/libs/audit/audit-logger'
+import { escapeFormula } from '@/libs/csv-cell'
 import { streamRows } from '@/libs/db/stream-rows'
 import { invalidInput } from '@/libs/errors'
 import { log } from '@/libs/log'
@@ -34,16 +35,20 @@ const TYPES: Record<BillingFormat, string> = { csv: 'text/csv; charset=utf-8', j
 /** What a cut is made of; the lines themselves are what the caller may see. */
 const READS = ['usage:read', 'customers:read', 'meters:read', 'tiers:read', 'billing-periods:read']
 
+/** What people wrote is kept from being a formula; what is taken back has a minus, and stays a number. */
+function toCells(row: StoredLine): StoredLine {
+  return { ...row, customer: escapeFormula(row.customer), meter_name: escapeFormula(row.meter_name) }
+}
+
 function encode(format: BillingFormat): (rows: StoredLine[], first: boolean) => Uint8Array {
   if (format === 'jsonl') return (rows) => Buffer.from(rows.map((row) => `${JSON.stringify(toLine(row))}\n`).join(''))
   return (rows, first) =>
     Buffer.from(
       rows.length === 0 && !first
         ? ''
-        : stringify(rows, {
+        : stringify(rows.map(toCells), {
             columns: [...COLUMNS],
             header: first,
-            escape_formulas: true,
             cast: { boolean: (value) => String(value) },
             record_delimiter: 'windows',
           }),

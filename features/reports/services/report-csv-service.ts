@@ -1,4 +1,5 @@
 import { stringify } from 'csv-stringify/sync'
+import { escapeFormula } from '@/libs/csv-cell'
 import type { Quantity } from '@/libs/ingest/decimal'
 import type { MonthReport } from '../schema'
 
@@ -18,20 +19,18 @@ const HEAD = [
   'overage',
 ]
 
-/** Text that no spreadsheet takes for a formula. */
-const safe = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text)
 const cell = (value: Quantity | null): string => (value === null ? '' : String(value))
 
 /** A report as one table: a row per meter, per large customer and per day; the first column says which. */
 export function reportToCsv({ month, customer, meters, top_customers, daily }: MonthReport): string {
   const units = new Map(meters.map(({ meter }) => [meter.slug, meter.unit]))
-  const whose = safe(customer?.external_id ?? '')
+  const whose = escapeFormula(customer?.external_id ?? '')
   const lines = [
     ...meters.map(({ meter, ...row }) => [
       'meter',
       month,
       meter.slug,
-      safe(meter.unit),
+      escapeFormula(meter.unit),
       whose,
       '',
       cell(row.used),
@@ -47,8 +46,8 @@ export function reportToCsv({ month, customer, meters, top_customers, daily }: M
         'customer',
         month,
         meter,
-        safe(units.get(meter) ?? ''),
-        safe(row.customer.external_id),
+        escapeFormula(units.get(meter) ?? ''),
+        escapeFormula(row.customer.external_id),
         '',
         cell(row.used),
         cell(row.events),
@@ -59,7 +58,7 @@ export function reportToCsv({ month, customer, meters, top_customers, daily }: M
       'day',
       month,
       row.meter,
-      safe(units.get(row.meter) ?? ''),
+      escapeFormula(units.get(row.meter) ?? ''),
       whose,
       row.day,
       cell(row.used),

@@ -1,4 +1,5 @@
 import { stringify } from 'csv-stringify/sync'
+import { escapeFormula } from '@/libs/csv-cell'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, type InputError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -158,9 +159,6 @@ function tooMany({ window, group_by }: UsageQueryInput): AppError {
   })
 }
 
-/** Text that no spreadsheet takes for a formula. */
-const safe = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text)
-
 /** A series as CSV, one line per row; groups are columns of their own. */
 export function usageSeriesToCsv({ data }: UsageSeries): string {
   const customers = data.some(({ customer }) => customer)
@@ -169,15 +167,15 @@ export function usageSeriesToCsv({ data }: UsageSeries): string {
     'window_start',
     'window_end',
     ...(customers ? ['customer'] : []),
-    ...keys.map((key) => safe(`group.${key}`)),
+    ...keys.map((key) => escapeFormula(`group.${key}`)),
     'value',
     'events',
   ]
   const lines = data.map((row) => [
     row.window_start,
     row.window_end,
-    ...(customers ? [safe(row.customer?.external_id ?? '')] : []),
-    ...keys.map((key) => safe(row.group?.[key] ?? '')),
+    ...(customers ? [escapeFormula(row.customer?.external_id ?? '')] : []),
+    ...keys.map((key) => escapeFormula(row.group?.[key] ?? '')),
     row.value === null ? '' : String(row.value),
     String(row.events),
   ])
