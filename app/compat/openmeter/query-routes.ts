@@ -1,67 +1,20 @@
-import { z } from 'zod'
+import { stringify } from 'csv-stringify/sync'
 import {
   findManyNamed,
   isToldBySubject,
   querySubjectUsage,
 } from '@/features/compatibility/services/subject-usage-service'
-import { getMeter, type MeterRow } from '@/features/meters/services/meter-service'
+import { getMeter } from '@/features/meters/services/meter-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
-import { parseInput, parseJson } from '@/libs/api-utils/read-json'
+import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { invalidInput } from '@/libs/errors'
-import type { FilterCondition, MeterFilter } from '@/libs/metering/meter-filter'
+import { escapeFormula } from '@/libs/csv-cell'
 import { usageQueryInput } from '@/libs/metering/usage-query'
 import { findNamedCustomer } from './customer-names'
 import { SUBJECT_PROPERTY } from './event-shape'
-import { filterString, toMeterFilter } from './filter-string'
-import { openMeterRoute, readExact, readParameters } from './openmeter-route'
+import { openMeterRoute, readExact } from './openmeter-route'
 import { windowOf } from './periods'
-
-const DAY_MS = 86_400_000
-const MINUTE_MS = 60_000
-/** How far back a question goes that does not say from when: the longest range of its windows. */
-const LONGEST_DAYS = { MINUTE: 7, HOUR: 366, DAY: 1_825, MONTH: 1_825 } as const
-/** An event may be older than the meter that counts it. */
-const LATEST_DAYS = 400
-
-const texts = z.array(z.string().min(1).max(255)).max(100)
-const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
-const question = z.strictObject({
-  clientId: z.string().optional(),
-  from: moment.optional(),
-  to: moment.optional(),
-  windowSize: z.enum(['MINUTE', 'HOUR', 'DAY', 'MONTH']).optional(),
-  windowTimeZone: z.string().default('UTC'),
-  subject: texts.optional(),
-  filterCustomerId: texts.optional(),
-  groupBy: z.array(z.string()).default([]),
-  filterGroupBy: z.record(z.string(), texts).default({}),
-  advancedMeterGroupByFilters: z.record(z.string(), filterString).default({}),
-})
-type Question = z.infer<typeof question>
-
-const LISTS = new Set(['subject', 'filterCustomerId', 'groupBy'])
-
-function readQuestion(request: Request): Question {
-  const values: Record<string, unknown> = {}
-  const filter: Record<string, string[]> = {}
-  for (const [name, value] of readParameters(request)) {
-    const group = /^filterGroupBy\[(.+)\]$/.exec(name)?.[1]
-    if (group !== undefined) filter[group] = [...(filter[group] ?? []), value]
-    else if (LISTS.has(name)) values[name] = [...((values[name] as string[]) ?? []), value]
-    else if (name === 'advancedMeterGroupByFilters') values[name] = readFilters(value)
-    else if (name !== 'tenant') values[name] = value
-  }
-  return parseInput(question, { ...values, filterGroupBy: filter })
-}
-
-function readFilters(text: string): unknown {
-  try {
-    return parseJson(text, { verbatim: true })
-  } catch {
-    throw invalidInput('/advancedMeterGroupByFilters', 'must be the text of JSON')
-  }
-}
+import { DAY_MS, filterOf, type Question, question, rangeOf, readQuestion } from './query-question'
 
 /** Ids of the customers that are there, by subject or id; null for all. */
 async function findCustomers({ subject, filterCustomerId }: Question): Promise<string[] | null> {
@@ -81,17 +34,6 @@ async function idsOf(references: readonly string[] | undefined): Promise<string[
   return [...new Set(ids)]
 }
 
-function rangeOf({ from, to, windowSize }: Question, meter: MeterRow): { from: string; to: string } {
-  const end = to === undefined ? Math.ceil((Date.now() + 1) / MINUTE_MS) * MINUTE_MS : Date.parse(to)
-  if (from !== undefined) return { from: new Date(from).toISOString(), to: new Date(end).toISOString() }
-  const earliest = Math.max(
-    meter.created_at.getTime() - LATEST_DAYS * DAY_MS,
-    end - LONGEST_DAYS[windowSize ?? 'MONTH'] * DAY_MS,
-  )
-  const start = Math.min(Math.floor(earliest / MINUTE_MS) * MINUTE_MS, end - MINUTE_MS)
-  return { from: new Date(start).toISOString(), to: new Date(end).toISOString() }
-}
-
 type Row = {
   value: number
   windowStart: string
@@ -99,23 +41,6 @@ type Row = {
   subject: string | null
   customerId?: string
   groupBy: Record<string, string | null>
-}
-
-function filterOf({ filterGroupBy, advancedMeterGroupByFilters }: Question): MeterFilter | null {
-  const parts: MeterFilter[] = Object.entries(filterGroupBy).map(
-    ([property, value]): FilterCondition => ({ property, operator: 'in', value }),
-  )
-  for (const [property, asked] of Object.entries(advancedMeterGroupByFilters)) {
-    const filter = toMeterFilter(property, asked)
-    if (filter && 'impossible' in filter)
-      throw invalidInput(
-        `/advancedMeterGroupByFilters/${property}/${filter.impossible}`,
-        'cannot be asked of a meter here',
-      )
-    if (filter) parts.push(filter)
-  }
-  const [only] = parts
-  return parts.length > 1 ? { and: parts } : (only ?? null)
 }
 
 async function ask(reference: string, asked: Question): Promise<Row[]> {
@@ -200,27 +125,21 @@ async function answer(request: Request, reference: string, asked: Question): Pro
   })
 }
 
-/** Text that no spreadsheet takes for a formula, quoted where it must be. */
-function toCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
-}
-
 function asCsv(data: readonly Row[]): Response {
   const groups = [...new Set(data.flatMap(({ groupBy }) => Object.keys(groupBy)))]
   const bySubject = data.some(({ subject }) => subject !== null)
-  const lines = [
-    ['window_start', 'window_end', ...(bySubject ? ['subject'] : []), ...groups.map(toCell), 'value'],
-    ...data.map((row) => [
-      row.windowStart,
-      row.windowEnd,
-      ...(bySubject ? [toCell(row.subject ?? '')] : []),
-      ...groups.map((group) => toCell(row.groupBy[group] ?? '')),
-      String(row.value),
-    ]),
-  ]
-  const text = lines.map((line) => line.join(',')).join('\n')
-  return new Response(`${text}\n`, { status: 200, headers: { 'content-type': 'text/csv; charset=utf-8' } })
+  const head = ['window_start', 'window_end', ...(bySubject ? ['subject'] : []), ...groups.map(escapeFormula), 'value']
+  const lines = data.map((row) => [
+    row.windowStart,
+    row.windowEnd,
+    ...(bySubject ? [escapeFormula(row.subject ?? '')] : []),
+    ...groups.map((group) => escapeFormula(row.groupBy[group] ?? '')),
+    String(row.value),
+  ])
+  return new Response(stringify([head, ...lines]), {
+    status: 200,
+    headers: { 'content-type': 'text/csv; charset=utf-8' },
+  })
 }
 
 const READ = { permission: 'usage:read' } as const

@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import type { MeterRow } from '@/features/meters/services/meter-service'
+import { parseInput, parseJson } from '@/libs/api-utils/read-json'
+import { invalidInput } from '@/libs/errors'
+import type { FilterCondition, MeterFilter } from '@/libs/metering/meter-filter'
+import { filterString, toMeterFilter } from './filter-string'
+import { readParameters } from './openmeter-route'
+
+export const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
+/** How far back a question goes that does not say from when: the longest range of its windows. */
+const LONGEST_DAYS = { MINUTE: 7, HOUR: 366, DAY: 1_825, MONTH: 1_825 } as const
+/** An event may be older than the meter that counts it. */
+const LATEST_DAYS = 400
+
+const texts = z.array(z.string().min(1).max(255)).max(100)
+const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
+/** What is asked of a meter: as the body of a POST, or as parameters (`readQuestion`). */
+export const question = z.strictObject({
+  clientId: z.string().optional(),
+  from: moment.optional(),
+  to: moment.optional(),
+  windowSize: z.enum(['MINUTE', 'HOUR', 'DAY', 'MONTH']).optional(),
+  windowTimeZone: z.string().default('UTC'),
+  subject: texts.optional(),
+  filterCustomerId: texts.optional(),
+  groupBy: z.array(z.string()).default([]),
+  filterGroupBy: z.record(z.string(), texts).default({}),
+  advancedMeterGroupByFilters: z.record(z.string(), filterString).default({}),
+})
+export type Question = z.infer<typeof question>
+
+const LISTS = new Set(['subject', 'filterCustomerId', 'groupBy'])
+
+/** @throws AppError invalid_input. */
+export function readQuestion(request: Request): Question {
+  const values: Record<string, unknown> = {}
+  const filter: Record<string, string[]> = {}
+  for (const [name, value] of readParameters(request)) {
+    const group = /^filterGroupBy\[(.+)\]$/.exec(name)?.[1]
+    if (group !== undefined) filter[group] = [...(filter[group] ?? []), value]
+    else if (LISTS.has(name)) values[name] = [...((values[name] as string[]) ?? []), value]
+    else if (name === 'advancedMeterGroupByFilters') values[name] = readFilters(value)
+    else if (name !== 'tenant') values[name] = value
+  }
+  return parseInput(question, { ...values, filterGroupBy: filter })
+}
+
+function readFilters(text: string): unknown {
+  try {
+    return parseJson(text, { verbatim: true })
+  } catch {
+    throw invalidInput('/advancedMeterGroupByFilters', 'must be the text of JSON')
+  }
+}
+
+/** The range of a question, up to the end of this minute where it names no end. */
+export function rangeOf({ from, to, windowSize }: Question, meter: MeterRow): { from: string; to: string } {
+  const end = to === undefined ? Math.ceil((Date.now() + 1) / MINUTE_MS) * MINUTE_MS : Date.parse(to)
+  if (from !== undefined) return { from: new Date(from).toISOString(), to: new Date(end).toISOString() }
+  const earliest = Math.max(
+    meter.created_at.getTime() - LATEST_DAYS * DAY_MS,
+    end - LONGEST_DAYS[windowSize ?? 'MONTH'] * DAY_MS,
+  )
+  const start = Math.min(Math.floor(earliest / MINUTE_MS) * MINUTE_MS, end - MINUTE_MS)
+  return { from: new Date(start).toISOString(), to: new Date(end).toISOString() }
+}
+
+/** The filters of a question as one of ours; null where there is none. @throws AppError invalid_input. */
+export function filterOf({ filterGroupBy, advancedMeterGroupByFilters }: Question): MeterFilter | null {
+  const parts: MeterFilter[] = Object.entries(filterGroupBy).map(
+    ([property, value]): FilterCondition => ({ property, operator: 'in', value }),
+  )
+  for (const [property, asked] of Object.entries(advancedMeterGroupByFilters)) {
+    const filter = toMeterFilter(property, asked)
+    if (filter && 'impossible' in filter)
+      throw invalidInput(
+        `/advancedMeterGroupByFilters/${property}/${filter.impossible}`,
+        'cannot be asked of a meter here',
+      )
+    if (filter) parts.push(filter)
+  }
+  const [only] = parts
+  return parts.length > 1 ? { and: parts } : (only ?? null)
+}
