@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const OLDEST_NODE = 20
+const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP']
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
 /** Ends the process with a sentence when Node is too old; installs packages when they are missing or out of date. */
@@ -39,12 +40,12 @@ export async function runWithModernNode(file, options) {
     cwd: root,
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  for (const signal of STOPS) process.on(signal, () => child.kill(signal))
   stopWhenNpmIsKilled(() => child.kill('SIGTERM'))
   return new Promise((resolve) => {
     child.once('error', (error) => fail(`Node could not be started: ${error.message}`, 'Run npm ci and try again.'))
     child.once('exit', (code, signal) => {
-      if (signal)
+      if (signal && !STOPS.includes(signal))
         console.error(
           `\nThis was ended from outside (${signal}); a machine that runs out of memory does that too.\n` +
             'Start it again: what was acknowledged is there. npm run doctor looks for causes.\n',
@@ -130,11 +131,10 @@ function run(command, args, shell) {
       child.once('exit', () => process.exit(0))
       child.kill(signal)
     }
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
-    for (const signal of signals) process.once(signal, stop)
+    for (const signal of STOPS) process.once(signal, stop)
     child.once('error', () => resolve(1))
     child.once('exit', (code) => {
-      for (const signal of signals) process.off(signal, stop)
+      for (const signal of STOPS) process.off(signal, stop)
       resolve(code ?? 1)
     })
   })
