@@ -1,4 +1,5 @@
 import { parseExactly } from '@/libs/ingest/exact-number'
+import { t } from '@/libs/ui/messages'
 
 /** One page of a list of the API. */
 export type Page<Row> = { data: Row[]; next_cursor: string | null }
@@ -58,6 +59,9 @@ export function describeProblem(error: unknown): string {
   if (error instanceof ApiProblem) return error.detail
   return error instanceof Error ? error.message : String(error)
 }
+
+/** The code of a problem that signing in again would solve. */
+export const SIGNED_OUT = 'signed_out'
 
 export type ApiMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -129,7 +133,13 @@ export async function apiFetch<T>(path: string, options: ApiFetchOptions = {}): 
     const detail = 'The server was not reached. See to the connection and try again.'
     throw told(new ApiProblem(0, { code: 'network', title: 'The server was not reached', detail }), path)
   }
-  if (!response.ok) throw told(new ApiProblem(response.status, parseObject(text), response.headers), path)
+  if (!response.ok) {
+    const body: ProblemBody = parseObject(text)
+    // The words of the API are for programs. Signing in has words of its own.
+    const out = response.status === 401 && !path.startsWith('/api/auth/')
+    if (out) Object.assign(body, { code: SIGNED_OUT, detail: t('ui.error.signedOut') })
+    throw told(new ApiProblem(response.status, body, response.headers), path)
+  }
   return (text === '' ? undefined : parseExactly(text)) as T
 }
 

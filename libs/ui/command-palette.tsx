@@ -9,6 +9,7 @@ import { cx } from '@/libs/ui/cx'
 import { backdropClass } from '@/libs/ui/dialog'
 import { t } from '@/libs/ui/messages'
 import { Keys, useShortcut } from '@/libs/ui/shortcuts'
+import { mayLeave } from '@/libs/ui/unsaved'
 
 export type Command = {
   /** Unique; also searched. */
@@ -62,9 +63,10 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
 
   function choose(command: Command) {
     setOpen(false)
-    if (command.href) router.push(command.href)
+    const { href, run } = command
     // After the dialog has given the focus back.
-    else if (command.run) window.setTimeout(command.run, 30)
+    if (href) window.setTimeout(() => mayLeave() && router.push(href), 30)
+    else if (run) window.setTimeout(run, 30)
   }
 
   function chooseFirst(text: string) {

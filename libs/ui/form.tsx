@@ -10,11 +10,12 @@ import {
   type Path,
   type UseFormReturn,
 } from 'react-hook-form'
-import { ApiProblem, newIdempotencyKey } from '@/libs/ui/api-client'
+import { ApiProblem, newIdempotencyKey, SIGNED_OUT } from '@/libs/ui/api-client'
 import { cx } from '@/libs/ui/cx'
 import { Field } from '@/libs/ui/field'
 import { Input, type InputProps, PasswordInput, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
+import { signInPath } from '@/libs/ui/sign-in-path'
 
 /** `/usage_caps/0/limit` or `#/name` as the path of a form field: `usage_caps.0.limit`, `name`. */
 export function pointerToPath(pointer: string): string {
@@ -85,6 +86,14 @@ export function ProblemNotice({
       <CircleAlert aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
       <div className="min-w-0">
         <p>{problem.detail}</p>
+        {problem.code === SIGNED_OUT ? (
+          <p className="mt-0.5">
+            {t('ui.error.keptHere')}{' '}
+            <a href={signInPath()} target="_blank" rel="noopener" className="font-medium underline underline-offset-3">
+              {t('ui.error.signInBeside')}
+            </a>
+          </p>
+        ) : null}
         {extra?.length ? (
           <ul className="mt-1 list-disc pl-4">
             {extra.map((line) => (

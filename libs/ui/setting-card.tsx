@@ -1,10 +1,11 @@
 'use client'
 
-import { type FormEvent, type ReactNode, useEffect } from 'react'
+import type { FormEvent, ReactNode } from 'react'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
+import { useUnsavedGuard } from '@/libs/ui/unsaved'
 
 export type SettingSource = 'default' | 'plan' | 'flag' | 'override'
 
@@ -75,27 +76,4 @@ export function SettingCard({
       </form>
     </section>
   )
-}
-
-/** Asks before the window is closed or reloaded, or a link followed, while something is unsaved. */
-export function useUnsavedGuard(dirty: boolean): void {
-  useEffect(() => {
-    if (!dirty) return
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault()
-    const ask = (event: MouseEvent) => {
-      const link = event.target instanceof Element ? event.target.closest('a[href]') : null
-      if (!(link instanceof HTMLAnchorElement) || link.target === '_blank' || event.metaKey || event.ctrlKey) return
-      if (link.hash && link.pathname === window.location.pathname) return
-      if (!window.confirm(t('ui.leave'))) {
-        event.preventDefault()
-        event.stopPropagation()
-      }
-    }
-    window.addEventListener('beforeunload', warn)
-    document.addEventListener('click', ask, { capture: true })
-    return () => {
-      window.removeEventListener('beforeunload', warn)
-      document.removeEventListener('click', ask, { capture: true })
-    }
-  }, [dirty])
 }

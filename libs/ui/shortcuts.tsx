@@ -62,7 +62,12 @@ export function ShortcutsProvider({ children }: { children: ReactNode }) {
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
       if (!mod) {
         if (!active.current || isTyping(event.target)) return
-        if (document.querySelector('[role="dialog"],[role="alertdialog"],[role="menu"],[role="listbox"]')) return
+        if (
+          document.querySelector(
+            '[role="dialog"]:not([data-toast]),[role="alertdialog"],[role="menu"],[role="listbox"]',
+          )
+        )
+          return
         if (event.key === '?') {
           event.preventDefault()
           openHelp()

@@ -81,6 +81,7 @@ function ToastList() {
     <Base.Root
       key={item.id}
       toast={item}
+      data-toast=""
       className="relative w-full rounded-lg border bg-raised text-ink shadow-pop transition-[opacity,translate] duration-200 data-ending-style:translate-x-4 data-ending-style:opacity-0 data-limited:hidden data-starting-style:translate-y-3 data-starting-style:opacity-0"
     >
       <Base.Content className="flex items-start gap-2.5 py-3 pr-2 pl-3.5">

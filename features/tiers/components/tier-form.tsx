@@ -24,8 +24,8 @@ import { Form, TextField } from '@/libs/ui/form'
 import { QuantityField, SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
 import { pointProblem } from '@/libs/ui/point-problem'
-import { useUnsavedGuard } from '@/libs/ui/setting-card'
 import { toast } from '@/libs/ui/toast'
+import { useUnsavedGuard } from '@/libs/ui/unsaved'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
 
 /** Creates a tier, or changes the one that is given; goes back to the list when it is done. */
@@ -40,12 +40,13 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
   })
   const values = useWatch({ control: form.control }) as TierFormValues
   const [moves, setMoves] = useState(false)
-  const { isDirty, isSubmitting, isSubmitSuccessful } = form.formState
-  useUnsavedGuard(isDirty && !isSubmitting && !isSubmitSuccessful)
+  const [saved, setSaved] = useState(false)
+  const { isDirty, isSubmitting } = form.formState
+  useUnsavedGuard(isDirty && !isSubmitting && !saved)
   const currencies = CURRENCIES.some((known) => known === currency) ? CURRENCIES : [currency, ...CURRENCIES]
 
   async function submit(values: TierFormValues, options: { idempotencyKey: string }) {
-    const saved = await (tier
+    const answer = await (tier
       ? api<Tier>(`/tiers/${tier.id}`, {
           method: 'PATCH',
           body: { ...tierChange(values, tier), ...(moves ? { move: true } : {}) },
@@ -55,7 +56,8 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
     ).catch((error: unknown) => {
       throw pointProblem(error, 'conflict', '/name', t('tiers.form.name_taken'))
     })
-    toast.success(t(tier ? 'tiers.saved' : 'tiers.created', { name: saved.name }))
+    setSaved(true)
+    toast.success(t(tier ? 'tiers.saved' : 'tiers.created', { name: answer.name }))
     router.push(listHref)
   }
 

@@ -12,6 +12,7 @@ import { Sheet } from '@/libs/ui/sheet'
 import { type NavItem, type NavSection, SideNav } from '@/libs/ui/shell/nav'
 import { type ShellUser, UserMenu } from '@/libs/ui/shell/user-menu'
 import { useShortcut } from '@/libs/ui/shortcuts'
+import { mayLeave } from '@/libs/ui/unsaved'
 
 export type SideShellProps = {
   kind: 'dashboard' | 'operator'
@@ -135,6 +136,6 @@ export function SideShell(props: SideShellProps) {
 
 function NavShortcut({ item }: { item: NavItem }) {
   const router = useRouter()
-  useShortcut(item.shortcut ?? '', item.label, () => router.push(item.href), t('ui.palette.go'))
+  useShortcut(item.shortcut ?? '', item.label, () => mayLeave() && router.push(item.href), t('ui.palette.go'))
   return null
 }

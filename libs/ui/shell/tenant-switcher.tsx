@@ -10,6 +10,7 @@ import { StatusPill } from '@/libs/ui/badge'
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
 import { popupClass, popupItemClass } from '@/libs/ui/popup'
+import { mayLeave } from '@/libs/ui/unsaved'
 
 export type SwitcherTenant = {
   slug: string
@@ -42,7 +43,7 @@ export function TenantSwitcher({
 
   function go(tenant: SwitcherTenant) {
     setOpen(false)
-    if (tenant.slug === current.slug) return
+    if (tenant.slug === current.slug || !mayLeave()) return
     // The noun of the page exists in every tenant; an id below it (`/acme/customers/…`) does not.
     const segment = pathname.startsWith(`/${current.slug}/`) ? pathname.split('/')[2] : undefined
     router.push(segment ? `/${tenant.slug}/${segment}` : `/${tenant.slug}`)

@@ -27,6 +27,12 @@ export function useSession<Me>(): { me: ApiState<Me>; signOut: () => Promise<voi
     const timer = setInterval(reload, UNREACHED_AGAIN_MS)
     return () => clearInterval(timer)
   }, [unreached, reload])
+  useEffect(() => {
+    if (!ended) return
+    // Whoever signed in again in another window comes back to this one.
+    window.addEventListener('focus', reload)
+    return () => window.removeEventListener('focus', reload)
+  }, [ended, reload])
   const refreshed = useRef(0)
   useEffect(
     () =>

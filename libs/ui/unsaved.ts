@@ -1,0 +1,50 @@
+'use client'
+
+import { useEffect } from 'react'
+import { t } from '@/libs/ui/messages'
+
+let unsaved = 0
+
+/** Whether the page may be left: asks first while something on it is unsaved. For who leads elsewhere other than by a link. */
+export function mayLeave(): boolean {
+  return unsaved === 0 || window.confirm(t('ui.leave'))
+}
+
+function onUnload(event: BeforeUnloadEvent) {
+  event.preventDefault()
+}
+
+function onClick(event: MouseEvent) {
+  const link = event.target instanceof Element ? event.target.closest('a[href]') : null
+  if (!(link instanceof HTMLAnchorElement) || link.target === '_blank' || event.metaKey || event.ctrlKey) return
+  if (link.hash && link.pathname === window.location.pathname) return
+  if (mayLeave()) return
+  event.preventDefault()
+  event.stopPropagation()
+}
+
+// Back and forward, where the browser lets them be held up.
+function onNavigate(event: NavigateEvent) {
+  if (event.navigationType !== 'traverse' || !event.cancelable) return
+  if (new URL(event.destination.url).pathname !== window.location.pathname && !mayLeave()) event.preventDefault()
+}
+
+/** Asks before the window is closed or reloaded, a link followed, or the page left otherwise, while something is unsaved. */
+export function useUnsavedGuard(dirty: boolean): void {
+  useEffect(() => {
+    if (!dirty) return
+    unsaved += 1
+    if (unsaved === 1) {
+      window.addEventListener('beforeunload', onUnload)
+      document.addEventListener('click', onClick, { capture: true })
+      window.navigation?.addEventListener('navigate', onNavigate)
+    }
+    return () => {
+      unsaved -= 1
+      if (unsaved > 0) return
+      window.removeEventListener('beforeunload', onUnload)
+      document.removeEventListener('click', onClick, { capture: true })
+      window.navigation?.removeEventListener('navigate', onNavigate)
+    }
+  }, [dirty])
+}
