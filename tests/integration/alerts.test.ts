@@ -205,11 +205,16 @@ describe('firing', () => {
 
   test('never of a rule that is off, of one that is archived, or without a cap', async () => {
     const off = await makeRule({ meter: 'calls', kind: 'usage', threshold: 1, enabled: false, customer: 'one' })
-    const uncapped = await makeRule({ meter: 'raced', kind: 'usage_percent', threshold: 1 })
+    const uncapped = [
+      await makeRule({ meter: 'raced', kind: 'usage_percent', threshold: 1 }),
+      await makeRule({ meter: 'raced', kind: 'remaining', threshold: 1 }),
+      await makeRule({ meter: 'raced', kind: 'remaining', threshold: 1, recurring_every: 1 }),
+      await makeRule({ meter: 'raced', kind: 'remaining_percent', threshold: 100, recurring_every: 1 }),
+    ]
     await use('one', 1)
     await use('one', 1, 'raced')
     expect(await steps(off.id)).toEqual([])
-    expect(await steps(uncapped.id)).toEqual([])
+    for (const { id } of uncapped) expect(await steps(id)).toEqual([])
   })
 
   test('also in one request with many events, and of repeated ones only once', async () => {
