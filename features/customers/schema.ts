@@ -63,7 +63,11 @@ export const customer = z
 
 export const customerListQuery = pageQuery.extend({
   q: z.string().trim().max(200).optional().meta({ description: 'In external id, name or e-mail' }),
-  tier: z.string().max(64).optional().meta({ description: 'Slug of the tier they are subscribed to' }),
+  tier: z
+    .string()
+    .max(64)
+    .optional()
+    .meta({ description: 'Id or slug of the tier they have, by a subscription or as the default' }),
   archived: z.enum(['true', 'false', 'all']).default('false').meta({ description: 'true: only archived ones' }),
 })
 

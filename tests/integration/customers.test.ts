@@ -5,6 +5,7 @@ import { DELETE, GET as getCustomer, PATCH } from '@/app/api/v1/customers/[id]/r
 import { GET as getSubscription, PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
 import { GET as listCustomers, POST } from '@/app/api/v1/customers/route'
 import { GET as getOverview } from '@/app/api/v1/portal/overview/route'
+import { PATCH as patchTier } from '@/app/api/v1/tiers/[id]/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { asSuperuser, call, createWorld, type RequestOptions } from '../support/world'
@@ -110,7 +111,9 @@ describe('customers', () => {
     const first = await list('?q=LISTED&limit=2')
     expect(names(first.body.data)).toEqual(['list-3', 'list-2'])
     expect(names((await list(`?q=listed&limit=2&cursor=${first.body.next_cursor}`)).body.data)).toEqual(['list-1'])
-    expect(names((await list('?tier=premium')).body.data)).toEqual(['subscribed'])
+    const premium = await list('?tier=premium')
+    expect(names(premium.body.data)).toEqual(['subscribed'])
+    expect((await list(`?tier=${premium.body.data[0].tier.id}`)).body).toEqual(premium.body)
     expect((await list('?cursor=x')).status).toBe(400)
     expect((await list('?what=x')).status).toBe(422)
   })
@@ -236,6 +239,14 @@ describe('portal', () => {
     })
     await track({ meter_id: 'api_calls', user_id: acme.customer.external_id, event_value: 15 })
     expect((await overview()).body.upgrade.reason).toBe('cap_reached')
+  })
+  test('shows the price of the version the customer has, not of the one sold now', async () => {
+    const raise = (move: boolean) =>
+      call(patchTier, 'PATCH', '/api/v1/tiers/basic', { ...admin, body: { price: 12, move }, params: { id: 'basic' } })
+    expect((await raise(false)).body).toMatchObject({ price: 12, customers_behind: expect.any(Number) })
+    expect((await overview()).body.tier).toMatchObject({ slug: 'basic', price: 10, price_minor: 1000 })
+    await raise(true)
+    expect((await overview()).body.tier).toMatchObject({ slug: 'basic', price: 12, price_minor: 1200 })
   })
   test('shows nothing of other customers', async () => {
     const text = (await overview()).text

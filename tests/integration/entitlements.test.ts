@@ -11,6 +11,7 @@ import { GET as getValue } from '@/app/api/v1/customers/[id]/entitlements/[featu
 import { GET as listAll, POST as postOne } from '@/app/api/v1/customers/[id]/entitlements/route'
 import { GET as getGrant, DELETE as voidGrant } from '@/app/api/v1/customers/[id]/grants/[grant]/route'
 import { GET as listGrants, POST as postGrant } from '@/app/api/v1/customers/[id]/grants/route'
+import { PATCH as patchCustomer } from '@/app/api/v1/customers/[id]/route'
 import { PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
@@ -405,6 +406,22 @@ test('first grants, usage and grants again at once lose nothing', async () => {
     ...Array.from({ length: 10 }, () => track(id, 2)),
   ])
   expect((await balance(id)).body).toMatchObject({ used: 50, granted: 1040, balance: 990, overage: 0 })
+})
+
+test('a customer that is archived has access to nothing, as a check says', async () => {
+  const id = await newCustomer()
+  await create(id, { kind: 'boolean', feature_key: 'exports' })
+  const archive = (archived: boolean) =>
+    call(patchCustomer, 'PATCH', `/api/v1/customers/${id}`, { ...admin, body: { archived }, params: { id } })
+  const access = async () =>
+    Promise.all(['reports', 'seats', 'tokens', 'exports'].map(async (key) => (await value(id, key)).body.has_access))
+  expect(await access()).toEqual([true, true, true, true])
+  await archive(true)
+  expect((await check(id, 1)).body).toMatchObject({ allowed: false, code: 'DISABLED' })
+  expect(await access()).toEqual([false, false, false, false])
+  expect((await list(id)).body).toMatchObject({ features: [], tier: { slug: 'basic' } })
+  await archive(false)
+  expect(await access()).toEqual([true, true, true, true])
 })
 
 test('in the portal a customer sees its own balance', async () => {

@@ -456,6 +456,18 @@ test('the list comes cheapest first, in pages, searched', async () => {
   expect((await list('?q=profess')).body.data).toHaveLength(1)
 })
 
+test('an archived tier is nobody’s default', async () => {
+  const { body: tier } = await create({ name: 'Gone' })
+  expect((await change(tier.id, { archived: true, is_default: true })).status).toBe(409)
+  await archive(tier.id)
+  expect(await change(tier.id, { is_default: true })).toMatchObject({ status: 409, body: { code: 'conflict' } })
+  expect(await change(tier.id, { archived: false, is_default: true })).toMatchObject({
+    status: 200,
+    body: { archived_at: null, is_default: true },
+  })
+  await change(tier.id, { is_default: false })
+})
+
 describe('two who change one tier', () => {
   test('a change that was written for an older version changes nothing and says so; others are made on what is there', async () => {
     const { body: tier } = await create({ name: 'Shared', price: 10, usage_caps: { api_calls: 100 } })

@@ -45,10 +45,18 @@ export async function listCustomers({
     `${SELECT_CUSTOMERS.replace('c.archived_at\n', 'c.archived_at, c.created_at::text as position\n')}
      where c.tenant_id = $1 and ($2 = 'all' or (c.archived_at is not null) = ($2 = 'true'))
        and ($3::text is null or c.external_id ilike $3 or c.name ilike $3 or c.email ilike $3)
-       and ($4::text is null or t.slug = $4)
+       and ($4::text is null or t.slug = $4 or t.id::text = $4)
        and ($5::timestamptz is null or (c.created_at, c.id) < ($5, $6))
      order by c.created_at desc, c.id desc limit $7`,
-    [currentContext().tenantId, archived, q ? containsPattern(q) : null, tier ?? null, createdAt, id, limit + 1],
+    [
+      currentContext().tenantId,
+      archived,
+      q ? containsPattern(q) : null,
+      tier?.toLowerCase() ?? null,
+      createdAt,
+      id,
+      limit + 1,
+    ],
   )
   const page = cutPage(rows, limit, (row) => [row.position, row.id])
   return { data: page.data.map(({ position: _position, ...row }) => row), next_cursor: page.next_cursor }

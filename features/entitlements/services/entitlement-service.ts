@@ -84,11 +84,13 @@ export async function listEntitlements(customerRef: string): Promise<Entitlement
     ...tierFeatures.filter(({ key }) => !taken.has(key)).map(fromFeature),
     ...lines.filter(({ terms, entitlement_id }) => terms.allowance !== null && !entitlement_id).map(fromLine),
   ].sort((a, b) => (a.feature_key < b.feature_key ? -1 : 1))
+  // A check says DISABLED to who is archived: here, too, it has what it had and may use nothing of it.
+  if (customer.is_archived) for (const entitlement of entitlements) entitlement.has_access = false
   return {
     customer_id: customer.id,
     tier: customer.tier,
     features: entitlements
-      .filter(({ kind }) => kind !== 'metered')
+      .filter(({ kind, has_access }) => kind !== 'metered' && has_access)
       .map(({ feature_key, config }) => ({ key: feature_key, config })),
     usage: lines.map(({ terms: _terms, ...line }) => line),
     entitlements,

@@ -4,6 +4,7 @@ import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { fromMinor } from '@/libs/ingest/money'
 import type { UsageLine } from '@/libs/metering/customer-usage'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { findCustomer } from './entitled-customer'
 import { type Entitlement, listEntitlements } from './entitlement-service'
 
 type Offer = {
@@ -47,10 +48,10 @@ export async function getPortalOverview(): Promise<PortalOverview> {
         .executeTakeFirst()
     : undefined
   if (!customer) throw notFound()
-  const { tier, features, usage, entitlements } = await listEntitlements(customer.id)
+  const { features, usage, entitlements } = await listEntitlements(customer.id)
   return {
     customer,
-    tier: tier ? await loadOffer(tier.id) : null,
+    tier: await loadOffer(customer.id),
     usage,
     features: await nameFeatures(features),
     entitlements,
@@ -67,15 +68,17 @@ async function nameFeatures<T extends { key: string }>(features: readonly T[]): 
   return features.map((feature) => ({ ...feature, name: names.get(feature.key) ?? feature.key }))
 }
 
-async function loadOffer(tierId: string): Promise<PortalOverview['tier']> {
-  const row = await tenantDb()
-    .selectFrom('tiers')
-    .select(['id', 'slug', 'name', 'description', 'price_minor', 'currency', 'billing_interval'])
-    .where('id', '=', tierId)
-    .executeTakeFirst()
-  return row
-    ? { ...row, price: fromMinor(Number(row.price_minor), row.currency), price_minor: Number(row.price_minor) }
-    : null
+/** The tier of a customer, at the price of the version it has. */
+async function loadOffer(customerId: string): Promise<PortalOverview['tier']> {
+  const { tier, tier_version } = await findCustomer(customerId)
+  if (!tier) return null
+  const [row] = await tenantQuery<Omit<Offer, 'price'> & { description: string }>(
+    `select t.id, t.slug, t.name, t.description, v.price_minor, v.currency, v.billing_interval
+     from tiers t join tier_versions v on v.tenant_id = $1 and v.tier_id = t.id and v.version = $3
+     where t.tenant_id = $1 and t.id = $2`,
+    [currentContext().tenantId, tier.id, tier_version],
+  )
+  return row ? { ...row, price: fromMinor(row.price_minor, row.currency) } : null
 }
 
 type NextTier = Omit<Offer, 'price'> & { limit: string | null }

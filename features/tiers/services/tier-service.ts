@@ -152,8 +152,9 @@ export async function createTier(input: TierInput): Promise<ChangedTier> {
  * Changes a tier, archives it or brings it back. Another price, caps or features make a new version: new subscriptions get
  * it, those there are keep theirs until they are moved (`move` does it here); customers who have the tier as the default
  * always have its newest version. What is as it was makes none.
- * @throws AppError not_found; changed_meanwhile when `if_version` is not its newest one; conflict when a tier that customers have, or the default, is to be archived; forbidden to move
- * without customers:write; invalid_input where a meter cannot carry over.
+ * @throws AppError not_found; changed_meanwhile when `if_version` is not its newest one; conflict when a tier that customers
+ * have, or the default, is to be archived, or an archived one to be the default; forbidden to move without customers:write;
+ * invalid_input where a meter cannot carry over.
  */
 export async function updateTier(ref: string, input: TierPatch): Promise<ChangedTier> {
   const { id } = await getTier(ref)
@@ -162,6 +163,8 @@ export async function updateTier(ref: string, input: TierPatch): Promise<Changed
   const present = await getTier(id)
   requireVersion(present, input)
   if (input.archived && !present.archived_at) requireUnused(present, input)
+  if (input.is_default && (input.archived ?? present.archived_at))
+    throw new AppError('conflict', 'An archived tier cannot be the default. Bring it back first.')
   const changes = await changesOf(present, input)
   const version = present.newest_version + (changes.any ? 1 : 0)
   if (input.is_default && !present.is_default) await dropDefault()
