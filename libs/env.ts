@@ -2,17 +2,14 @@ import { z } from 'zod'
 
 const flag = (fallback: boolean) =>
   z
-    .enum(['true', 'false', '1', '0', ''], 'must be true or false')
+    .enum(['true', 'false', '1', '0'], 'must be true or false')
     .optional()
-    .transform((text) => (text === undefined || text === '' ? fallback : text === 'true' || text === '1'))
-const text = z
-  .string()
-  .optional()
-  .transform((value) => (value === '' ? undefined : value))
+    .transform((text) => (text === undefined ? fallback : text === 'true' || text === '1'))
+const text = z.string().optional()
 const integer = (fallback: number, min: number, max: number) =>
   z
     .string()
-    .regex(/^\d*$/, 'must be a whole number')
+    .regex(/^\d+$/, 'must be a whole number')
     .optional()
     .transform((value) => (value ? Number(value) : fallback))
     .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`)
@@ -84,9 +81,13 @@ export type Env = z.infer<typeof schema>
 
 let parsed: Env | undefined
 
+/** A variable that is set to nothing is not set. */
+const withoutEmpty = (values: NodeJS.ProcessEnv) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''))
+
 /** What is wrong with an environment, a line for each variable; none when it can be used. */
 export function findEnvironmentErrors(values: NodeJS.ProcessEnv): string[] {
-  const { error } = schema.safeParse(values)
+  const { error } = schema.safeParse(withoutEmpty(values))
   return (error?.issues ?? []).map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
 }
 
@@ -96,7 +97,7 @@ export function findEnvironmentErrors(values: NodeJS.ProcessEnv): string[] {
  */
 export function env(): Env {
   if (!parsed) {
-    const result = schema.safeParse(process.env)
+    const result = schema.safeParse(withoutEmpty(process.env))
     if (!result.success)
       throw new Error(`The environment is not usable:\n${findEnvironmentErrors(process.env).join('\n')}`)
     parsed = result.data

@@ -21,7 +21,7 @@ const api = await startSupabaseApi({
   sendMail: (mail) =>
     deliverMail(
       mail,
-      process.env.MAIL_FROM ?? 'Holdfast <no-reply@localhost>',
+      process.env.MAIL_FROM || 'Holdfast <no-reply@localhost>',
       required('MAIL_DIR'),
       process.env.SMTP_URL,
     ),

@@ -12,7 +12,7 @@ import { withClient } from './roles'
 import { hasLeftovers, readRecord } from './run-record'
 import { readSecrets } from './secrets'
 import { portsOf, readSettings, type Settings } from './settings'
-import { stackAddresses } from './stack-environment'
+import { reachableHost, stackAddresses } from './stack-environment'
 
 type Finding = { state: 'ok' | 'note' | 'wrong'; text: string; way_out?: string }
 
@@ -120,7 +120,7 @@ async function stackOrPorts(settings: Settings): Promise<Finding[]> {
 
 /** Whether what listens for people and programs does its work. */
 async function servers(settings: Settings): Promise<Finding[]> {
-  const host = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host === '::' ? '::1' : settings.host
+  const host = reachableHost(settings.host)
   const named = [
     { name: 'web', text: 'The application', port: settings.port },
     { name: 'ingest', text: 'The ingest process', port: settings.ingest_port },

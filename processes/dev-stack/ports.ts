@@ -49,6 +49,16 @@ export async function requireFreePorts(ports: [variable: string, port: number][]
   )
 }
 
+/** Throws a StackError when `host` is not an address of this machine, which nothing can listen on. */
+export async function requireOwnAddress(host: string): Promise<void> {
+  const why = await tryToListen(0, host)
+  if (why === null) return
+  throw new StackError(
+    `HOST is "${host}", which is no address of this machine (${why}).`,
+    'Unset it for this machine only, or set it to one of its addresses, or to 0.0.0.0 for all of them.',
+  )
+}
+
 /** `Port 3000 (PORT) is`, `Ports 3000 (PORT) and 3001 (INGEST_PORT) are`. */
 function namePorts(ports: { variable: string; port: number }[]): string {
   const names = ports.map(({ variable, port }) => `${port} (${variable})`)

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { StackError } from './stack-error'
 
 /** Absolute path of the checkout: everything the stack runs is found from here, never from the working directory. */
-export const repositoryRoot = join(import.meta.dirname, '..', '..')
+const repositoryRoot = join(import.meta.dirname, '..', '..')
 
 /** Path of a file in the checkout. */
 export function inRepository(...parts: string[]): string {

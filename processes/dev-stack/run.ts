@@ -4,7 +4,7 @@ import { logFile, prepareDataDirectory } from './data-directory'
 import { describeDemo, writeDemoFile } from './demo'
 import { migrate, prepareRoles, startEmbeddedDatabase } from './embedded-database'
 import { startGuard } from './guard'
-import { requireFreePorts } from './ports'
+import { requireFreePorts, requireOwnAddress } from './ports'
 import type { EmbeddedPostgres } from './postgres'
 import { bold, step } from './progress'
 import { requireReadablePath } from './repository'
@@ -40,6 +40,7 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
     },
   })
 
+  await requireOwnAddress(settings.host)
   await requireFreePorts(portsOf(settings), settings.mode === 'production' ? 'npm start' : 'npm run dev')
   const secrets = loadSecrets(settings.data_dir)
   const addresses = stackAddresses(settings, secrets)

@@ -6,7 +6,7 @@ import { aliveForAWhile, answersOk, isListening } from './readiness'
 import { inRepository } from './repository'
 import type { Secrets } from './secrets'
 import type { Settings } from './settings'
-import { AUTH_DATABASE, isLoopback } from './stack-environment'
+import { AUTH_DATABASE, isLoopback, reachableHost } from './stack-environment'
 
 /** What the processes of the stack are started from. */
 export type ServiceContext = {
@@ -43,6 +43,7 @@ export function startAuthApi(context: ServiceContext): Promise<Child> {
         `http://portal.acme.test:${settings.port}/**`,
         ...own,
       ].join(),
+      SUPABASE_CONFIRM_EMAIL: String(settings.confirm_email),
       DATABASE_URL: undefined,
       OPERATOR_DATABASE_URL: undefined,
     },
@@ -57,11 +58,11 @@ export function startWorker(context: ServiceContext): Promise<Child> {
 
 /** The hot path on a bare HTTP server. */
 export function startIngest(context: ServiceContext): Promise<Child> {
-  const port = context.settings.ingest_port
+  const { ingest_port, host } = context.settings
   return start(context, 'ingest', {
     args: program(context, 'ingest.ts'),
     env: context.env,
-    isReady: () => isListening(port),
+    isReady: () => isListening(ingest_port, reachableHost(host)),
   })
 }
 
@@ -82,7 +83,10 @@ export function startWeb(context: ServiceContext): Promise<Child> {
             isLoopback(settings.host) ? 'localhost' : settings.host,
           ],
     env: context.env,
-    isReady: async () => (await isListening(settings.port)) || isListening(settings.port, '::1'),
+    // `localhost`, as `next dev` has it, may be either.
+    isReady: async () =>
+      (await isListening(settings.port, reachableHost(settings.host))) ||
+      (isLoopback(settings.host) && isListening(settings.port, '::1')),
   })
 }
 

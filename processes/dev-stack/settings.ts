@@ -19,6 +19,8 @@ export type Settings = {
   /** Set when the stack runs on a database and an auth server of somebody else's. */
   external: { owner_url: string | undefined } | null
   seed: boolean
+  /** Whether the embedded auth server asks new users to confirm their address. */
+  confirm_email: boolean
 }
 
 /** Below the range from which systems lend ports to outgoing connections (Linux from 32768): none of those can be in the way. */
@@ -28,6 +30,7 @@ const PORTS = { PORT: 3000, INGEST_PORT: 3001, SUPABASE_PORT: 3002, DATABASE_POR
 export function readSettings(mode: Mode): Settings {
   loadEnvFile()
   const port = readPort('PORT')
+  const external = readExternal()
   const settings: Settings = {
     mode,
     data_dir: dataDirectory(),
@@ -37,10 +40,10 @@ export function readSettings(mode: Mode): Settings {
     database_port: readPort('DATABASE_PORT'),
     host: process.env.HOST || '127.0.0.1',
     root_domain: process.env.ROOT_DOMAIN || `localhost:${port}`,
-    external: readExternal(),
-    seed: true,
+    external,
+    seed: readFlag('SEED_DEMO', external === null),
+    confirm_email: readFlag('SUPABASE_CONFIRM_EMAIL', false),
   }
-  settings.seed = settings.external ? process.env.SEED_DEMO === 'true' : process.env.SEED_DEMO !== 'false'
   requireDistinctPorts(settings)
   return settings
 }
@@ -72,6 +75,13 @@ function readPort(variable: keyof typeof PORTS): number {
   const port = Number(text)
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port
   throw new StackError(`${variable} is "${text}", which is not a port.`, `Set ${variable} to a number from 1 to 65535.`)
+}
+
+function readFlag(variable: string, fallback: boolean): boolean {
+  const text = process.env[variable]
+  if (!text) return fallback
+  if (['true', '1', 'false', '0'].includes(text)) return text === 'true' || text === '1'
+  throw new StackError(`${variable} is "${text}", which is neither yes nor no.`, `Set ${variable} to true or false.`)
 }
 
 function requireDistinctPorts(settings: Settings): void {

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { findEnvironmentErrors } from '@/libs/env'
 import { childEnvironment } from './child-environment'
 import { connectionUrl } from './postgres'
@@ -58,7 +58,7 @@ export function productEnvironment(settings: Settings, secrets: Secrets, address
     INGEST_PORT: String(settings.ingest_port),
     INGEST_URL: process.env.INGEST_URL || `http://localhost:${settings.ingest_port}`,
     DATA_DIR: settings.data_dir,
-    MAIL_DIR: join(settings.data_dir, 'mail'),
+    MAIL_DIR: process.env.MAIL_DIR ? resolve(process.env.MAIL_DIR) : join(settings.data_dir, 'mail'),
     MAIL_PAGE: process.env.MAIL_PAGE || String(hasMailPage(settings)),
     NEXT_TELEMETRY_DISABLED: '1',
     // The owner's login is for migrations and the seed; what serves requests never sees it.
@@ -77,6 +77,11 @@ export function hasMailPage(settings: Settings): boolean {
 /** Whether only this machine reaches what listens on `host`. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
+
+/** Where this machine itself reaches what listens on `host`. */
+export function reachableHost(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
 }
 
 /** Throws StackError that names every variable the product could not use: before anything is started, not when it fails on it. */

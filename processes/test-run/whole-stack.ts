@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { childEnvironment } from '../dev-stack/child-environment'
@@ -10,18 +10,15 @@ export type WholeStack = { demo_file: string; env: Record<string, string>; stop:
 
 const PATIENCE_MS = 480_000
 
-/** What must not leak from the shell into a stack of the tests. */
-const UNSET = [
-  'DATABASE_URL',
-  'OPERATOR_DATABASE_URL',
-  'OWNER_DATABASE_URL',
-  'SUPABASE_URL',
-  'ROOT_DOMAIN',
-  'SMTP_URL',
-  'POSTHOG_KEY',
-  'SEED_DEMO',
-  'HOST',
-]
+/**
+ * What a shell or a `.env` has set is not for a stack of the tests, least of all a database of somebody's own: everything that
+ * .env.example names is set to nothing, which keeps `.env` out too.
+ */
+export function plainEnvironment(): Record<string, string> {
+  const example = readFileSync(inRepository('.env.example'), 'utf8')
+  const names = [...example.matchAll(/^# ([A-Z][A-Z0-9_]*)=/gm)].map(([, name = '']) => name)
+  return Object.fromEntries(names.filter((name) => name !== 'NODE_ENV').map((name) => [name, '']))
+}
 
 /** Starts everything that `npm start` starts, in production mode, on free ports. Resolves when demo.json is written. */
 export async function startWholeStack(dataDir: string): Promise<WholeStack> {
@@ -34,7 +31,7 @@ export async function startWholeStack(dataDir: string): Promise<WholeStack> {
   }
   const child = spawn(process.execPath, ['--import', 'tsx', inRepository('processes', 'dev-stack', 'main.ts')], {
     cwd: inRepository(),
-    env: childEnvironment({ ...Object.fromEntries(UNSET.map((name) => [name, undefined])), ...env }),
+    env: childEnvironment({ ...plainEnvironment(), ...env }),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))

@@ -17,7 +17,7 @@ const processes = globSync('processes/**/*.{ts,mjs}', { cwd: root })
   .map(read)
   .flatMap((code) => [
     ...code.matchAll(/process\.env\.([A-Z][A-Z0-9_]*)/g),
-    ...code.matchAll(/\b(?:requireVariable|readPort|variable)\('([A-Z][A-Z0-9_]*)'\)/g),
+    ...code.matchAll(/\b(?:requireVariable|readPort|readFlag|variable)\('([A-Z][A-Z0-9_]*)'/g),
     ...[...code.matchAll(/const \{([^{}]*)\} =\s+process\.env\b/g)].flatMap(([, names = '']) => [
       ...names.matchAll(/([A-Z][A-Z0-9_]*)/g),
     ]),

@@ -1,22 +1,31 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseEnv } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isOwnDirectory, prepareDataDirectory } from '../../processes/dev-stack/data-directory'
-import { findFreePort, requireFreePorts } from '../../processes/dev-stack/ports'
+import { findFreePort, requireFreePorts, requireOwnAddress } from '../../processes/dev-stack/ports'
 import { processIdentity } from '../../processes/dev-stack/process-identity'
 import { inRepository, requireReadablePath } from '../../processes/dev-stack/repository'
 import { claimDataDirectory } from '../../processes/dev-stack/run-record'
 import { loadSecrets } from '../../processes/dev-stack/secrets'
 import { portsOf, readSettings } from '../../processes/dev-stack/settings'
-import { productEnvironment, requireUsable, stackAddresses } from '../../processes/dev-stack/stack-environment'
+import {
+  hasMailPage,
+  productEnvironment,
+  reachableHost,
+  requireUsable,
+  stackAddresses,
+} from '../../processes/dev-stack/stack-environment'
+import { plainEnvironment } from '../../processes/test-run/whole-stack'
 
 const before = { ...process.env }
 let directory = ''
 beforeEach(() => {
+  Object.assign(process.env, plainEnvironment())
   directory = mkdtempSync(join(tmpdir(), 'holdfast-unit-'))
 })
 afterEach(() => {
@@ -36,13 +45,46 @@ async function refusal(work: () => unknown): Promise<string> {
 }
 
 describe('the environment of the product', () => {
-  const check = () => {
+  const environment = () => {
     const settings = readSettings('production')
     const secrets = loadSecrets(directory)
-    requireUsable(productEnvironment(settings, secrets, stackAddresses(settings, secrets)))
+    return productEnvironment(settings, secrets, stackAddresses(settings, secrets))
   }
+  const check = () => requireUsable(environment())
 
   test('is usable as it is', () => expect(check()).toBeUndefined())
+
+  test('of the tests is nobody’s own: what a shell or .env has set is not heard of', () => {
+    const example = readFileSync(inRepository('.env.example'), 'utf8')
+    Object.assign(process.env, parseEnv(example.replaceAll(/^# (?=[A-Z][A-Z0-9_]*=)/gm, '')), { LOG_LEVEL: 'loud' })
+    expect(() => check()).toThrow()
+    expect(readSettings('production').external).not.toBeNull()
+    const names = Object.keys(process.env)
+    Object.assign(process.env, plainEnvironment())
+    expect(check()).toBeUndefined()
+    expect(readSettings('production')).toMatchObject({ external: null, seed: true, port: 3000, host: '127.0.0.1' })
+    // Set to nothing rather than missing: a file does not fill in what is set.
+    expect(Object.keys(process.env)).toEqual(names)
+  })
+
+  test('has mails where MAIL_DIR says, and else in the data directory', () => {
+    process.env.DATA_DIR = directory
+    expect(environment().MAIL_DIR).toBe(join(directory, 'mail'))
+    process.env.MAIL_DIR = 'letters'
+    expect(environment().MAIL_DIR).toBe(join(process.cwd(), 'letters'))
+  })
+
+  test.each(['SEED_DEMO', 'SUPABASE_CONFIRM_EMAIL'] as const)('%s is yes or no, and nothing else', async (name) => {
+    const read = (text: string) => {
+      process.env[name] = text
+      const { seed, confirm_email } = readSettings('production')
+      return name === 'SEED_DEMO' ? seed : confirm_email
+    }
+    expect(['true', '1', 'false', '0', ''].map(read)).toEqual([true, true, false, false, name === 'SEED_DEMO'])
+    expect(await refusal(() => read('no'))).toBe(
+      `${name} is "no", which is neither yes nor no. Set ${name} to true or false.`,
+    )
+  })
 
   test('is refused before anything starts, with every variable that is wrong', async () => {
     const wrong = {
@@ -88,13 +130,28 @@ describe('ports', () => {
   })
 
   test('by default are none that the system lends to outgoing connections', () => {
-    for (const name of ['PORT', 'INGEST_PORT', 'SUPABASE_PORT', 'DATABASE_PORT']) delete process.env[name]
     for (const [, port] of portsOf(readSettings('production'))) expect(port).toBeLessThan(32_768)
   })
 
   test.each(['abc', '0', '65536', '3000.5', '-1'])('%s is none', async (text) => {
     process.env.PORT = text
     expect(await refusal(() => readSettings('production'))).toContain('PORT is')
+  })
+
+  test('are listened on at an address of this machine, whichever HOST names', async () => {
+    for (const host of ['127.0.0.1', 'localhost', '0.0.0.0'])
+      await expect(requireOwnAddress(host)).resolves.toBeUndefined()
+    expect(['0.0.0.0', '::', '10.1.2.3', '127.0.0.1'].map(reachableHost)).toEqual([
+      '127.0.0.1',
+      '::1',
+      '10.1.2.3',
+      '127.0.0.1',
+    ])
+    expect(await refusal(() => requireOwnAddress('203.0.113.9'))).toContain(
+      'HOST is "203.0.113.9", which is no address',
+    )
+    process.env.HOST = '10.1.2.3'
+    expect(hasMailPage(readSettings('production'))).toBe(false)
   })
 
   test('two processes do not share one', async () => {
