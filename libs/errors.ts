@@ -58,6 +58,12 @@ export function notFound(): AppError {
   return new AppError('not_found', 'There is nothing here, or nothing you may see.')
 }
 
+/** The answer for a parameter that names nothing: 404 as well, but it says which one it was. */
+export function nothingNamed(pointer: string, what: string): AppError {
+  const detail = `there is no such ${what}`
+  return new AppError('not_found', `Check ${pointer}: ${detail}.`, { errors: [{ pointer, detail }] })
+}
+
 /** The answer for every reason a caller is not known. */
 export function unauthenticated(): AppError {
   return new AppError('unauthenticated', 'Sign in, or send a valid API key or access token.')

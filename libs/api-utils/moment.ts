@@ -21,7 +21,7 @@ export const dayOrMoment = z.union([day, zonedMoment])
 export const reportMoment = z
   .string()
   .regex(
-    /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d))?$/,
+    /^\d{4}-\d\d-\d\d(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-](0\d|1[0-4]):[0-5]\d))?$/,
     'must be a date, or RFC 3339 with a zone (in a URL + is written %2B)',
   )
   .refine((text) => !YEAR_ZERO.test(text), 'must be a date that exists')

@@ -609,7 +609,10 @@ describe('a question', () => {
     'from=2026-02-30',
     'from=yesterday',
     'from=2026-13-01',
+    'from=2026-11-01T24:00:00Z',
     'from=2026-11-01T24:00:01Z',
+    'from=2026-11-01T23:59:60Z',
+    'from=2026-11-01T23:60:00Z',
     'from=0001-01-01',
     'from=1e999',
     'to=2026-11-01',
@@ -623,12 +626,22 @@ describe('a question', () => {
     'from=275760-09-13',
   ])('of a range %s is refused everywhere', async (query) => {
     for (const [path, route] of routes) {
-      // A list of events has a newest one to go back from, so it may be asked for with an end alone.
-      if (path.endsWith('/events') && query.startsWith('to=')) continue
       const name = path.endsWith('/query') ? `meter=calls&${query}` : query
       expect(await ask(path, route, name)).toMatchObject({
         status: 422,
         body: { code: 'invalid_input', errors: [{ pointer: expect.stringMatching(/^\/(from|to|time_range)$/) }] },
+      })
+    }
+  })
+  test('about a meter or customer that is not there is told which', async () => {
+    for (const [path, route] of routes) {
+      const answer = await ask(path, route, 'meter=nothing')
+      expect(answer).toMatchObject({ status: 404, body: { code: 'not_found' } })
+      expect(answer.body.detail).toMatch(/there is no such meter/i)
+      if (path.endsWith('/query')) continue
+      expect(await ask(path, route, 'meter=calls&customer=nobody')).toMatchObject({
+        status: 404,
+        body: { code: 'not_found', errors: [{ pointer: '/customer', detail: 'there is no such customer' }] },
       })
     }
   })

@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { notFound } from '@/libs/errors'
+import { nothingNamed } from '@/libs/errors'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 
 export type WatchedMeter = { id: string; aggregation: string; archived_at: Date | null }
@@ -30,6 +30,7 @@ export async function resolveWatched(filter: {
 }): Promise<{ meterId: string | null; customerId: string | null }> {
   const meter = filter.meter === undefined ? null : await findWatchedMeter(filter.meter)
   const customer = filter.customer === undefined ? null : await findWatchedCustomer(filter.customer)
-  if ((filter.meter !== undefined && !meter) || (filter.customer !== undefined && !customer)) throw notFound()
+  if (filter.meter !== undefined && !meter) throw nothingNamed('/meter', 'meter')
+  if (filter.customer !== undefined && !customer) throw nothingNamed('/customer', 'customer')
   return { meterId: meter?.id ?? null, customerId: customer }
 }

@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { invalidInput, notFound } from '@/libs/errors'
+import { invalidInput, nothingNamed } from '@/libs/errors'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { FILLED, loadUsage, type Span, spanOfDays, USED, type UsageRow } from '@/libs/metering/load-usage'
 import { addMonths, changePercent, localToday } from '@/libs/metering/trend'
@@ -80,7 +80,7 @@ async function findCustomer(ref: string): Promise<Customer> {
      order by external_id = $2 desc limit 1`,
     [currentContext().tenantId, ref],
   )
-  if (!row) throw notFound()
+  if (!row) throw nothingNamed('/customer', 'customer')
   return row
 }
 

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync'
 import { escapeFormula } from '@/libs/csv-cell'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, type InputError, notFound } from '@/libs/errors'
+import { AppError, type InputError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { FILLED, USED } from '@/libs/metering/load-usage'
@@ -108,7 +108,7 @@ async function findMeter(ref: string): Promise<Meter> {
     `select id, slug, name, unit, aggregation, group_by from meters where tenant_id = $1 and ${isUuid(ref) ? 'id = $2' : 'slug = $2'}`,
     [currentContext().tenantId, ref.toLowerCase()],
   )
-  if (!meter) throw notFound()
+  if (!meter) throw new AppError('not_found', 'There is no such meter.')
   return meter
 }
 

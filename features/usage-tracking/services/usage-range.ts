@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { invalidInput, notFound } from '@/libs/errors'
+import { invalidInput, nothingNamed } from '@/libs/errors'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
@@ -169,6 +169,7 @@ export async function resolveFilter({
         order by c.id::text = lower($3) desc limit 1) as customer_id`,
     [tenantId, meter ?? null, customer ?? null],
   )
-  if ((meter !== undefined && !row?.meter_id) || (customer !== undefined && !row?.customer_id)) throw notFound()
+  if (meter !== undefined && !row?.meter_id) throw nothingNamed('/meter', 'meter')
+  if (customer !== undefined && !row?.customer_id) throw nothingNamed('/customer', 'customer')
   return { meterId: row?.meter_id ?? null, customerId: row?.customer_id ?? null }
 }
