@@ -165,3 +165,16 @@ export function toQuery(
   const text = params.toString()
   return text ? `?${text}` : ''
 }
+
+/** All pages of a list as one; `ask` reads the page at a path. @throws whatever `ask` does. */
+export async function readWhole<Row>(path: string, ask: (path: string) => Promise<Page<Row>>): Promise<Page<Row>> {
+  const data: Row[] = []
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const page: Page<Row> = await ask(
+      cursor === '' ? path : `${path}${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`,
+    )
+    data.push(...page.data)
+    cursor = page.next_cursor
+  }
+  return { data, next_cursor: null }
+}

@@ -8,7 +8,7 @@ import { useApi } from '@/libs/ui/use-api'
  * @example <Input list={id} /><FeatureOptions id={id} />
  */
 export function FeatureOptions({ id }: { id: string }) {
-  const page = useApi<Page<{ id: string; key: string; name: string }>>('/features?limit=200')
+  const page = useApi<Page<{ id: string; key: string; name: string }>>('/features?limit=200', { whole: true })
   return (
     <datalist id={id}>
       {page.data?.data.map((feature) => (

@@ -1,7 +1,14 @@
 'use client'
 
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from 'react'
-import { type ApiFetchOptions, ApiProblem, apiFetch, newIdempotencyKey } from '@/libs/ui/api-client'
+import {
+  type ApiFetchOptions,
+  ApiProblem,
+  apiFetch,
+  newIdempotencyKey,
+  type Page,
+  readWhole,
+} from '@/libs/ui/api-client'
 
 const Base = createContext('')
 
@@ -42,6 +49,8 @@ export type UseApiOptions = {
   refreshMs?: number
   /** False: forget the old answer when the path changes. */
   keepPrevious?: boolean
+  /** The path is that of a list: reads all of its pages, for what is chosen from. */
+  whole?: boolean
 }
 
 /**
@@ -49,7 +58,7 @@ export type UseApiOptions = {
  * @example const customers = useApi<Page<Customer>>(`/customers${list.query}`)
  */
 export function useApi<T>(path: string | null, options: UseApiOptions = {}): ApiState<T> {
-  const { refreshMs, keepPrevious = true } = options
+  const { refreshMs, keepPrevious = true, whole = false } = options
   const toPath = useApiPath()
   const full = path === null ? null : toPath(path)
   const [round, setRound] = useState(0)
@@ -67,7 +76,9 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
     const abort = new AbortController()
     asking.current = true
     setState((old) => ({ ...old, busy: true }))
-    apiFetch<T>(full, { signal: abort.signal }).then(
+    const ask = <Answer,>(path: string) => apiFetch<Answer>(path, { signal: abort.signal })
+    const answer = whole ? readWhole(full, ask<Page<unknown>>).then((page) => page as T) : ask<T>(full)
+    answer.then(
       (data) => {
         if (abort.signal.aborted) return
         asking.current = false
@@ -82,7 +93,7 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
       },
     )
     return () => abort.abort()
-  }, [full, round])
+  }, [full, whole, round])
 
   const reload = useCallback(() => setRound((old) => old + 1), [])
 

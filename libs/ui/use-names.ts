@@ -9,7 +9,9 @@ import { useApi } from '@/libs/ui/use-api'
  * For those who may read meters; `enabled` false asks nothing.
  */
 export function useMeterNames(enabled = true): (slug: string) => string {
-  const page = useApi<Page<{ slug: string; name: string }>>(enabled ? '/meters?archived=all&limit=200' : null)
+  const page = useApi<Page<{ slug: string; name: string }>>(enabled ? '/meters?archived=all&limit=200' : null, {
+    whole: true,
+  })
   return useMemo(() => {
     const names = new Map(page.data?.data.map(({ slug, name }) => [slug, name]))
     return (slug: string) => names.get(slug) ?? slug
@@ -18,7 +20,7 @@ export function useMeterNames(enabled = true): (slug: string) => string {
 
 /** What people call the features of the tenant, by key; null for a key without a name. For those who may read tiers. */
 export function useFeatureNames(enabled = true): (key: string) => string | null {
-  const page = useApi<Page<{ key: string; name: string }>>(enabled ? '/features?limit=200' : null)
+  const page = useApi<Page<{ key: string; name: string }>>(enabled ? '/features?limit=200' : null, { whole: true })
   return useMemo(() => {
     const names = new Map(page.data?.data.map(({ key, name }) => [key, name]))
     return (key: string) => names.get(key) ?? null

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ApiProblem, describeProblem, toQuery } from '@/libs/ui/api-client'
+import { ApiProblem, describeProblem, readWhole, toQuery } from '@/libs/ui/api-client'
 import { initialsOf } from '@/libs/ui/avatar'
 import { bucketsToCsv, summarizeBuckets, toBuckets } from '@/libs/ui/chart-data'
 import { diffFields } from '@/libs/ui/diff-view'
@@ -19,6 +19,18 @@ import {
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { formatMessage, t } from '@/libs/ui/messages'
 import { usageLevel } from '@/libs/ui/usage-bar'
+
+test('what is chosen from is read to its end, page by page', async () => {
+  const asked: string[] = []
+  const rows = Array.from({ length: 450 }, (_, index) => index)
+  const whole = await readWhole('/meters?limit=200', async (path) => {
+    asked.push(path)
+    const start = Number(new URLSearchParams(path.split('?')[1]).get('cursor') ?? 0)
+    return { data: rows.slice(start, start + 200), next_cursor: start + 200 < 450 ? String(start + 200) : null }
+  })
+  expect(whole).toEqual({ data: rows, next_cursor: null })
+  expect(asked).toEqual(['/meters?limit=200', '/meters?limit=200&cursor=200', '/meters?limit=200&cursor=400'])
+})
 
 describe('messages', () => {
   test('fill names and choose plurals', () => {

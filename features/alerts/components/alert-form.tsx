@@ -79,7 +79,7 @@ export function AlertForm({
   onSaved: (rule: Alert) => void
 }) {
   const api = useApiFetch()
-  const meters = useApi<Page<MeterChoice>>(rule ? null : '/meters?limit=200')
+  const meters = useApi<Page<MeterChoice>>(rule ? null : '/meters?limit=200', { whole: true })
   const [start] = useState(() => startOf(rule))
   const form = useForm<Values>({ resolver: zodResolver(formSchema), defaultValues: start })
   const values = useWatch({ control: form.control })

@@ -25,7 +25,7 @@ export function AlertsScreen({ canWrite, customersHref }: { canWrite: boolean; c
     cursor: parseAsString,
   })
   const dialog = useEditDialog<Alert>(t('alerts.create'), canWrite)
-  const rules = useApi<Page<Alert>>('/alerts?limit=200')
+  const rules = useApi<Page<Alert>>('/alerts?limit=200', { whole: true })
   const standard = useMutation(
     (_: null, options) => api<{ created: Alert[] }>('/alerts/standard', { method: 'POST', ...options }),
     {

@@ -43,7 +43,7 @@ export function ChangeTierDialog({
   onChanged: () => void
 }) {
   const api = useApiFetch()
-  const tiers = useApi<Page<TierOffer>>(open ? '/tiers?limit=200' : null)
+  const tiers = useApi<Page<TierOffer>>(open ? '/tiers?limit=200' : null, { whole: true })
   const present = customer.tier_source === 'subscription' ? (customer.tier?.id ?? DEFAULT) : DEFAULT
   const meterName = useMeterNames(open)
   const [picked, setPicked] = useState<string | null>(null)

@@ -70,7 +70,7 @@ function CustomerForm({
   onSaved: (customer: Customer) => void
 }) {
   const api = useApiFetch()
-  const tiers = useApi<Page<TierChoice>>(customer ? null : '/tiers?limit=200')
+  const tiers = useApi<Page<TierChoice>>(customer ? null : '/tiers?limit=200', { whole: true })
   const form = useForm<Values>({
     resolver: zodResolver(formSchema),
     defaultValues: {

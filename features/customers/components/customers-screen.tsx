@@ -45,7 +45,7 @@ export function CustomersScreen({
   const near = only === 'near' && seesUsage
   const archived = list.facets.archived?.[0] === 'true'
   const page = useApi<Page<Customer>>(near ? null : `/customers${list.query}`)
-  const tiers = useApi<Page<TierChoice>>('/tiers?limit=200')
+  const tiers = useApi<Page<TierChoice>>('/tiers?limit=200', { whole: true })
   const dialog = useEditDialog<Customer>(t('customers.create'), canWrite)
 
   const archive = useArchiveCustomer(page.reload)

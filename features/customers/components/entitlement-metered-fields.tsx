@@ -11,7 +11,9 @@ import { useApi } from '@/libs/ui/use-api'
 
 /** The terms of a metered entitlement: meter, allowance, and what happens past it and at a reset. */
 export function MeteredFields({ form }: { form: UseFormReturn<EntitlementValues> }) {
-  const meters = useApi<Page<{ slug: string; name: string; unit: string; aggregation: string }>>('/meters?limit=200')
+  const meters = useApi<Page<{ slug: string; name: string; unit: string; aggregation: string }>>('/meters?limit=200', {
+    whole: true,
+  })
   const [slug, preserves] = useWatch({ control: form.control, name: ['meter', 'preserve_overage'] })
   const meter = meters.data?.data.find((each) => each.slug === slug)
   const unit = meter?.unit ? { unit: meter.unit } : {}

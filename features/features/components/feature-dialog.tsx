@@ -95,7 +95,7 @@ function FeatureForm({
   onSaved: (feature: Feature) => void
 }) {
   const api = useApiFetch()
-  const meters = useApi<Page<{ slug: string; name: string }>>(feature ? null : '/meters?limit=200')
+  const meters = useApi<Page<{ slug: string; name: string }>>(feature ? null : '/meters?limit=200', { whole: true })
   const form = useForm<Values>({
     resolver: zodResolver(formSchema),
     defaultValues: feature

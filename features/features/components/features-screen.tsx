@@ -38,8 +38,8 @@ export function FeaturesScreen({
 }) {
   const list = useListState(['archived'])
   const page = useApi<Page<Feature>>(`/features${list.query}`)
-  const tiers = useApi<Page<Tier>>('/tiers?limit=200')
-  const named = useApi<Page<Feature>>(canWrite ? '/features?limit=200' : null)
+  const tiers = useApi<Page<Tier>>('/tiers?limit=200', { whole: true })
+  const named = useApi<Page<Feature>>(canWrite ? '/features?limit=200' : null, { whole: true })
   const dialog = useEditDialog<Feature>(t('features.create'), canWrite)
   const [startKey, setStartKey] = useState('')
   const [shown, setShown] = useOpenRow('feature')
@@ -195,7 +195,7 @@ export function FeaturesScreen({
 
 /** Keys that tiers use and no feature has; none while one of the lists is not there, or not all of it. */
 function unnamedKeys(tiers: Page<Tier> | undefined, named: Page<Feature> | undefined): string[] {
-  if (!tiers || !named || named.next_cursor !== null) return []
+  if (!tiers || !named) return []
   const known = new Set(named.data.map(({ key }) => key))
   const used = new Set(tiers.data.flatMap(({ feature_entitlements }) => feature_entitlements.map(({ key }) => key)))
   return [...used].filter((key) => !known.has(key)).sort()

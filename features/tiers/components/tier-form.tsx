@@ -32,7 +32,7 @@ import { useApi, useApiFetch } from '@/libs/ui/use-api'
 export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; listHref: string; readOnly: boolean }) {
   const api = useApiFetch()
   const router = useRouter()
-  const meters = useApi<Page<CapMeter & { archived_at: string | null }>>('/meters?limit=200')
+  const meters = useApi<Page<CapMeter & { archived_at: string | null }>>('/meters?limit=200', { whole: true })
   const form = useForm<TierFormValues>({ resolver: zodResolver(tierFormSchema), defaultValues: tierFormValues(tier) })
   const [currency, isDefault, selfService] = useWatch({
     control: form.control,

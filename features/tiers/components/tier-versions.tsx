@@ -17,7 +17,7 @@ import { useFeatureNames, useMeterNames } from '@/libs/ui/use-names'
 
 /** The versions of a tier, the newest first, and the way to move everybody to it. */
 export function TierVersions({ tier, canMove, onMoved }: { tier: Tier; canMove: boolean; onMoved: () => void }) {
-  const versions = useApi<Page<TierVersion>>(`/tiers/${tier.id}/versions?limit=200`)
+  const versions = useApi<Page<TierVersion>>(`/tiers/${tier.id}/versions?limit=200`, { whole: true })
   const api = useApiFetch()
   const meterName = useMeterNames()
   const featureName = useFeatureNames()

@@ -46,7 +46,9 @@ export function EventList({
   const list = useListState(['meter', 'customer', 'source', 'state'], { limit: 50 })
   const range = useDateRange('30d')
   const [open, setOpen] = useOpenRow('event')
-  const meters = useApi<Page<{ slug: string; name: string }>>(listsMeters ? '/meters?archived=all&limit=200' : null)
+  const meters = useApi<Page<{ slug: string; name: string }>>(listsMeters ? '/meters?archived=all&limit=200' : null, {
+    whole: true,
+  })
   const one = (key: string) => list.facets[key]?.[0] ?? null
   const query = toQuery({
     event_id: list.q === '' ? null : list.q,

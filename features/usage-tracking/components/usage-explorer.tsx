@@ -51,7 +51,9 @@ export function UsageExplorer({
   refreshMs?: number
 }) {
   const [chosen, setChosen] = useQueryState('meter', parseAsString)
-  const meters = useApi<Page<MeterChoice>>(fixedMeter || !listsMeters ? null : '/meters?archived=all&limit=200')
+  const meters = useApi<Page<MeterChoice>>(fixedMeter || !listsMeters ? null : '/meters?archived=all&limit=200', {
+    whole: true,
+  })
   // Those who may not list meters choose among the ones of the last month.
   const seen = useApi<DailyReport>(
     fixedMeter || listsMeters || chosen === null ? null : '/usage/daily?time_range=30d&group_by=meter',
