@@ -1,7 +1,7 @@
 import { unauthenticated } from '@/libs/errors'
 import { type ApiKey, findApiKey } from './api-key'
-import { findTokenUser } from './ended-sessions'
 import { readSessionToken } from './session-cookie'
+import { findTokenUser } from './sessions'
 
 /** Who is calling, as proved by what they sent. */
 export type Caller =
@@ -33,7 +33,7 @@ export async function readCaller(request: Request, { cached }: { cached: boolean
   }
   const token = bearer ?? (await readSessionToken(request))
   if (!token) return null
-  const user = await findTokenUser(token)
+  const user = await findTokenUser(token, request.headers.get('host'))
   if (!user) {
     // A session that has run out is like none: the caller signs in again. A bad bearer token is an error of the client.
     if (bearer) throw unauthenticated()

@@ -10,17 +10,18 @@ import { newId } from '@/libs/ids'
 import { ASKED_PATH_HEADER } from '@/libs/tenancy/host'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
-import { findTokenUser } from './ended-sessions'
 import type { MemberRole, Permission } from './permissions'
 import { readSessionToken } from './session-cookie'
+import { findTokenUser } from './sessions'
 
 export type PageUser = { id: string; email: string }
 export type Branding = { display_name: string; primary_color: string; accent_color: string; support_url: string | null }
 
 /** The signed-in user of a page request, or null. Read once per request. */
 export const getPageUser = cache(async (): Promise<PageUser | null> => {
-  const token = await readSessionToken({ url: 'http://page', headers: await headers() })
-  const user = token ? await findTokenUser(token) : null
+  const list = await headers()
+  const token = await readSessionToken({ url: 'http://page', headers: list })
+  const user = token ? await findTokenUser(token, list.get('host')) : null
   return user && { id: user.id, email: user.email }
 })
 

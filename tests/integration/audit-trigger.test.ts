@@ -139,6 +139,7 @@ describe('verbs', () => {
       operators: 'belongs to no tenant',
       outbox: 'messages of acts that are recorded',
       placements: 'written with the tenant, which is recorded',
+      portal_sessions: 'signing in is recorded as an act',
       rate_limit_windows: 'running counts',
       reconciliation_drifts: 'a record of its own, append-only',
       reconciliations: 'a record of its own; a repair is recorded as an act',

@@ -293,6 +293,36 @@ describe('sessions', () => {
     expect(known.body.user).toEqual({ id, email })
   })
 
+  test('one that was opened on a portal is good on the hosts of that tenant alone, by cookie and by bearer', async () => {
+    const { email, id } = await newAccount('portal-only')
+    const [own, foreign] = [await createTenant('harbour'), await createTenant('airport')]
+    await asSuperuser(
+      "insert into domains (tenant_id, id, hostname, status) values ($1, $1, 'portal.harbour.test', 'verified')",
+      [own.id],
+    )
+    for (const tenant of [own, foreign])
+      await asSuperuser('insert into memberships (tenant_id, id, user_id, email, role) values ($1, $2, $2, $3, $4)', [
+        tenant.id,
+        id,
+        email,
+        'owner',
+      ])
+    const host = 'harbour.localhost:3000'
+    const cookie = cookiesOf(await post(signIn, '/api/auth/sign-in', { email, password }, { host }))
+    const renewed = (await refreshSession(expiring(cookie)))?.cookie ?? ''
+    for (const session of [cookie, renewed]) {
+      const bearer = { authorization: `Bearer ${readCookie(session).access_token}` }
+      for (const headers of [{ cookie: session }, bearer]) {
+        const statusOn = async (where: string) =>
+          (await call(me, 'GET', '/api/v1/me', { headers: headers as Record<string, string>, host: where })).status
+        for (const there of [host, 'www.harbour.localhost', 'portal.harbour.test'])
+          expect([there, await statusOn(there)]).toEqual([there, 200])
+        for (const elsewhere of ['app.localhost:3000', 'airport.localhost:3000', 'localhost:3001', '127.0.0.1'])
+          expect([elsewhere, await statusOn(elsewhere)]).toEqual([elsewhere, 401])
+      }
+    }
+  })
+
   test('a broken cookie is no session, and no error', async () => {
     for (const cookie of ['hf-session=', 'hf-session=base64-%%%', 'hf-session=base64-e30', 'hf-session=null']) {
       expect(await refreshSession(new Request('http://app.localhost:3000/', { headers: { cookie } }))).toBeNull()

@@ -1,8 +1,8 @@
-import { isAuthApiError, isAuthRetryableFetchError, type User } from '@supabase/supabase-js'
+import { isAuthApiError, isAuthRetryableFetchError, type Session, type User } from '@supabase/supabase-js'
 import type { RequestFacts } from '@/libs/api-utils/request-facts'
 import { type TokenUser, verifyAccessToken } from '@/libs/auth/access-token'
-import { endOtherSessions, endSession } from '@/libs/auth/ended-sessions'
 import { toRelativePath } from '@/libs/auth/relative-path'
+import { endOtherSessions, endSession, openPortalSession } from '@/libs/auth/sessions'
 import { findOperatorRole, listUserTenants } from '@/libs/auth/standing'
 import { AppError } from '@/libs/errors'
 import { log } from '@/libs/log'
@@ -13,6 +13,9 @@ import { countAttempt, forgetAttempts, returnAttempt } from './auth-limits'
 import { recordAuthAct, recordSignInFailure } from './auth-records'
 import { confirmsAddresses } from './auth-settings'
 import { failEvenly, inEvenTime, startWithin } from './even-time'
+
+/** What the auth server gives for a password or a link. */
+type Opened = { user: Pick<User, 'id' | 'email'>; session: Pick<Session, 'access_token'> | null }
 
 /** What every act of signing in knows of its request. */
 export type AuthRequest = { client: AuthClient; host: AuthHost; facts: RequestFacts }
@@ -56,16 +59,18 @@ export function signIn(input: SignInInput, request: AuthRequest): Promise<Signed
     }
     await forgetAttempts('sign_in_account', email)
     await returnAttempt('sign_in_address', addressOf(facts))
-    return finishSignIn(data.user, input.next, request)
+    return finishSignIn({ user: data.user, session: data.session }, input.next, request)
   })
 }
 
 async function finishSignIn(
-  { id, email = '' }: Pick<User, 'id' | 'email'>,
+  { user: { id, email = '' }, session }: Opened,
   next: string | undefined,
   { host, facts }: Pick<AuthRequest, 'host' | 'facts'>,
 ): Promise<SignedIn> {
   const user = { id, email }
+  const own = session && (await verifyAccessToken(session.access_token))
+  if (own && host.tenant) await openPortalSession(own, host.tenant.id)
   await recordAuthAct('signed_in', user, host.tenant, facts)
   return { status: 'signed_in', user, redirect_to: toRelativePath(next, await chooseStart(id, host)) }
 }
@@ -109,7 +114,9 @@ export function signUp(input: SignUpInput, request: AuthRequest): Promise<SignUp
     }
     // And how others do: a user without any identity.
     if (!data.session && data.user?.identities?.length === 0) return sendWayBack(email, request)
-    return data.session && data.user ? finishSignIn(data.user, input.next, request) : { status: 'check_mail' }
+    return data.session && data.user
+      ? finishSignIn({ user: data.user, session: data.session }, input.next, request)
+      : { status: 'check_mail' }
   })
 }
 
@@ -179,7 +186,7 @@ export async function resetPassword(
   await endOtherSessions({ id, session_id: own?.session_id ?? null })
   await forgetAttempts('sign_in_account', email)
   await recordAuthAct('password_changed', { id, email }, host.tenant, facts)
-  return finishSignIn(data.user, next, request)
+  return finishSignIn({ user: data.user, session: data.session }, next, request)
 }
 
 /** Uses the token of a confirmation mail. Null when it is used up, too old or made up. @throws AppError unavailable. */
@@ -194,7 +201,7 @@ export async function confirmAddressToken(
     if (isAuthRetryableFetchError(error)) throw toAuthFailure(error)
     return null
   }
-  return finishSignIn(data.user, next, request)
+  return finishSignIn({ user: data.user, session: data.session }, next, request)
 }
 
 /** Ends the session of this browser, here and at the auth server; a copy of its cookie is worth nothing any more. */

@@ -716,6 +716,16 @@ export interface Plans {
   rank: number;
 }
 
+export interface PortalSessions {
+  opened_at: Generated<Timestamp>;
+  /**
+   * The tenant on whose portal, under whatever name, the session is good.
+   */
+  portal_of: string;
+  session_id: string;
+  user_id: string;
+}
+
 export interface RateLimitOverrides {
   /**
    * How much may be used in any span of duration_ms; 0 bans.
@@ -1363,6 +1373,7 @@ export interface DB {
   placements: Placements;
   plan_aliases: PlanAliases;
   plans: Plans;
+  portal_sessions: PortalSessions;
   rate_limit_overrides: RateLimitOverrides;
   rate_limit_windows: RateLimitWindows;
   reconciliation_drifts: ReconciliationDrifts;

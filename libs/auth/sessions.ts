@@ -1,0 +1,45 @@
+import { serverPool } from '@/libs/db/pools'
+import { findHostTenant } from '@/libs/tenancy/find-host-tenant'
+import { type TokenUser, verifyAccessToken } from './access-token'
+
+/** A session as its tokens name it. */
+type Session = Pick<TokenUser, 'id' | 'session_id'>
+
+/**
+ * The user of a valid access token that is good on a host, or null: its session has not been ended, and one that was opened on
+ * the portal of a tenant is used on no other host than that tenant's. A token is valid by itself until it runs out, so that the
+ * database is asked. @throws AppError unavailable.
+ */
+export async function findTokenUser(token: string, host: string | null): Promise<TokenUser | null> {
+  const user = await verifyAccessToken(token)
+  if (!user) return null
+  const { rows } = await serverPool().query<{ ended: boolean; portal_of: string | null }>({
+    name: 'read_session',
+    text: 'select ended, portal_of from app.read_session($1, $2, $3)',
+    values: [user.id, user.session_id, Math.floor(user.issued_at)],
+  })
+  const [session] = rows
+  if (!session || session.ended) return null
+  if (session.portal_of === null) return user
+  return (await findHostTenant(host))?.id === session.portal_of ? user : null
+}
+
+/** Notes that a session has just been opened on the portal of a tenant. */
+export async function openPortalSession({ id, session_id }: Session, tenantId: string): Promise<void> {
+  if (session_id !== null)
+    await serverPool().query('select app.open_portal_session($1, $2, $3)', [id, session_id, tenantId])
+}
+
+/** From now on no token of a session is believed. */
+export async function endSession({ id, session_id }: Session): Promise<void> {
+  if (session_id !== null) await end(id, session_id, false)
+}
+
+/** From now on no token that a user has got so far is believed, but those of the session given. */
+export async function endOtherSessions({ id, session_id }: Session): Promise<void> {
+  await end(id, session_id ?? 'none', true)
+}
+
+async function end(userId: string, sessionId: string, allOthers: boolean): Promise<void> {
+  await serverPool().query('select app.end_sessions($1, $2, $3)', [userId, sessionId, allOthers])
+}
