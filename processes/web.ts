@@ -31,12 +31,13 @@ function dropUntrusted(request: IncomingMessage): void {
   for (const name of FORWARDED) delete request.headers[name]
 }
 
-/**
- * What the middleware does for every other route: headers that only we may set are taken out, and the answer gets the
- * headers that all answers carry.
- */
-function prepareUsage(request: IncomingMessage, response: ServerResponse, publicNames: readonly string[]): void {
+/** What the middleware does for every other route: headers that only we may set are taken out. */
+function dropInternal(request: IncomingMessage, publicNames: readonly string[]): void {
   for (const name of Object.keys(request.headers)) if (isInternalHeader(name, publicNames)) delete request.headers[name]
+}
+
+/** The headers that all answers carry, also those that the middleware does not see: files of the build, redirects of Next. */
+function secure(request: IncomingMessage, response: ServerResponse): void {
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value)
   const [scheme = ''] = String(request.headers['x-forwarded-proto'] ?? '').split(',')
   if (scheme.trim() === 'https') response.setHeader('strict-transport-security', STRICT_TRANSPORT)
@@ -79,6 +80,7 @@ async function main(): Promise<void> {
     },
     (request, response) => {
       if (TRUSTED_PROXY_HOPS === 0) dropUntrusted(request)
+      secure(request, response)
       takeOriginForm(request)
       if (isWithoutHost(request)) {
         void send(response, problemResponse(new AppError('bad_request', 'The Host header is missing.'), newId()))
@@ -97,7 +99,7 @@ async function main(): Promise<void> {
         return
       }
       if (IS_API.test(request.url ?? '')) explainMethods(request, response)
-      if (USAGE.test(request.url ?? '') && !request.headers.cookie) prepareUsage(request, response, publicNames)
+      if (USAGE.test(request.url ?? '') && !request.headers.cookie) dropInternal(request, publicNames)
       readPastUnread(request, response)
       void handle(request, response)
     },

@@ -7,8 +7,12 @@ export type Route =
   | { action: 'redirect'; host: string }
   | { action: 'not_found' }
 
-/** Paths every host answers: probes and the framework's own files. */
-const EVERYWHERE = /^\/(?:healthz|readyz|_next\/|icon\.svg$|favicon\.ico$|robots\.txt$)/
+/** What every host answers as it is. */
+const EVERYWHERE = /^\/(?:healthz|readyz|icon\.svg)$/
+/** What every host answers, if only with the page that there is no such file. */
+const FILES = /^\/(?:_next\/|(?:favicon\.ico|robots\.txt)$)/
+/** A page of the framework's own, for when nothing else can be shown; asked for by its name it would be a fault of ours. */
+const LAST_RESORT = /^\/_global-error(?:$|[./])/
 /** A portal path no tenant can have: pages of hosts that are nobody's end here, as 404. */
 const NOBODY = '/portal/-'
 
@@ -28,6 +32,7 @@ export function routeRequest(
 ): Route {
   const { pathname } = request
   if (EVERYWHERE.test(pathname)) return { action: 'pass', page: false }
+  if (FILES.test(pathname)) return { action: 'pass', page: true }
   if (!isDecodable(pathname)) return { action: 'not_found' }
   const host = readHost(request.host, rootDomain, subdomains)
   const api = pathname.startsWith('/api/') || pathname.startsWith('/compat/')
@@ -41,7 +46,7 @@ export function routeRequest(
   if (host.kind === 'root') return { action: 'redirect', host: `app.${rootDomain}` }
   const segment = portalSegment(host)
   if (segment === null) {
-    return pathname === '/portal' || pathname.startsWith('/portal/')
+    return pathname === '/portal' || pathname.startsWith('/portal/') || LAST_RESORT.test(pathname)
       ? { action: 'rewrite', page: true, pathname: NOBODY }
       : { action: 'pass', page: true }
   }

@@ -90,6 +90,30 @@ test('the API redirects nobody: a slash at the end says nothing, an empty part l
   }
 })
 
+test('whatever is answered carries the headers: files, redirects, and pages of what is not there', async () => {
+  const script = /\/_next\/static\/[^"\\]+\.js/.exec((await ask(app, '/sign-in')).body)?.[0] ?? ''
+  for (const [path, status] of [
+    [script, 200],
+    [`${script}.map`, 404],
+    ['/icon.svg', 200],
+    ['/acme/', 308],
+    ['/_next/image', 404],
+    ['/_next/nothing', 404],
+    ['/favicon.ico', 404],
+    ['/healthzero', 307],
+    ['/compat/nothing', 404],
+    ['/compat/unkey/nothing', 404],
+    ['/_global-error', 404],
+  ] as const) {
+    const { headers, ...answer } = await ask(app, path)
+    expect([path, answer.status]).toEqual([path, status])
+    expect([path, headers['x-content-type-options'], headers['x-frame-options']]).toEqual([path, 'nosniff', 'DENY'])
+    const isPage = /^text\/html/.test(String(headers['content-type']))
+    if (isPage) expect([path, headers['content-security-policy']]).toEqual([path, expect.stringContaining('nonce-')])
+    if (path.startsWith('/compat/')) expect(headers['content-type']).toBe('application/problem+json')
+  }
+})
+
 test('usage routes answer with the same headers, by the middleware (with a cookie) and past it', async () => {
   const usual = ['x-content-type-options', 'x-frame-options', 'referrer-policy', 'permissions-policy', 'cache-control']
   const answers: unknown[] = []

@@ -41,6 +41,11 @@ const PUBLIC: Record<string, string> = {
   'PUT /api/{path}': 'says that there is nothing',
   'PATCH /api/{path}': 'says that there is nothing',
   'DELETE /api/{path}': 'says that there is nothing',
+  'GET /compat/{path}': 'says that there is nothing',
+  'POST /compat/{path}': 'says that there is nothing',
+  'PUT /compat/{path}': 'says that there is nothing',
+  'PATCH /compat/{path}': 'says that there is nothing',
+  'DELETE /compat/{path}': 'says that there is nothing',
   'GET /auth/confirm': 'the target of links in mails',
   'HEAD /auth/confirm': 'the target of links in mails',
   'POST /api/auth/sign-in': 'how one becomes known',
@@ -62,7 +67,7 @@ const isProtected = (route: Route) => !(route.name in PUBLIC)
 const inPath = (route: Route) => route.path.startsWith('/api/v1/tenants/') && route.parameters.includes('id')
 const isOperators = (route: Route) => route.path === '/api/v1/tenants/stats'
 /** Ways in for the clients of other products: they answer in the shape those expect. */
-const isCompat = (route: Route) => route.path.startsWith('/compat/')
+const isCompat = (route: Route) => isProtected(route) && route.path.startsWith('/compat/')
 const ofTenant = routes.filter(
   (route) =>
     isProtected(route) && !(route.name in OF_USERS) && !inPath(route) && !isOperators(route) && !isCompat(route),
