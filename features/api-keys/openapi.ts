@@ -41,6 +41,7 @@ export const paths = {
       permission: 'api-keys:write',
       params,
       body: apiKeyRotation,
+      bodyOptional: true,
       success: [201, newApiKey],
     }),
   },

@@ -85,6 +85,7 @@ export const paths = {
       permission: 'customer-keys:write',
       params,
       body: rotationInput,
+      bodyOptional: true,
       success: [201, newCustomerKey],
     }),
   },

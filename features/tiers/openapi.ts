@@ -84,6 +84,7 @@ export const paths = {
       permission: 'tiers:write',
       params,
       body: tierMove,
+      bodyOptional: true,
       success: [200, tierMoved],
     }),
   },

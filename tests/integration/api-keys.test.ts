@@ -100,7 +100,7 @@ describe('API keys', () => {
   })
 
   test('a rotated key lives for the grace, never past its own end, and has one successor with the same rights', async () => {
-    const rotate = (id: string, body: unknown = {}, as: typeof acme.users.owner | string = acme.users.owner) =>
+    const rotate = (id: string, body?: unknown, as: typeof acme.users.owner | string = acme.users.owner) =>
       call(ROTATE, 'POST', `${path}/${id}/rotate`, { as, tenant: acme, body, params: { id } })
     const works = async (key: string) => (await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: key })).status
     const { body: old } = await create({ name: 'Rotates', permissions: ['branding:read'], mode: 'test' })

@@ -19,7 +19,7 @@ const one = (id: string, options = admin) => call(getRoute, 'GET', `${path}/${id
 const change = (id: string, body: unknown, options = admin) =>
   call(PATCH, 'PATCH', `${path}/${id}`, { ...options, body, params: { id } })
 const revoke = (id: string, options = admin) => call(DELETE, 'DELETE', `${path}/${id}`, { ...options, params: { id } })
-const rotate = (id: string, body: unknown = {}, options = admin) =>
+const rotate = (id: string, body?: unknown, options = admin) =>
   call(rotateRoute, 'POST', `${path}/${id}/rotate`, { ...options, body, params: { id } })
 const credits = (id: string, body: unknown, options = admin) =>
   call(postCredits, 'POST', `${path}/${id}/credits`, { ...options, body, params: { id } })

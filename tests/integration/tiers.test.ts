@@ -22,7 +22,7 @@ const archive = (id: string, options: RequestOptions = admin) =>
   call(DELETE, 'DELETE', `/api/v1/tiers/${id}`, { ...options, params: { id } })
 const versions = (id: string, query = '', options: RequestOptions = admin) =>
   call(listVersions, 'GET', `/api/v1/tiers/${id}/versions${query}`, { ...options, params: { id } })
-const move = (id: string, body: unknown = {}, options: RequestOptions = admin) =>
+const move = (id: string, body?: unknown, options: RequestOptions = admin) =>
   call(moveRoute, 'POST', `/api/v1/tiers/${id}/move`, { ...options, body, params: { id } })
 const preview = (id: string, body: unknown, query = '', options: RequestOptions = admin) =>
   call(previewRoute, 'POST', `/api/v1/tiers/${id}/preview${query}`, { ...options, body, params: { id } })

@@ -5,7 +5,7 @@ import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper
 
 export const POST = withTenantAuth(
   async (request, { params }) => {
-    const { grace } = await readJson(request, apiKeyRotation)
+    const { grace } = await readJson(request, apiKeyRotation, { optional: true })
     return ApiResponse.created(await rotateApiKey(params.id ?? '', grace))
   },
   { permission: 'api-keys:write' },

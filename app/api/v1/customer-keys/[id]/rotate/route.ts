@@ -5,7 +5,7 @@ import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper
 
 export const POST = withTenantAuth(
   async (request, { params }) => {
-    const { grace } = await readJson(request, rotationInput)
+    const { grace } = await readJson(request, rotationInput, { optional: true })
     return ApiResponse.created(await rotateCustomerKey(params.id ?? '', GRACES[grace] * 1_000))
   },
   { permission: 'customer-keys:write' },

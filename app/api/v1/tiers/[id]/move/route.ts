@@ -5,6 +5,8 @@ import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper
 
 export const POST = withTenantAuth(
   async (request, { params }) =>
-    ApiResponse.success(await moveSubscriptions(params.id ?? '', await readJson(request, tierMove))),
+    ApiResponse.success(
+      await moveSubscriptions(params.id ?? '', await readJson(request, tierMove, { optional: true })),
+    ),
   { permission: 'tiers:write' },
 )
