@@ -193,7 +193,7 @@ export function FeaturesScreen({
   )
 }
 
-/** Keys that tiers use and no feature has; none while one of the lists is not there, or not all of it. */
+/** Keys that tiers use and no feature has; none while one of the lists is not there. */
 function unnamedKeys(tiers: Page<Tier> | undefined, named: Page<Feature> | undefined): string[] {
   if (!tiers || !named) return []
   const known = new Set(named.data.map(({ key }) => key))
