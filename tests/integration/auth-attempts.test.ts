@@ -1,7 +1,7 @@
 // Limits on attempts to get in: one for all processes, exact under attack, and nobody is named by them.
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { countAttempt, forgetAttempts, returnAttempt } from '@/features/auth/services/auth-limits'
+import { countAttempt, forgetAttempts, limitedAddress, returnAttempt } from '@/features/auth/services/auth-limits'
 import { asSuperuser, createWorld } from '../support/world'
 
 await createWorld()
@@ -25,6 +25,29 @@ test('of many attempts at the same moment exactly so many get by', async () => {
     details: { retry_after: expect.any(Number) },
   })
   expect(await tryTimes(1, 'bob@example.test')).toBe(1)
+})
+
+test('who has a whole network of IPv6 is one address to the limits', () => {
+  const inOne = [
+    '2001:db8:1:2::',
+    '2001:DB8:1:2::9',
+    '2001:0db8:0001:0002:ffff:ffff:ffff:ffff',
+    '2001:db8:1:2:0:0:1.2.3.4',
+  ]
+  expect(new Set(inOne.map(limitedAddress))).toEqual(new Set(['2001:db8:1:2::/64']))
+  const others = [
+    '2001:db8:1:3::',
+    '2001:db8:1::2',
+    '::1',
+    'fe80::1',
+    '1::',
+    '::2:3:4:5:6',
+    '198.51.100.7',
+    '198.51.100.8',
+  ]
+  expect(new Set(others.map(limitedAddress)).size).toBe(others.length)
+  expect(limitedAddress('::1')).toBe('0:0:0:0::/64')
+  expect(limitedAddress(null)).toBe('unknown')
 })
 
 test('what another process counted counts here', async () => {

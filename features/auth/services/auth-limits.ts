@@ -19,6 +19,18 @@ const LIMITS = {
 
 export type AuthLimit = keyof typeof LIMITS
 
+/**
+ * What attempts of an address are counted under: itself, or the network of 64 bits that it is in, which is the least anybody on
+ * the Internet has of IPv6, with more addresses than can be counted.
+ */
+export function limitedAddress(ip: string | null): string {
+  if (!ip?.includes(':')) return ip ?? 'unknown'
+  const [head = '', tail = ''] = new URL(`http://[${ip}]`).hostname.slice(1, -1).split('::')
+  const [first, last] = [head, tail].map((part) => part.split(':').filter(Boolean)) as [string[], string[]]
+  const between = Array.from({ length: 8 - first.length - last.length }, () => '0')
+  return `${[...first, ...between, ...last].slice(0, 4).join(':')}::/64`
+}
+
 /** Counts one attempt before it is made, so that attempts at the same moment cannot slip by. @throws AppError rate_limited. */
 export async function countAttempt(limit: AuthLimit, key: string): Promise<void> {
   const { most, seconds } = LIMITS[limit]

@@ -9,7 +9,7 @@ import { log } from '@/libs/log'
 import type { AuthClient } from '@/libs/supabase/server-client'
 import type { SignedIn, SignInInput, SignUpAnswer, SignUpInput } from '../schema'
 import type { AuthHost } from './auth-host'
-import { countAttempt, forgetAttempts, returnAttempt } from './auth-limits'
+import { countAttempt, forgetAttempts, limitedAddress, returnAttempt } from './auth-limits'
 import { recordAuthAct, recordSignInFailure } from './auth-records'
 import { confirmsAddresses } from './auth-settings'
 import { failEvenly, inEvenTime, startWithin } from './even-time'
@@ -19,10 +19,6 @@ type Opened = { user: Pick<User, 'id' | 'email'>; session: Pick<Session, 'access
 
 /** What every act of signing in knows of its request. */
 export type AuthRequest = { client: AuthClient; host: AuthHost; facts: RequestFacts }
-
-function addressOf(facts: RequestFacts): string {
-  return facts.ip ?? 'unknown'
-}
 
 /** What an error of the auth server means where it is not about the visitor's input. */
 function toAuthFailure(error: unknown): AppError {
@@ -44,7 +40,7 @@ function isRefusal(error: unknown): boolean {
 export function signIn(input: SignInInput, request: AuthRequest): Promise<SignedIn> {
   const { client, host, facts } = request
   return failEvenly(async () => {
-    await countAttempt('sign_in_address', addressOf(facts))
+    await countAttempt('sign_in_address', limitedAddress(facts.ip))
     await countAttempt('sign_in_account', input.email)
     const { email, password } = input
     const { data, error } = await client.supabase.auth.signInWithPassword({ email, password })
@@ -58,7 +54,7 @@ export function signIn(input: SignInInput, request: AuthRequest): Promise<Signed
       throw new AppError('unauthenticated', words, {}, error)
     }
     await forgetAttempts('sign_in_account', email)
-    await returnAttempt('sign_in_address', addressOf(facts))
+    await returnAttempt('sign_in_address', limitedAddress(facts.ip))
     return finishSignIn({ user: data.user, session: data.session }, input.next, request)
   })
 }
@@ -92,7 +88,7 @@ async function chooseStart(userId: string, host: AuthHost): Promise<string> {
 export function signUp(input: SignUpInput, request: AuthRequest): Promise<SignUpAnswer> {
   const { client, host, facts } = request
   return inEvenTime(async () => {
-    await countAttempt('sign_up_address', addressOf(facts))
+    await countAttempt('sign_up_address', limitedAddress(facts.ip))
     const { email, password } = input
     const { data, error } = await client.supabase.auth.signUp({
       email,
@@ -138,7 +134,7 @@ function confirmAddress(host: AuthHost): string {
 /** Sends the mail with which a forgotten password is replaced, if there is such an account; says nothing of whether there is. */
 export function forgotPassword(email: string, request: AuthRequest): Promise<void> {
   return inEvenTime(async () => {
-    await countAttempt('mail_address', addressOf(request.facts))
+    await countAttempt('mail_address', limitedAddress(request.facts.ip))
     await countAttempt('mail_account', email)
     await sendRecovery(email, request)
   })
@@ -166,7 +162,7 @@ export async function resetPassword(
   request: AuthRequest,
 ): Promise<SignedIn> {
   const { client, host, facts } = request
-  await countAttempt('reset_address', addressOf(facts))
+  await countAttempt('reset_address', limitedAddress(facts.ip))
   const used = () => new AppError('unauthenticated', 'This link was used before or is too old. Ask for a new one.')
   if (!tokenHash) throw used()
   const { data, error } = await client.supabase.auth.verifyOtp({ token_hash: tokenHash, type: 'recovery' })
