@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
-import { lineInput } from '@/libs/api-utils/text-input'
+import { givenNameInput, lineInput } from '@/libs/api-utils/text-input'
 
 const MOST = Number.MAX_SAFE_INTEGER
 const LONGEST_WINDOW = 31_622_400_000
@@ -57,11 +57,7 @@ const limits = z
 const fields = {
   name: lineInput(255),
   api_id: word.nullable(),
-  external_id: z
-    .string()
-    .min(1)
-    .max(255)
-    .refine((text) => !/\p{Cc}/u.test(text), 'must not hold control characters')
+  external_id: givenNameInput(255)
     .nullable()
     .meta({ description: 'The customer it belongs to: the `user_id` of usage calls' }),
   meta: z

@@ -1,18 +1,11 @@
 import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
-import { nameInput } from '@/libs/api-utils/text-input'
+import { givenNameInput, nameInput } from '@/libs/api-utils/text-input'
 
 const externalId = z
-  .union([z.string(), z.int().transform(String)])
-  .pipe(
-    z
-      .string()
-      .trim()
-      .min(1)
-      .max(255)
-      .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters'),
-  )
+  .union([z.string().trim(), z.int().transform(String)])
+  .pipe(givenNameInput(255))
   .meta({ description: 'The user_id of usage calls; never changes', example: 'customer-42' })
 const fields = {
   name: nameInput(200).nullable(),

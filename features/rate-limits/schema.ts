@@ -1,12 +1,9 @@
 import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
+import { givenNameInput } from '@/libs/api-utils/text-input'
 
-const name = z
-  .string()
-  .min(1)
-  .max(255)
-  .refine((text) => !/\p{Cc}/u.test(text), 'must not hold control characters')
+const name = givenNameInput(255)
 const limit = z.number().int().min(0).max(1_000_000_000)
 const duration = z
   .number()

@@ -12,6 +12,11 @@ export function lineInput(longest: number) {
   return z.string().trim().max(longest).refine(isOneLine, 'must not hold line breaks or other control characters')
 }
 
+/** What another system calls something, as it is: a `user_id`, an identifier. */
+export function givenNameInput(longest: number) {
+  return z.string().min(1).max(longest).refine(isOneLine, 'must not hold control characters')
+}
+
 /** A name: one line of which something can be seen. */
 export function nameInput(longest: number) {
   return z

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { resetBalance } from '@/features/entitlements/services/reset-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
@@ -8,9 +9,9 @@ import { usageQueryInput } from '@/libs/metering/usage-query'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { periodStart, type Version } from './entitlement-shape'
 import { readExact } from './openmeter-route'
+import { DAY_MS } from './periods'
 
 const MINUTE_MS = 60_000
-const DAY_MS = 86_400_000
 
 /** Forgets what a customer used of a meter before a moment of the present period. */
 export async function resetUsage(
@@ -38,7 +39,7 @@ async function usedSince(customerId: string, meterId: string, since: Date): Prom
 }
 
 const resetBody = z.strictObject({
-  effectiveAt: z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' }).optional(),
+  effectiveAt: zonedMoment.optional(),
   retainAnchor: z.boolean().optional(),
   preserveOverage: z.boolean().optional(),
 })

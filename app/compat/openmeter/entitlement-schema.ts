@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import type { entitlementInput, grantInput } from '@/features/entitlements/schema'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { addPeriod, readInterval } from './periods'
 
-const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
 const unkept = {
   metadata: z.record(z.string(), z.unknown()).nullish(),
   annotations: z.record(z.string(), z.unknown()).nullish(),
 }
-const period = z.strictObject({ interval: z.string(), anchor: moment.optional() })
+const period = z.strictObject({ interval: z.string(), anchor: zonedMoment.optional() })
 const interval = (allowed: readonly string[], sentence: string) =>
   period.transform(({ interval }, context) => {
     const read = readInterval(interval)
@@ -22,7 +22,7 @@ export const grantBody = z
     ...unkept,
     amount: z.number().positive('must be more than zero'),
     priority: z.number().optional(),
-    effectiveAt: moment.optional(),
+    effectiveAt: zonedMoment.optional(),
     minRolloverAmount: z.number().min(0).default(0),
     maxRolloverAmount: z.number().min(0).optional(),
     recurrence: interval(['day', 'week', 'month', 'year'], 'must be DAY, WEEK, MONTH or YEAR').optional(),
@@ -66,7 +66,7 @@ const metered = z.strictObject({
   usagePeriod: interval(['day', 'month'], 'must be DAY or MONTH'),
   measureUsageFrom: z
     .union(
-      [z.enum(['CURRENT_PERIOD_START', 'NOW']), moment],
+      [z.enum(['CURRENT_PERIOD_START', 'NOW']), zonedMoment],
       'must be CURRENT_PERIOD_START, NOW, or RFC 3339 with a zone',
     )
     .default('NOW'),

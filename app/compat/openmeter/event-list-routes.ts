@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
@@ -9,18 +10,17 @@ import { filterString, passesFilter } from './filter-string'
 import { openMeterRoute, readParameters } from './openmeter-route'
 
 const part = z.string().max(255)
-const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
 const limit = z.coerce.number().int().min(1).max(100).default(100)
 const READ = { permission: 'usage:read' } as const
 
 const listParameters = z.object({
-  ingestedAtFrom: moment.optional(),
-  ingestedAtTo: moment.optional(),
+  ingestedAtFrom: zonedMoment.optional(),
+  ingestedAtTo: zonedMoment.optional(),
   id: part.optional(),
   subject: part.optional(),
   customerId: z.array(part).max(100),
-  from: moment.optional(),
-  to: moment.optional(),
+  from: zonedMoment.optional(),
+  to: zonedMoment.optional(),
   limit,
 })
 
@@ -66,10 +66,10 @@ const list = openMeterRoute(async (request) => {
 }, READ)
 
 const times = z.strictObject({
-  $gt: moment.nullish(),
-  $gte: moment.nullish(),
-  $lt: moment.nullish(),
-  $lte: moment.nullish(),
+  $gt: zonedMoment.nullish(),
+  $gte: zonedMoment.nullish(),
+  $lt: zonedMoment.nullish(),
+  $lte: zonedMoment.nullish(),
 })
 const filterBody = z.strictObject({
   id: filterString.optional(),

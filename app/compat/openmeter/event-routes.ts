@@ -2,19 +2,16 @@ import { z } from 'zod'
 import { resolveSubjects } from '@/features/compatibility/services/customer-subject-service'
 import { trackTypedEvents } from '@/features/usage-tracking/services/typed-event-service'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
 import { takeNumbers } from '@/libs/api-utils/taken-numbers'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { givenNameInput } from '@/libs/api-utils/text-input'
 import { newId } from '@/libs/ids'
 import { SUBJECT_PROPERTY } from './event-shape'
 import { openMeterRoute } from './openmeter-route'
 
-const name = z
-  .string()
-  .min(1)
-  .max(255)
-  .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters')
-const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
+const name = givenNameInput(255)
 // CloudEvents may carry further attributes; they are let pass.
 const cloudEvent = z.looseObject({
   id: name.optional(),
@@ -22,7 +19,7 @@ const cloudEvent = z.looseObject({
   specversion: z.literal('1.0').optional(),
   type: name,
   subject: name,
-  time: moment.nullish(),
+  time: zonedMoment.nullish(),
   datacontenttype: z.literal('application/json').nullish(),
   data: z.preprocess(takeNumbers, z.record(z.string(), z.unknown())).nullish(),
 })

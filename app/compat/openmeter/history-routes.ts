@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { listGrants } from '@/features/entitlements/services/grant-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
@@ -9,15 +10,12 @@ import { readTimeline, type Segment, usedBetween } from './balance-timeline'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { idOf, numberOf, periodStart, type Version } from './entitlement-shape'
 import { readAll, readParameters } from './openmeter-route'
+import { DAY_MS, LONGEST_DAYS } from './periods'
 
 const MINUTE_MS = 60_000
-const DAY_MS = 86_400_000
-/** How far back a history goes that does not say from when. */
-const LONGEST_DAYS = { MINUTE: 7, HOUR: 366, DAY: 1_825, MONTH: 1_825 } as const
-const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
 const parameters = z.object({
-  from: moment.optional(),
-  to: moment.optional(),
+  from: zonedMoment.optional(),
+  to: zonedMoment.optional(),
   windowSize: z.enum(['MINUTE', 'HOUR', 'DAY', 'MONTH'], 'must be MINUTE, HOUR, DAY or MONTH'),
   windowTimeZone: z.string().max(64).default('UTC'),
 })

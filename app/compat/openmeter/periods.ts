@@ -1,5 +1,9 @@
 import { offsetAt, startOfDay } from '@/libs/tenancy/zoned-day'
 
+export const DAY_MS = 86_400_000
+/** How far back a question goes that does not say from when: the longest range of its windows. */
+export const LONGEST_DAYS = { MINUTE: 7, HOUR: 366, DAY: 1_825, MONTH: 1_825 } as const
+
 /** Names of an interval, as the wire has them. */
 const INTERVALS = {
   day: { interval: 'DAY', intervalISO: 'P1D' },

@@ -1,25 +1,23 @@
 import { z } from 'zod'
 import type { MeterRow } from '@/features/meters/services/meter-service'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { invalidInput } from '@/libs/errors'
 import type { FilterCondition, MeterFilter } from '@/libs/metering/meter-filter'
 import { filterString, toMeterFilter } from './filter-string'
 import { readParameters } from './openmeter-route'
+import { DAY_MS, LONGEST_DAYS } from './periods'
 
-export const DAY_MS = 86_400_000
 const MINUTE_MS = 60_000
-/** How far back a question goes that does not say from when: the longest range of its windows. */
-const LONGEST_DAYS = { MINUTE: 7, HOUR: 366, DAY: 1_825, MONTH: 1_825 } as const
 /** An event may be older than the meter that counts it. */
 const LATEST_DAYS = 400
 
 const texts = z.array(z.string().min(1).max(255)).max(100)
-const moment = z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' })
 /** What is asked of a meter: as the body of a POST, or as parameters (`readQuestion`). */
 export const question = z.strictObject({
   clientId: z.string().optional(),
-  from: moment.optional(),
-  to: moment.optional(),
+  from: zonedMoment.optional(),
+  to: zonedMoment.optional(),
   windowSize: z.enum(['MINUTE', 'HOUR', 'DAY', 'MONTH']).optional(),
   windowTimeZone: z.string().default('UTC'),
   subject: texts.optional(),

@@ -13,8 +13,8 @@ import { usageQueryInput } from '@/libs/metering/usage-query'
 import { findNamedCustomer } from './customer-names'
 import { SUBJECT_PROPERTY } from './event-shape'
 import { openMeterRoute, readExact } from './openmeter-route'
-import { windowOf } from './periods'
-import { DAY_MS, filterOf, type Question, question, rangeOf, readQuestion } from './query-question'
+import { DAY_MS, windowOf } from './periods'
+import { filterOf, type Question, question, rangeOf, readQuestion } from './query-question'
 
 /** Ids of the customers that are there, by subject or id; null for all. */
 async function findCustomers({ subject, filterCustomerId }: Question): Promise<string[] | null> {
