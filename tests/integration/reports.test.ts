@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
+import { POST as previewTier } from '@/app/api/v1/tiers/[id]/preview/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { GET as getDaily } from '@/app/api/v1/usage/daily/route'
 import { GET as getQuery } from '@/app/api/v1/usage/query/route'
@@ -154,6 +155,12 @@ test('a level is used as long as it stands, whether or not it changes', async ()
   ])
   const meter = { slug: 'seats' }
   const used = { used: 12, events: 0 }
+  const preview = await call(previewTier, 'POST', '/api/v1/tiers/few/preview', {
+    as: place.api_key,
+    params: { id: 'few' },
+    body: { usage_caps: { seats: { limit: 11, behaviour: 'overflow' } } },
+  })
+  expect(preview.body).toMatchObject({ over_count: 1, over: [{ customer: { external_id: 'holds' }, used: 12 }] })
   const month = await ask(getReport, 'usage/reports')
   expect(month.meters).toMatchObject([{ meter, ...used, previous: 12, change_percent: 0, overage: 2 }])
   expect(month.top_customers).toMatchObject([{ meter: 'seats', customers: [{ ...used }] }])

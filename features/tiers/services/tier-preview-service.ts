@@ -86,8 +86,8 @@ const STATEMENT = `
     from pairs group by meter_id
   ),
   counted as (
-    select k.customer_id, k.meter_id, p.period, p.anchor, case when m.aggregation = 'WEIGHTED_SUM'
-        then app.weighted_average($1, k.meter_id, k.customer_id, p.starts_on, p.starts_on::timestamp at time zone $3, statement_timestamp(), k.used, k.moment)
+    select k.customer_id, q.meter_id, p.period, p.anchor, case when m.aggregation = 'WEIGHTED_SUM'
+        then app.weighted_average($1, q.meter_id, k.customer_id, p.starts_on, app.day_start(p.starts_on, $3), statement_timestamp(), k.used, k.moment)
         else app.metered_value(m.aggregation, k.used, k.events) end as used
     from periods p
     join (select meter_id, period_now as period from pairs union select meter_id, period_then from pairs) q on q.period = p.period
@@ -95,11 +95,19 @@ const STATEMENT = `
     join floors f on f.meter_id = q.meter_id
     -- By key, one range of the index for each period and meter: the counters of periods past are many times more.
     cross join lateral (
-      select x.customer_id, x.meter_id, x.used, x.events, x.moment from usage_counters x
-      where x.tenant_id = $1 and x.period = p.period and x.meter_id = q.meter_id and x.starts_on = p.starts_on offset 0
+      select x.customer_id, x.used, x.events, x.moment from usage_counters x
+      where m.aggregation <> 'WEIGHTED_SUM' and x.tenant_id = $1 and x.period = p.period and x.meter_id = q.meter_id and x.starts_on = p.starts_on
+      union all
+      -- A level stands also where nothing changed it in this period.
+      select h.customer_id, x.used, x.events, x.moment from holders h
+      left join usage_counters x on x.tenant_id = $1 and x.period = p.period and x.meter_id = q.meter_id and x.starts_on = p.starts_on
+        and x.customer_id = h.customer_id
+      where m.aggregation = 'WEIGHTED_SUM' and h.anchor = p.anchor and h.customer_id in (
+        select y.customer_id from usage_counters y where y.tenant_id = $1 and y.period = 'month' and y.meter_id = q.meter_id)
+      offset 0
     ) k
     where f.floor is null or k.used > f.floor or m.aggregation in ('AVG', 'WEIGHTED_SUM')
-      or (k.customer_id, k.meter_id) in (select b.customer_id, b.meter_id from balances b where b.tenant_id = $1)
+      or (k.customer_id, q.meter_id) in (select b.customer_id, b.meter_id from balances b where b.tenant_id = $1)
   ),
   lines as (
     select h.customer_id, h.version, c.meter_id, p.limit_now, p.limit_then,
