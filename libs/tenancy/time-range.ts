@@ -31,8 +31,8 @@ export async function readTimeRange({ time_range, from, to }: TimeRangeQuery): P
   const zone = IS_DAY.test(from ?? '') || IS_DAY.test(to ?? '') ? await readTimeZone() : 'UTC'
   const start = from === undefined ? null : IS_DAY.test(from) ? startOfDay(from, 0, zone) : new Date(from)
   const end = to === undefined ? null : IS_DAY.test(to) ? startOfDay(to, 1, zone) : new Date(to)
-  if (start && end && start > end) {
-    throw invalidInput('/from', 'is after `to`')
+  if (start && end && start >= end) {
+    throw invalidInput('/from', 'must be before the end of `to`')
   }
   return { from: start ?? (time_range ? new Date(Date.now() - LENGTHS[time_range]) : null), to: end }
 }

@@ -79,6 +79,8 @@ describe('bad input', () => {
     ['?from=yesterday', '/from'],
     ['?time_range=1y', '/time_range'],
     ['?from=2026-11-20&to=2026-11-01', '/from'],
+    ['?from=2026-11-20&to=2026-11-19', '/from'],
+    ['?from=2026-11-20T09:00:00Z&to=2026-11-20T09:00:00Z', '/from'],
     ['?colour=red', '/colour'],
   ])('%s is refused at %s', async (query, pointer) => {
     const { status, body } = await call(GET, 'GET', `${path}${query}`, officer)

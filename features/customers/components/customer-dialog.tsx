@@ -1,6 +1,7 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
+import { useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { customer } from '@/features/customers/schema'
@@ -70,6 +71,8 @@ function CustomerForm({
   onSaved: (customer: Customer) => void
 }) {
   const api = useApiFetch()
+  // What it was when the form was opened: the row may be read anew meanwhile.
+  const [opened] = useState(customer)
   const tiers = useApi<Page<TierChoice>>(customer ? null : '/tiers?limit=200', { whole: true })
   const form = useForm<Values>({
     resolver: zodResolver(formSchema),
@@ -85,10 +88,10 @@ function CustomerForm({
     onSending(true)
     const details = { name: values.name.trim() || null, email: values.email || null }
     try {
-      const saved = customer
-        ? await api<Customer>(`/customers/${customer.id}`, {
+      const saved = opened
+        ? await api<Customer>(`/customers/${opened.id}`, {
             method: 'PATCH',
-            body: changedFields(details, customer),
+            body: changedFields(details, opened),
             ...options,
           })
         : await api<Customer>('/customers', {

@@ -1,6 +1,7 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
+import { useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { Feature } from '@/features/features/components/use-archive-feature'
@@ -95,6 +96,8 @@ function FeatureForm({
   onSaved: (feature: Feature) => void
 }) {
   const api = useApiFetch()
+  // What it was when the form was opened: the row may be read anew meanwhile.
+  const [opened] = useState(feature)
   const meters = useApi<Page<{ slug: string; name: string }>>(feature ? null : '/meters?limit=200', { whole: true })
   const form = useForm<Values>({
     resolver: zodResolver(formSchema),
@@ -107,9 +110,9 @@ function FeatureForm({
     onSending(true)
     try {
       const details = { name, metadata: metadata === '' ? {} : JSON.parse(metadata) }
-      const saved = await api<Feature>(feature ? `/features/${feature.id}` : '/features', {
-        method: feature ? 'PATCH' : 'POST',
-        body: feature ? changedFields(details, feature) : { ...details, key, meter: meter || null },
+      const saved = await api<Feature>(opened ? `/features/${opened.id}` : '/features', {
+        method: opened ? 'PATCH' : 'POST',
+        body: opened ? changedFields(details, opened) : { ...details, key, meter: meter || null },
         ...options,
       })
       toast.success(t(feature ? 'features.saved' : 'features.created', { name: saved.name }))

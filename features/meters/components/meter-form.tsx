@@ -38,6 +38,8 @@ export function MeterForm({
   onSaved: (meter: Meter) => void
 }) {
   const api = useApiFetch()
+  // What it was when the form was opened: the row may be read anew meanwhile.
+  const [opened] = useState(meter)
   const form = useForm<MeterFormValues>({
     resolver: zodResolver(meterFormSchema),
     defaultValues: meterFormValues(meter),
@@ -60,9 +62,9 @@ export function MeterForm({
     const { name, unit, description, allows_negative } = values
     const details = { name, unit, description, allows_negative }
     try {
-      const saved = await api<Meter>(meter ? `/meters/${meter.id}` : '/meters', {
-        method: meter ? 'PATCH' : 'POST',
-        body: meter ? changedFields(details, meter) : newMeterBody(values, reading.filter, paths),
+      const saved = await api<Meter>(opened ? `/meters/${opened.id}` : '/meters', {
+        method: opened ? 'PATCH' : 'POST',
+        body: opened ? changedFields(details, opened) : newMeterBody(values, reading.filter, paths),
         ...options,
       })
       toast.success(t(meter ? 'meters.saved' : 'meters.created', { name: saved.name }))

@@ -1,6 +1,7 @@
 'use client'
 
 import { zodResolver } from '@hookform/resolvers/zod'
+import { useState } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
 import type { override as overrideSchema } from '@/features/rate-limits/schema'
@@ -78,6 +79,8 @@ function OverrideForm({
   onSaved: () => void
 }) {
   const api = useApiFetch()
+  // What it was when the form was opened: the row may be read anew meanwhile.
+  const [opened] = useState(override)
   const form = useForm<Values>({
     resolver: zodResolver(formSchema),
     defaultValues: {
@@ -95,10 +98,10 @@ function OverrideForm({
     onSending(true)
     const body = { limit: values.limit, duration: Number(values.duration) }
     try {
-      if (override) {
-        const changed = changedFields(body, override)
+      if (opened) {
+        const changed = changedFields(body, opened)
         if (Object.keys(changed).length > 0)
-          await api(`/rate-limits/overrides/${override.id}`, { method: 'PATCH', body: changed, ...options })
+          await api(`/rate-limits/overrides/${opened.id}`, { method: 'PATCH', body: changed, ...options })
       } else await api('/rate-limits/overrides', { method: 'POST', body: { ...values, ...body }, ...options })
       onSaved()
     } finally {

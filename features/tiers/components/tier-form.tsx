@@ -31,6 +31,8 @@ import { useApi, useApiFetch } from '@/libs/ui/use-api'
 /** Creates a tier, or changes the one that is given; goes back to the list when it is done. */
 export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; listHref: string; readOnly: boolean }) {
   const api = useApiFetch()
+  // What it was when the form was opened: the row may be read anew meanwhile.
+  const [opened] = useState(tier)
   const router = useRouter()
   const meters = useApi<Page<CapMeter & { archived_at: string | null }>>('/meters?limit=200', { whole: true })
   const form = useForm<TierFormValues>({ resolver: zodResolver(tierFormSchema), defaultValues: tierFormValues(tier) })
@@ -46,10 +48,10 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
   const currencies = CURRENCIES.some((known) => known === currency) ? CURRENCIES : [currency, ...CURRENCIES]
 
   async function submit(values: TierFormValues, options: { idempotencyKey: string }) {
-    const answer = await (tier
-      ? api<Tier>(`/tiers/${tier.id}`, {
+    const answer = await (opened
+      ? api<Tier>(`/tiers/${opened.id}`, {
           method: 'PATCH',
-          body: { ...tierChange(values, tier), ...(moves ? { move: true } : {}) },
+          body: { ...tierChange(values, opened), ...(moves ? { move: true } : {}) },
           ...options,
         })
       : api<Tier>('/tiers', { method: 'POST', body: tierBody(values, null), ...options })
@@ -134,8 +136,8 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
         <Card>
           <FeaturesEditor form={form} />
         </Card>
-        {tier && isDirty && !readOnly ? (
-          <TierPreviewCard tier={tier} body={readChange(values, tier)} moves={moves} onMovesChange={setMoves} />
+        {opened && isDirty && !readOnly ? (
+          <TierPreviewCard tier={opened} body={readChange(values, opened)} moves={moves} onMovesChange={setMoves} />
         ) : null}
       </fieldset>
       <div className="flex flex-wrap items-center justify-end gap-2">
