@@ -57,7 +57,7 @@ export async function sendMail(mail: Mail): Promise<SentMail> {
   const { message: raw } = await nodemailer.createTransport({ streamTransport: true, buffer: true }).sendMail(message)
   const name = `${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${id}`
   await mkdir(MAIL_DIR, { recursive: true })
-  await writeFile(join(MAIL_DIR, `.${name}.partial`), raw as Buffer)
+  await writeFile(join(MAIL_DIR, `.${name}.partial`), raw as Buffer, { mode: 0o600 })
   await rename(join(MAIL_DIR, `.${name}.partial`), join(MAIL_DIR, `${name}.eml`))
   return { id, via: 'file', response: `${name}.eml` }
 }
