@@ -267,6 +267,24 @@ describe('nothing is left over', () => {
     expect(users.size).toBeGreaterThan(500)
     expect(broken).toEqual([])
   })
+
+  test('what only tests use stands with the tests', () => {
+    // What a product that is built on this one calls; and what has a process forget, between one test and the next.
+    const allowed = /^(withTenantContext|getTenantContext|forget\w+)$/
+    const broken = findBroken(
+      product.filter(({ path }) => isProduct(path) && !ASKED_BY_NEXT.test(path)),
+      ({ path, code }) =>
+        [...code.matchAll(/^export (?:async )?(?:function\*?|const) (\w+)/gm)]
+          .map(([, name = '']) => name)
+          .filter((name) => {
+            const others = [...(users.get(name) ?? [])].filter((user) => user !== path && !user.startsWith('tests/'))
+            const itself = new RegExp(`^export [^\\n]*\\b${name}\\b[^\\n]*\\n(?:(?:[\\s)\\]}][^\\n]*)?\\n)*`, 'm')
+            const isUsedHere = new RegExp(`\\b${name}\\b`).test(code.replace(itself, ''))
+            return others.length === 0 && !isUsedHere && !allowed.test(name)
+          }),
+    )
+    expect(broken).toEqual([])
+  })
 })
 
 /** Code without the content of its strings. */
