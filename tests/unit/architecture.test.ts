@@ -278,7 +278,7 @@ describe('nothing is left over', () => {
           .map(([, name = '']) => name)
           .filter((name) => {
             const others = [...(users.get(name) ?? [])].filter((user) => user !== path && !user.startsWith('tests/'))
-            const itself = new RegExp(`^export [^\\n]*\\b${name}\\b[^\\n]*\\n(?:(?:[\\s)\\]}][^\\n]*)?\\n)*`, 'm')
+            const itself = new RegExp(`^export [^\\n]*\\b${name}\\b[^\\n]*\\n(?:(?:[ )\\]}][^\\n]*)?\\n)*`, 'm')
             const isUsedHere = new RegExp(`\\b${name}\\b`).test(code.replace(itself, ''))
             return others.length === 0 && !isUsedHere && !allowed.test(name)
           }),
