@@ -1,6 +1,7 @@
 // Trends of customers whose months begin late in the month, in a zone whose clocks change: the period that is foretold is their own, what
 // they used in it is exact, and the day a cap is hit is the day the line gets there.
 import { beforeAll, expect, test } from 'vitest'
+import { GET as portalRoute } from '@/app/api/v1/portal/usage/route'
 import { GET as dailyRoute } from '@/app/api/v1/usage/daily/route'
 import { GET as usageRoute } from '@/app/api/v1/usage/route'
 import { GET as trendsRoute } from '@/app/api/v1/usage/trends/route'
@@ -160,4 +161,29 @@ test('a day whose midnight comes twice is one day, whatever counts it', async ()
       mean: 25,
     })
   }
+})
+
+test('in the portal a level is averaged over all of a day whose midnight comes twice', async () => {
+  const place = await createTenant('twice', { time_zone: 'America/Havana' })
+  await asSystem(place, () =>
+    tenantQuery(
+      "insert into meters (id, slug, name, unit, aggregation, allows_negative) values ($1, 'level', 'Level', '', 'WEIGHTED_SUM', true)",
+      [newId()],
+    ),
+  )
+  const customer = place.customer.external_id
+  await writePast(place, 'America/Havana', [
+    { name: 'up', meter: 'level', customer, value: 12, occurred: '2026-10-30T12:00:00Z' },
+    { name: 'more', meter: 'level', customer, value: 100, occurred: '2026-11-01T04:30:00Z' },
+    { name: 'less', meter: 'level', customer, value: -100, occurred: '2026-11-01T05:30:00Z' },
+  ])
+  const { body } = await call(portalRoute, 'GET', '/api/v1/portal/usage?meter=level&starts_on=2026-11-01', {
+    as: place.users.customer,
+    host: `${place.slug}.localhost:3000`,
+  })
+  // Of 25 hours one at 112, the others at 12.
+  expect(body.days.slice(0, 2)).toEqual([
+    { day: '2026-11-01', used: 16 },
+    { day: '2026-11-02', used: 12 },
+  ])
 })

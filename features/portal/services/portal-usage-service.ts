@@ -83,8 +83,8 @@ async function periodOf(customerId: string, day: string): Promise<Period> {
 
 // A level of WEIGHTED_SUM goes on while nothing happens; every other day means what its counter says.
 const VALUE = (starts: string, ends: string) => `case when m.aggregation = 'WEIGHTED_SUM' then
-    app.weighted_average($1, m.id, $2, ${starts}, (${starts})::timestamp at time zone $4,
-      least((${ends})::timestamp at time zone $4, statement_timestamp()), k.used, k.moment)
+    app.weighted_average($1, m.id, $2, ${starts}, app.day_start(${starts}, $4),
+      least(app.day_start(${ends}, $4), statement_timestamp()), k.used, k.moment)
   else app.metered_value(m.aggregation, k.used, k.events) end::text as used`
 
 async function loadDays(customerId: string, meterId: string, zone: string, { starts_on, ends_on }: Period) {
