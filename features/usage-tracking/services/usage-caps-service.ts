@@ -50,19 +50,24 @@ const STATEMENT = `
   -- What is capped, by the least cap there is, and where its periods that run now began (on whatever day of the month they
   -- begin): few rows, and with each of them its counters are one range of their key.
   with capped_meters as materialized (
-    select x.meter_id, m.aggregation, x.period, min(x.cap_limit) as least from (
-      select cap.meter_id, cap.period, cap.cap_limit from tier_caps cap where cap.tenant_id = $1
-      union all
-      select e.meter_id, e.period, coalesce(e.cap_limit, 0) from entitlements e
-      where e.tenant_id = $1 and e.kind = 'metered' and e.canceled_at is null
+    select x.meter_id, m.aggregation, x.period, x.least from (
+      select l.meter_id, l.period, min(l.cap_limit) as least from (
+        select cap.meter_id, cap.period, cap.cap_limit from tier_caps cap where cap.tenant_id = $1
+        union all
+        select e.meter_id, e.period, coalesce(e.cap_limit, 0) from entitlements e
+        where e.tenant_id = $1 and e.kind = 'metered' and e.canceled_at is null
+      ) l
+      group by l.meter_id, l.period
     ) x
     join meters m on m.tenant_id = $1 and m.id = x.meter_id and m.archived_at is null
-    group by x.meter_id, m.aggregation, x.period
   ),
   windows as materialized (
-    select distinct c.meter_id, c.aggregation, c.period, c.least, app.period_start(t.today, c.period, a.anchor) as starts_on
-    from capped_meters c cross join generate_series(1, 31) a (anchor)
-    cross join (select (statement_timestamp() at time zone $2)::date as today) t
+    select c.meter_id, c.aggregation, c.period, c.least, s.starts_on
+    from capped_meters c
+    join (
+      select distinct p.period, app.period_start((statement_timestamp() at time zone $2)::date, p.period, a.anchor) as starts_on
+      from (values ('day'), ('month')) p (period) cross join generate_series(1, 31) a (anchor)
+    ) s on s.period = c.period
   ),
   -- Who may be near: by the counter itself where it is the figure; whoever is averaged; whoever carries a debt over.
   near as materialized (
@@ -92,17 +97,19 @@ const STATEMENT = `
     left join tier_caps cap on cap.tenant_id = $1 and cap.tier_id = coalesce(s.tier_id, d.id)
       and cap.version = coalesce(s.tier_version, d.version) and cap.meter_id = n.meter_id
   ),
+  -- When the period of each began; by a column, and not by what a function says, row security lets its counter be found by key.
+  dated as materialized (
+    select p.*, app.period_start((statement_timestamp() at time zone $2)::date, p.period, p.anchor) as starts_on
+    from placed p where p.allowance is not null
+  ),
   -- The same figures as app.customer_usage gives for one customer.
   standing as materialized (
-    select p.*, m.slug, m.name, m.unit, w.starts_on, u.used,
+    select p.*, m.slug, m.name, m.unit, u.used,
       case when b.used is null then p.allowance else b.used + b.balance end as cap_limit,
       coalesce(b.overage, greatest(u.used - p.allowance, 0)) as overage
-    from placed p
+    from dated p
     join meters m on m.tenant_id = $1 and m.id = p.meter_id and m.archived_at is null
-    cross join lateral (
-      select app.period_start((statement_timestamp() at time zone $2)::date, p.period, p.anchor) as starts_on
-    ) w
-    left join usage_counters k on k.tenant_id = $1 and k.period = p.period and k.meter_id = p.meter_id and k.starts_on = w.starts_on
+    left join usage_counters k on k.tenant_id = $1 and k.period = p.period and k.meter_id = p.meter_id and k.starts_on = p.starts_on
       and k.customer_id = p.customer_id
     left join balances held on held.tenant_id = $1 and held.customer_id = p.customer_id and held.meter_id = p.meter_id
     left join lateral (
@@ -113,11 +120,10 @@ const STATEMENT = `
     cross join lateral (
       select case
         when b.used is not null then b.used
-        when m.aggregation = 'WEIGHTED_SUM' then app.weighted_average($1, m.id, p.customer_id, w.starts_on,
-          app.day_start(w.starts_on, $2), statement_timestamp(), k.used, k.moment)
+        when m.aggregation = 'WEIGHTED_SUM' then app.weighted_average($1, m.id, p.customer_id, p.starts_on,
+          app.day_start(p.starts_on, $2), statement_timestamp(), k.used, k.moment)
         else app.metered_value(m.aggregation, k.used, k.events) end as used
     ) u
-    where p.allowance is not null
   ),
   capped as (
     select s.*, app.day_start(app.period_end(s.starts_on, s.period, s.anchor), $2) as reset_at,
