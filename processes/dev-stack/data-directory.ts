@@ -6,6 +6,8 @@ import { canEnterDirectory, findUnprivilegedUser } from './unprivileged-user'
 
 const MARKER = '.holdfast'
 const LARGEST_LOG = 5_000_000
+/** Bytes of a path that leave room for what Postgres puts behind it. */
+const LONGEST_PATH = 800
 
 /** Everything the stack makes in DATA_DIR; `npm run reset` removes these names and no other. */
 const OWN_ENTRIES = [
@@ -24,6 +26,13 @@ const OWN_ENTRIES = [
 
 /** Makes DATA_DIR and its folders. Throws StackError when it cannot be written. */
 export function prepareDataDirectory(directory: string): void {
+  const length = Buffer.byteLength(directory)
+  if (length > LONGEST_PATH) {
+    throw new StackError(
+      `The path of the data directory is too long for Postgres (${length} bytes, at most ${LONGEST_PATH}).`,
+      'Choose a shorter one: DATA_DIR=/path/you/own npm start',
+    )
+  }
   try {
     makeDirectory(directory)
     // Mails hold links that open accounts, and are nobody else's on this machine to read.

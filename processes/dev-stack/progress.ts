@@ -1,4 +1,4 @@
-import { describeFileError, FREE_SPACE, StackError } from './stack-error'
+import { describeFileError, findWayOut, StackError } from './stack-error'
 
 const colour = process.stdout.isTTY && !process.env.NO_COLOR
 const paint = (code: number, text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
@@ -48,8 +48,7 @@ export function note(text: string): void {
 export function explain(error: unknown): void {
   const known = error instanceof StackError ? error : describeFileError(error)
   if (known) {
-    const wayOut = /No space left on device|ENOSPC/.test(known.message) ? FREE_SPACE : known.way_out
-    process.stderr.write(`\n${red(known.message)}\n${wayOut}\n\n`)
+    process.stderr.write(`\n${red(known.message)}\n${findWayOut(known)}\n\n`)
     return
   }
   process.stderr.write(`\n${error instanceof Error ? error.stack : String(error)}\n\n`)

@@ -16,6 +16,11 @@ export class StackError extends Error {
 export const FREE_SPACE =
   'Free some space (2 GB are enough), or choose another disk: DATA_DIR=/path/elsewhere npm start'
 
+/** The way out of a failure: of a full disk, in whoever's words it is told, to make room. */
+export function findWayOut({ message, way_out }: StackError): string {
+  return /No space left on device|ENOSPC|Check free disk space/.test(message) ? FREE_SPACE : way_out
+}
+
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
 const NOT_ALLOWED = new Set(['EACCES', 'EPERM', 'EROFS'])
 

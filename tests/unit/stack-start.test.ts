@@ -20,6 +20,7 @@ import {
   requireUsable,
   stackAddresses,
 } from '../../processes/dev-stack/stack-environment'
+import { findWayOut, StackError } from '../../processes/dev-stack/stack-error'
 import { plainEnvironment } from '../../processes/test-run/whole-stack'
 
 const before = { ...process.env }
@@ -183,6 +184,22 @@ describe('the data directory', () => {
     expect(isOwnDirectory(directory)).toBe(true)
     writeFileSync(join(directory, 'file'), '')
     expect(await refusal(() => prepareDataDirectory(join(directory, 'file', 'data')))).toContain('DATA_DIR=')
+  })
+
+  test('in a path that Postgres cannot hold is refused', async () => {
+    expect(await refusal(() => prepareDataDirectory(join(directory, 'd/'.repeat(500))))).toContain(
+      'too long for Postgres',
+    )
+  })
+
+  test.each([
+    'PANIC: could not write to file: No space left on device',
+    'FATAL:  could not extend file "base/1/2691": wrote only 4096 of 8192 bytes\nHINT:  Check free disk space.',
+  ])('without room is one to free some on: %s', (words) => {
+    expect(findWayOut(new StackError(`Postgres did not start:\n${words}`, 'The whole log is …'))).toContain(
+      'Free some space',
+    )
+    expect(findWayOut(new StackError('Postgres did not start', 'The whole log is …'))).toBe('The whole log is …')
   })
 
   test('keeps its secrets from one start to the next, readable by its owner alone', () => {
