@@ -86,6 +86,8 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
         anchor_day: anchor,
       })
       .execute()
+    // The new row holds its tier: who archives one waits from here on, and who did before is seen now.
+    await requireTier(wanted.id, wanted.version)
   }
   if (anchor !== anchorBefore) {
     await tenantQuery('select app.rebuild_customer_counters($1, $2, $3)', [
