@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
+import { givenNameInput } from '@/libs/api-utils/text-input'
 
 /** An exact amount: a number, or decimal text where a double would lie. */
 export const quantity = z
@@ -21,7 +22,7 @@ export const checkBody = z
     meter_id: z.string().min(1).max(64).meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
     user_id: z
       .union([z.string(), z.int().transform(String)])
-      .pipe(z.string().min(1).max(255))
+      .pipe(givenNameInput(255))
       .meta({ description: "The tenant's own name for the customer", example: 'customer-42' }),
     amount: decimalInput('zero').prefault(1).meta({ description: 'How much is asked for; 0 is a look', example: 1 }),
   })

@@ -467,6 +467,7 @@ describe('check, reserve, settle, release', () => {
     [{ meter_id: 'calls' }, '/user_id'],
     [{ meter_id: 'calls', user_id: {} }, '/user_id'],
     [{ meter_id: 'calls', user_id: '' }, '/user_id'],
+    [{ meter_id: 'calls', user_id: 'a\u0007b' }, '/user_id'],
     [{ meter_id: 'calls', user_id: 'u'.repeat(256) }, '/user_id'],
     [{ meter_id: 'calls', user_id: 'x', more: 1 }, '/more'],
   ])('%j is invalid at %s', async (body, pointer) => {
