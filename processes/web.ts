@@ -15,6 +15,7 @@ import { isInternalHeader } from '@/libs/tenancy/host'
 import { isDecodable } from '@/libs/tenancy/route-request'
 import { SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
 import { explainMethods, METHODS, methodNotAllowed, send } from './web/explain-methods'
+import { findExcess } from './web/find-excess'
 import { readPastUnread } from './web/read-past'
 
 const FORWARDED = [
@@ -84,6 +85,11 @@ async function main(): Promise<void> {
       takeOriginForm(request)
       if (isWithoutHost(request)) {
         void send(response, problemResponse(new AppError('bad_request', 'The Host header is missing.'), newId()))
+        return
+      }
+      const excess = findExcess(request)
+      if (excess) {
+        void send(response, problemResponse(excess, newId()))
         return
       }
       if (isUnreadable(request.url)) {

@@ -114,6 +114,28 @@ test('whatever is answered carries the headers: files, redirects, and pages of w
   }
 })
 
+test('so many cookies or parameters that they would keep the server busy are refused, what browsers send is not', async () => {
+  const list = (count: number, sign: string) => Array.from({ length: count }, (_, n) => `a${n}=1`).join(sign)
+  for (const [count, status] of [
+    [300, 200],
+    [301, 431],
+    [3_000, 431],
+  ] as const)
+    expect([count, (await ask(app, '/healthz', { headers: { cookie: list(count, '; ') } })).status]).toEqual([
+      count,
+      status,
+    ])
+  for (const [count, status] of [
+    [1_000, 200],
+    [1_001, 400],
+    [3_000, 400],
+  ] as const) {
+    const answer = await ask(app, `/healthz?${list(count, '&')}`)
+    expect([count, answer.status]).toEqual([count, status])
+    if (status === 400) expect(answer.headers['content-type']).toBe('application/problem+json')
+  }
+})
+
 test('usage routes answer with the same headers, by the middleware (with a cookie) and past it', async () => {
   const usual = ['x-content-type-options', 'x-frame-options', 'referrer-policy', 'permissions-policy', 'cache-control']
   const answers: unknown[] = []
