@@ -12,9 +12,14 @@ export function lineInput(longest: number) {
   return z.string().trim().max(longest).refine(isOneLine, 'must not hold line breaks or other control characters')
 }
 
-/** What another system calls something, as it is: a `user_id`, an identifier. */
+/** What another system calls something, as it is: a `user_id`, an identifier. Characters are counted as the database counts them. */
 export function givenNameInput(longest: number) {
-  return z.string().min(1).max(longest).refine(isOneLine, 'must not hold control characters')
+  return z
+    .string()
+    .min(1)
+    .refine((text) => text.length <= longest || [...text].length <= longest, `may have at most ${longest} characters`)
+    .refine(isOneLine, 'must not hold control characters')
+    .meta({ maxLength: longest })
 }
 
 /** A name: one line of which something can be seen. */

@@ -477,6 +477,10 @@ describe('check, reserve, settle, release', () => {
       expect(answer.body.errors).toContainEqual({ pointer, detail: expect.any(String) })
     }
   })
+  test('whom an event may name can be asked for, counted in characters', async () => {
+    for (const path of ['track', 'check', 'reserve'])
+      expect((await send(path, { meter_id: 'calls', user_id: '🦄'.repeat(255) })).status).toBeLessThan(300)
+  })
   test.each([[[]], ['text'], [5], [null], ['{']])('a body of %j', async (body) => {
     for (const path of ['check', 'reserve', 'settle', 'release'])
       expect([400, 422]).toContain((await send(path, body === '{' ? body : JSON.stringify(body))).status)
