@@ -1,5 +1,6 @@
 // The report of a month, of a tenant and of one customer, against the events it is made of.
 import { beforeAll, describe, expect, test } from 'vitest'
+import { GET as getHistory } from '@/app/api/v1/customers/[id]/balance/history/route'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as previewTier } from '@/app/api/v1/tiers/[id]/preview/route'
@@ -161,6 +162,11 @@ test('a level is used as long as it stands, whether or not it changes', async ()
     body: { usage_caps: { seats: { limit: 11, behaviour: 'overflow' } } },
   })
   expect(preview.body).toMatchObject({ over_count: 1, over: [{ customer: { external_id: 'holds' }, used: 12 }] })
+  const history = await call(getHistory, 'GET', '/api/v1/customers/holds/balance/history?meter=seats', {
+    as: place.api_key,
+    params: { id: 'holds' },
+  })
+  expect(history.body.daily.slice(-2).map(({ used }: { used: number }) => used)).toEqual([12, 12])
   const month = await ask(getReport, 'usage/reports')
   expect(month.meters).toMatchObject([{ meter, ...used, previous: 12, change_percent: 0, overage: 2 }])
   expect(month.top_customers).toMatchObject([{ meter: 'seats', customers: [{ ...used }] }])

@@ -69,15 +69,19 @@ type StoredEntry = Omit<BalanceEntry, 'amount' | 'balance'> & { amount: string; 
 
 async function loadDaily(customerId: string, meterId: string): Promise<BalanceHistory['daily']> {
   const rows = await tenantQuery<{ day: string; used: string; events: string }>(
-    `select k.starts_on::text as day, k.events::text,
-       case when m.aggregation = 'WEIGHTED_SUM' then app.weighted_average($1, m.id, $3, k.starts_on, app.day_start(k.starts_on, $4),
-           least(app.day_start(k.starts_on + 1, $4), statement_timestamp()), k.used, k.moment)
-         else app.metered_value(m.aggregation, k.used, k.events) end::text as used
-     from meters m
-     join usage_counters k on k.tenant_id = $1 and k.period = 'day' and k.meter_id = m.id and k.customer_id = $3 and k.events > 0
-       and k.starts_on > (statement_timestamp() at time zone $4)::date - 90
-     where m.tenant_id = $1 and m.id = $2
-     order by k.starts_on`,
+    `select u.day::text, u.events::text, u.used::text from (
+       select d.day::date as day, coalesce(k.events, 0) as events,
+         case when m.aggregation = 'WEIGHTED_SUM' then app.weighted_average($1, m.id, $3, d.day::date, app.day_start(d.day::date, $4),
+             least(app.day_start(d.day::date + 1, $4), statement_timestamp()), k.used, k.moment)
+           else app.metered_value(m.aggregation, k.used, k.events) end as used
+       from meters m
+       cross join (select (statement_timestamp() at time zone $4)::date as today) t
+       cross join generate_series(t.today - 89, t.today, interval '1 day') d (day)
+       left join usage_counters k on k.tenant_id = $1 and k.period = 'day' and k.meter_id = m.id and k.starts_on = d.day::date and k.customer_id = $3
+       where m.tenant_id = $1 and m.id = $2 and (k.events > 0 or m.aggregation = 'WEIGHTED_SUM')
+     ) u
+     where u.events > 0 or u.used <> 0
+     order by u.day`,
     [currentContext().tenantId, meterId, customerId, await readTimeZone()],
   )
   return rows.map(({ day, used, events }) => ({ day, used: toQuantity(used), events: Number(events) }))
