@@ -71,7 +71,13 @@ export function hasMailPage(settings: Settings): boolean {
   const said = process.env.MAIL_PAGE
   if (process.env.SMTP_URL) return false
   if (settings.mode === 'development') return true
-  return said ? said === 'true' || said === '1' : !settings.external && isLoopback(settings.host)
+  if (said) return said === 'true' || said === '1'
+  return !settings.external && isLoopback(settings.host) && !isBehindProxy(settings)
+}
+
+/** Whether what listens on this machine alone is handed on to others, as a proxy does for a domain of its own. */
+function isBehindProxy({ root_domain }: Settings): boolean {
+  return Number(process.env.TRUSTED_PROXY_HOPS ?? 0) > 0 || !/^localhost(?::\d+)?$/i.test(root_domain)
 }
 
 /** Whether only this machine reaches what listens on `host`. */

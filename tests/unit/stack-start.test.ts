@@ -155,6 +155,19 @@ describe('ports', () => {
     expect(hasMailPage(readSettings('production'))).toBe(false)
   })
 
+  test('a proxy before them means that others read what is shown: no page of mails, but where that is said', () => {
+    expect(hasMailPage(readSettings('production'))).toBe(true)
+    process.env.ROOT_DOMAIN = 'holdfast.example'
+    expect(hasMailPage(readSettings('production'))).toBe(false)
+    process.env.MAIL_PAGE = 'true'
+    expect(hasMailPage(readSettings('production'))).toBe(true)
+    delete process.env.MAIL_PAGE
+    process.env.ROOT_DOMAIN = 'localhost:3000'
+    expect(hasMailPage(readSettings('production'))).toBe(true)
+    process.env.TRUSTED_PROXY_HOPS = '1'
+    expect(hasMailPage(readSettings('production'))).toBe(false)
+  })
+
   test('two processes do not share one', async () => {
     process.env.PORT = '3001'
     expect(await refusal(() => readSettings('production'))).toContain('PORT and INGEST_PORT are both 3001')
