@@ -401,6 +401,7 @@ describe('what is refused', () => {
       [413, new Uint8Array(gzipSync(Buffer.alloc(50_000_000, 32))), { 'content-encoding': 'gzip' }],
       [422, [], {}],
       [422, { events: 'none' }, {}],
+      [422, { events: [event('x')], strict: true }, {}],
       [422, Array.from({ length: 1_001 }, () => event('x')), {}],
     ]
     for (const [status, body, headers] of cases) {
@@ -408,6 +409,8 @@ describe('what is refused', () => {
       expect(answer.status).toBe(status)
       expect(answer.headers.get('content-type')).toBe('application/problem+json')
     }
+    const twice = await track([event('x')], { query: '?strict=true&strict=false' })
+    expect(twice.body.errors).toEqual([{ pointer: '/strict', detail: 'is there more than once' }])
   })
 
   test('text that cannot be kept refuses its event alone', async () => {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { pointerOf } from '@/libs/api-utils/input-errors'
 import { AppError, invalidInput } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { expandNumber } from '@/libs/ingest/decimal'
@@ -82,6 +83,8 @@ export function parseEvents(body: unknown): ParsedEvents {
 function listOf(body: unknown): readonly unknown[] {
   if (Array.isArray(body)) return body
   if (typeof body === 'object' && body !== null && 'events' in body && !('meter_id' in body)) {
+    const unknown = Object.keys(body).find((name) => name !== 'events')
+    if (unknown !== undefined) throw invalidInput(pointerOf([unknown]), 'is not a known field')
     if (Array.isArray(body.events)) return body.events
     throw invalidInput('/events', 'must be a list')
   }

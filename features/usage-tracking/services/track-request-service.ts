@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
-import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
+import { parseInput, parseJson, readBody, readQuery } from '@/libs/api-utils/read-json'
 import { nameOfKey } from '@/libs/crypto/keyed-box'
 import { checkBody, trackQuery } from '../schema'
 import { TenantUsageTrackingService } from './tenant-usage-tracking-service'
@@ -13,7 +13,7 @@ import { requireRoom } from './usage-writer'
  * that the answer is an earlier one. @throws AppError for a body that cannot be read, and as trackUsage does.
  */
 export async function trackRequest(request: Request): Promise<TrackResult & { replayed?: true }> {
-  const options = request.url.includes('?') ? readOptions(request.url) : {}
+  const options = request.url.includes('?') ? readOptions(request) : {}
   const key = readIdempotencyKey(request)
   requireRoom(Number(request.headers.get('content-length') ?? 0), options)
   return trackText(await readBody(request), options, key)
@@ -34,10 +34,8 @@ function trackText(text: string, options: TrackOptions, key: string | null): Pro
 
 type TrackOptions = { strict?: boolean; enforce?: boolean }
 
-function readOptions(url: string): TrackOptions {
-  const query = new URL(url).searchParams
-  query.delete('tenant')
-  const { strict, enforce } = parseInput(trackQuery, Object.fromEntries(query))
+function readOptions(request: Request): TrackOptions {
+  const { strict, enforce } = readQuery(request, trackQuery)
   return { strict: strict === 'true', enforce: enforce === 'true' }
 }
 
