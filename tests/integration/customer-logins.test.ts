@@ -1,9 +1,11 @@
+import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { DELETE } from '@/app/api/v1/customer-logins/[id]/route'
 import { POST as ACCEPT } from '@/app/api/v1/customer-logins/accept/route'
 import { GET, POST } from '@/app/api/v1/customer-logins/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { requireVariable } from '@/tests/support/variables'
 import {
   asSuperuser,
   asSystem,
@@ -82,6 +84,24 @@ describe('portal logins', () => {
     const { body } = await call(GET, 'GET', path, { as: acme.users.member, tenant: acme })
     const mine = body.data.filter((row: { email: string }) => row.email === guest.email)
     expect(mine.map((row: { status: string }) => row.status)).toEqual(['expired'])
+  })
+
+  test('who is invited by two at once has one invitation', async () => {
+    const twice = newUser('twice')
+    const other = new pg.Client({ connectionString: requireVariable('SUPERUSER_DATABASE_URL') })
+    await other.connect()
+    try {
+      // Both have looked before either can write.
+      await other.query('begin; lock table customer_logins in share mode')
+      const both = [invite(twice.email), invite(twice.email)]
+      for (let waits = 0; waits < 2; )
+        waits = (await other.query('select from pg_locks where not granted')).rowCount ?? 0
+      await other.query('commit')
+      expect((await Promise.all(both)).map(({ status }) => status)).toEqual([201, 201])
+    } finally {
+      await other.end()
+    }
+    expect(await asSuperuser('select 1 from customer_logins where email = $1', [twice.email])).toHaveLength(1)
   })
 
   test('nobody gets in while the tenant takes nothing, and the invitation waits', async () => {

@@ -147,6 +147,16 @@ describe('create', () => {
     const defaults = (await list()).body.data.filter(({ is_default }: { is_default: boolean }) => is_default)
     expect(defaults.map(({ slug }: { slug: string }) => slug)).toEqual(['second_default'])
     expect((await archive('second_default')).status).toBe(409)
+    // At the same moment, too: the last one is it, and nobody is refused.
+    const rounds = ['first_default', 'second_default', 'first_default', 'second_default']
+    const answers = await Promise.all([
+      ...rounds.map((tier) => change(tier, { is_default: true })),
+      create({ name: 'Third default', is_default: true }),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 201])
+    const [now, ...others] = (await list()).body.data.filter(({ is_default }: { is_default: boolean }) => is_default)
+    expect([now?.is_default, others]).toEqual([true, []])
+    expect((await change('second_default', { is_default: true })).status).toBe(200)
     expect((await change('second_default', { is_default: false })).body.is_default).toBe(false)
   })
 })

@@ -44,6 +44,8 @@ export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: Ten
     .where('id', '=', input.customer_id)
     .executeTakeFirst()
   if (!customer) throw notFound()
+  // One at a time of a customer: two who invite the same person at once leave one invitation.
+  await tenantQuery(`select pg_advisory_xact_lock(hashtextextended('logins of ' || $1, 0))`, [customer.id])
   const present = await registryDb()
     .selectFrom('customer_logins')
     .select(['id', 'accepted_at'])

@@ -8,6 +8,7 @@ import { fromMinor } from '@/libs/ingest/money'
 import { slugOf } from '@/libs/ingest/slug'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { TierInput, TierListQuery, TierPatch } from '../schema'
+import { dropDefault, lockDefault } from './default-tier'
 import { copyCaps, copyFeatures, hasCaps, hasFeatures, writeCaps, writeFeatures } from './tier-content-service'
 import { moveSubscriptions } from './tier-move-service'
 import { priceOf } from './tier-price'
@@ -125,7 +126,10 @@ export async function createTier(input: TierInput): Promise<ChangedTier> {
     throw invalidInput('/slug', 'is needed: the name gives none')
   }
   const currency = input.currency ?? 'USD'
-  if (input.is_default) await dropDefault()
+  if (input.is_default) {
+    await lockDefault()
+    await dropDefault()
+  }
   const row = await tenantDb()
     .insertInto('tiers')
     .values({
@@ -158,6 +162,7 @@ export async function createTier(input: TierInput): Promise<ChangedTier> {
  */
 export async function updateTier(ref: string, input: TierPatch): Promise<ChangedTier> {
   const { id } = await getTier(ref)
+  if (input.is_default) await lockDefault()
   // One change of a tier at a time.
   await tenantQuery('select id from tiers where tenant_id = $1 and id = $2 for update', [currentContext().tenantId, id])
   const present = await getTier(id)
@@ -238,12 +243,4 @@ function requireUnused({ customers, is_default }: TierRow, input: TierPatch): vo
   if (is_default && input.is_default !== false) {
     throw new AppError('conflict', 'This is the default tier. Make another one the default first.')
   }
-}
-
-async function dropDefault(): Promise<void> {
-  await tenantDb()
-    .updateTable('tiers')
-    .set({ is_default: false, updated_at: new Date() })
-    .where('is_default', '=', true)
-    .execute()
 }
