@@ -5,9 +5,11 @@ import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
 import { listCappedCustomers } from '@/features/usage-tracking/services/usage-caps-service'
+import { reportUsage } from '@/features/usage-tracking/services/usage-report-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { runInTenant, systemActor } from '@/libs/tenancy/tenant-context'
 import { waitForSteadyDay } from '../support/steady-day'
+import { makePartition } from '../support/usage-history'
 import { asSuperuser, call, createTenant } from '../support/world'
 
 const DAYS = 1_000
@@ -23,12 +25,13 @@ async function post(handler: Parameters<typeof call>[0], path: string, body: unk
   return answer.body
 }
 
-/** How many counters `work` reads, from the table or by an index. */
-async function countersRead(work: () => Promise<unknown>): Promise<number> {
+/** How many rows of a table `work` reads, from the table or by an index. */
+async function rowsRead(table: 'usage_counters' | 'usage_events', work: () => Promise<unknown>): Promise<number> {
   return runInTenant(tenant.id, systemActor(), async () => {
     await work()
     const [read] = await tenantQuery<{ rows: number }>(
-      `select (seq_tup_read + idx_tup_fetch)::integer as rows from pg_stat_xact_user_tables where relname = 'usage_counters'`,
+      'select sum(seq_tup_read + idx_tup_fetch)::integer as rows from pg_stat_xact_user_tables where starts_with(relname, $1)',
+      [table],
     )
     return read?.rows ?? 0
   })
@@ -50,11 +53,20 @@ beforeAll(async () => {
      where tenant_id = $1 and period = 'day'`,
     [tenant.id, DAYS],
   )
-  await asSuperuser('analyze usage_counters')
+  const monthAgo = new Date(Date.now() - 31 * 86_400_000).toISOString().slice(0, 7)
+  await makePartition(monthAgo)
+  await asSuperuser(
+    `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month)
+     select tenant_id, gen_random_uuid(), meter_id, customer_id, 1, t.at, t.at, date_trunc('month', t.at at time zone 'UTC')
+     from usage_events cross join lateral (select received_at - n * interval '10 minutes' as at from generate_series(1, 3000) n) t
+     where tenant_id = $1`,
+    [tenant.id],
+  )
+  await asSuperuser('analyze usage_counters, usage_events')
 })
 
 test('where a customer stands with its meters', async () => {
-  const read = await countersRead(() =>
+  const read = await rowsRead('usage_counters', () =>
     tenantQuery('select * from app.customer_usage($1, $2, $3)', [tenant.id, customer, 'UTC']),
   )
   expect(read).toBeLessThan(FEW)
@@ -62,10 +74,16 @@ test('where a customer stands with its meters', async () => {
 
 test('who is near a cap', async () => {
   const found = { customers: [''] }
-  const read = await countersRead(async () => {
+  const read = await rowsRead('usage_counters', async () => {
     const { data } = await listCappedCustomers({ above: 80, limit: 50 })
     found.customers = data.map((row) => row.customer.external_id)
   })
   expect(found.customers).toEqual(['old'])
   expect(read).toBeLessThan(FEW)
+})
+
+test('part of a day long ago', async () => {
+  const from = new Date(Date.now() - 20 * 86_400_000 - 3_723_000).toISOString()
+  const read = await rowsRead('usage_events', () => reportUsage({ from, meter: 'calls', group_by: 'meter', limit: 50 }))
+  expect(read).toBeLessThan(1_000)
 })

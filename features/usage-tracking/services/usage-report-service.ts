@@ -20,6 +20,10 @@ export type DailyReport = Range & {
   meters: MeterRef[]
 }
 
+/** As the index usage_events_apart_idx has it, and app.received_apart: received more than five minutes from when it happened. */
+const APART = "greatest(x.received_at, x.occurred_at) - least(x.received_at, x.occurred_at) > interval '5 minutes'"
+const monthOf = (moment: string): string => `date_trunc('month', (${moment}) at time zone 'UTC')::date`
+
 /**
  * Usage as rows of (meter, customer or null, day, used, events): whole days from the running totals, parts of days at the
  * edges of the range from the events themselves. Of meters whose days do not add up, `window` says what each row is about.
@@ -39,18 +43,26 @@ function usageRows(
     : `select t.meter_id, null::uuid as customer_id, t.day, t.used, t.events from usage_totals t
        where t.tenant_id = $1 and t.day >= $2 and t.day < $3
          and t.meter_id in (${meters}) and $5::uuid[] is null`
-  // An event is received at most a day before the time it says, so that the index on reception serves.
+  // What came at its time is found by when it came, all else, meter by meter, by when it happened: at most a day after it came.
   const parts = edges.map((_, index) => {
-    const from = `$${9 + index * 2}`
-    const to = `$${10 + index * 2}`
+    const [from, to] = [`$${9 + index * 2}::timestamptz`, `$${10 + index * 2}::timestamptz`]
+    const events = (meter: string) => `select x.* from usage_events x
+      where x.tenant_id = $1 and x.weight = 1 and x.occurred_at >= ${from} and x.occurred_at < ${to} and ${meter}
+        and ($5::uuid[] is null or x.customer_id = any ($5))`
     return `select e.meter_id, ${perCustomer ? 'e.customer_id' : 'null::uuid'}, (e.occurred_at at time zone $6)::date,
         sum(case m.aggregation when 'COUNT' then 1 else coalesce(e.counted, e.value) end), count(*)
-      from usage_events e join meters m on m.tenant_id = $1 and m.id = e.meter_id and m.aggregation in ('SUM', 'COUNT')
-      where e.tenant_id = $1 and e.weight = 1 and e.occurred_at >= ${from} and e.occurred_at < ${to}
-        and e.received_at >= ${from}::timestamptz - interval '1 day'
-        and e.received_month >= date_trunc('month', (${from}::timestamptz - interval '1 day') at time zone 'UTC')::date
-        and ($4::uuid is null or e.meter_id = $4) and ($5::uuid[] is null or e.customer_id = any ($5))
-        and not exists (select from usage_events c where c.tenant_id = $1 and c.corrects = e.id and c.weight = -1)
+      from (
+        ${events('($4::uuid is null or x.meter_id = $4)')} and not (${APART})
+          and x.received_at >= ${from} - interval '5 minutes' and x.received_at < ${to} + interval '5 minutes'
+          and x.received_month between ${monthOf(`${from} - interval '5 minutes'`)} and ${monthOf(`${to} + interval '5 minutes'`)}
+        union all
+        select x.* from meters n
+        cross join lateral (${events('x.meter_id = n.id')} and ${APART}
+          and x.received_month >= ${monthOf(`${from} - interval '1 day'`)} offset 0) x
+        where n.tenant_id = $1 and ($4::uuid is null or n.id = $4)
+      ) e
+      join meters m on m.tenant_id = $1 and m.id = e.meter_id and m.aggregation in ('SUM', 'COUNT')
+      where not exists (select from usage_events c where c.tenant_id = $1 and c.corrects = e.id and c.weight = -1)
       group by 1, 2, 3`
   })
   const others = `select m.id, q.customer_id, (q.window_start at time zone $6)::date, q.value, q.events
