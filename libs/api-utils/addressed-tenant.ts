@@ -53,7 +53,7 @@ export function forStaffOrUser(staff: RouteHandler, user: RouteHandler): RouteHa
 async function ask(request: Request, isStaff: (userId: string) => Promise<boolean>): Promise<boolean> {
   try {
     const caller = await readCaller(request, { cached: false })
-    return caller?.kind === 'user' && (await isStaff(caller.user.id))
+    return caller?.kind === 'user' && caller.portal_of === null && (await isStaff(caller.user.id))
   } catch {
     return false
   }

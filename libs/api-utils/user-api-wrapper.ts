@@ -1,5 +1,5 @@
 import { readCaller } from '@/libs/auth/credentials'
-import { unauthenticated } from '@/libs/errors'
+import { notFound, unauthenticated } from '@/libs/errors'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 import { answer, type RouteHandler, type RouteParams, readParams } from './route-handler'
 import { requireSameOrigin } from './same-origin'
@@ -9,20 +9,26 @@ export type UserRequestContext = {
   actor: Actor
   params: RouteParams
   requestId: string
+  /** The tenant on whose portal the session was opened, or null. */
+  portalOf: string | null
 }
 
 /**
  * A route of a signed-in user that is about no tenant (who am I, create a tenant). API keys belong to a tenant and are
- * refused like any other credential that is not a user's. @throws AppError unauthenticated.
+ * refused like any other credential that is not a user's; with a session of a portal there is nothing, but where `onPortals`
+ * says so: what is beyond the tenant is none of its portal's business. @throws AppError unauthenticated, not_found.
  */
 export function withUserAuth(
   handler: (request: Request, context: UserRequestContext) => Promise<Response>,
+  { onPortals = false } = {},
 ): RouteHandler {
   return (request, route) =>
     answer(request, async (facts, trace) => {
       const caller = await readCaller(request, { cached: false })
       if (caller?.kind !== 'user') throw unauthenticated()
       if (caller.by === 'cookie') requireSameOrigin(request)
+      const { portal_of: portalOf } = caller
+      if (portalOf !== null && !onPortals) throw notFound()
       trace.actor = `user:${caller.user.id}`
       const actor: Actor = {
         id: caller.user.id,
@@ -33,6 +39,7 @@ export function withUserAuth(
         ...(facts.ip ? { ip: facts.ip } : {}),
         ...(facts.userAgent ? { user_agent: facts.userAgent } : {}),
       }
-      return handler(request, { user: caller.user, actor, params: await readParams(route), requestId: facts.requestId })
+      const { requestId } = facts
+      return handler(request, { user: caller.user, actor, params: await readParams(route), requestId, portalOf })
     })
 }

@@ -5,7 +5,14 @@ import { findTokenUser } from './sessions'
 
 /** Who is calling, as proved by what they sent. */
 export type Caller =
-  | { kind: 'user'; user: { id: string; email: string }; tenant: string | null; by: 'cookie' | 'bearer' }
+  | {
+      kind: 'user'
+      user: { id: string; email: string }
+      tenant: string | null
+      by: 'cookie' | 'bearer'
+      /** The tenant on whose portal the session was opened: it is good for nothing beyond. Null for all others. */
+      portal_of: string | null
+    }
   | { kind: 'api_key'; key: ApiKey }
 
 const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/i
@@ -43,6 +50,7 @@ export async function readCaller(request: Request, { cached }: { cached: boolean
     kind: 'user',
     user: { id: user.id, email: user.email },
     tenant: user.tenant,
+    portal_of: user.portal_of,
     by: bearer ? 'bearer' : 'cookie',
   }
 }

@@ -52,7 +52,7 @@ export const requirePageTenant = cache(
     if (!tenant) notFound()
     try {
       const access = await findAccess(
-        { kind: 'user', user, tenant: null, by: 'cookie' },
+        { kind: 'user', user, tenant: null, by: 'cookie', portal_of: null },
         tenant,
         await pageFacts(),
         false,

@@ -5,12 +5,15 @@ import { type TokenUser, verifyAccessToken } from './access-token'
 /** A session as its tokens name it. */
 type Session = Pick<TokenUser, 'id' | 'session_id'>
 
+/** A user, and the tenant on whose portal alone the session is good; null for one that was opened elsewhere. */
+export type SessionUser = TokenUser & { portal_of: string | null }
+
 /**
  * The user of a valid access token that is good on a host, or null: its session has not been ended, and one that was opened on
  * the portal of a tenant is used on no other host than that tenant's. A token is valid by itself until it runs out, so that the
  * database is asked. @throws AppError unavailable.
  */
-export async function findTokenUser(token: string, host: string | null): Promise<TokenUser | null> {
+export async function findTokenUser(token: string, host: string | null): Promise<SessionUser | null> {
   const user = await verifyAccessToken(token)
   if (!user) return null
   const { rows } = await serverPool().query<{ ended: boolean; portal_of: string | null }>({
@@ -20,8 +23,9 @@ export async function findTokenUser(token: string, host: string | null): Promise
   })
   const [session] = rows
   if (!session || session.ended) return null
-  if (session.portal_of === null) return user
-  return (await findHostTenant(host))?.id === session.portal_of ? user : null
+  const { portal_of } = session
+  if (portal_of !== null && (await findHostTenant(host))?.id !== portal_of) return null
+  return { ...user, portal_of }
 }
 
 /** Notes that a session has just been opened on the portal of a tenant. */

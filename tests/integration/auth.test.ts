@@ -8,6 +8,9 @@ import { POST as signIn } from '@/app/api/auth/sign-in/route'
 import { POST as signOut } from '@/app/api/auth/sign-out/route'
 import { POST as signUp } from '@/app/api/auth/sign-up/route'
 import { GET as me } from '@/app/api/v1/me/route'
+import { GET as getTenant } from '@/app/api/v1/tenants/[id]/route'
+import { GET as listTenants, POST as makeTenant } from '@/app/api/v1/tenants/route'
+import { GET as tenantStats } from '@/app/api/v1/tenants/stats/route'
 import { GET as confirm } from '@/app/auth/confirm/route'
 import { toRelativePath } from '@/libs/auth/relative-path'
 import { refreshSession } from '@/libs/supabase/refresh-session'
@@ -321,6 +324,19 @@ describe('sessions', () => {
           expect([elsewhere, await statusOn(elsewhere)]).toEqual([elsewhere, 401])
       }
     }
+    // There it knows of nothing beyond the tenant, whoever else its user is.
+    await asSuperuser("insert into operators (user_id, email, role) values ($1, $2, 'super_admin')", [id, email])
+    const asked = { headers: { cookie, ...PAGE }, host }
+    const { body: known } = await call(me, 'GET', '/api/v1/me', asked)
+    expect([known.operator, known.tenants.map(({ slug }: { slug: string }) => slug)]).toEqual([null, ['harbour']])
+    expect((await call(listTenants, 'GET', '/api/v1/tenants', asked)).status).toBe(404)
+    expect((await call(makeTenant, 'POST', '/api/v1/tenants', { ...asked, body: { name: 'Another' } })).status).toBe(
+      404,
+    )
+    expect((await call(tenantStats, 'GET', '/api/v1/tenants/stats', asked)).status).toBe(404)
+    const askedOf = (tenant: { id: string }) =>
+      call(getTenant, 'GET', `/api/v1/tenants/${tenant.id}`, { ...asked, params: { id: tenant.id } })
+    expect([(await askedOf(own)).status, (await askedOf(foreign)).status]).toEqual([200, 403])
   })
 
   test('a broken cookie is no session, and no error', async () => {

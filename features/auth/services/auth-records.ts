@@ -37,7 +37,12 @@ export async function recordAuthAct(
 ): Promise<void> {
   try {
     if (portal) {
-      const { actor } = await findAccess({ kind: 'user', user, tenant: null, by: 'cookie' }, portal, facts, true)
+      const { actor } = await findAccess(
+        { kind: 'user', user, tenant: null, by: 'cookie', portal_of: portal.id },
+        portal,
+        facts,
+        true,
+      )
       await runInTenant(portal, actor, () => WRITERS[act](user.id, { place: 'portal' }))
       return
     }
