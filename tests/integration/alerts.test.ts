@@ -177,7 +177,8 @@ describe('firing', () => {
     ])
     await use('two', 500)
     expect(await firings(`?rule=${rule.id}&customer=two`)).toMatchObject([{ step: 80, used: 500 }])
-    expect((await send(getRules, 'GET', '/api/v1/alerts?meter=calls')).body.data[0].last_fired_at).not.toBeNull()
+    for (const meter of ['calls', 'CALLS'])
+      expect((await send(getRules, 'GET', `/api/v1/alerts?meter=${meter}`)).body.data[0].last_fired_at).not.toBeNull()
   })
 
   test('again at every step; a jump fires the furthest', async () => {

@@ -411,6 +411,7 @@ test('first grants, usage and grants again at once lose nothing', async () => {
 test('a customer that is archived has access to nothing, as a check says', async () => {
   const id = await newCustomer()
   await create(id, { kind: 'boolean', feature_key: 'exports' })
+  for (const name of ['Exports', 'TOKENS']) expect((await value(id, name)).body.has_access).toBe(true)
   const archive = (archived: boolean) =>
     call(patchCustomer, 'PATCH', `/api/v1/customers/${id}`, { ...admin, body: { archived }, params: { id } })
   const access = async () =>

@@ -175,8 +175,10 @@ describe('what is held', () => {
     expect((await settle({ reservation_id: await hold(rolling, 100) })).body).toMatchObject({ used: 100, remaining: 0 })
   })
   test('for a customer seen for the first time', async () => {
-    const { body } = await reserve({ meter_id: 'tokens', user_id: 'never-seen', amount: 1 })
-    expect(body).toMatchObject({ allowed: true, limit: null })
+    for (const meter_id of ['tokens', 'TOKENS']) {
+      const { body } = await reserve({ meter_id, user_id: `never-seen-${meter_id}`, amount: 1 })
+      expect(body).toMatchObject({ allowed: true, limit: null, meter: 'tokens' })
+    }
   })
   test('nothing of what is not there or archived', async () => {
     const user_id = await newCustomer('hard')

@@ -715,6 +715,8 @@ describe('reports', () => {
   })
   test('filters by what is not there find nothing', async () => {
     expect((await call(getUsage, 'GET', '/api/v1/usage?meter=nothing', admin())).status).toBe(404)
+    const named = (meter: string) => call(getUsage, 'GET', `/api/v1/usage?meter=${meter}`, admin())
+    expect((await named('API_CALLS')).body.data).toEqual((await named('api_calls')).body.data)
     expect((await call(getEvents, 'GET', '/api/v1/usage/events?cursor=x', admin())).status).toBe(400)
   })
 })

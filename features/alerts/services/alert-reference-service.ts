@@ -7,7 +7,7 @@ export type WatchedMeter = { id: string; aggregation: string; archived_at: Date 
 /** The meter an id or slug names, null when there is none. */
 export async function findWatchedMeter(ref: string): Promise<WatchedMeter | null> {
   const [row] = await tenantQuery<WatchedMeter>(
-    'select id, aggregation, archived_at from meters where tenant_id = $1 and (slug = $2 or id::text = lower($2)) limit 1',
+    'select id, aggregation, archived_at from meters where tenant_id = $1 and (slug = lower($2) or id::text = lower($2)) limit 1',
     [currentContext().tenantId, ref],
   )
   return row ?? null

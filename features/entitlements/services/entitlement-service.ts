@@ -115,7 +115,8 @@ export async function getEntitlementValue(customerRef: string, feature: string):
 }
 
 function pick(entitlements: readonly Entitlement[], feature: string): Entitlement | undefined {
-  const named = entitlements.filter(({ feature_key, meter }) => feature_key === feature || meter?.slug === feature)
+  const name = feature.toLowerCase()
+  const named = entitlements.filter(({ feature_key, meter }) => feature_key === name || meter?.slug === name)
   return named.find(({ source }) => source === 'customer') ?? named[0]
 }
 

@@ -108,7 +108,7 @@ async function requireOwn(customerId: string, feature: string): Promise<Stored> 
      left join (select id, slug, name, unit, aggregation, tenant_id from meters) m on m.tenant_id = $1 and m.id = e.meter_id
      where e.tenant_id = $1 and e.customer_id = $2 and e.canceled_at is null and (e.feature_key = $3 or m.slug = $3)
      order by e.feature_key = $3 desc limit 1 for update of e`,
-    [currentContext().tenantId, customerId, feature],
+    [currentContext().tenantId, customerId, feature.toLowerCase()],
   )
   if (!row) throw notFound()
   return row

@@ -75,7 +75,7 @@ const REFUSALS: Record<number, string> = {
 export async function reserveUsage({ meter_id, user_id, amount, expires_in }: ReserveInput): Promise<ReserveAnswer> {
   const answer = await ask<Reserved>(
     'select app.reserve_usage($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6), $7) as value',
-    [currentContext().tenantId, await readTimeZone(), user_id, meter_id, amount, expires_in, newId()],
+    [currentContext().tenantId, await readTimeZone(), user_id, meter_id.toLowerCase(), amount, expires_in, newId()],
   )
   if (answer.code === 'NOT_ADDITIVE') throw invalidInput('/meter_id', 'must be a meter that adds up (SUM, COUNT)')
   if (answer.code === 'NOT_COUNTABLE') throw invalidInput('/amount', WHOLE)

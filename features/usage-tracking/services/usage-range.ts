@@ -164,7 +164,7 @@ export async function resolveFilter({
   if (meter === undefined && customer === undefined) return { meterId: null, customerId: null }
   const [row] = await tenantQuery<{ meter_id: string | null; customer_id: string | null }>(
     `select
-      (select m.id from meters m where m.tenant_id = $1 and (m.slug = $2 or m.id::text = lower($2))) as meter_id,
+      (select m.id from meters m where m.tenant_id = $1 and (m.slug = lower($2) or m.id::text = lower($2))) as meter_id,
       (select c.id from customers c where c.tenant_id = $1 and (c.external_id = $3 or c.id::text = lower($3))
         order by c.id::text = lower($3) desc limit 1) as customer_id`,
     [tenantId, meter ?? null, customer ?? null],
