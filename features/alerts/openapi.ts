@@ -21,6 +21,7 @@ export const paths = {
         'It fires once per customer, period and step, in the transaction that counts the usage. What is reached already fires within seconds. Meters of the aggregation WEIGHTED_SUM pass thresholds without an event and cannot be watched.',
       permission: 'alerts:write',
       body: alertInput,
+      example: { name: '80 % of the cap', meter: 'api_calls', kind: 'usage_percent', threshold: 80 },
       success: [201, alert],
     }),
   },
@@ -33,6 +34,7 @@ export const paths = {
       permission: 'alerts:write',
       params,
       body: alertPatch,
+      example: { threshold: 90 },
       success: [200, alert],
     }),
     delete: operation({

@@ -18,6 +18,7 @@ export const paths = {
       tag,
       permission: 'analytics-events:write',
       body: analyticsEventInput,
+      example: { event: 'export_started', distinct_id: 'user-7', properties: { format: 'csv' } },
       success: [201, storedAnalyticsEvents],
     }),
   },

@@ -52,6 +52,7 @@ export const paths = {
       tag,
       permission,
       body: auditLogExportInput,
+      example: { time_range: '7d', format: 'csv' },
       repeatable: false,
       success: [200, file],
       limited: true,

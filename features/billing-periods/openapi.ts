@@ -32,6 +32,7 @@ export const paths = {
       tag,
       permission: 'billing-periods:write',
       body: billingPeriodInput,
+      example: { ends_at: '2026-11-01' },
       success: [201, billingPeriod],
     }),
   },

@@ -11,6 +11,7 @@ export const paths = {
       tag,
       permission: 'branding:write',
       body: brandingInput,
+      example: { display_name: 'Acme', primary_color: '#0f766e', support_url: 'https://acme.example/help' },
       success: [200, branding],
     }),
   },

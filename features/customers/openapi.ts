@@ -3,7 +3,7 @@ import { operation, pageOf } from '@/libs/api-utils/openapi'
 import { customer, customerInput, customerListQuery, customerPatch, subscription, subscriptionInput } from './schema'
 
 const tag = 'Customers'
-const params = z.object({ id: z.string().meta({ description: 'Id or external id' }) })
+const params = z.object({ id: z.string().meta({ description: 'Id or external id', example: 'customer-42' }) })
 
 export const paths = {
   '/api/v1/customers': {
@@ -20,6 +20,7 @@ export const paths = {
       tag,
       permission: 'customers:write',
       body: customerInput,
+      example: { external_id: 'customer-42', name: 'Bakery on the corner', email: 'ann@example.com' },
       success: [201, customer],
     }),
   },
@@ -31,6 +32,7 @@ export const paths = {
       permission: 'customers:write',
       params,
       body: customerPatch,
+      example: { name: 'Bakery at the station' },
       success: [200, customer],
     }),
     delete: operation({
@@ -56,6 +58,7 @@ export const paths = {
       permission: 'customers:write',
       params,
       body: subscriptionInput,
+      example: { tier: 'pro' },
       success: [200, subscription],
     }),
   },

@@ -17,9 +17,13 @@ import {
 } from './schema'
 
 const tag = 'Entitlements'
-const params = z.object({ id: z.string().meta({ description: 'Id or external id' }) })
-const featureParams = params.extend({ feature: z.string().meta({ description: 'Feature key, or slug of the meter' }) })
-const grantParams = params.extend({ grant: z.string().meta({ description: 'Id of the grant' }) })
+const params = z.object({ id: z.string().meta({ description: 'Id or external id', example: 'customer-42' }) })
+const featureParams = params.extend({
+  feature: z.string().meta({ description: 'Feature key, or slug of the meter', example: 'api_calls' }),
+})
+const grantParams = params.extend({
+  grant: z.string().meta({ description: 'Id of the grant', example: '0198c0de-0000-7000-8000-000000000001' }),
+})
 const reads = { tag, permission: 'customers:read', params }
 const writes = { tag, permission: 'customers:write', params }
 const grants = 'Grants'
@@ -37,6 +41,7 @@ export const paths = {
       summary: 'Entitle a customer',
       description: 'A metered one holds in place of the cap of the tier, from the next call on.',
       body: entitlementInput,
+      example: { kind: 'metered', meter: 'api_calls', limit: 10_000, behaviour: 'reject', period: 'month' },
       success: [201, entitlement],
     }),
   },
@@ -53,6 +58,7 @@ export const paths = {
       description: "Replaces the terms; usage stays counted. Only for the customer's own, not for its tier's.",
       params: featureParams,
       body: entitlementTerms,
+      example: { limit: 20_000 },
       success: [200, entitlement],
     }),
     delete: operation({
@@ -89,6 +95,7 @@ export const paths = {
         'On top of the allowance. Allowance and grants are used by priority, then earliest expiry, then age. ' +
         'Overage that is there already stays.',
       body: grantInput,
+      example: { meter: 'api_calls', amount: 500, recurrence: 'month' },
       success: [201, grant],
     }),
   },

@@ -152,12 +152,12 @@ export const grantListQuery = pageQuery.extend({
   state: z.enum(['open', 'closed', 'all']).default('all').meta({ description: 'open: neither expired nor voided' }),
 })
 
-export const balanceQuery = z.strictObject({ meter: ref.meta({ description: 'Id or slug' }) })
+export const balanceQuery = z.strictObject({ meter: ref.meta({ description: 'Id or slug', example: 'api_calls' }) })
 export const balance = z
   .object({ customer_id: z.uuid(), ...usageLine.shape, grants: z.array(grant).meta({ description: 'Open ones' }) })
   .meta({ id: 'Balance' })
 
-export const historyQuery = pageQuery.extend({ meter: ref.meta({ description: 'Id or slug' }) })
+export const historyQuery = pageQuery.extend({ meter: ref.meta({ description: 'Id or slug', example: 'api_calls' }) })
 const balanceEntry = z
   .object({
     id: z.uuid(),

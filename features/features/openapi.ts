@@ -3,7 +3,7 @@ import { operation, pageOf } from '@/libs/api-utils/openapi'
 import { feature, featureInput, featureListQuery, featurePatch } from './schema'
 
 const tag = 'Features'
-const params = z.object({ id: z.string().meta({ description: 'Id or key' }) })
+const params = z.object({ id: z.string().meta({ description: 'Id or key', example: 'exports' }) })
 
 export const paths = {
   '/api/v1/features': {
@@ -22,6 +22,7 @@ export const paths = {
         'A name for what customers can be entitled to. Tiers and entitlements may use keys that are not listed here; one that is brings its meter along.',
       permission: 'tiers:write',
       body: featureInput,
+      example: { key: 'exports', name: 'Exports' },
       success: [201, feature],
     }),
   },
@@ -35,6 +36,7 @@ export const paths = {
       permission: 'tiers:write',
       params,
       body: featurePatch,
+      example: { name: 'Exports of any size' },
       success: [200, feature],
     }),
     delete: operation({

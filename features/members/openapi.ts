@@ -23,6 +23,7 @@ export const paths = {
       permission: 'members:write',
       params,
       body: memberChange,
+      example: { role: 'admin' },
       success: [200, member],
     }),
     delete: operation({

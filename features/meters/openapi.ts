@@ -4,7 +4,7 @@ import { usageQueryInput, usageSeries } from '@/libs/metering/usage-query'
 import { meter, meterInput, meterListQuery, meterPatch } from './schema'
 
 const tag = 'Meters'
-const params = z.object({ id: z.string().meta({ description: 'Id or slug' }) })
+const params = z.object({ id: z.string().meta({ description: 'Id or slug', example: 'api_calls' }) })
 
 const format = z.enum(['json', 'csv']).default('json').meta({ description: 'csv: one row for each window and group' })
 
@@ -28,7 +28,10 @@ export const paths = {
       tag: 'Usage',
       description: 'The same, with the meter as a parameter.',
       permission: 'usage:read',
-      query: usageQueryInput.extend({ meter: z.string().meta({ description: 'Id or slug' }), format }),
+      query: usageQueryInput.extend({
+        meter: z.string().meta({ description: 'Id or slug', example: 'api_calls' }),
+        format,
+      }),
       success: [200, usageSeries],
       csv: true,
     }),
@@ -46,6 +49,7 @@ export const paths = {
       tag,
       permission: 'meters:write',
       body: meterInput,
+      example: { name: 'API calls', slug: 'api_calls', unit: 'calls', group_by: ['endpoint'] },
       success: [201, meter],
     }),
   },
@@ -57,6 +61,7 @@ export const paths = {
       permission: 'meters:write',
       params,
       body: meterPatch,
+      example: { unit: 'requests' },
       success: [200, meter],
     }),
     delete: operation({

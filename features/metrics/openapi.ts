@@ -29,6 +29,7 @@ export const paths = {
         'With an `event_id` the same is added once, however often it is sent; the same `event_id` with other content is a conflict.',
       permission: 'metrics:write',
       body: metricInput,
+      example: { metric: 'transactions', value: 3, event_id: 'orders-1001' },
       success: [201, metricAdded],
     }),
   },

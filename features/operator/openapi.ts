@@ -3,7 +3,7 @@ import { operation } from '@/libs/api-utils/openapi'
 import { operatorTenant, suspendInput, tenantStats } from './schema'
 
 const tag = 'Operators'
-const params = z.object({ id: z.string().meta({ description: 'Id or slug of a tenant' }) })
+const params = z.object({ id: z.string().meta({ description: 'Id or slug of a tenant', example: 'acme' }) })
 const common = { tag, auth: 'user' as const, params, success: [200, operatorTenant] as [200, typeof operatorTenant] }
 
 export const paths = {
@@ -24,6 +24,7 @@ export const paths = {
       summary: 'Close a tenant at once: portal, sessions and keys',
       description: 'For `super_admin`.',
       body: suspendInput,
+      example: { reason: 'Invoices are open' },
       bodyOptional: true,
       ...common,
     }),

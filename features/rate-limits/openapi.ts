@@ -22,6 +22,7 @@ export const paths = {
         'One limit, or an array of up to 50 that are all or nothing. A sliding window; what is refused is not counted and makes nobody wait longer. An override of the exact identifier comes before a pattern, a pattern before the limit of the call. `RateLimit-Policy`, `RateLimit`, `X-RateLimit-*` and, when refused, `Retry-After` (whole seconds) say the same in headers, for you to pass on. With an `Idempotency-Key` a repeat within a day takes nothing and gets the first answer, whatever that was.',
       permission: 'usage:write',
       body: rateLimitInput,
+      example: { namespace: 'exports', identifier: 'customer-42', limit: 10, duration: 60_000 },
       success: [200, z.union([rateLimitResult, rateLimitResults])],
     }),
   },
@@ -39,6 +40,7 @@ export const paths = {
       description: 'Takes the place of one with the same namespace and identifier.',
       permission: 'rate-limits:write',
       body: overrideInput,
+      example: { namespace: 'exports', identifier: 'customer-42', limit: 100, duration: 60_000 },
       success: [201, override],
       orElse: [200, override],
     }),
@@ -57,6 +59,7 @@ export const paths = {
       permission: 'rate-limits:write',
       params,
       body: overridePatch,
+      example: { limit: 200 },
       success: [200, override],
     }),
     delete: operation({

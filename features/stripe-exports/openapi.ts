@@ -19,7 +19,8 @@ const tag = 'Stripe'
 const read = { tag, permission: 'stripe-exports:read' } as const
 const write = { tag, permission: 'stripe-exports:write' } as const
 const params = z.object({ id: z.uuid().meta({ description: 'Id of the connection' }) })
-const reference = z.string().meta({ description: 'Id, or slug of a meter, or external id of a customer' })
+const meter = z.string().meta({ description: 'Id or slug of a meter', example: 'api_calls' })
+const customer = z.string().meta({ description: 'Id or external id of a customer', example: 'customer-42' })
 const delivery = params.extend({ delivery: z.uuid().meta({ description: 'Id of the delivery' }) })
 
 export const paths = {
@@ -37,6 +38,7 @@ export const paths = {
       description:
         'The key is sealed and never shown again. The worker tries it within seconds; `status` then says how it went. Nothing is pushed until a meter is mapped.',
       body: stripeExportInput,
+      example: { secret_key: 'sk_test_the_key_of_your_account' },
       success: [201, stripeExport],
     }),
   },
@@ -48,6 +50,7 @@ export const paths = {
       description: 'A new key must be of the same account and mode. What waits is sent once the key is accepted.',
       params,
       body: stripeExportPatch,
+      example: { enabled: false },
       success: [200, stripeExport],
     }),
     delete: operation({
@@ -81,8 +84,9 @@ export const paths = {
       summary: 'Push a meter',
       description:
         'SUM and COUNT only. The meter at Stripe must add up values (formula sum) and be active. Each event_name takes one meter.',
-      params: params.extend({ meter: reference }),
+      params: params.extend({ meter }),
       body: stripeMeterInput,
+      example: { event_name: 'api_calls' },
       success: [200, stripeMeter],
     }),
     delete: operation({
@@ -90,7 +94,7 @@ export const paths = {
       summary: 'Push a meter no more',
       description:
         'Usage received from now on is not pushed, also not when the meter is added again. To pause, set `enabled` to false.',
-      params: params.extend({ meter: reference }),
+      params: params.extend({ meter }),
       success: [204, null],
     }),
   },
@@ -140,8 +144,9 @@ export const paths = {
       summary: 'Link a customer to one that exists at Stripe',
       description:
         'Its usage goes there from the next increment that is sent. Without a link the worker makes a customer.',
-      params: params.extend({ customer: reference }),
+      params: params.extend({ customer }),
       body: stripeCustomerInput,
+      example: { stripe_customer_id: 'cus_ABC123' },
       success: [200, stripeCustomer],
     }),
   },

@@ -14,7 +14,7 @@ import {
 } from './schema'
 
 const tag = 'Tiers'
-const params = z.object({ id: z.string().meta({ description: 'Id or slug' }) })
+const params = z.object({ id: z.string().meta({ description: 'Id or slug', example: 'pro' }) })
 
 export const paths = {
   '/api/v1/tiers': {
@@ -33,6 +33,14 @@ export const paths = {
         'A cap is a number (a hard cap per month) or `{limit, behaviour, period, rollover, preserve_overage}`. A meter that `usage_caps` names and that does not exist is made, summing, and listed in `created_meters`.',
       permission: 'tiers:write',
       body: tierInput,
+      example: {
+        name: 'Pro',
+        slug: 'pro',
+        price: 49.99,
+        currency: 'EUR',
+        usage_caps: { api_calls: { limit: 10_000, behaviour: 'reject' } },
+        feature_entitlements: ['exports'],
+      },
       success: [201, tier],
     }),
   },
@@ -54,6 +62,7 @@ export const paths = {
       permission: 'tiers:write',
       params,
       body: tierPatch,
+      example: { usage_caps: { api_calls: 20_000 } },
       success: [200, tier],
     }),
     delete: operation({
@@ -84,6 +93,7 @@ export const paths = {
       permission: 'tiers:write',
       params,
       body: tierMove,
+      example: { customers: ['customer-42'] },
       bodyOptional: true,
       success: [200, tierMoved],
     }),
@@ -98,6 +108,7 @@ export const paths = {
       params,
       query: pageQuery,
       body: tierPatch,
+      example: { usage_caps: { api_calls: 5_000 } },
       success: [200, tierPreview],
     }),
   },

@@ -39,6 +39,8 @@ type OperationInput = {
   params?: z.ZodObject
   query?: z.ZodObject
   body?: z.ZodType
+  /** A body as the reference shows it, for who begins: nothing in it but what matters, and it works when pasted. */
+  example?: object
   /** The body may be left out. */
   bodyOptional?: boolean
   /** Status and schema of success; null for no content. */
@@ -81,6 +83,7 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
     params,
     query,
     body,
+    example,
     bodyOptional = false,
     success,
     orElse,
@@ -105,7 +108,14 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
           ? [{ session: [] }, { token: [] }]
           : [{ key: [] }, { token: [] }, { session: [] }],
     ...(Object.keys(requestParams).length > 0 ? { requestParams } : {}),
-    ...(body ? { requestBody: { required: !bodyOptional, content: content(body) } } : {}),
+    ...(body
+      ? {
+          requestBody: {
+            required: !bodyOptional,
+            content: { 'application/json': { schema: body, ...(example ? { example } : {}) } },
+          },
+        }
+      : {}),
     responses: {
       ...Object.fromEntries(
         [success, ...(orElse ? [orElse] : [])].map(([status, schema]) => [

@@ -7,6 +7,8 @@ export type HttpExample = {
   /** The API key; without one, curl reads the environment variable `HOLDFAST_API_KEY` and TypeScript a constant. */
   key?: string
   body?: unknown
+  /** What the answer holds; JSON when left out. */
+  answer?: 'json' | 'text' | 'none'
 }
 
 function quoteShell(value: string): string {
@@ -33,7 +35,7 @@ function toScript(value: unknown, indent: string): string {
 }
 
 /** One HTTP call as curl and as TypeScript, ready to be pasted and run. */
-export function httpSnippets({ method, url, key, body }: HttpExample): readonly [Snippet, Snippet] {
+export function httpSnippets({ method, url, key, body, answer = 'json' }: HttpExample): readonly [Snippet, Snippet] {
   const curl = [
     `curl${method === 'GET' ? '' : ` -X ${method}`} ${quoteShell(url)}`,
     `  -H ${key ? quoteShell(`Authorization: Bearer ${key}`) : '"Authorization: Bearer $HOLDFAST_API_KEY"'}`,
@@ -48,12 +50,13 @@ export function httpSnippets({ method, url, key, body }: HttpExample): readonly 
   }
   init.push('  },')
   if (body !== undefined) init.push(`  body: JSON.stringify(${toScript(body, '  ')}),`)
+  const read = answer === 'none' ? '' : `\nconst answer = await response.${answer}()`
   return [
     { label: 'curl', language: 'shell', code: curl.join(' \\\n') },
     {
       label: 'TypeScript',
       language: 'typescript',
-      code: `${key ? '' : "const key = 'hf_live_…' // your API key\n"}const response = await fetch(${quoteScript(url)}, {\n${init.join('\n')}\n})\nconst answer = await response.json()`,
+      code: `${key ? '' : "const key = 'hf_live_…' // your API key\n"}const response = await fetch(${quoteScript(url)}, {\n${init.join('\n')}\n})${read}`,
     },
   ]
 }

@@ -360,7 +360,8 @@ describe('who may', () => {
       body: { error: { type: 'invalid_request_error', message: expect.any(String) } },
     })
     const packed = { 'content-encoding': 'gzip' }
-    for (const repeatable of [{}, { 'idempotency-key': newId() }]) {
+    const keys: Record<string, string>[] = [{}, { 'idempotency-key': newId() }]
+    for (const repeatable of keys) {
       expect(await basic(key, gzipSync(form), { ...packed, ...repeatable })).toMatchObject({ status: 200 })
       for (const [body, others] of [
         [Buffer.from('event_name=\xff', 'latin1'), {}],

@@ -96,6 +96,20 @@ describe('the API reference', () => {
     else expect(markup).not.toMatch(/authorization|\\/i)
   })
 
+  const sectionOf = (name: string): string => {
+    const operation = operations.find(({ method, path }) => `${method} ${path}` === name)
+    if (!operation) throw new Error(`${name} is no operation.`)
+    return renderToStaticMarkup(<OperationSection document={document} operation={operation} />)
+  }
+
+  test('the call to copy has what is needed, and names that exist once its neighbours were tried', () => {
+    expect(sectionOf('get /api/v1/usage/query')).toContain('/api/v1/usage/query?meter=api_calls')
+    expect(sectionOf('post /api/v1/meters')).toContain(
+      '{&quot;name&quot;:&quot;API calls&quot;,&quot;slug&quot;:&quot;api_calls&quot;',
+    )
+    expect(sectionOf('patch /api/v1/meters/{id}')).toContain('/api/v1/meters/api_calls')
+  })
+
   const withSchemas = (schemas: Record<string, Schema>): OpenApiDocument => ({
     info: { title: 't', version: '1' },
     paths: {},

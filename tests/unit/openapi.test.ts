@@ -44,8 +44,9 @@ test('both outcomes of a call are there, what stands against it, and whatever el
 })
 
 test('what can be asked for as a table says so, beside its JSON', () => {
-  const both = operation({ summary: 'Get', tag: 'x', success: [200, thing], csv: true }).responses?.['200']
-  expect(Object.keys(both?.content ?? {})).toEqual(['application/json', 'text/csv'])
+  const both = operation({ summary: 'Get', tag: 'x', success: [200, thing], csv: true }).responses
+  expect(both).toMatchObject({ '200': { content: { 'application/json': {}, 'text/csv': {} } } })
+  expect(make?.responses?.['201']).not.toMatchObject({ content: { 'text/csv': {} } })
 })
 
 test('a problem may carry members that its code brings', () => {

@@ -233,4 +233,14 @@ describe('snippets', () => {
     expect(curl.code).toBe(`curl 'http://x.test/a' \\\n  -H "Authorization: Bearer $HOLDFAST_API_KEY"`)
     expect(script.code).toContain("const key = 'hf_live_…'")
   })
+
+  test.each([
+    [undefined, 'response.json()'],
+    ['text', 'response.text()'],
+    ['none', null],
+  ] as const)('read what is answered: %s', (answer, expected) => {
+    const [, script] = httpSnippets({ method: 'DELETE', url: 'http://x.test/a', ...(answer ? { answer } : {}) })
+    if (expected) expect(script.code).toContain(`const answer = await ${expected}`)
+    else expect(script.code).toMatch(/\n\}\)$/)
+  })
 })

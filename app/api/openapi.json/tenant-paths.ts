@@ -5,7 +5,9 @@ import { ownTenant, ownTenantListQuery, tenant, tenantChange, tenantInput } from
 import { operation, pageOf } from '@/libs/api-utils/openapi'
 
 const tag = 'Tenants'
-const params = z.object({ id: z.string().meta({ description: 'Id or slug of a tenant, or `current`' }) })
+const params = z.object({
+  id: z.string().meta({ description: 'Id or slug of a tenant, or `current`', example: 'current' }),
+})
 
 /** The staff of the platform is answered with what the registry knows of a tenant, everybody else with the tenant. */
 const eitherTenant = z.union([tenant, operatorTenant])
@@ -19,6 +21,7 @@ const create = operation({
     'plan and may name the first owner (`owner_user_id`, `owner_email`). Without a slug one is made of the name. A slug that ' +
     'cannot be had is answered with `suggestions`.',
   body: tenantInput.safeExtend(ownerInput.shape),
+  example: { name: 'Acme', time_zone: 'Europe/Berlin' },
   repeatable: true,
   success: [201, eitherTenant],
 })
@@ -29,6 +32,7 @@ const change = {
   description: 'Operators may change the `plan` as well.',
   params,
   body: tenantChange.safeExtend({ plan: planChange.optional().meta({ description: 'For operators alone' }) }),
+  example: { name: 'Acme', time_zone: 'Europe/Berlin' },
   success: [200, eitherTenant] as [200, typeof eitherTenant],
 }
 

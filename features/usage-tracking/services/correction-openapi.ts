@@ -15,6 +15,7 @@ export const correctionPaths = {
       permission: 'usage:write',
       query: correctQuery,
       body: correctBody,
+      example: { action: 'cancel', event_id: 'request-1001', reason: 'Sent by mistake' },
       success: [200, correctionResult],
     }),
   },

@@ -9,6 +9,7 @@ export type Schema = {
   enum?: unknown[]
   const?: unknown
   default?: unknown
+  example?: unknown
   examples?: unknown[]
   properties?: Record<string, Schema>
   required?: string[]
@@ -25,7 +26,7 @@ export type Schema = {
   maxItems?: number
 }
 
-type Content = Record<string, { schema?: Schema }>
+type Content = Record<string, { schema?: Schema; example?: unknown }>
 export type Parameter = { name: string; in: string; required?: boolean; description?: string; schema?: Schema }
 type Operation = {
   summary?: string
@@ -58,6 +59,8 @@ export type ListedOperation = {
   credentials: string[]
   parameters: Parameter[]
   body: Schema | null
+  /** A body that works when it is pasted. */
+  example: unknown
   success: { status: string; mediaType: string | null; schema: Schema | null }
   failures: { status: string; description: string }[]
 }
@@ -111,6 +114,7 @@ function listOperation(path: string, method: Method, operation: Operation): List
     credentials: (operation.security ?? []).flatMap((scheme) => Object.keys(scheme)),
     parameters: operation.parameters ?? [],
     body: body?.schema ?? null,
+    example: body?.example,
     success: { status, mediaType, schema: content?.schema ?? null },
     failures: responses
       .filter(([code]) => !code.startsWith('2'))
@@ -200,6 +204,8 @@ const BY_FORMAT: Record<string, string> = {
 
 /** A value the schema accepts, made of its examples, defaults and types; optional members are left out below the top. */
 export function exampleOf(document: OpenApiDocument, schema: Schema, depth = 0): unknown {
+  const { example } = schema.example === undefined ? resolveSchema(document, schema) : schema
+  if (example !== undefined) return example
   const [one = {}] = readAlternatives(document, schema).schemas
   if (one.examples && one.examples.length > 0) return one.examples[0]
   if (one.const !== undefined) return one.const

@@ -117,16 +117,21 @@ function Part({ title, children }: { title: string; children: ReactNode }) {
 }
 
 /** The call as curl and TypeScript, with the credential this operation takes. */
-function snippetsOf(document: OpenApiDocument, { method, path, parameters, body, credentials }: ListedOperation) {
+function snippetsOf(document: OpenApiDocument, operation: ListedOperation) {
+  const { method, path, parameters, body, example, credentials, success } = operation
   const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const parameter = parameters.find((one) => one.in === 'path' && one.name === name)
     return String(exampleOf(document, parameter?.schema ?? { type: 'string' }))
   })
+  const query = parameters
+    .filter((one) => one.in === 'query' && one.required)
+    .map(({ name, schema = {} }) => `${name}=${encodeURIComponent(String(exampleOf(document, schema)))}`)
   const [curl, script] = httpSnippets({
     method: method.toUpperCase() as Uppercase<Method>,
-    url: `${document.servers?.[0]?.url ?? ''}${filled}`,
+    url: `${document.servers?.[0]?.url ?? ''}${filled}${query.length > 0 ? `?${query.join('&')}` : ''}`,
+    answer: success.schema === null ? 'none' : success.mediaType === 'application/json' ? 'json' : 'text',
     ...(credentials.includes('key') ? {} : { key: t('docs.api.yourToken') }),
-    ...(body ? { body: exampleOf(document, body) } : {}),
+    ...(body ? { body: example ?? exampleOf(document, body) } : {}),
   })
   if (credentials.length > 0) return [curl, script] as const
   return [
