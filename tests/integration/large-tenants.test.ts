@@ -4,6 +4,7 @@ import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
+import { listFirings } from '@/features/alerts/services/alert-firing-service'
 import { listCappedCustomers } from '@/features/usage-tracking/services/usage-caps-service'
 import { reportUsage } from '@/features/usage-tracking/services/usage-report-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
@@ -26,7 +27,10 @@ async function post(handler: Parameters<typeof call>[0], path: string, body: unk
 }
 
 /** How many rows of a table `work` reads, from the table or by an index. */
-async function rowsRead(table: 'usage_counters' | 'usage_events', work: () => Promise<unknown>): Promise<number> {
+async function rowsRead(
+  table: 'usage_counters' | 'usage_events' | 'customers',
+  work: () => Promise<unknown>,
+): Promise<number> {
   return runInTenant(tenant.id, systemActor(), async () => {
     await work()
     const [read] = await tenantQuery<{ rows: number }>(
@@ -86,4 +90,21 @@ test('part of a day long ago', async () => {
   const from = new Date(Date.now() - 20 * 86_400_000 - 3_723_000).toISOString()
   const read = await rowsRead('usage_events', () => reportUsage({ from, meter: 'calls', group_by: 'meter', limit: 50 }))
   expect(read).toBeLessThan(1_000)
+})
+
+test('a page of what alerts fired', async () => {
+  const [rule] = await asSuperuser<{ id: string }>(
+    `insert into alert_rules (tenant_id, id, name, meter_id, kind, threshold)
+     select tenant_id, gen_random_uuid(), 'Rule', id, 'usage', 1 from meters where tenant_id = $1 returning id`,
+    [tenant.id],
+  )
+  await asSuperuser(
+    `insert into alert_firings (tenant_id, id, rule_id, customer_id, meter_id, period, period_start, step, used)
+     select $1, app.uuid_v7(), r.id, $3, r.meter_id, 'day', current_date - n, 1, 1 from alert_rules r, generate_series(1, 3000) n
+     where r.tenant_id = $1 and r.id = $2`,
+    [tenant.id, rule?.id, customer],
+  )
+  await asSuperuser('analyze alert_firings, alert_rules, customers')
+  const read = await rowsRead('customers', () => listFirings({ limit: 50 }))
+  expect(read).toBeLessThan(100)
 })

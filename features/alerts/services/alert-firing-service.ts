@@ -36,13 +36,17 @@ export async function listFirings({ cursor, limit, rule, ...filter }: FiringList
        jsonb_build_object('id', r.id, 'name', r.name, 'kind', r.kind) as rule,
        jsonb_build_object('id', m.id, 'slug', m.slug, 'name', m.name, 'unit', m.unit) as meter,
        jsonb_build_object('id', c.id, 'external_id', c.external_id, 'name', c.name) as customer
-     from alert_firings f
+     from (
+       -- The page first: what it is joined with belongs to each of its rows.
+       select * from alert_firings f
+       where f.tenant_id = $1 and ($2::uuid is null or f.rule_id = $2) and ($3::uuid is null or f.meter_id = $3)
+         and ($4::uuid is null or f.customer_id = $4) and ($5::uuid is null or f.id < $5)
+       order by f.id desc limit $6
+     ) f
      join alert_rules r on r.tenant_id = $1 and r.id = f.rule_id
      join meters m on m.tenant_id = $1 and m.id = f.meter_id
      join customers c on c.tenant_id = $1 and c.id = f.customer_id
-     where f.tenant_id = $1 and ($2::uuid is null or f.rule_id = $2) and ($3::uuid is null or f.meter_id = $3)
-       and ($4::uuid is null or f.customer_id = $4) and ($5::uuid is null or f.id < $5)
-     order by f.id desc limit $6`,
+     order by f.id desc`,
     [currentContext().tenantId, rule ?? null, meterId, customerId, after, limit + 1],
   )
   return cutPage(rows.map(toFiring), limit, ({ id }) => [id])
