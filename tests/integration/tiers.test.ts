@@ -466,6 +466,16 @@ test('the list comes cheapest first, in pages, searched', async () => {
   expect((await list('?q=profess')).body.data).toHaveLength(1)
 })
 
+test('another currency keeps the amount, or asks for it', async () => {
+  const { body: tier } = await create({ name: 'Abroad', price: 10 })
+  expect((await change(tier.id, { currency: 'EUR' })).body).toMatchObject({ price: 10, currency: 'EUR' })
+  expect(await change(tier.id, { currency: 'JPY' })).toMatchObject({
+    status: 422,
+    body: { errors: [{ pointer: '/price', detail: 'is needed: JPY has other decimals than EUR' }] },
+  })
+  expect((await change(tier.id, { currency: 'JPY', price: 1500 })).body).toMatchObject({ price: 1500, currency: 'JPY' })
+})
+
 test('an archived tier is nobody’s default', async () => {
   const { body: tier } = await create({ name: 'Gone' })
   expect((await change(tier.id, { archived: true, is_default: true })).status).toBe(409)

@@ -101,6 +101,11 @@ test('caps of a tier keep the digits that a number would lose', () => {
   // Only what was changed is sent, and with what makes a new version the one it was written for.
   expect(tierChange(values, { ...tier, version: 3 })).toEqual({})
   expect(tierChange({ ...values, name: 'Pro' }, { ...tier, version: 3 })).toEqual({ name: 'Pro' })
+  expect(tierChange({ ...values, price: 100, currency: 'JPY' }, { ...tier, version: 3 })).toEqual({
+    price_minor: 100,
+    currency: 'JPY',
+    if_version: 3,
+  })
   const { usage_caps, ...rest } = tierChange(changed, { ...tier, version: 3 })
   expect(rest).toEqual({ if_version: 3 })
   expect(usage_caps).toMatchObject({ tokens: { limit: 5 } })

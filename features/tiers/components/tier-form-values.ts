@@ -155,6 +155,9 @@ const OF_A_VERSION = ['price_minor', 'currency', 'billing_interval', 'usage_caps
  * nobody takes back the price, caps or features of somebody else without having seen them.
  */
 export function tierChange(values: TierFormValues, tier: Tier) {
-  const changed = changedFields(tierBody(values, tier), tierBody(tierFormValues(tier), tier))
+  const body = tierBody(values, tier)
+  const changed = changedFields(body, tierBody(tierFormValues(tier), tier))
+  // An amount means something in its currency alone.
+  if (changed.currency) changed.price_minor = body.price_minor
   return OF_A_VERSION.some((field) => field in changed) ? { ...changed, if_version: tier.version } : changed
 }

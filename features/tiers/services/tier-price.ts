@@ -1,5 +1,5 @@
 import { invalidInput } from '@/libs/errors'
-import { toMinor } from '@/libs/ingest/money'
+import { fromMinor, toMinor } from '@/libs/ingest/money'
 import type { TierPatch } from '../schema'
 
 /**
@@ -16,4 +16,22 @@ export function priceOf(
     throw invalidInput('/price', `has more decimals than ${currency} has`)
   }
   return minor
+}
+
+/**
+ * The price as a change leaves it. Another currency alone keeps the amount, 10 USD as 10 EUR: where the smallest units
+ * are not as small, it has to be said. @throws AppError invalid_input, as priceOf too.
+ */
+export function changedPriceOf(
+  present: { price_minor: number; currency: string },
+  input: Pick<TierPatch, 'price' | 'price_minor'>,
+  currency: string,
+): number {
+  const said = priceOf(input, currency)
+  if (said !== undefined) return said
+  const { price_minor } = present
+  if (fromMinor(price_minor, currency) !== fromMinor(price_minor, present.currency)) {
+    throw invalidInput('/price', `is needed: ${currency} has other decimals than ${present.currency}`)
+  }
+  return price_minor
 }

@@ -11,7 +11,7 @@ import type { TierInput, TierListQuery, TierPatch } from '../schema'
 import { dropDefault, lockDefault } from './default-tier'
 import { copyCaps, copyFeatures, hasCaps, hasFeatures, writeCaps, writeFeatures } from './tier-content-service'
 import { moveSubscriptions } from './tier-move-service'
-import { priceOf } from './tier-price'
+import { changedPriceOf, priceOf } from './tier-price'
 
 export type TierCapRow = {
   limit: Quantity
@@ -208,7 +208,7 @@ export function requireVersion({ newest_version }: TierRow, { if_version }: Tier
 export async function changesOf(present: TierRow, input: TierPatch) {
   const currency = input.currency ?? present.currency
   const price = {
-    price_minor: priceOf(input, currency) ?? present.price_minor,
+    price_minor: changedPriceOf(present, input, currency),
     currency,
     billing_interval: input.billing_interval ?? input.interval ?? present.billing_interval,
   }
