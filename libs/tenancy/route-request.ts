@@ -9,8 +9,8 @@ export type Route =
 
 /** What every host answers as it is. */
 const EVERYWHERE = /^\/(?:healthz|readyz|icon\.svg)$/
-/** What every host answers, if only with the page that there is no such file. */
-const FILES = /^\/(?:_next\/|(?:favicon\.ico|robots\.txt)$)/
+/** What clients ask every host for by themselves, and no host has. */
+const ASKED_FOR = /^\/(?:favicon\.ico|robots\.txt)$/
 /** A page of the framework's own, for when nothing else can be shown; asked for by its name it would be a fault of ours. */
 const LAST_RESORT = /^\/_global-error(?:$|[./])/
 /** A portal path no tenant can have: pages of hosts that are nobody's end here, as 404. */
@@ -32,7 +32,8 @@ export function routeRequest(
 ): Route {
   const { pathname } = request
   if (EVERYWHERE.test(pathname)) return { action: 'pass', page: false }
-  if (FILES.test(pathname)) return { action: 'pass', page: true }
+  if (pathname.startsWith('/_next/')) return { action: 'pass', page: true }
+  if (ASKED_FOR.test(pathname)) return { action: 'rewrite', page: true, pathname: NOBODY }
   if (!isDecodable(pathname)) return { action: 'not_found' }
   const host = readHost(request.host, rootDomain, subdomains)
   const api = pathname.startsWith('/api/') || pathname.startsWith('/compat/')

@@ -250,9 +250,11 @@ describe('routeRequest', () => {
   })
 
   test('files that are not there are answered with a page, which has its policy', () => {
-    for (const host of [`app.${ROOT}`, `acme.${ROOT}`, `a.b.${ROOT}`, null])
-      for (const path of ['/favicon.ico', '/robots.txt', '/_next/nothing'])
-        expect(route(host, path)).toEqual({ action: 'pass', page: true })
+    for (const host of [ROOT, `app.${ROOT}`, `acme.${ROOT}`, `a.b.${ROOT}`, null]) {
+      expect(route(host, '/_next/nothing')).toEqual({ action: 'pass', page: true })
+      for (const path of ['/favicon.ico', '/robots.txt'])
+        expect(route(host, path)).toEqual({ action: 'rewrite', page: true, pathname: '/portal/-' })
+    }
   })
 
   test('the page of last resort has no address', () => {
