@@ -49,6 +49,8 @@ type OperationInput = {
   orElse?: [status: 200 | 201 | 202 | 204, schema: z.ZodType | null]
   /** Whether an Idempotency-Key makes a write safe to repeat; as a rule, for those of a tenant. */
   repeatable?: boolean
+  /** What else is refused where hardly any other operation does, by status. */
+  refusals?: Record<string, string>
   /** Whether callers are slowed down: 429 with `Retry-After`. */
   limited?: boolean
   /** Media types of success, application/json by default. */
@@ -90,7 +92,7 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
     mediaType,
     csv = false,
   } = input
-  const { repeatable = auth === 'tenant', limited = false } = input
+  const { repeatable = auth === 'tenant', limited = false, refusals = {} } = input
   const requestParams = {
     ...(params ? { path: params } : {}),
     ...(query ? { query } : {}),
@@ -142,6 +144,7 @@ export function operation(input: OperationInput): ZodOpenApiOperationObject {
       ...(limited
         ? { '429': failure('Too many at once or of late; `Retry-After` says how many seconds to wait') }
         : {}),
+      ...Object.fromEntries(Object.entries(refusals).map(([status, words]) => [status, failure(words)])),
       '503': failure('Not available at the moment'),
       default: failure('Whatever else goes wrong; `code` says what'),
     },

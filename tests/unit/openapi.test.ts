@@ -49,6 +49,17 @@ test('what can be asked for as a table says so, beside its JSON', () => {
   expect(make?.responses?.['201']).not.toMatchObject({ content: { 'text/csv': {} } })
 })
 
+test('what only it refuses is there with the rest', () => {
+  const { responses } = operation({
+    summary: 'Sign in',
+    tag: 'x',
+    auth: 'public',
+    success: [200, thing],
+    refusals: { '401': 'Wrong' },
+  })
+  expect(responses?.['401']).toMatchObject({ description: 'Wrong', content: { 'application/problem+json': {} } })
+})
+
 test('a problem may carry members that its code brings', () => {
   expect(document.components?.schemas?.Problem).toMatchObject({ additionalProperties: {} })
 })

@@ -23,6 +23,7 @@ const create = operation({
   body: tenantInput.safeExtend(ownerInput.shape),
   example: { name: 'Acme', time_zone: 'Europe/Berlin' },
   repeatable: true,
+  refusals: { '402': 'You own as many tenants as one user may' },
   success: [201, eitherTenant],
 })
 
