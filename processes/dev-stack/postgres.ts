@@ -21,6 +21,8 @@ export type PostgresOptions = {
   log_file: string
   /** Server settings on top of the defaults below, e.g. `{ shared_buffers: '64MB' }`. */
   settings?: Record<string, string>
+  /** How long `stop` waits for a fast shutdown, in milliseconds; usually 30,000. */
+  stop_patience_ms?: number
 }
 
 /** A running embedded cluster. `start` after `kill` or `stop` brings the same cluster up again on the same port. */
@@ -31,7 +33,10 @@ export type EmbeddedPostgres = {
   /** Connection string of the superuser for `database`. */
   superuserUrl: (database?: string) => string
   start: () => Promise<void>
-  /** Fast shutdown: sessions are ended, everything committed is on disk. Waits until the postmaster has gone. */
+  /**
+   * Fast shutdown: sessions are ended, everything committed is on disk. Waits until the postmaster has gone; one that does not come
+   * to its end (interrupted while it recovers on a full disk, say) is ended at once, and recovers at the next start.
+   */
   stop: () => Promise<void>
   /** SIGKILL to the postmaster, as a power cut would have it. Waits until it has gone. */
   kill: () => Promise<void>
@@ -62,6 +67,7 @@ const DEFAULT_SETTINGS: Record<string, string> = {
 }
 
 const START_ATTEMPTS = 20
+const STOP_PATIENCE_MS = 30_000
 
 /** Makes the cluster when it is not there (or was left half made) and starts it. Throws StackError when it cannot. */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
@@ -89,12 +95,14 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
     })
   }
 
-  async function end(signal: NodeJS.Signals): Promise<void> {
+  async function end(...signals: NodeJS.Signals[]): Promise<void> {
     expected = true
-    if (!postmaster || postmaster.exitCode !== null || postmaster.signalCode !== null) return
-    const gone = new Promise((resolve) => postmaster?.once('exit', resolve))
-    postmaster.kill(signal)
-    await gone
+    for (const signal of signals) {
+      if (!postmaster || postmaster.exitCode !== null || postmaster.signalCode !== null) return
+      const gone = new Promise((resolve) => postmaster?.once('exit', resolve))
+      postmaster.kill(signal)
+      await Promise.race([gone, sleep(options.stop_patience_ms ?? STOP_PATIENCE_MS, undefined, { ref: false })])
+    }
   }
 
   await start()
@@ -104,7 +112,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
     superuserUrl: (database = 'postgres') =>
       connectionUrl(SUPERUSER, options.superuser_password, options.port, database),
     start,
-    stop: () => end('SIGINT'),
+    stop: () => end('SIGINT', 'SIGQUIT', 'SIGKILL'),
     kill: () => end('SIGKILL'),
     onUnexpectedExit: (next) => {
       listener = next

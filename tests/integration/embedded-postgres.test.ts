@@ -13,13 +13,14 @@ import { withClient } from '../../processes/dev-stack/roles'
 let directory = ''
 let postgres: EmbeddedPostgres
 
-async function start(): Promise<EmbeddedPostgres> {
+async function start(stopPatience?: number): Promise<EmbeddedPostgres> {
   return startPostgres({
     directory: join(directory, 'postgres'),
     port: await findFreePort(),
     superuser_password: 'only-for-this-test',
     log_file: join(directory, 'postgres.log'),
     settings: { shared_buffers: '16MB', max_connections: '20' },
+    stop_patience_ms: stopPatience,
   })
 }
 
@@ -68,6 +69,19 @@ test('one that is stopped while it starts again ends too, and starts once more',
   expect(['started', 'stopped']).toContain(await starting)
   expect(processIdentity(pid)).toBeNull()
   await postgres.start()
+  expect(await countRows(postgres.superuserUrl())).toBe(100)
+})
+
+test('one that does not come to its end when it is stopped is ended, and nothing is lost', {
+  timeout: 30_000,
+}, async () => {
+  await postgres.stop()
+  postgres = await start(300)
+  const pid = postgres.pid()
+  process.kill(pid, 'SIGSTOP')
+  await postgres.stop()
+  expect(processIdentity(pid)).toBeNull()
+  postgres = await start()
   expect(await countRows(postgres.superuserUrl())).toBe(100)
 })
 
