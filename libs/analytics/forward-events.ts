@@ -72,6 +72,10 @@ const isRefusal = (error: unknown): boolean => {
   return status === 400 || status === 413 || status === 422
 }
 
+/** What `Retry-After` says, in milliseconds; the client takes five minutes at most from it. */
+const askedToWait = (error: unknown): number =>
+  error instanceof Error && 'retryAfterMs' in error && typeof error.retryAfterMs === 'number' ? error.retryAfterMs : 0
+
 /** One after the other, after a batch was refused: one bad event must not hold back the others. */
 async function sendSingly(
   events: readonly StoredEvent[],
@@ -101,8 +105,9 @@ async function deliver(messages: readonly OutboxMessage[], tenant: TenantRouting
     await send(events, tenant, key)
     return []
   } catch (error) {
-    if (!isRefusal(error) || events.length === 1) throw error
-    return sendSingly(events, tenant, key)
+    if (isRefusal(error) && events.length > 1) return sendSingly(events, tenant, key)
+    const wait_ms = askedToWait(error)
+    return messages.map(({ id }) => ({ id, error: String(error), wait_ms }))
   }
 }
 

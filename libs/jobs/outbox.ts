@@ -17,6 +17,8 @@ export type OutboxFailure = {
   error: string
   /** Trying again is of no use: the message is set aside. */
   permanent?: boolean
+  /** How long the receiver asks to be left alone; an hour at most is kept to. */
+  wait_ms?: number
 }
 
 export type ClaimOptions = {
@@ -28,6 +30,7 @@ export type ClaimOptions = {
   leaseMs: number
 }
 
+const HOUR_MS = 3_600_000
 const OF_TOPIC = "case when $1 = 'events' then o.topic like '%.%' else o.topic = $1 end"
 const WAITING = `o.tenant_id = (select app.tenant_id()) and ${OF_TOPIC} and o.delivered_at is null and o.available_at < 'infinity'`
 const TAKE = (chosen: string) => `
@@ -103,7 +106,10 @@ export async function markFailed(
     [
       ...keys(messages),
       messages.map(({ id }) => (failures.get(id)?.error ?? 'unknown').replaceAll('\0', '').slice(0, 1_000)),
-      messages.map(({ id, attempts }) => (failures.get(id)?.permanent ? null : delayMs(attempts) / 1_000)),
+      messages.map(({ id, attempts }) => {
+        const { permanent, wait_ms = 0 } = failures.get(id) ?? {}
+        return permanent ? null : Math.max(delayMs(attempts), Math.min(wait_ms, HOUR_MS)) / 1_000
+      }),
     ],
   )
 }

@@ -73,7 +73,8 @@ export const mailSink: OutboxSink = {
   topic: EMAIL_TOPIC,
   batch: 5,
   ordered: false,
-  attempts: 10,
+  // Two days of growing pauses: a mail server that is away for a weekend night costs nobody an invitation.
+  attempts: 60,
   forget: true,
   deliver,
   settle: async (delivered, failed) => {

@@ -139,6 +139,22 @@ describe('analytics', () => {
     expect(message?.attempts).toBeGreaterThan(1)
   })
 
+  test('who asks to be left alone for a while is', async () => {
+    posthog.answer = () => ({ status: 429, retry_after: '240' })
+    const id = await track(acme, 'too many')
+    startWorker()
+    const rest = async () => {
+      const [row] = await asSuperuser<{ minutes: number }>(
+        'select extract(epoch from available_at - now())::float8 / 60 as minutes from outbox where id = $1 and last_error is not null',
+        [id],
+      )
+      return row?.minutes
+    }
+    await expect.poll(rest, soon).toBeGreaterThan(3)
+    expect(await rest()).toBeLessThanOrEqual(4)
+    expect(posthog.batches).toHaveLength(1)
+  })
+
   test('one event that is refused does not hold back the others; it is set aside with its error', async () => {
     posthog.answer = ({ batch }) => (batch.some(({ event }) => event === 'poison') ? 400 : 200)
     for (const event of ['before', 'poison', 'after']) await track(acme, event)
@@ -225,6 +241,11 @@ describe('mail', () => {
       ),
     ).rejects.toThrow()
     expect(await outbox()).toEqual([])
+  })
+
+  test('is tried for longer than a day before it is given up', () => {
+    const waits = Array.from({ length: mailSink.attempts - 1 }, (_, index) => backoffMs(index + 1))
+    expect(waits.reduce((sum, ms) => sum + ms, 0)).toBeGreaterThan(24 * 3_600_000)
   })
 
   test('a refusal for good is not tried again; one for now is, and each attempt is an event', async () => {

@@ -12,7 +12,7 @@ export type CapturedEvent = {
 type Batch = { api_key: string; batch: CapturedEvent[] }
 
 /** What the server answers to a batch; `hang` never answers. */
-type Answer = number | 'hang'
+type Answer = number | 'hang' | { status: number; retry_after: string }
 
 /** A server that takes batches as PostHog does and remembers them. `answer` may be changed at any time. */
 export async function startPostHogServer() {
@@ -39,7 +39,9 @@ export async function startPostHogServer() {
     const answer = await state.answer(batch)
     if (answer === 'hang') return
     if (answer === 200) state.accepted.push(...batch.batch)
-    response.writeHead(answer, { 'content-type': 'application/json' }).end('{"status":1}')
+    const { status, retry_after = undefined } = typeof answer === 'number' ? { status: answer } : answer
+    const headers = { 'content-type': 'application/json', ...(retry_after ? { 'retry-after': retry_after } : {}) }
+    response.writeHead(status, headers).end('{"status":1}')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

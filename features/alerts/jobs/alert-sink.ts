@@ -16,9 +16,10 @@ async function evaluate(notes: readonly Note[], tenant: TenantRouting): Promise<
   const asked = notes.flatMap((note) => ('evaluate' in note ? [note.evaluate] : []))
   if (asked.length === 0) return
   const customers = asked.includes('all') ? null : [...new Set(asked)]
-  await runInTenant(tenant, WORKER, () =>
-    tenantQuery('select app.evaluate_alerts($1, $2, $3)', [tenant.id, tenant.time_zone, customers]),
-  )
+  await runInTenant(tenant, WORKER, async () => {
+    await tenantQuery("set local statement_timeout = '5min'")
+    await tenantQuery('select app.evaluate_alerts($1, $2, $3)', [tenant.id, tenant.time_zone, customers])
+  })
 }
 
 /**
