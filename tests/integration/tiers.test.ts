@@ -1,6 +1,7 @@
 // A tier is what a tenant sells: changing its caps changes what the very next event may do.
 import { beforeAll, describe, expect, test } from 'vitest'
 import { GET as getSubscription, PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
+import { DELETE as archiveMeter } from '@/app/api/v1/meters/[id]/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as moveRoute } from '@/app/api/v1/tiers/[id]/move/route'
 import { POST as previewRoute } from '@/app/api/v1/tiers/[id]/preview/route'
@@ -474,6 +475,18 @@ test('another currency keeps the amount, or asks for it', async () => {
     body: { errors: [{ pointer: '/price', detail: 'is needed: JPY has other decimals than EUR' }] },
   })
   expect((await change(tier.id, { currency: 'JPY', price: 1500 })).body).toMatchObject({ price: 1500, currency: 'JPY' })
+})
+
+test('an archived meter gets no new cap, and keeps the one it has', async () => {
+  const { body: tier } = await create({ name: 'Older', usage_caps: { faded: 5 } })
+  await call(archiveMeter, 'DELETE', '/api/v1/meters/faded', { ...admin, params: { id: 'faded' } })
+  expect(await create({ name: 'Newer', usage_caps: { faded: 5 } })).toMatchObject({
+    status: 422,
+    body: { errors: [{ pointer: '/usage_caps/faded', detail: 'is archived: bring it back first' }] },
+  })
+  expect((await change(tier.id, { usage_caps: { faded: 6 } })).body.version).toBe(2)
+  expect((await change(tier.id, { usage_caps: {} })).body.version).toBe(3)
+  expect((await change(tier.id, { usage_caps: { faded: 6 } })).status).toBe(422)
 })
 
 test('an archived tier is nobody’s default', async () => {

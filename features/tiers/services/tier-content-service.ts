@@ -43,9 +43,11 @@ export async function hasCaps(tierId: string, version: number, caps: Caps): Prom
 
 /**
  * Gives a new version of a tier its caps; gives the slugs of meters that had to be made for it.
- * @throws AppError invalid_input where unused allowance cannot carry over, because the meter does not add up.
+ * @throws AppError invalid_input where unused allowance cannot carry over, because the meter does not add up, and for an
+ * archived meter that the version before does not cap.
  */
 export async function writeCaps(tierId: string, version: number, caps: Caps): Promise<string[]> {
+  await requireLiving(tierId, version, caps)
   const made = await ensureMeters(caps)
   await tenantQuery(
     `insert into tier_caps (id, tier_id, version, meter_id, ${CAP_COLUMNS})
@@ -54,6 +56,21 @@ export async function writeCaps(tierId: string, version: number, caps: Caps): Pr
     [currentContext().tenantId, tierId, version, capRows(caps)],
   )
   return made
+}
+
+/** A cap of a meter that was archived later stays; a new one would be of something that nobody can use. */
+async function requireLiving(tierId: string, version: number, caps: Caps): Promise<void> {
+  const archived = await tenantQuery<{ slug: string }>(
+    `select m.slug from meters m where m.tenant_id = $1 and m.slug = any ($4) and m.archived_at is not null and not exists (
+       select from tier_caps c where c.tenant_id = $1 and c.tier_id = $2 and c.version = $3 - 1 and c.meter_id = m.id)`,
+    [currentContext().tenantId, tierId, version, Object.keys(caps)],
+  )
+  if (archived.length === 0) return
+  const errors = archived.map(({ slug }) => ({
+    pointer: `/usage_caps/${slug}`,
+    detail: 'is archived: bring it back first',
+  }))
+  throw new AppError('invalid_input', `Check ${errors.map(({ pointer }) => pointer).join(', ')}.`, { errors })
 }
 
 async function ensureMeters(caps: Caps): Promise<string[]> {
