@@ -274,6 +274,28 @@ describe('events of the second version', () => {
     expect((await refused(openmeter.events.listV2({ cursor: 'x' }))).status).toBe(400)
     expect((await known(other.events.listV2({}))).items).toEqual([])
   })
+
+  test('what few events are is found however many others there are', async () => {
+    await other.meters.create({ slug: 'many', eventType: 'many', aggregation: 'COUNT' })
+    const send = (events: { type: string; id: string }[]) =>
+      other.events.ingest(events.map((event) => ({ ...event, source: 'scan', subject: 'one', data: {} })))
+    await send([{ type: 'seldom', id: 'first' }])
+    await send([{ type: 'many', id: 'wanted' }])
+    for (let batch = 0; batch < 11; batch += 1)
+      await send(Array.from({ length: 1_000 }, (_, index) => ({ type: 'many', id: `${batch} ${index}` })))
+    for (const filter of [{ id: { $in: ['wanted'] } }, { type: { $eq: 'seldom' } }]) {
+      const found: unknown[] = []
+      let cursor: string | undefined
+      for (let page = 0; page === 0 || (cursor !== undefined && page < 5); page += 1) {
+        const { items, nextCursor } = await known(
+          other.events.listV2({ filter: JSON.stringify(filter), ...(cursor === undefined ? {} : { cursor }) }),
+        )
+        found.push(...items.map(({ event }) => event.id))
+        cursor = nextCursor
+      }
+      expect([found, cursor]).toEqual([['type' in filter ? 'first' : 'wanted'], undefined])
+    }
+  })
 })
 
 describe('queries', () => {

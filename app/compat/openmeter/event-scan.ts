@@ -52,7 +52,7 @@ const nameOf = ({ event, ingestedAt }: Listed) => JSON.stringify([ingestedAt.toI
 
 /**
  * Events that were taken in, counted or not, the last received first and each once however many meters count it; and where
- * to go on, when there may be more.
+ * to go on, when there may be more: also where none of those that were looked through passed.
  */
 export async function scanEvents(scan: Scan): Promise<{ items: Listed[]; cursor: string | null }> {
   const [moment, last] = readCursor(scan.cursor, isCursorMoment, isAnyText)
@@ -84,13 +84,17 @@ export async function scanEvents(scan: Scan): Promise<{ items: Listed[]; cursor:
   const seen = new Set<string>()
   const items: Listed[] = []
   let isPast = last === null
+  let end: Listed | null = null
   let [one, other] = [await counted.next(), await refused.next()]
-  while (one || other) {
+  // What one of them was not looked through for may lie between the rows of the other.
+  const isCut = () => (one === null && counted.isCut()) || (other === null && refused.isCut())
+  while ((one || other) && !isCut()) {
     const isCounted = one !== null && (other === null || one.ingestedAt >= other.ingestedAt)
     const row = isCounted ? one : other
     if (isCounted) one = await counted.next()
     else other = await refused.next()
     if (!row) continue
+    end = row
     const name = nameOf(row)
     const key = JSON.stringify([row.event.source, row.event.id, row.validationError])
     if (!seen.has(key)) {
@@ -101,8 +105,7 @@ export async function scanEvents(scan: Scan): Promise<{ items: Listed[]; cursor:
     else if (!isPast && at !== null && row.ingestedAt.getTime() < at) isPast = true
     if (items.length === scan.limit) break
   }
-  const more = one !== null || other !== null || counted.isCut() || refused.isCut()
-  const end = items.at(-1)
+  const more = one !== null || other !== null || isCut()
   return { items, cursor: more && end ? encodeCursor([end.ingestedAt.toISOString(), nameOf(end)]) : null }
 }
 
