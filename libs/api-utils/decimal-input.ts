@@ -23,12 +23,14 @@ export function decimalInput(least: keyof typeof SHAPES) {
   const error = `must be a number or decimal text${words}, with at most 30 digits before the point and 20 after it`
   const number = z.number({ error }).lt(1e30, { error })
   const bounded = { any: number.gt(-1e30, { error }), zero: number.min(0, { error }), more: number.gt(0, { error }) }
-  return z
-    .preprocess(takeDigits, z.union([bounded[least], z.string({ error }).regex(written, { error })], { error }))
-    .transform((amount) => (typeof amount === 'number' ? expandNumber(amount) : amount))
-    .refine((text) => pattern.test(text), { error })
-    // For the OpenAPI document: what is prepared before it is read would pass for something that may be left out.
-    .nonoptional()
+  return (
+    z
+      .preprocess(takeDigits, z.union([bounded[least], z.string({ error }).regex(written, { error })], { error }))
+      .transform((amount) => (typeof amount === 'number' ? expandNumber(amount) : amount))
+      .refine((text) => pattern.test(text), { error })
+      // For the OpenAPI document: what is prepared before it is read would pass for something that may be left out.
+      .nonoptional()
+  )
 }
 
 /** What is left at a reset carries over as min(max, max(left, min)): both ends of it, or `max` alone. */
