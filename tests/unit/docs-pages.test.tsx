@@ -110,6 +110,13 @@ describe('the API reference', () => {
     expect(sectionOf('patch /api/v1/meters/{id}')).toContain('/api/v1/meters/api_calls')
   })
 
+  test('what is never taken is no field to send', () => {
+    const schema = { type: 'object', properties: { unit: { type: 'string' }, slug: { not: {} } } }
+    const markup = renderToStaticMarkup(<SchemaFields document={document} schema={schema} marksRequired />)
+    expect(markup).toContain('unit')
+    expect(markup).not.toContain('slug')
+  })
+
   const withSchemas = (schemas: Record<string, Schema>): OpenApiDocument => ({
     info: { title: 't', version: '1' },
     paths: {},

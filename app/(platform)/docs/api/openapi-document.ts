@@ -18,6 +18,7 @@ export type Schema = {
   anyOf?: Schema[]
   oneOf?: Schema[]
   allOf?: Schema[]
+  not?: Schema
   minimum?: number
   maximum?: number
   minLength?: number

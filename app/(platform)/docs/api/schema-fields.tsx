@@ -38,7 +38,8 @@ export function SchemaFields({ document, schema, marksRequired, depth = 0 }: Fie
 }
 
 function Alternative({ document, schema, marksRequired, depth = 0 }: FieldsProps) {
-  const entries = Object.entries(schema.properties ?? {})
+  // What is never taken is there for a better refusal, and nothing to send.
+  const entries = Object.entries(schema.properties ?? {}).filter(([, member]) => member.not === undefined)
   const nested = entries.length > 0 ? null : nestedOf(document, schema)
   if (entries.length === 0) {
     return (
