@@ -40,11 +40,6 @@ grant app_kernel to holdfast_owner with inherit true, set true;
 -- The auth server of the embedded stack changes into these within its own database.
 grant anon, authenticated, service_role to holdfast_auth with inherit false, set true;
 
--- What these logins read is in memory, or on disks that seek for free. By the server's own default (4, for disks that turn) an
--- index loses against a walk over all rows of a tenant while tables are small, and plans are kept.
-alter role app_server set random_page_cost = 1.1;
-alter role app_operator set random_page_cost = 1.1;
-
 do $passwords$
 declare
   login record;

@@ -1,4 +1,5 @@
--- A thousand events that pass a cap are refused in the time of a thousand, not of a million.
+-- A thousand events that pass a cap are refused in the time of a thousand, not of a million. And a period ends where the next day
+-- begins: of two midnights, where the clock goes back over one, at the first.
 
 -- functions -----------------------------------------------------------------------------------------
 
@@ -394,8 +395,7 @@ create or replace function app.record_usage(
                 end if;
                 v_codes[v_event.ord] := 10;
                 if v_pair_ends[v_event.pair] is null then
-                  v_pair_ends[v_event.pair] := extract(epoch from
-                    app.period_end(v_event.starts_on, v_event.period, v_event.anchor)::timestamp at time zone p_time_zone);
+                  v_pair_ends[v_event.pair] := extract(epoch from app.day_start(app.period_end(v_event.starts_on, v_event.period, v_event.anchor), p_time_zone));
                 end if;
                 -- A list that is added to in place: one of JSON would be written anew for each.
                 v_refused := array_append(v_refused, jsonb_build_array(v_event.ord, v_event.cap_limit::text, v_used[v_event.pair]::text,
@@ -521,12 +521,12 @@ create or replace function app.record_usage(
 
       if p_report then
         -- Resets of the calendar are the same for all.
-        v_day_end := extract(epoch from (v_today + 1)::timestamp at time zone p_time_zone);
-        v_month_end := extract(epoch from (v_first + interval '1 month') at time zone p_time_zone);
+        v_day_end := extract(epoch from app.day_start(v_today + 1, p_time_zone));
+        v_month_end := extract(epoch from app.day_start((v_first + interval '1 month')::date, p_time_zone));
         select jsonb_agg(jsonb_build_array(e.u, e.m,
             case when b.customer_id is not null then b.used::text
               when v_kinds[e.m] = 'WEIGHTED_SUM' then app.weighted_average(p_tenant, v_meter_ids[e.m], v_customer_ids[e.u], q.starts_on,
-                q.starts_on::timestamp at time zone p_time_zone, least(v_now, to_timestamp(q.ends)), c.used, c.moment)::text
+                app.day_start(q.starts_on, p_time_zone), least(v_now, to_timestamp(q.ends)), c.used, c.moment)::text
               else coalesce(app.metered_value(v_kinds[e.m], c.used, c.events), 0)::text end,
             case when b.customer_id is not null and t.cap_limit is not null then (b.granted + b.overage)::text else t.cap_limit::text end, t.behaviour, q.period, q.ends)
             || case when b.overage > 0 then jsonb_build_array(b.overage::text) else '[]' end)
@@ -548,8 +548,8 @@ create or replace function app.record_usage(
               case when t.period = 'day' then v_today when v_anchors[e.u] = 1 then v_first
                 else app.period_start(v_today, 'month', v_anchors[e.u]) end as starts_on,
               case when t.period = 'day' then v_day_end when v_anchors[e.u] = 1 then v_month_end
-                else extract(epoch from app.period_end(app.period_start(v_today, 'month', v_anchors[e.u]), 'month', v_anchors[e.u])::timestamp
-                  at time zone p_time_zone) end as ends
+                else extract(epoch from app.day_start(app.period_end(app.period_start(v_today, 'month', v_anchors[e.u]), 'month', v_anchors[e.u]),
+                  p_time_zone)) end as ends
             offset 0
           ) q
           left join lateral (
@@ -567,5 +567,341 @@ create or replace function app.record_usage(
       return jsonb_build_object(
         'codes', case when not 0 = all (v_codes) then to_jsonb(v_codes) end,
         'refused', to_jsonb(v_refused), 'usage', v_usage);
+    end
+  $$;
+
+create or replace function app.record_one(
+  p_tenant uuid, p_time_zone text, p_meter text, p_user text, p_value numeric, p_key uuid, p_event_id text, p_source text,
+  p_properties jsonb, p_report boolean, p_enforce boolean
+) returns jsonb
+  language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
+  as $$
+    declare
+      v_now timestamptz := clock_timestamp();
+      v_month date;
+      v_today date;
+      v_meter uuid;
+      v_kind text;
+      v_negative boolean;
+      v_customer uuid;
+      v_tier uuid;
+      v_version integer;
+      v_anchor integer := 1;
+      v_limit numeric;
+      v_behaviour text;
+      v_period text;
+      v_rolls boolean;
+      v_first date;
+      v_starts date;
+      v_amount numeric;
+      v_used numeric;
+      v_hour timestamptz;
+      v_ends numeric;
+    begin
+      if not app.can('usage:write') then
+        raise exception using errcode = '42501', message = 'usage:write is needed';
+      end if;
+      if date_trunc('month', (v_now - interval '5 minutes') at time zone 'UTC')
+          <> date_trunc('month', (v_now + interval '5 minutes') at time zone 'UTC') then
+        return null;
+      end if;
+      perform pg_advisory_xact_lock_shared(hashtextextended('usage ' || p_tenant::text, 0));
+      v_now := clock_timestamp();
+      v_month := date_trunc('month', v_now at time zone 'UTC')::date;
+      v_today := (v_now at time zone p_time_zone)::date;
+
+      select m.id, m.aggregation, m.allows_negative into v_meter, v_kind, v_negative from public.meters m
+        where m.tenant_id = p_tenant and m.slug = p_meter and m.archived_at is null and not m.individual and m.aggregation in ('SUM', 'COUNT')
+          and m.value_property is null and m.filter is null and m.group_by = '{}';
+      if not found or (p_value < 0 and v_kind = 'SUM' and not v_negative) then
+        return null;
+      end if;
+      select c.id into v_customer from public.customers c
+        where c.tenant_id = p_tenant and c.external_id = p_user and c.archived_at is null;
+      if not found then
+        return null;
+      end if;
+      select s.tier_id, s.tier_version, s.anchor_day into v_tier, v_version, v_anchor from public.subscriptions s
+        where s.tenant_id = p_tenant and s.customer_id = v_customer and s.canceled_at is null;
+      if not found then
+        v_anchor := 1;
+        select t.id, t.version into v_tier, v_version from public.tiers t where t.tenant_id = p_tenant and t.is_default;
+      end if;
+      if v_tier is not null then
+        select c.cap_limit, c.behaviour, c.period, c.rollover_max > 0 or c.preserve_overage into v_limit, v_behaviour, v_period, v_rolls
+          from public.tier_caps c
+          where c.tenant_id = p_tenant and c.tier_id = v_tier and c.version = v_version and c.meter_id = v_meter;
+        if v_rolls then
+          return null;
+        end if;
+      end if;
+      if p_event_id is not null then
+        perform 1 from public.usage_events e where e.tenant_id = p_tenant and e.id = p_key and e.received_month < v_month;
+        if found then
+          return null;
+        end if;
+      end if;
+      v_amount := case v_kind when 'COUNT' then 1 else p_value end;
+      v_first := app.period_start(v_today, 'month', v_anchor);
+      v_starts := case v_period when 'day' then v_today else v_first end;
+      v_hour := date_trunc('hour', v_now at time zone 'UTC') at time zone 'UTC';
+
+      begin
+        -- A cap that refuses: the counter is held first. What does not fit, or is the first of its period, is for the full statement.
+        if v_limit is not null and (p_enforce or v_behaviour <> 'overflow') then
+          select k.used into v_used from public.usage_counters k
+            where k.tenant_id = p_tenant and k.period = v_period and k.meter_id = v_meter and k.starts_on = v_starts and k.customer_id = v_customer
+            for update;
+          if not found or (v_amount > 0 and v_used + v_amount > v_limit) then
+            return null;
+          end if;
+        end if;
+        insert into public.usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month, event_id, source,
+            properties)
+          values (p_tenant, p_key, v_meter, v_customer, p_value, v_now, v_now, v_month, p_event_id, p_source, p_properties);
+        insert into public.usage_counters (tenant_id, period, meter_id, starts_on, customer_id, used, events)
+          values (p_tenant, 'day', v_meter, v_today, v_customer, v_amount, 1), (p_tenant, 'month', v_meter, v_first, v_customer, v_amount, 1)
+          on conflict (tenant_id, period, meter_id, starts_on, customer_id) do update
+            set used = usage_counters.used + excluded.used, events = usage_counters.events + 1;
+        insert into public.usage_hours (tenant_id, meter_id, hour, used, events) values (p_tenant, v_meter, v_hour, v_amount, 1)
+          on conflict (tenant_id, meter_id, hour) do update set used = usage_hours.used + excluded.used, events = usage_hours.events + 1;
+        insert into public.usage_totals (tenant_id, meter_id, day, used, events) values (p_tenant, v_meter, v_today, v_amount, 1)
+          on conflict (tenant_id, meter_id, day) do update set used = usage_totals.used + excluded.used, events = usage_totals.events + 1;
+      exception when unique_violation then
+        return null;
+      end;
+
+      perform 1 from public.alert_rules r where r.tenant_id = p_tenant limit 1;
+      if found then
+        perform app.fire_alerts(p_tenant, p_time_zone, array[v_meter], array[v_customer], array[v_first]);
+      end if;
+      if not p_report then
+        return '{"codes": null, "refused": null, "usage": null}';
+      end if;
+      v_period := coalesce(v_period, 'month');
+      v_ends := case
+        when v_period = 'day' then extract(epoch from app.day_start(v_today + 1, p_time_zone))
+        else extract(epoch from app.day_start(app.period_end(v_first, 'month', v_anchor), p_time_zone)) end;
+      select k.used into v_used from public.usage_counters k
+        where k.tenant_id = p_tenant and k.period = v_period and k.meter_id = v_meter and k.starts_on = v_starts and k.customer_id = v_customer;
+      return jsonb_build_object('codes', null, 'refused', null,
+        'usage', jsonb_build_array(jsonb_build_array(1, 1, v_used::text, v_limit::text, v_behaviour, v_period, v_ends)));
+    end
+  $$;
+
+create or replace function app.read_usage(p_tenant uuid, p_time_zone text, p_meters text[], p_users text[], p_amounts numeric[]) returns json
+  language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off
+  as $$
+    declare
+      v_now timestamptz := statement_timestamp();
+      v_today date := (v_now at time zone p_time_zone)::date;
+      v_first date := v_today - date_part('day', v_today)::integer + 1;
+      v_day_end numeric := extract(epoch from app.day_start(v_today + 1, p_time_zone));
+      v_month_end numeric := extract(epoch from app.day_start((v_first + interval '1 month')::date, p_time_zone));
+      v_default uuid;
+      v_default_version integer;
+      v_open boolean;
+      v_refs text[];
+      v_ids uuid[];
+      v_slugs text[];
+      v_archived boolean[];
+      v_kinds text[];
+      v_individual boolean;
+      v_entitled boolean;
+      v_balanced boolean;
+      v_reserved boolean;
+      v_answers json;
+      v_meter uuid;
+      v_slug text;
+      v_customer uuid;
+      v_tier uuid;
+      v_version integer;
+      v_anchor integer := 1;
+      v_limit numeric;
+      v_behaviour text;
+      v_period text;
+      v_used numeric;
+      v_starts date;
+      v_ends numeric;
+    begin
+      -- One question alone, about a plain meter and a customer who is known: a few look-ups, where a statement for a crowd would
+      -- cost more to set up than to run.
+      if cardinality(p_meters) = 1 then
+        select m.id, m.slug into v_meter, v_slug from public.meters m
+          where m.tenant_id = p_tenant and m.slug = p_meters[1] and m.archived_at is null and not m.individual and m.aggregation in ('SUM', 'COUNT');
+        if found then
+          select c.id into v_customer from public.customers c
+            where c.tenant_id = p_tenant and c.external_id = p_users[1] and c.archived_at is null;
+        end if;
+        if v_customer is not null then
+          select s.tier_id, s.tier_version, s.anchor_day into v_tier, v_version, v_anchor from public.subscriptions s
+            where s.tenant_id = p_tenant and s.customer_id = v_customer and s.canceled_at is null;
+          if not found then
+            v_anchor := 1;
+            select t.id, t.version into v_tier, v_version from public.tiers t where t.tenant_id = p_tenant and t.is_default;
+          end if;
+          select c.cap_limit, c.behaviour, c.period into v_limit, v_behaviour, v_period from public.tier_caps c
+            where c.tenant_id = p_tenant and c.tier_id = v_tier and c.version = v_version and c.meter_id = v_meter;
+          v_period := coalesce(v_period, 'month');
+          if v_period = 'day' then
+            v_starts := v_today;
+            v_ends := v_day_end;
+          elsif v_anchor = 1 then
+            v_starts := v_first;
+            v_ends := v_month_end;
+          else
+            v_starts := app.period_start(v_today, 'month', v_anchor);
+            v_ends := extract(epoch from app.day_start(app.period_end(v_starts, 'month', v_anchor), p_time_zone));
+          end if;
+          select k.used into v_used from public.usage_counters k
+            where k.tenant_id = p_tenant and k.period = v_period and k.meter_id = v_meter and k.starts_on = v_starts and k.customer_id = v_customer;
+          v_used := coalesce(v_used, 0);
+          return json_build_array(json_build_array(
+            case when v_limit is null or v_behaviour = 'overflow' or v_used + p_amounts[1] < v_limit
+              or (p_amounts[1] > 0 and v_used + p_amounts[1] = v_limit) then 'VALID' else 'USAGE_EXCEEDED' end,
+            v_limit::text, v_used::text, v_behaviour, v_period, v_ends, v_slug,
+            case when v_used + p_amounts[1] > v_limit then app.next_tiers(p_tenant, v_meter, v_limit) end, null));
+        end if;
+      end if;
+      -- A crowd asks about few meters: each is looked up once, and with them what holds for all customers.
+      select array_agg(r.ref), array_agg(m.id), array_agg(m.slug), array_agg(m.archived_at is not null), array_agg(m.aggregation),
+          coalesce(bool_or(m.individual or m.aggregation not in ('SUM', 'COUNT')), false),
+          (array_agg(g.tier_id))[1], min(g.version), bool_and(g.creates_customers)
+        into v_refs, v_ids, v_slugs, v_archived, v_kinds, v_individual, v_default, v_default_version, v_open
+        from (
+          select t.id as tier_id, t.version, coalesce(s.creates_customers, true) as creates_customers
+          from (select 1) one
+          left join public.tiers t on t.tenant_id = p_tenant and t.is_default
+          left join public.usage_settings s on s.tenant_id = p_tenant
+        ) g
+        cross join (select distinct x.ref from unnest(p_meters) x (ref)) r
+        left join lateral (
+          select x.id, x.slug, x.archived_at, x.aggregation, x.individual from public.meters x where x.tenant_id = p_tenant and x.slug = r.ref
+          union all
+          select x.id, x.slug, x.archived_at, x.aggregation, x.individual from public.meters x
+            where x.tenant_id = p_tenant and x.id = case when pg_input_is_valid(r.ref, 'uuid') then r.ref::uuid end
+          limit 1
+        ) m on true;
+      -- Most tenants sell by tiers alone, and count sums: then there is little to look at.
+      if not v_individual then
+        -- Written out as text: what is in it is numbers, names without quotes and JSON, and building arrays of it costs several times as much.
+        select ('[' || string_agg('["' || case
+              when v_ids[r.m] is null or (c.id is null and not v_open) then 'NOT_FOUND'
+              when v_archived[r.m] or c.archived_at is not null then 'DISABLED'
+              when t.cap_limit is null or t.behaviour = 'overflow' or coalesce(k.used, 0) + r.amount < t.cap_limit
+                or (r.amount > 0 and coalesce(k.used, 0) + r.amount = t.cap_limit) then 'VALID'
+              else 'USAGE_EXCEEDED' end
+            || coalesce('","' || t.cap_limit::text || '","', '",null,"') || coalesce(k.used, 0)::text
+            || coalesce('","' || t.behaviour || '","', '",null,"') || q.period || '",' || q.ends::text
+            || coalesce(',"' || v_slugs[r.m] || '",', ',null,')
+            || case when t.cap_limit is not null and coalesce(k.used, 0) + r.amount > t.cap_limit
+              then app.next_tiers(p_tenant, v_ids[r.m], t.cap_limit)::text else 'null' end
+            || ',null]', ',') || ']')::json
+          into v_answers
+          from (
+            select array_position(v_refs, x.meter) as m, x.customer, x.amount from unnest(p_meters, p_users, p_amounts) x (meter, customer, amount)
+          ) r
+          left join lateral (
+            select x.id, x.archived_at from public.customers x where x.tenant_id = p_tenant and x.external_id = r.customer limit 1
+          ) c on true
+          left join lateral (
+            select x.tier_id, x.tier_version, x.anchor_day from public.subscriptions x
+            where x.tenant_id = p_tenant and x.customer_id = c.id and x.canceled_at is null limit 1
+          ) s on true
+          left join lateral (
+            select x.cap_limit, x.behaviour, x.period from public.tier_caps x
+            where x.tenant_id = p_tenant and x.tier_id = coalesce(s.tier_id, v_default)
+              and x.version = coalesce(s.tier_version, v_default_version) and x.meter_id = v_ids[r.m]
+            limit 1
+          ) t on true
+          cross join lateral (
+            select coalesce(t.period, 'month') as period,
+              case when t.period = 'day' then v_today when coalesce(s.anchor_day, 1) = 1 then v_first
+                else app.period_start(v_today, 'month', s.anchor_day) end as starts_on,
+              case when t.period = 'day' then v_day_end when coalesce(s.anchor_day, 1) = 1 then v_month_end
+                else extract(epoch from app.day_start(app.period_end(app.period_start(v_today, 'month', s.anchor_day), 'month', s.anchor_day),
+                  p_time_zone)) end as ends
+            offset 0
+          ) q
+          left join lateral (
+            select x.used from public.usage_counters x
+            where x.tenant_id = p_tenant and x.period = q.period and x.meter_id = v_ids[r.m] and x.starts_on = q.starts_on and x.customer_id = c.id
+            limit 1
+          ) k on true;
+        return v_answers;
+      end if;
+      v_entitled := exists (
+        select 1 from public.entitlements c where c.tenant_id = p_tenant and c.meter_id = any (v_ids) and c.canceled_at is null);
+      v_balanced := exists (select 1 from public.balances c where c.tenant_id = p_tenant and c.meter_id = any (v_ids));
+      v_reserved := exists (
+        select 1 from public.reservations c where c.tenant_id = p_tenant and c.meter_id = any (v_ids) and c.status = 'held');
+      select json_agg(json_build_array(
+          case
+            when v_ids[r.m] is null or (c.id is null and not v_open) then 'NOT_FOUND'
+            when v_archived[r.m] or c.archived_at is not null then 'DISABLED'
+            when a.cap_limit is null or t.behaviour = 'overflow' then 'VALID'
+            when v_kinds[r.m] in ('MIN', 'AVG', 'WEIGHTED_SUM') then case when coalesce(a.used, 0) <= a.cap_limit then 'VALID' else 'USAGE_EXCEEDED' end
+            when v_kinds[r.m] in ('MAX', 'LATEST') then case when greatest(coalesce(a.used, 0), r.amount) <= a.cap_limit then 'VALID' else 'USAGE_EXCEEDED' end
+            when a.used + h.amount + r.amount < a.cap_limit or (r.amount > 0 and a.used + h.amount + r.amount = a.cap_limit) then 'VALID'
+            else 'USAGE_EXCEEDED' end,
+          a.cap_limit::text, coalesce(a.used, 0)::text, t.behaviour, q.period, q.ends, v_slugs[r.m],
+          case when a.cap_limit is not null and a.used + h.amount + r.amount > a.cap_limit then app.next_tiers(p_tenant, v_ids[r.m], t.cap_limit) end,
+          case when h.amount > 0 then h.amount::text end, b.overage::text))
+        into v_answers
+        from (
+          select array_position(v_refs, x.meter) as m, x.customer, x.amount from unnest(p_meters, p_users, p_amounts) x (meter, customer, amount)
+        ) r
+        left join lateral (
+          select x.id, x.archived_at from public.customers x where x.tenant_id = p_tenant and x.external_id = r.customer limit 1
+        ) c on true
+        left join lateral (
+          select x.tier_id, x.tier_version, x.anchor_day from public.subscriptions x
+          where x.tenant_id = p_tenant and x.customer_id = c.id and x.canceled_at is null limit 1
+        ) s on true
+        left join lateral (
+          select coalesce(x.cap_limit, 0) as cap_limit, x.behaviour, x.period from public.entitlements x
+          where v_entitled and x.tenant_id = p_tenant and x.customer_id = c.id and x.meter_id = v_ids[r.m] and x.canceled_at is null
+          union all
+          select x.cap_limit, x.behaviour, x.period from public.tier_caps x
+          where x.tenant_id = p_tenant and x.tier_id = coalesce(s.tier_id, v_default) and x.version = coalesce(s.tier_version, v_default_version)
+            and x.meter_id = v_ids[r.m]
+          limit 1
+        ) t on true
+        cross join lateral (
+          select coalesce(t.period, 'month') as period,
+            case when t.period = 'day' then v_today when coalesce(s.anchor_day, 1) = 1 then v_first
+              else app.period_start(v_today, 'month', s.anchor_day) end as starts_on,
+            case when t.period = 'day' then v_day_end when coalesce(s.anchor_day, 1) = 1 then v_month_end
+              else extract(epoch from app.day_start(app.period_end(app.period_start(v_today, 'month', s.anchor_day), 'month', s.anchor_day),
+                  p_time_zone)) end as ends
+          offset 0
+        ) q
+        left join lateral (
+          select x.used, x.events, x.moment from public.usage_counters x
+          where x.tenant_id = p_tenant and x.period = q.period and x.meter_id = v_ids[r.m] and x.starts_on = q.starts_on and x.customer_id = c.id
+          limit 1
+        ) k on true
+        left join lateral (
+          select b.used, b.granted + b.overage as granted, nullif(b.overage, 0) as overage from app.peek_balance(p_tenant, c.id, v_ids[r.m], v_now, p_time_zone) b
+          where v_balanced and c.id is not null and exists (
+            select 1 from public.balances x where x.tenant_id = p_tenant and x.customer_id = c.id and x.meter_id = v_ids[r.m])
+        ) b on v_balanced
+        cross join lateral (
+          select case when t.cap_limit is not null then coalesce(b.granted, t.cap_limit) end as cap_limit,
+            case when b.granted is not null then b.used
+              when v_kinds[r.m] = 'WEIGHTED_SUM' then app.weighted_average(p_tenant, v_ids[r.m], c.id, q.starts_on,
+                app.day_start(q.starts_on, p_time_zone), v_now, k.used, k.moment)
+              when v_kinds[r.m] in ('SUM', 'COUNT', 'UNIQUE_COUNT') then coalesce(k.used, 0)
+              else app.metered_value(v_kinds[r.m], k.used, k.events) end as used
+          offset 0
+        ) a
+        cross join lateral (
+          select case when v_reserved then coalesce((
+            select sum(x.amount) from public.reservations x
+            where x.tenant_id = p_tenant and x.customer_id = c.id and x.meter_id = v_ids[r.m] and x.status = 'held' and x.expires_at > v_now), 0)
+            else 0 end as amount
+          offset 0
+        ) h;
+      return v_answers;
     end
   $$;

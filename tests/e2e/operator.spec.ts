@@ -66,6 +66,7 @@ test.describe(() => {
   }) => {
     test.setTimeout(180_000)
     const context = await browser.newContext()
+    await context.clock.install()
     const own = await context.newPage()
     await signIn(own, loginOf('globex', 'owner'))
     await own.goto(`${dashboard}/globex/customers/bluebird`)
@@ -90,11 +91,13 @@ test.describe(() => {
         [tenantOf('globex').id, name] as const,
       )
     expect(await act('suspend')).toBe(200)
+    await context.clock.fastForward(30_000)
     await expect(own.getByRole('heading', { name: 'This tenant is suspended' })).toBeVisible({ timeout: 25_000 })
     await expect(own.getByText('could not be loaded')).toHaveCount(0)
     await portal.bringToFront()
     await expect(portal.getByRole('heading', { name: 'This portal is not available' })).toBeVisible({ timeout: 25_000 })
     expect(await act('activate')).toBe(200)
+    await context.clock.fastForward(30_000)
     await own.bringToFront()
     await expect(own.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })).toBeVisible({ timeout: 45_000 })
     await context.close()

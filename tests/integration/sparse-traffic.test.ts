@@ -61,12 +61,12 @@ async function both(event: Event, enforce: boolean) {
   }
 }
 
-function bothOnce({ meter, user, value = '1', event_id, properties }: Event, enforce: boolean) {
+function bothOnce({ meter, user, value = '1', event_id, properties }: Event, enforce: boolean, zone = 'Asia/Kolkata') {
   const key = newId()
   return Promise.all([
     attempt(`select app.record_one(${many(11)}) as value`, [
       tenant.id,
-      'Asia/Kolkata',
+      zone,
       meter,
       user,
       value,
@@ -79,7 +79,7 @@ function bothOnce({ meter, user, value = '1', event_id, properties }: Event, enf
     ]),
     attempt(`select app.record_usage(${many(18)}) as value`, [
       tenant.id,
-      'Asia/Kolkata',
+      zone,
       [meter],
       [user],
       [1],
@@ -224,4 +224,23 @@ test('a question alone is answered like one of several', async () => {
         const [first] = two.answer as unknown[]
         expect({ question, answer: one.answer }).toEqual({ question, answer: [first] })
       }
+})
+
+/** A zone, as POSIX writes them, in which the clock goes back from one to midnight when this day ends, and that first midnight. */
+function zoneOfTwoMidnights(): { zone: string; midnight: number } {
+  const here = new Date(Date.now() + 3_600_000)
+  const tomorrow = Date.UTC(here.getUTCFullYear(), here.getUTCMonth(), here.getUTCDate() + 1)
+  const day = (tomorrow - Date.UTC(new Date(tomorrow).getUTCFullYear(), 0, 1)) / 86_400_000
+  return { zone: `AAA0BBB-1,${(day + 180) % 365}/0,${day}/1`, midnight: tomorrow / 1_000 - 3_600 }
+}
+
+test('a day ends at the first of two midnights', async () => {
+  const { zone, midnight } = zoneOfTwoMidnights()
+  const read = 'select app.read_usage($1, $2, $3, $4, $5) as value'
+  const asked = await attempt(read, [tenant.id, zone, ['count'], ['small'], ['1']])
+  const together = await attempt(read, [tenant.id, zone, ['count', 'count'], ['small', 'small'], ['1', '1']])
+  const ends = [...(asked.answer as unknown[][]), ...(together.answer as unknown[][])].map((answer) => answer[5])
+  const recorded = await bothOnce({ meter: 'count', user: 'small' }, false, zone)
+  const lines = recorded.map(({ answer }) => (answer as { usage: unknown[][] }).usage[0]?.[6])
+  expect([...ends, ...lines]).toEqual(Array(5).fill(midnight))
 })
