@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { mapDatabaseError } from '@/libs/db/errors'
 import { serverPool } from '@/libs/db/pools'
 import { atShutdown } from '@/libs/jobs/at-shutdown'
 import { log } from '@/libs/log'
@@ -57,8 +58,8 @@ async function writeAll(): Promise<void> {
         { tenant: tenantId, error: error instanceof Error ? error.message : String(error) },
         'metrics not written',
       )
-      // The database itself refusing the tenant is for good; anything else is tried again.
-      if (!(error instanceof pg.DatabaseError)) keep(tenantId, count)
+      // The database itself refusing the tenant is for good; anything else, its own end too, is tried again.
+      if (!(error instanceof pg.DatabaseError) || mapDatabaseError(error)?.code === 'unavailable') keep(tenantId, count)
     }
   }
 }

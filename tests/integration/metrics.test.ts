@@ -1,5 +1,6 @@
 // The built-in metrics: measured where the product can know, added once where they are sent, and read day by day.
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { GET as getDays } from '@/app/api/v1/metrics/daily/route'
 import { GET as getMetrics, POST as postMetric } from '@/app/api/v1/metrics/route'
@@ -160,6 +161,31 @@ describe('measured values', () => {
     await flushMetrics()
     // Two reads of this test and seven checks came on top.
     expect(await present('api_calls', '', tenant.api_key)).toMatchObject({ today: 14 })
+  })
+
+  test('what a database that ends does not take is written when it is back', async () => {
+    const tenant = await createTenant('kept')
+    await flushMetrics()
+    await days('', tenant.api_key)
+    const holder = new pg.Client({ connectionString: process.env.SUPERUSER_DATABASE_URL })
+    await holder.connect()
+    try {
+      await holder.query('select pg_advisory_lock(hashtextextended($1, 0))', [tenant.id])
+      const flushed = flushMetrics()
+      const end = async () =>
+        (
+          await holder.query(
+            `select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock' and query like '%app.note_metrics%' and pid <> pg_backend_pid()`,
+          )
+        ).rowCount
+      await expect.poll(end).toBe(1)
+      await flushed
+    } finally {
+      await holder.end()
+    }
+    await flushMetrics()
+    expect(await present('api_calls', '', tenant.api_key)).toMatchObject({ today: 1 })
   })
 
   test('a tenant that is suspended in between holds nobody up', async () => {
