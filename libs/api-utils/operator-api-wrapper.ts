@@ -4,6 +4,7 @@ import { repeatUndone } from './repeat-undone'
 import type { RouteHandler } from './route-handler'
 import { isSafeMethod } from './same-origin'
 import { type UserRequestContext, withUserAuth } from './user-api-wrapper'
+import { takeWholeBody } from './whole-body'
 
 /**
  * A route of the operator console: the handler runs in one registry transaction of the signed-in operator, which is
@@ -12,8 +13,8 @@ import { type UserRequestContext, withUserAuth } from './user-api-wrapper'
 export function withOperatorAuth(
   handler: (request: Request, context: UserRequestContext) => Promise<Response>,
 ): RouteHandler {
-  return withUserAuth((request, context) =>
-    repeatUndone(request, (mine) =>
+  return withUserAuth(async (request, context) =>
+    repeatUndone(await takeWholeBody(request), (mine) =>
       runAsOperator(context.actor, async () => {
         if (!isSafeMethod(mine.method)) await requireWriter()
         return handler(mine, context)

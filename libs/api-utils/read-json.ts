@@ -50,7 +50,7 @@ function tooLarge(maxBytes: number): AppError {
 }
 
 /** The body of a request as it came, up to `maxBytes`. @throws AppError payload_too_large, bad_request. */
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+export async function readBytes(request: Request, maxBytes = MIB): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > maxBytes) throw tooLarge(maxBytes)
   const body = request.body as Request['body'] | WholeBody

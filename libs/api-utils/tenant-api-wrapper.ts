@@ -25,6 +25,7 @@ import {
   readParams,
 } from './route-handler'
 import { isSafeMethod, requireSameOrigin } from './same-origin'
+import { takeWholeBody } from './whole-body'
 
 export { ApiResponse } from './api-response'
 
@@ -97,7 +98,7 @@ async function run(
   if (transaction === 'none' || (transaction === 'keyed' && key === null))
     return runWithoutTransaction(tenant.id, actor, () => handler(request, context))
   requireWritable(tenant, request.method)
-  return repeatUndone(request, (mine) =>
+  return repeatUndone(await takeWholeBody(request), (mine) =>
     runInTenant(tenant, actor, () => (key ? runOnce(mine, key, () => handler(mine, context)) : handler(mine, context))),
   )
 }

@@ -7,7 +7,9 @@ import { ApiResponse, withTenantAuth, withTenantContext } from '@/libs/api-utils
 import { withUserAuth } from '@/libs/api-utils/user-api-wrapper'
 import { createKey } from '@/libs/auth/api-key'
 import { operatorQuery } from '@/libs/db/operator-db'
+import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { log } from '@/libs/log'
@@ -366,6 +368,35 @@ describe('right now', () => {
     await asSystem(acme, () => tenantQuery('update api_keys set revoked_at = now() where id = $1', [id]))
     expect((await call(readMeters, 'GET', PATH, { as: key })).status).toBe(401)
     await expect.poll(async () => (await call(hot, 'GET', PATH, { as: key })).status, whenHeard).toBe(401)
+  })
+})
+
+describe('a body that is slow to come', () => {
+  const echo = async (request: Request) => ApiResponse.success(await request.json())
+
+  test.each([
+    ['a tenant', withTenantAuth(echo), { as: acme.users.owner, tenant: acme }],
+    ['an operator', withOperatorAuth(echo), { as: operators.super_admin }],
+  ] as const)('of %s holds no connection of the database', async (_, route, options) => {
+    const slow = Array.from({ length: env().DATABASE_POOL_SIZE + 2 }, async () => {
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+      const sender = writable.getWriter()
+      void sender.write(Buffer.from('{"whole":'))
+      const started = await request('POST', PATH, { ...options, body: {} })
+      const answer = route(new Request(started, { body: readable, duplex: 'half' } as RequestInit))
+      return {
+        finish: async () => {
+          await sender.write(Buffer.from('true}'))
+          await sender.close()
+          const response = await answer
+          return [response.status, await response.json()]
+        },
+      }
+    })
+    const waiting = await Promise.all(slow)
+    await expect.poll(() => serverPool().idleCount === serverPool().totalCount).toBe(true)
+    expect((await call(open, 'GET', PATH, { as: globex.users.owner, tenant: globex })).status).toBe(200)
+    for (const { finish } of waiting) expect(await finish()).toEqual([200, { whole: true }])
   })
 })
 
