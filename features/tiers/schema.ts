@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { decimalInput, rolloverInput } from '@/libs/api-utils/decimal-input'
-import { pageQuery } from '@/libs/api-utils/page'
+import { numberInQuery, pageQuery } from '@/libs/api-utils/page'
 import { nameInput } from '@/libs/api-utils/text-input'
 
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
@@ -147,7 +147,9 @@ export const tierMove = z
   .meta({ id: 'TierMove' })
 
 export const tierQuery = z.strictObject({
-  version: z.coerce.number().int().min(1).max(2_147_483_647).optional().meta({ description: 'The newest by default' }),
+  version: numberInQuery(z.number().int().min(1).max(2_147_483_647))
+    .optional()
+    .meta({ description: 'The newest by default' }),
 })
 
 const quantity = z.union([z.number(), z.string()])

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { reportMoment } from '@/libs/api-utils/moment'
-import { pageQuery } from '@/libs/api-utils/page'
+import { numberInQuery, pageQuery } from '@/libs/api-utils/page'
 import { givenNameInput } from '@/libs/api-utils/text-input'
 
 /** An exact amount: a number, or decimal text where a double would lie. */
@@ -39,18 +39,16 @@ export const rangeFields = {
 export const usageQuery = z.strictObject({
   ...rangeFields,
   group_by: z.enum(['meter', 'customer']).default('meter').meta({ description: 'What the figures are of' }),
-  limit: z.coerce.number().int().min(1).max(500).default(50).meta({ description: 'Most rows, the largest first' }),
+  limit: numberInQuery(z.number().int().min(1).max(500))
+    .prefault(50)
+    .meta({ description: 'Most rows, the largest first' }),
 })
 export const dailyQuery = z.strictObject({
   ...rangeFields,
   group_by: z.enum(['meter', 'customer']).default('meter').meta({ description: 'What the figures are of' }),
   fill: z.enum(['true', 'false']).default('false').meta({ description: 'true: days without usage as well' }),
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(50)
-    .default(10)
+  limit: numberInQuery(z.number().int().min(1).max(50))
+    .prefault(10)
     .meta({ description: 'Most customers when grouped by them' }),
 })
 export const trendsQuery = z.strictObject(rangeFields)
@@ -148,7 +146,9 @@ export const trendsReport = z
   .meta({ id: 'UsageTrends' })
 
 export const usageCapsQuery = pageQuery.extend({
-  above: z.coerce.number().min(0).max(1_000).default(80).meta({ description: 'Least share of a cap, in percent' }),
+  above: numberInQuery(z.number().min(0).max(1_000))
+    .prefault(80)
+    .meta({ description: 'Least share of a cap, in percent' }),
 })
 export const cappedCustomer = z
   .object({

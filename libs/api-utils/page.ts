@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { AppError } from '@/libs/errors'
 
+const WRITTEN = /^[+-]?\d{1,16}(?:\.\d{1,16})?$/
+
+/** A number of a query, written in digits: nothing and blanks are none, and no other notation is guessed at. */
+export function numberInQuery<Schema extends z.ZodNumber>(number: Schema) {
+  return z.preprocess((text) => (typeof text === 'string' && WRITTEN.test(text) ? Number(text) : text), number)
+}
+
 /** Query of every list: `cursor` from the page before, `limit` 1 to 200, default 50. */
 export const pageQuery = z.strictObject({
   cursor: z
@@ -8,7 +15,7 @@ export const pageQuery = z.strictObject({
     .max(1_000)
     .optional()
     .meta({ description: '`next_cursor` of the page before; without it the first page' }),
-  limit: z.coerce.number().int().min(1).max(200).default(50).meta({ description: 'The most rows of a page' }),
+  limit: numberInQuery(z.number().int().min(1).max(200)).prefault(50).meta({ description: 'The most rows of a page' }),
 })
 
 export type PageQuery = z.infer<typeof pageQuery>

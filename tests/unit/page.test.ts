@@ -100,3 +100,10 @@ describe('a moment in a cursor', () => {
     '1',
   ])('%j is none', (text) => expect(isCursorMoment(text)).toBe(false))
 })
+
+test('a number of a query is written in digits', () => {
+  const limitOf = (limit: unknown) => pageQuery.safeParse({ limit }).data?.limit
+  expect(['5', '+5', '5.0', 7, undefined].map(limitOf)).toEqual([5, 5, 5, 7, 50])
+  for (const text of ['', ' ', ' 5', '5 ', '0x10', '1e1', '٥', 'five', '-1', '0', '201', '1.5'])
+    expect([text, limitOf(text)]).toEqual([text, undefined])
+})
