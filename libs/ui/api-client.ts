@@ -60,6 +60,9 @@ export function describeProblem(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** The server gives up on a statement after half of this; an answer that has not come by then will not. */
+const PATIENCE_MS = 60_000
+
 /** The code of a problem that signing in again would solve. */
 export const SIGNED_OUT = 'signed_out'
 
@@ -117,6 +120,8 @@ export async function apiFetch<T>(path: string, options: ApiFetchOptions = {}): 
   if (method !== 'GET') headers.set('idempotency-key', options.idempotencyKey ?? newIdempotencyKey())
   let response: Response
   let text: string
+  const given = new AbortController()
+  const patience = setTimeout(() => given.abort(), PATIENCE_MS)
   try {
     response = await fetch(apiUrl(path), {
       method,
@@ -124,7 +129,7 @@ export async function apiFetch<T>(path: string, options: ApiFetchOptions = {}): 
       body: options.body === undefined ? null : JSON.stringify(options.body),
       credentials: 'same-origin',
       cache: 'no-store',
-      signal: options.signal ?? null,
+      signal: options.signal ? AbortSignal.any([options.signal, given.signal]) : given.signal,
     })
     text = await response.text()
   } catch {
@@ -132,6 +137,8 @@ export async function apiFetch<T>(path: string, options: ApiFetchOptions = {}): 
     // What a browser says here (“Failed to fetch”) helps nobody.
     const detail = 'The server was not reached. See to the connection and try again.'
     throw told(new ApiProblem(0, { code: 'network', title: 'The server was not reached', detail }), path)
+  } finally {
+    clearTimeout(patience)
   }
   if (!response.ok) {
     const body: ProblemBody = parseObject(text)

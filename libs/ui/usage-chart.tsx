@@ -109,7 +109,7 @@ export function UsageChart({
           </h2>
           {description ? <p className="mt-0.5 text-faint text-sm">{description}</p> : null}
         </div>
-        <div className="flex flex-wrap items-center gap-2">
+        <div className="flex flex-wrap items-center gap-2 print:hidden">
           {controls}
           <Segmented
             label={t('ui.chart.view')}

@@ -186,8 +186,11 @@ test('the title of a page names what it is about', async ({ page }) => {
   await expect(page).toHaveTitle('Bluebird Coffee · Acme · Holdfast')
   await page.goto(`${dashboard}/acme/meters/api_calls`)
   await expect(page).toHaveTitle('API calls · Acme · Holdfast')
-  const name = 'p%41/q?x#y 100%'
   const base = dashboard.replace('//app.localhost', '//localhost')
+  const periods = await callApi('/api/v1/billing-periods', { key: tenantOf('acme').api_key, base })
+  await page.goto(`${dashboard}/acme/billing-periods/${periods.body.data[0].id}`)
+  await expect(page).toHaveTitle(/^Period to .* · Acme · Holdfast$/)
+  const name = 'p%41/q?x#y 100%'
   const made = await callApi('/api/v1/customers', { key: tenantOf('acme').api_key, base, body: { external_id: name } })
   expect([201, 409]).toContain(made.status)
   expect((await page.goto(`${dashboard}/acme/customers/${encodeURIComponent(name)}`))?.status()).toBe(200)
@@ -217,8 +220,9 @@ test.describe(() => {
 
     // Nor does anybody wait for ever for an answer that does not come.
     await page.route(/\/tenants\/acme\/meters\?/, () => undefined)
+    const asked = page.waitForRequest(/\/tenants\/acme\/meters\?/)
     await page.goto(`${dashboard}/acme/tiers/new`)
-    await expect(page.getByRole('button', { name: 'Add cap' })).toBeVisible()
+    await asked
     await page.clock.fastForward(61_000)
     await expect(page.getByText('The meters could not be loaded.')).toBeVisible()
   })
