@@ -169,6 +169,7 @@ test.describe(() => {
     ]) {
       expect([path, (await page.goto(`${dashboard}/acme${path}`))?.status()]).toEqual([path, 404])
       await expect(page.getByRole('heading', { level: 1, name: 'Page not found' }), path).toBeVisible()
+      await expect(page, path).toHaveTitle('Page not found · Acme · Holdfast')
       await expect(page.getByRole('navigation', { name: 'Dashboard' }).getByRole('link').first(), path).toBeVisible()
     }
   })
