@@ -40,6 +40,10 @@ grant app_kernel to holdfast_owner with inherit true, set true;
 -- The auth server of the embedded stack changes into these within its own database.
 grant anon, authenticated, service_role to holdfast_auth with inherit false, set true;
 
+-- What a process asked for that is no more is not worked on to its end.
+alter role app_server set client_connection_check_interval = '10s';
+alter role app_operator set client_connection_check_interval = '10s';
+
 do $passwords$
 declare
   login record;

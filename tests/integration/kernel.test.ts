@@ -388,6 +388,11 @@ describe('functions', () => {
     })
   })
 
+  test('the database looks whether who asked is still there', async () => {
+    const { rows } = await asServer((client) => client.query('show client_connection_check_interval'))
+    expect(rows).toEqual([{ client_connection_check_interval: '10s' }])
+  })
+
   test('a function that keeps its plan looks rows up by index, whatever the statistics were when the plan was made', async () => {
     const functions = await asSuperuser<{ name: string; walks: boolean }>(
       `select proname as name, not proconfig @> '{enable_seqscan=off,enable_bitmapscan=off}' as walks from pg_proc
