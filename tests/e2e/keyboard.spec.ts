@@ -66,6 +66,12 @@ test('sign in, skip to the content, make a meter, and sign out', async ({ page }
   await page.keyboard.type(`Typed ${unique}`)
   await page.keyboard.press('Enter')
   await expect(page.getByRole('row', { name: new RegExp(`Typed ${unique}`) })).toBeVisible()
+  // Keys do what they say while the notice is still there.
+  await expect(page.getByText(`Meter “Typed ${unique}” created`)).toBeVisible()
+  await expect(dialog).toHaveCount(0)
+  await page.keyboard.press('g')
+  await page.keyboard.press('c')
+  await expect(page).toHaveURL(at(dashboard, '/acme/customers'))
 
   await tabTo(page, 'button', /^Account of/, 200)
   await expectVisibleFocus(page)
