@@ -92,6 +92,9 @@ async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promi
     const pathname = mark < 0 ? url : url.slice(0, mark)
     const response = await answer(incoming, pathname, mark < 0 ? '' : url.slice(mark))
     const text = await response.text()
+    // What no route answered says it as well.
+    if (!response.headers.has('cache-control')) response.headers.set('cache-control', 'private, no-store')
+    response.headers.set('x-content-type-options', 'nosniff')
     await atEndOfTurn()
     // A flat list goes out as it is; an object is taken apart, checked and put together again.
     const head = ['content-length', response.headers.get('content-length') ?? String(Buffer.byteLength(text))]

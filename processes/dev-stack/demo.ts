@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { bold, dim } from './progress'
 import type { SeedResult } from './seed'
 import type { Settings } from './settings'
-import { hasMailPage, type StackAddresses } from './stack-environment'
+import { hasMailPage, isOwnMachine, type StackAddresses } from './stack-environment'
 
 /** Writes DATA_DIR/demo.json: every address and login of the running stack, for scripts and tests (owner-readable only). */
 export function writeDemoFile(settings: Settings, addresses: StackAddresses, seed: SeedResult): string {
@@ -20,7 +20,10 @@ export function writeDemoFile(settings: Settings, addresses: StackAddresses, see
   return path
 }
 
-/** The box that ends a start. */
+const KNOWN_LOGINS =
+  "The demo's passwords are in the source, known to everybody. Where others reach this, start with SEED_DEMO=false in a new DATA_DIR."
+
+/** The box that ends a start; below it a warning where others may come in by the demo's logins. */
 export function describeDemo(
   settings: Settings,
   addresses: StackAddresses,
@@ -44,11 +47,12 @@ export function describeDemo(
     null,
     ['All of it', demoFile],
   ]
-  return frame(
+  const box = frame(
     bold('Holdfast is running'),
     rows.filter((row, index) => row !== null || rows[index - 1] !== null),
     'Ctrl-C stops it.',
   )
+  return seed.operators.length === 0 || isOwnMachine(settings) ? box : `${box}\n\n  ${KNOWN_LOGINS}`
 }
 
 function demoUrls(settings: Settings, addresses: StackAddresses, seed: SeedResult) {

@@ -72,7 +72,12 @@ export function hasMailPage(settings: Settings): boolean {
   if (process.env.SMTP_URL) return false
   if (settings.mode === 'development') return true
   if (said) return said === 'true' || said === '1'
-  return !settings.external && isLoopback(settings.host) && !isBehindProxy(settings)
+  return !settings.external && isOwnMachine(settings)
+}
+
+/** Whether nobody beyond this machine is meant to reach the stack. */
+export function isOwnMachine(settings: Settings): boolean {
+  return isLoopback(settings.host) && !isBehindProxy(settings)
 }
 
 /** Whether what listens on this machine alone is handed on to others, as a proxy does for a domain of its own. */

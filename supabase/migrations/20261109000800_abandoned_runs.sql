@@ -6,7 +6,7 @@ create or replace function app.tenants_to_reconcile(p_limit integer) returns tab
   language sql stable security definer set search_path = ''
   as $$
     select s.tenant_id from public.tenant_states s
-    where not exists (
+    where app.entrance_access(s.status, 'job') = 'write' and not exists (
         select 1 from public.reconciliations r
         where r.tenant_id = s.tenant_id
           and r.created_at > now() - case when r.status = 'finished' then interval '1 day' else interval '1 hour' end)
@@ -17,7 +17,7 @@ create or replace function app.tenants_to_reconcile(p_limit integer) returns tab
     limit p_limit
   $$;
 comment on function app.tenants_to_reconcile(integer) is
-  'Tenants that received usage since their last reconciliation, if that is a day ago, or an hour where it came to no end. Definer: shows ids across tenants, nothing of their content.';
+  'Tenants that jobs may write in and that received usage since their last reconciliation, if that is a day ago, or an hour where it came to no end. Definer: shows ids across tenants, nothing of their content.';
 
 -- grants --------------------------------------------------------------------------------------------
 

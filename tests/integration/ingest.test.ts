@@ -43,7 +43,9 @@ describe('routes', () => {
     })
     expect(asked).toMatchObject({ status: 200, body: { allowed: true, used: 3 } })
     expect(asked.headers).toMatchObject({ 'cache-control': 'private, no-store', 'x-request-id': expect.any(String) })
-    expect(await ingest.send({ path: '/healthz', method: 'GET' })).toMatchObject({ status: 200 })
+    const careful = { 'cache-control': 'private, no-store', 'x-content-type-options': 'nosniff' }
+    expect(await ingest.send({ path: '/healthz', method: 'GET' })).toMatchObject({ status: 200, headers: careful })
+    expect(await ingest.send({ path: '/nothing', method: 'GET' })).toMatchObject({ status: 404, headers: careful })
     expect(await ingest.send({ path: '/readyz', method: 'GET' })).toMatchObject({
       status: 200,
       body: { status: 'ready' },

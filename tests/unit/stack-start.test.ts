@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isOwnDirectory, prepareDataDirectory } from '../../processes/dev-stack/data-directory'
+import { describeDemo } from '../../processes/dev-stack/demo'
 import { findFreePort, requireFreePorts, requireOwnAddress } from '../../processes/dev-stack/ports'
 import { processIdentity } from '../../processes/dev-stack/process-identity'
 import { inRepository, requireReadablePath } from '../../processes/dev-stack/repository'
@@ -52,6 +53,19 @@ describe('the environment of the product', () => {
     return productEnvironment(settings, secrets, stackAddresses(settings, secrets))
   }
   const check = () => requireUsable(environment())
+
+  test('warns of the demo where others may come in by its logins', () => {
+    const described = (operators: Parameters<typeof describeDemo>[2]['operators']) => {
+      const settings = readSettings('production')
+      const addresses = stackAddresses(settings, loadSecrets(directory))
+      return describeDemo(settings, addresses, { tenants: [], operators }, 'demo.json')
+    }
+    const operators = [{ email: 'super@holdfast.test', password: 'known', role: 'super_admin' }]
+    expect(described(operators)).not.toContain('SEED_DEMO=false')
+    process.env.ROOT_DOMAIN = 'example.org'
+    expect(described(operators)).toContain('SEED_DEMO=false')
+    expect(described([])).not.toContain('SEED_DEMO=false')
+  })
 
   test('is usable as it is', () => expect(check()).toBeUndefined())
 
