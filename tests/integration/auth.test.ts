@@ -337,6 +337,12 @@ describe('sessions', () => {
     const askedOf = (tenant: { id: string }) =>
       call(getTenant, 'GET', `/api/v1/tenants/${tenant.id}`, { ...asked, params: { id: tenant.id } })
     expect([(await askedOf(own)).status, (await askedOf(foreign)).status]).toEqual([200, 403])
+    // Once it has ended nothing is kept of where it was good.
+    const kept = () => asSuperuser('select 1 from portal_sessions where user_id = $1', [id])
+    expect(await kept()).toHaveLength(1)
+    expect((await post(signOut, '/api/auth/sign-out', undefined, { headers: { cookie }, host })).status).toBe(200)
+    expect(await kept()).toEqual([])
+    expect((await call(me, 'GET', '/api/v1/me', { headers: { cookie }, host })).status).toBe(401)
   })
 
   test('a broken cookie is no session, and no error', async () => {

@@ -1,5 +1,7 @@
 -- A session that was ended is over at once. The auth server renews it no more, but an access token it gave out before is valid by
--- itself until it runs out: which of them are not to be believed is kept here. And an invitation is only as good as who gave it.
+-- itself until it runs out: which of them are not to be believed is kept here. A session that was opened on the portal of
+-- a tenant is one of that portal: the host may be a domain of the tenant's own, which the tenant can lead elsewhere at any time, and a
+-- cookie caught there must open nothing but what is that tenant's. And an invitation is only as good as who gave it.
 
 -- tables --------------------------------------------------------------------------------------------
 
@@ -15,6 +17,17 @@ comment on table public.ended_sessions is
   '@control Sessions whose access tokens are refused though they have not run out. Rows older than any token are removed by those who come after.';
 comment on column public.ended_sessions.session_id is 'Claim session_id of the tokens; with all_others the one session that goes on.';
 comment on column public.ended_sessions.all_others is 'True after a new password: every token of the user from before is refused, but those of session_id.';
+
+create table public.portal_sessions (
+  user_id uuid not null,
+  session_id text not null check (length(session_id) between 1 and 255),
+  portal_of uuid not null,
+  opened_at timestamptz not null default clock_timestamp(),
+  primary key (user_id, session_id)
+);
+comment on table public.portal_sessions is
+  '@control Sessions that were opened on the portal of a tenant, by the claim session_id of their tokens.';
+comment on column public.portal_sessions.portal_of is 'The tenant on whose portal, under whatever name, the session is good.';
 
 alter table public.customer_logins add column invited_by text default app.actor_id();
 comment on column public.customer_logins.invited_by is 'Who gave the invitation, a user or a key; null for older ones.';
@@ -35,24 +48,39 @@ create function app.end_sessions(p_user uuid, p_session text, p_all_others boole
       delete from public.ended_sessions where (user_id, id) in (
         select e.user_id, e.id from public.ended_sessions e where e.ended_at < clock_timestamp() - interval '8 days'
         limit 20 for update skip locked);
+      if not p_all_others then
+        -- Its tokens are refused until they run out, and there will be no others.
+        delete from public.portal_sessions s where s.user_id = p_user and s.session_id = p_session;
+      end if;
     end
   $$;
 comment on function app.end_sessions(uuid, text, boolean) is
   'From now on refuses the access tokens of one session of a user or, with p_all_others, those of every other one that there are. '
-  'Definer: nobody but this and is_session_ended touches the table.';
+  'Definer: nobody but these functions of sessions touches their tables.';
 
-create function app.is_session_ended(p_user uuid, p_session text, p_issued_at bigint) returns boolean
+create function app.open_portal_session(p_user uuid, p_session text, p_tenant uuid) returns void
+  language sql volatile security definer set search_path = ''
+  as $$
+    insert into public.portal_sessions (user_id, session_id, portal_of) values (p_user, p_session, p_tenant) on conflict do nothing
+  $$;
+comment on function app.open_portal_session(uuid, text, uuid) is
+  'Notes of a session that has just been opened on whose portal that was; it stays so until it ends. Definer: as end_sessions.';
+
+create function app.read_session(p_user uuid, p_session text, p_issued_at bigint) returns table (ended boolean, portal_of uuid)
   language plpgsql stable security definer set search_path = ''
   as $$
     begin
       -- Tokens tell whole seconds: one of the very second in which all others were ended is taken for one from before.
-      return exists (select 1 from public.ended_sessions e where e.user_id = p_user and case when e.all_others
-        then e.session_id is distinct from p_session and p_issued_at <= extract(epoch from e.ended_at)
-        else e.session_id = p_session end);
+      return query select
+        exists (select 1 from public.ended_sessions e where e.user_id = p_user and case when e.all_others
+          then e.session_id is distinct from p_session and p_issued_at <= extract(epoch from e.ended_at)
+          else e.session_id = p_session end),
+        (select s.portal_of from public.portal_sessions s where s.user_id = p_user and s.session_id = p_session);
     end
   $$;
-comment on function app.is_session_ended(uuid, text, bigint) is
-  'Whether an access token of a user is refused: by its session and the second it was issued. Definer: as end_sessions.';
+comment on function app.read_session(uuid, text, bigint) is
+  'Of an access token, by its user, its session and the second it was issued: whether it is refused, and the tenant on whose portal alone it is good. '
+  'Definer: as end_sessions.';
 
 create or replace function app.accept_customer_login(p_tenant uuid, p_token_hash bytea, p_user uuid, p_email text, p_actor jsonb) returns uuid
   language plpgsql volatile security definer set search_path = ''
@@ -103,11 +131,17 @@ alter table public.ended_sessions enable row level security;
 alter table public.ended_sessions force row level security;
 grant select, insert, update, delete on public.ended_sessions to app_kernel;
 create policy ended_sessions_kernel on public.ended_sessions for all to app_kernel using (true) with check (true);
+alter table public.portal_sessions enable row level security;
+alter table public.portal_sessions force row level security;
+grant select, insert, delete on public.portal_sessions to app_kernel;
+create policy portal_sessions_kernel on public.portal_sessions for all to app_kernel using (true) with check (true);
 grant delete on public.customer_logins to app_kernel;
 create policy customer_logins_kernel_delete on public.customer_logins for delete to app_kernel using (true);
 
 revoke all on all functions in schema app from public;
-grant execute on function app.end_sessions(uuid, text, boolean), app.is_session_ended(uuid, text, bigint) to app_tenant;
+grant execute on function app.end_sessions(uuid, text, boolean), app.open_portal_session(uuid, text, uuid), app.read_session(uuid, text, bigint)
+  to app_tenant;
 alter function app.end_sessions(uuid, text, boolean) owner to app_kernel;
-alter function app.is_session_ended(uuid, text, bigint) owner to app_kernel;
+alter function app.open_portal_session(uuid, text, uuid) owner to app_kernel;
+alter function app.read_session(uuid, text, bigint) owner to app_kernel;
 alter function app.withdraw_invitations() owner to app_kernel;
