@@ -393,13 +393,12 @@ describe('functions', () => {
     expect(rows).toEqual([{ client_connection_check_interval: '10s' }])
   })
 
-  test('a function that keeps its plan looks rows up by index, whatever the statistics were when the plan was made', async () => {
-    const functions = await asSuperuser<{ name: string; walks: boolean }>(
-      `select proname as name, not proconfig @> '{enable_seqscan=off,enable_bitmapscan=off}' as walks from pg_proc
-       where pronamespace = 'app'::regnamespace and 'plan_cache_mode=force_generic_plan' = any (proconfig)`,
+  test('where a customer stands is looked up by index, whatever the statistics were when the plan was made', async () => {
+    const functions = await asSuperuser<{ name: string }>(
+      `select proname as name from pg_proc where pronamespace = 'app'::regnamespace
+         and proconfig @> '{plan_cache_mode=force_generic_plan,enable_seqscan=off,enable_bitmapscan=off}' order by 1`,
     )
-    expect(functions.length).toBeGreaterThan(5)
-    expect(functions.filter(({ walks }) => walks)).toEqual([])
+    expect(functions.map(({ name }) => name)).toEqual(['read_usage', 'record_one'])
   })
 
   test('UUIDs of version 7 sort by the time they were made, in SQL and in TypeScript', async () => {
