@@ -111,6 +111,15 @@ export async function benchEnforcement(
     target: '0 over, less than one event under',
     reached: used <= limit && limit - used < 10,
   })
+  const naive = await runPeer({ ...peer, design: 'read-then-write', limit })
+  note({
+    what: 'the same by a design that reads the counter, then adds',
+    figure: naive.admitted.toLocaleString('en'),
+    yardstick: limit.toLocaleString('en'),
+    ratio: `${Math.max(naive.admitted - limit, 0)} over`,
+    target: 'for comparison',
+    reached: null,
+  })
   // Who is at its cap goes on sending: each event is refused with its reason, and kept for the tenant to see.
   for (const { what, size, connections } of [
     { what: 'refused at that cap, single events', size: 1, connections: CONNECTIONS },
@@ -127,13 +136,4 @@ export async function benchEnforcement(
       reached: null,
     })
   }
-  const naive = await runPeer({ ...peer, design: 'read-then-write', limit })
-  note({
-    what: 'the same by a design that reads the counter, then adds',
-    figure: naive.admitted.toLocaleString('en'),
-    yardstick: limit.toLocaleString('en'),
-    ratio: `${Math.max(naive.admitted - limit, 0)} over`,
-    target: 'for comparison',
-    reached: null,
-  })
 }
