@@ -646,20 +646,21 @@ test('usage ahead of its period may take what that is sure to begin with, and no
   expect(row).toEqual({ used: 10, balance: 0, overage: 0, granted: 10 })
 })
 
+const CALENDAR = { zone: 'UTC', period: 'month' as const, anchor: 1 }
+const OWN = {
+  limit: 4_000n,
+  behaviour: 'overflow' as const,
+  rollover_min: 0n,
+  rollover_max: 0n,
+  preserve_overage: false,
+}
+const CAPS = { period: 'month' as const, credits: OWN, visits: OWN, peak: 0n, latest: 0n, devices: 0n }
+
 test('overage of usage ahead of its period is reported as it is billed, before the period begins and after', async () => {
   const start = Date.parse('2026-04-10T00:00:00Z')
   const tenant = await createTenant('ahead-overage')
-  const calendar = { zone: 'UTC', period: 'month' as const, anchor: 1 }
-  const own = {
-    limit: 4_000n,
-    behaviour: 'overflow' as const,
-    rollover_min: 0n,
-    rollover_max: 0n,
-    preserve_overage: false,
-  }
-  const caps = { period: 'month' as const, credits: own, visits: own, peak: 0n, latest: 0n, devices: 0n }
   await moveClock(start)
-  await arrange(tenant, 'UTC', calendar, [caps, caps], start)
+  await arrange(tenant, 'UTC', CALENDAR, [CAPS, CAPS], start)
   const use = async (event_id: string, event_value: number, timestamp?: string) =>
     expect(
       await track(tenant, 0, [
@@ -699,17 +700,8 @@ test('overage of usage ahead of its period is reported as it is billed, before t
 test('usage ahead of its period is billed by what that begins with, whoever looks first', async () => {
   const start = Date.parse('2026-04-01T00:00:00Z')
   const tenant = await createTenant('ahead-billed')
-  const calendar = { zone: 'UTC', period: 'month' as const, anchor: 1 }
-  const own = {
-    limit: 4_000n,
-    behaviour: 'overflow' as const,
-    rollover_min: 0n,
-    rollover_max: 0n,
-    preserve_overage: false,
-  }
-  const caps = { period: 'month' as const, credits: own, visits: own, peak: 0n, latest: 0n, devices: 0n }
   await moveClock(start)
-  const ids = await arrange(tenant, 'UTC', calendar, [caps, caps], start)
+  const ids = await arrange(tenant, 'UTC', CALENDAR, [CAPS, CAPS], start)
   // Ten come every month; what is left of thirty given once ends with April.
   for (const [amount, recurrence] of [
     [10, 'month'],
