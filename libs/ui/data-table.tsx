@@ -3,7 +3,6 @@
 import type { ReactNode } from 'react'
 import type { ApiProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
-import { Checkbox } from '@/libs/ui/checkbox'
 import { cx } from '@/libs/ui/cx'
 import { usePhone } from '@/libs/ui/media'
 import type { MenuEntry } from '@/libs/ui/menu'
@@ -12,7 +11,7 @@ import { RowsSkeleton } from '@/libs/ui/skeleton'
 import { ErrorState, NoMatches } from '@/libs/ui/states'
 import { TableCards } from '@/libs/ui/table-cards'
 import { TableGrid } from '@/libs/ui/table-grid'
-import { type TableRows, useTableRows } from '@/libs/ui/table-rows'
+import { useTableRows } from '@/libs/ui/table-rows'
 import { TimesInRows } from '@/libs/ui/time'
 
 export type Column<Row> = {
@@ -26,8 +25,6 @@ export type Column<Row> = {
   width?: string
   /** Leave out on cards (phones). */
   hideOnCard?: boolean
-  /** The header is for screen readers only. */
-  hideHeader?: boolean
 }
 
 export type DataTableProps<Row> = {
@@ -36,19 +33,13 @@ export type DataTableProps<Row> = {
   columns: ReadonlyArray<Column<Row>>
   rows: readonly Row[] | undefined
   rowKey: (row: Row) => string
-  /** Says in words which row it is: for action menus and checkboxes. */
+  /** Says in words which row it is: for action menus. */
   rowLabel: (row: Row) => string
   /** The first cell becomes a link there. */
   rowHref?: (row: Row) => string
   /** The first cell becomes a button that opens it (a drawer, for example). */
   onRowOpen?: (row: Row) => void
   actions?: (row: Row) => readonly MenuEntry[]
-  selection?: {
-    selected: ReadonlySet<string>
-    onChange: (selected: Set<string>) => void
-    /** What can be done with the selected rows. */
-    actions: ReactNode
-  }
   loading?: boolean
   /** A new page is under way; the old one is shown dimmed. */
   refreshing?: boolean
@@ -65,7 +56,7 @@ export type DataTableProps<Row> = {
 }
 
 /**
- * A list: sortable, first column fixed while scrolling sideways, cards under 640 px, action menu and selection, with
+ * A list: sortable, first column fixed while scrolling sideways, cards under 640 px, action menu, with
  * its loading, error, empty and nothing-matches states.
  * @example <DataTable label="Customers" columns={columns} rows={page.data?.data} rowKey={(c) => c.id} rowLabel={(c) => c.name} loading={page.loading} error={page.error} onRetry={page.reload} filtered={list.filtered} onClearFilters={list.clear} empty={<EmptyState … />} footer={<CursorPager … />} />
  */
@@ -107,39 +98,15 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
 }
 
 function TableBody<Row>(props: DataTableProps<Row> & { rows: readonly Row[] }) {
-  const { refreshing, selection } = props
   const table = useTableRows(props)
   const phone = usePhone()
   return (
-    <div aria-busy={refreshing || undefined} className="overflow-clip rounded-lg border bg-surface shadow-card">
-      {selection ? <SelectionBar table={table}>{selection.actions}</SelectionBar> : null}
-      <div className={cx('transition-opacity', refreshing && 'opacity-60')}>
+    <div aria-busy={props.refreshing || undefined} className="overflow-clip rounded-lg border bg-surface shadow-card">
+      <div className={cx('transition-opacity', props.refreshing && 'opacity-60')}>
         <TimesInRows>
-          {phone ? <TableCards {...props} shown={table.shown} /> : <TableGrid {...props} table={table} />}
+          {phone ? <TableCards {...props} rows={table.shown} /> : <TableGrid {...props} table={table} />}
         </TimesInRows>
       </div>
-    </div>
-  )
-}
-
-/** Above the rows: selects all of them, and offers what can be done with the selected ones. */
-function SelectionBar<Row>({ table, children }: { table: TableRows<Row>; children: ReactNode }) {
-  const { selectedCount, shown, selectAll } = table
-  return (
-    <div
-      className={cx(
-        'flex min-h-11 flex-wrap items-center gap-3 border-b px-3 py-1.5 text-sm',
-        selectedCount ? 'bg-accent-soft' : 'bg-sunken',
-      )}
-    >
-      <Checkbox
-        checked={selectedCount === shown.length}
-        indeterminate={selectedCount > 0 && selectedCount < shown.length}
-        onCheckedChange={selectAll}
-        label={selectedCount ? t('ui.table.selected', { count: selectedCount }) : t('ui.table.selectAll')}
-        className="items-center"
-      />
-      {selectedCount ? <div className="flex flex-wrap items-center gap-2">{children}</div> : null}
     </div>
   )
 }

@@ -2,12 +2,10 @@
 
 import Link from 'next/link'
 import type { ReactNode } from 'react'
-import { Checkbox } from '@/libs/ui/checkbox'
 import { cx } from '@/libs/ui/cx'
 import type { DataTableProps } from '@/libs/ui/data-table'
 import { ActionMenu } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
-import type { ShownRow } from '@/libs/ui/table-rows'
 
 /** The menu of what can be done with a row; nothing when there is nothing to do. */
 export function RowActions<Row>({
@@ -44,21 +42,4 @@ export function FirstCell<Row>({
     )
   }
   return <>{children}</>
-}
-
-/** Selects one row. */
-export function RowCheckbox<Row>({
-  item,
-  rowLabel,
-  className,
-}: Pick<DataTableProps<Row>, 'rowLabel'> & { item: ShownRow<Row>; className?: string }) {
-  return (
-    <Checkbox
-      hideLabel
-      checked={item.selected}
-      onCheckedChange={item.select}
-      label={t('ui.table.selectRow', { name: rowLabel(item.row) })}
-      {...(className ? { className } : {})}
-    />
-  )
 }

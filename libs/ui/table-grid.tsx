@@ -4,12 +4,12 @@ import { ArrowDown, ArrowUp, ChevronsUpDown } from 'lucide-react'
 import { cx } from '@/libs/ui/cx'
 import type { Column, DataTableProps } from '@/libs/ui/data-table'
 import { t } from '@/libs/ui/messages'
-import { FirstCell, RowActions, RowCheckbox } from '@/libs/ui/table-cells'
+import { FirstCell, RowActions } from '@/libs/ui/table-cells'
 import type { SortDirection, TableRows } from '@/libs/ui/table-rows'
 
 /** The rows as a table that scrolls sideways under its fixed first column. */
 export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<Row> }) {
-  const { columns, selection, table } = props
+  const { columns, table } = props
   return (
     <section
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
@@ -21,11 +21,6 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
         <caption className="sr-only">{props.label}</caption>
         <thead>
           <tr>
-            {selection ? (
-              <th scope="col" className="w-10 border-b bg-sunken">
-                <span className="sr-only">{t('ui.table.select')}</span>
-              </th>
-            ) : null}
             {columns.map((column, index) => (
               <HeaderCell
                 key={column.key}
@@ -43,13 +38,8 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
           </tr>
         </thead>
         <tbody>
-          {table.shown.map((item) => (
-            <tr key={item.id} className="group [&:last-child>*]:border-b-0">
-              {selection ? (
-                <td className="w-10 border-b py-2.5 pl-3.5 group-hover:bg-sunken">
-                  <RowCheckbox item={item} rowLabel={props.rowLabel} />
-                </td>
-              ) : null}
+          {table.shown.map((row) => (
+            <tr key={props.rowKey(row)} className="group [&:last-child>*]:border-b-0">
               {columns.map((column, index) => {
                 const className = cx(
                   'max-w-88 break-words border-b px-3 py-2.5 align-middle first:pl-4 last:pr-4 group-hover:bg-sunken',
@@ -58,19 +48,19 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
                 )
                 return index === 0 ? (
                   <th key={column.key} scope="row" className={className}>
-                    <FirstCell {...props} row={item.row}>
-                      {column.cell(item.row)}
+                    <FirstCell {...props} row={row}>
+                      {column.cell(row)}
                     </FirstCell>
                   </th>
                 ) : (
                   <td key={column.key} className={className}>
-                    {column.cell(item.row)}
+                    {column.cell(row)}
                   </td>
                 )
               })}
               {props.actions ? (
                 <td className="w-12 border-b pr-3 text-right group-hover:bg-sunken">
-                  <RowActions {...props} row={item.row} />
+                  <RowActions {...props} row={row} />
                 </td>
               ) : null}
             </tr>
@@ -117,7 +107,7 @@ function HeaderCell<Row>({
           <SortIcon direction={direction} />
         </button>
       ) : (
-        <span className={column.hideHeader ? 'sr-only' : undefined}>{column.header}</span>
+        column.header
       )}
     </th>
   )
