@@ -7,7 +7,7 @@ import { type BenchTenant, type BenchWorld, createBenchTenant } from './world'
 const EVENTS = Number(process.env.BENCH_STORED_EVENTS ?? 1_000_000)
 const DAYS = 30
 const ROUNDS = 9
-const TOTALS = ['usage_counters', 'usage_totals', 'usage_hours', 'usage_groups', 'usage_group_totals']
+const TOTALS = ['usage_counters', 'usage_totals', 'usage_quarters', 'usage_groups', 'usage_group_totals']
 /** Of the tenant that has many. */
 const CUSTOMERS = 10_000
 
@@ -33,9 +33,9 @@ const QUESTIONS: Question[] = [
   { what: '30 days by customer', query: { time_range: '30d', group_by: ['customer'] }, target: 50 },
   { what: 'an hour by the minute, from events', query: { window: 'MINUTE' }, target: null },
   {
-    what: '30 days by hour in a zone of half hours, from events',
+    what: '30 days by hour in a zone of half hours',
     query: { ...daily, window: 'HOUR', time_zone: 'Asia/Kolkata' },
-    target: null,
+    target: 50,
   },
 ]
 const QUESTIONS_OF_MANY: Question[] = [
@@ -94,8 +94,8 @@ async function fill({ superuser }: BenchWorld, tenant: BenchTenant, meter: strin
     [tenant.id, meter],
   )
   await superuser.query(
-    `insert into usage_hours (tenant_id, meter_id, hour, used, events)
-     select $1, $2, date_trunc('hour', occurred_at, 'UTC'), sum(value), count(*) ${from} group by 3`,
+    `insert into usage_quarters (tenant_id, meter_id, quarter, used, events)
+     select $1, $2, date_bin('15 minutes', occurred_at, '2000-01-01 00:00:00+00'), sum(value), count(*) ${from} group by 3`,
     [tenant.id, meter],
   )
   await superuser.query(

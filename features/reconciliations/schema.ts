@@ -56,7 +56,7 @@ export const reconciliationDrift = z
     table_name: z.enum([
       'usage_counters',
       'usage_totals',
-      'usage_hours',
+      'usage_quarters',
       'usage_groups',
       'usage_group_totals',
       'usage_uniques',
@@ -75,7 +75,7 @@ export const reconciliationDrift = z
       customer_id: z.uuid().optional(),
       period: z.string().optional(),
       starts_on: z.iso.date().optional(),
-      hour: z.string().optional(),
+      quarter: z.string().optional(),
       hash: z.uuid().optional(),
       metric: z
         .string()

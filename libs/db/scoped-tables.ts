@@ -55,7 +55,7 @@ export const SCOPED_TABLES: ReadonlySet<string> = new Set([
   'usage_events',
   'usage_group_totals',
   'usage_groups',
-  'usage_hours',
+  'usage_quarters',
   'usage_rejections',
   'usage_seals',
   'usage_settings',

@@ -153,7 +153,7 @@ describe('verbs', () => {
       usage_events: 'a record of its own, append-only',
       usage_group_totals: 'sum of usage events',
       usage_groups: 'sum of usage events',
-      usage_hours: 'sum of usage events',
+      usage_quarters: 'sum of usage events',
       usage_rejections: 'a record of its own, append-only',
       usage_seals: 'a record of its own, append-only',
       usage_totals: 'sum of usage events',

@@ -130,7 +130,7 @@ const plants: [table: string, column: string, value: string, where: string][] = 
       `x.period = '${period}' and m.slug = 'latest'`,
     ],
   ]),
-  ...['usage_totals', 'usage_hours'].flatMap((table): [string, string, string, string][] => [
+  ...['usage_totals', 'usage_quarters'].flatMap((table): [string, string, string, string][] => [
     ...METERS.filter(([slug]) => slug !== 'unique' || table === 'usage_totals').map(
       ([slug]): [string, string, string, string] => [table, 'used', 'used - 1', `m.slug = '${slug}' and x.events > 0`],
     ),
@@ -198,35 +198,39 @@ describe('spoilt', () => {
     expect(await holdings()).toEqual(before)
   })
 
-  test.each(['usage_counters', 'usage_totals', 'usage_hours', 'usage_groups', 'usage_group_totals', 'usage_uniques'])(
-    'a row of %s that is missing, and one that should not be',
-    async (table) => {
-      const [gone] = await asSuperuser<{ row: Record<string, unknown> }>(
-        `delete from ${table} x where x.ctid = (select y.ctid from ${table} y where y.tenant_id = $1 and y.events > 0 order by y.ctid limit 1)
+  test.each([
+    'usage_counters',
+    'usage_totals',
+    'usage_quarters',
+    'usage_groups',
+    'usage_group_totals',
+    'usage_uniques',
+  ])('a row of %s that is missing, and one that should not be', async (table) => {
+    const [gone] = await asSuperuser<{ row: Record<string, unknown> }>(
+      `delete from ${table} x where x.ctid = (select y.ctid from ${table} y where y.tenant_id = $1 and y.events > 0 order by y.ctid limit 1)
            and x.tenant_id = $1 returning to_jsonb(x) as row`,
-        [tenant.id],
-      )
-      expect(gone).toBeDefined()
-      expect(await look()).toMatchObject([{ table_name: table, stored: null }])
-      expect(await repair()).toBe(1)
-      expect(await look()).toEqual([])
-      const day =
-        table === 'usage_hours'
-          ? "x.hour - interval '3 years'"
-          : table.match(/totals|groups/)
-            ? 'x.day - 1000'
-            : 'x.starts_on - 1000'
-      const name = table === 'usage_hours' ? 'hour' : table.match(/totals|groups/) ? 'day' : 'starts_on'
-      await asSuperuser(
-        `insert into ${table} select (jsonb_populate_record(x, jsonb_build_object('${name}', ${day}))).* from ${table} x
+      [tenant.id],
+    )
+    expect(gone).toBeDefined()
+    expect(await look()).toMatchObject([{ table_name: table, stored: null }])
+    expect(await repair()).toBe(1)
+    expect(await look()).toEqual([])
+    const day =
+      table === 'usage_quarters'
+        ? "x.quarter - interval '3 years'"
+        : table.match(/totals|groups/)
+          ? 'x.day - 1000'
+          : 'x.starts_on - 1000'
+    const name = table === 'usage_quarters' ? 'quarter' : table.match(/totals|groups/) ? 'day' : 'starts_on'
+    await asSuperuser(
+      `insert into ${table} select (jsonb_populate_record(x, jsonb_build_object('${name}', ${day}))).* from ${table} x
          where x.tenant_id = $1 and x.events > 0 order by x.ctid limit 1`,
-        [tenant.id],
-      )
-      expect(await look()).toMatchObject([{ table_name: table, expected: null }])
-      expect(await repair()).toBe(1)
-      expect(await look()).toEqual([])
-    },
-  )
+      [tenant.id],
+    )
+    expect(await look()).toMatchObject([{ table_name: table, expected: null }])
+    expect(await repair()).toBe(1)
+    expect(await look()).toEqual([])
+  })
 
   test('a closed period: shown, never changed', async () => {
     const spoil = async (sql: string) => {

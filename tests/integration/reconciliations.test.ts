@@ -149,8 +149,8 @@ describe('a run', () => {
          (select id from customers where tenant_id = $1 and external_id = 'user-1')`,
       `update usage_totals set events = events + 1 where tenant_id = $1 and meter_id = (select id from meters where tenant_id = $1 and slug = 'sum')
          and day = (select max(day) from usage_totals where tenant_id = $1)`,
-      `update usage_hours set used = 0 where tenant_id = $1 and meter_id = (select id from meters where tenant_id = $1 and slug = 'latest')
-         and hour = (select max(hour) from usage_hours where tenant_id = $1)`,
+      `update usage_quarters set used = 0 where tenant_id = $1 and meter_id = (select id from meters where tenant_id = $1 and slug = 'latest')
+         and quarter = (select max(quarter) from usage_quarters where tenant_id = $1)`,
       `delete from usage_groups where tenant_id = $1 and day = (select max(day) from usage_groups where tenant_id = $1)`,
       `update usage_uniques set events = events + 1 where tenant_id = $1 and period = 'total' and (starts_on, value_hash) =
          (select starts_on, value_hash from usage_uniques where tenant_id = $1 and period = 'total' order by 1 limit 1)`,

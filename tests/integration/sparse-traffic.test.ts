@@ -32,7 +32,7 @@ async function attempt(text: string, values: unknown[]): Promise<{ answer: unkno
         `select jsonb_build_object(
            'counters', (select jsonb_agg(to_jsonb(c) order by c.period, c.meter_id, c.starts_on, c.customer_id) from usage_counters c),
            'totals', (select jsonb_agg(to_jsonb(t) order by t.meter_id, t.day) from usage_totals t),
-           'hours', (select jsonb_agg(to_jsonb(h) order by h.meter_id, h.hour) from usage_hours h),
+           'quarters', (select jsonb_agg(to_jsonb(q) order by q.meter_id, q.quarter) from usage_quarters q),
            'events', (select jsonb_agg(to_jsonb(e) - 'occurred_at' - 'received_at' order by e.id) from usage_events e)) as value`,
       )
       throw new RolledBack({ answer: row?.value, state: state?.value })
@@ -47,17 +47,17 @@ async function attempt(text: string, values: unknown[]): Promise<{ answer: unkno
 type Event = { meter: string; user: string; value?: string; event_id?: string; properties?: string }
 const many = (length: number) => Array.from({ length }, (_, index) => `$${index + 1}`).join(', ')
 
-const halfHour = () => Math.floor(Date.now() / 1_800_000)
+const quarterHour = () => Math.floor(Date.now() / 900_000)
 const monthAt = (moment: number) => new Date(moment).toISOString().slice(0, 7)
 /** For five minutes before and after a month ends in UTC, nothing is recorded the short way. */
 const monthTurns = () => monthAt(Date.now() - 300_000) !== monthAt(Date.now() + 300_000)
 
-/** Both ways, within one hour and day of the tenant, so that they have the same to write. */
+/** Both ways, within one quarter of an hour and day of the tenant, so that they have the same to write. */
 async function both(event: Event, enforce: boolean) {
   for (;;) {
-    const began = halfHour()
+    const began = quarterHour()
     const results = await bothOnce(event, enforce)
-    if (began === halfHour()) return results
+    if (began === quarterHour()) return results
   }
 }
 

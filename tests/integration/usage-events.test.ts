@@ -95,7 +95,7 @@ test('one event, what it is part of, and its history', async () => {
     { scope: 'customer_day', used: 7, events: 2 },
     { scope: 'customer_period', used: 7 },
     { scope: 'day', used: 7 },
-    { scope: 'hour', used: 7 },
+    { scope: 'quarter', used: 7 },
     { scope: 'group', used: 7, group: { region: 'eu' } },
   ])
   const [filtered] = (await list('?event_id=b')).body.data

@@ -471,11 +471,11 @@ async function compareBooks(
     [tenant.id],
   )
   for (const drift of drifts) if (drift.table_name !== null) problems.add(`drift: ${JSON.stringify(drift)}`)
-  const sums = await look<Record<'slug' | 'events' | 'day' | 'month' | 'totals' | 'hours', string>>(
+  const sums = await look<Record<'slug' | 'events' | 'day' | 'month' | 'totals' | 'quarters', string>>(
     `select m.slug, e.total as events, (select sum(used) from usage_counters k where k.tenant_id = $1 and k.meter_id = m.id and period = 'day') as day,
        (select sum(used) from usage_counters k where k.tenant_id = $1 and k.meter_id = m.id and period = 'month') as month,
        (select sum(used) from usage_totals k where k.tenant_id = $1 and k.meter_id = m.id) as totals,
-       (select sum(used) from usage_hours k where k.tenant_id = $1 and k.meter_id = m.id) as hours
+       (select sum(used) from usage_quarters k where k.tenant_id = $1 and k.meter_id = m.id) as quarters
      from meters m cross join lateral (
        select sum(case m.aggregation when 'COUNT' then 1 else e.value end) as total from usage_events e where e.tenant_id = $1 and e.meter_id = m.id
      ) e where m.tenant_id = $1 and m.aggregation in ('SUM', 'COUNT')`,

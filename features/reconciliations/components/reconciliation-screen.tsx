@@ -203,7 +203,7 @@ function columnsOf(zone: string): ReadonlyArray<Column<DriftRow>> {
               row_key.customer,
               row_key.period,
               row_key.starts_on ? formatDate(`${row_key.starts_on}T00:00:00Z`, 'date') : undefined,
-              row_key.hour ? formatDate(row_key.hour, 'datetime', zone) : undefined,
+              row_key.quarter ? formatDate(row_key.quarter, 'datetime', zone) : undefined,
               row_key.hash?.slice(0, 8),
               row_key.id,
             ]

@@ -49,6 +49,7 @@ export const reconciliationSink: OutboxSink = {
   ordered: false,
   attempts: 3,
   forget: true,
+  lanes: 2,
   deliver: async (messages, tenant) => {
     for (const { payload } of messages) {
       const { reconciliation_id } = payload as { reconciliation_id: string }

@@ -29,6 +29,7 @@ export const recountSink: OutboxSink = {
   ordered: false,
   attempts: 50,
   forget: true,
+  lanes: 2,
   deliver: async (_messages, tenant) => {
     await recountUsage(tenant.id)
     return []

@@ -203,7 +203,7 @@ function Totals({ moved }: { moved: EventDetail['moved'] }) {
           <dt className="min-w-0 break-words text-mute">
             {t(`events.detail.scope.${scope}`, {
               start:
-                scope === 'hour'
+                scope === 'quarter'
                   ? formatDate(starts_at, 'datetime', zone)
                   : formatDate(`${starts_at}T00:00:00Z`, 'date'),
               group: Object.entries(group ?? {})

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
+import { givenNameInput } from '@/libs/api-utils/text-input'
 import { quantity, rangeFields } from '../schema'
 
 const eventState = z.enum(['counted', 'filtered', 'corrected', 'correction']).meta({
@@ -9,13 +10,11 @@ const eventState = z.enum(['counted', 'filtered', 'corrected', 'correction']).me
 })
 export const eventListQuery = pageQuery.extend({
   meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
-  customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
-  event_id: z
-    .string()
-    .max(255)
+  customer: rangeFields.customer,
+  event_id: givenNameInput(255)
     .optional()
     .meta({ description: 'With its corrections; without `source` the last two months are searched' }),
-  source: z.string().max(255).optional().meta({ description: 'Source it was sent with' }),
+  source: givenNameInput(255).optional().meta({ description: 'Source it was sent with' }),
   state: eventState.optional(),
   time_range: rangeFields.time_range,
   from: reportMoment.optional().meta({ description: 'Received at or after' }),
@@ -53,7 +52,7 @@ export const usageEventDetail = z
     moved: z
       .array(
         z.object({
-          scope: z.enum(['customer_day', 'customer_period', 'day', 'hour', 'group']),
+          scope: z.enum(['customer_day', 'customer_period', 'day', 'quarter', 'group']),
           starts_at: z.string(),
           used: quantity,
           events: z.number().int(),

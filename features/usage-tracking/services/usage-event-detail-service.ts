@@ -8,7 +8,7 @@ import { EVENT_COLUMNS, EVENT_TABLES, type EventRow, type StoredEvent, toEvent }
 
 /** A running total that an event is part of, as it stands now. */
 export type MovedTotal = {
-  scope: 'customer_day' | 'customer_period' | 'day' | 'hour' | 'group'
+  scope: 'customer_day' | 'customer_period' | 'day' | 'quarter' | 'group'
   starts_at: string
   used: Quantity
   events: number
@@ -80,7 +80,7 @@ export async function getEventDetail(id: string): Promise<EventDetail> {
 const MOVED = `
   with e as (
     select e.*, m.aggregation, m.unit, m.group_by, (e.occurred_at at time zone $3)::date as day,
-      date_trunc('hour', e.occurred_at, 'UTC') as hour,
+      date_bin('15 minutes', e.occurred_at, '2000-01-01 00:00:00+00') as quarter,
       app.event_amount(m.aggregation, e.value, e.counted) as amount,
       coalesce((select s.anchor_day from subscriptions s
         where s.tenant_id = $1 and s.customer_id = e.customer_id and s.canceled_at is null), 1)::integer as anchor
@@ -101,8 +101,8 @@ const MOVED = `
     select 3, 'day', k.day::text, k.used, k.events, null
       from usage_totals k where k.tenant_id = $1 and k.meter_id = e.meter_id and k.day = e.day
     union all
-    select 4, 'hour', to_char(k.hour at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), k.used, k.events, null
-      from usage_hours k where k.tenant_id = $1 and k.meter_id = e.meter_id and k.hour = e.hour
+    select 4, 'quarter', to_char(k.quarter at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), k.used, k.events, null
+      from usage_quarters k where k.tenant_id = $1 and k.meter_id = e.meter_id and k.quarter = e.quarter
     union all
     select 5, 'group', k.day::text, k.used, k.events, k.group_values
       from usage_groups k where cardinality(e.group_by) > 0 and k.tenant_id = $1 and k.meter_id = e.meter_id and k.day = e.day

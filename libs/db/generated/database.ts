@@ -1262,13 +1262,16 @@ export interface UsageGroupTotals {
   used: Numeric;
 }
 
-export interface UsageHours {
+export interface UsageQuarters {
   events: number;
-  hour: Timestamp;
   last_at: Timestamp | null;
   last_received_at: Timestamp | null;
   meter_id: string;
   moment: Numeric | null;
+  /**
+   * When it begins. Of months whose events were dropped before there were quarters, the first of an hour holds the whole hour.
+   */
+  quarter: Timestamp;
   tenant_id: Generated<string>;
   used: Numeric;
 }
@@ -1400,7 +1403,7 @@ export interface DB {
   usage_events: UsageEvents;
   usage_group_totals: UsageGroupTotals;
   usage_groups: UsageGroups;
-  usage_hours: UsageHours;
+  usage_quarters: UsageQuarters;
   usage_rejections: UsageRejections;
   usage_seals: UsageSeals;
   usage_settings: UsageSettings;
