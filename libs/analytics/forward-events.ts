@@ -134,6 +134,7 @@ export const analyticsSink: OutboxSink = {
   ordered: true,
   attempts: 30,
   forget: false,
+  lanes: 16,
   deliver,
   settle,
 }

@@ -10,5 +10,6 @@ export const eventSink: OutboxSink = {
   ordered: true,
   attempts: 1,
   forget: false,
+  lanes: 16,
   deliver: () => Promise.resolve([]),
 }

@@ -25,6 +25,8 @@ export type OutboxSink = {
   attempts: number
   /** Delivered messages are removed instead of kept for a week. */
   forget: boolean
+  /** Tenants it is delivered for at one moment; few where each of them may hold one of the connections of the database for minutes. */
+  lanes: number
   /**
    * Hands messages over, outside of any transaction; must end by itself well within the lease. Gives those that failed;
    * throwing means that all did. A message may come again after it was delivered: the receiver must be able to tell.
@@ -42,8 +44,6 @@ export type OutboxWorkerOptions = {
   leaseMs?: number
   /** How long to wait after a failed attempt. */
   delayMs?: (attempts: number) => number
-  /** Tenants and topics worked on at the same time; default 32. */
-  concurrency?: number
 }
 
 export type OutboxWorker = {
@@ -52,6 +52,8 @@ export type OutboxWorker = {
 }
 
 const MOST_TENANTS = 1_000
+/** Tenants that are asked for their topics at one moment. */
+const MOST_VISITS = 16
 const LONGEST_REST_MS = 30_000
 const HOUR = 3_600_000
 export const WORKER = jobActor('outbox-worker')
@@ -66,13 +68,15 @@ const describe = (error: unknown): string => (error instanceof Error ? error.mes
 /**
  * Delivers what waits in the outboxes of all tenants, at least once: woken by the database, and looking by itself every
  * `pollMs`. Each topic of each tenant is worked on by itself, so that a receiver that is slow or dead for one holds up
- * nobody else; a batch at a time, so that nobody fills the line.
+ * nobody else; a batch at a time, so that nobody fills the line; and each topic in lanes of its own, so that a receiver that is
+ * dead for everybody holds up nothing that goes elsewhere.
  */
 export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
-  const { pollMs = 2_000, leaseMs = 60_000, delayMs = backoffMs, concurrency = 32 } = options
-  const sinks = new Map(options.sinks.map((sink) => [sink.topic, sink]))
+  const { pollMs = 2_000, leaseMs = 60_000, delayMs = backoffMs } = options
+  const sinks = new Map(options.sinks.map((sink) => [sink.topic, { sink, inLane: createLanes(sink.lanes) }]))
   const underWay = new Map<string, Promise<void>>()
   const rests = createRests(pollMs)
+  let visits = 0
   let stopping = false
   let looking = false
   let lookAgain = false
@@ -88,7 +92,7 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
       do {
         lookAgain = false
         for (const tenantId of await listDueTenants()) {
-          if (stopping || underWay.size >= concurrency) break
+          if (stopping || visits >= MOST_VISITS) break
           if (!rests.isResting(tenantId) && !underWay.has(tenantId)) begin(tenantId, () => visit(tenantId))
         }
       } while (lookAgain && !stopping)
@@ -115,19 +119,28 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
 
   /** Finds out which topics of a tenant are due and starts on each that is not being worked on. */
   const visit = async (tenantId: string): Promise<void> => {
+    visits += 1
+    try {
+      await startTopics(tenantId)
+    } finally {
+      visits -= 1
+    }
+  }
+
+  const startTopics = async (tenantId: string): Promise<void> => {
     const routing = await findTenantRouting({ id: tenantId })
     const topics = routing ? await runInTenant(routing, WORKER, listDueTopics).catch(asNothing(tenantId)) : []
-    const known = topics.filter((topic) => sinks.has(topic))
+    const delivered = topics.filter((topic) => sinks.has(topic))
     let started = 0
-    for (const topic of known) {
-      const sink = sinks.get(topic)
+    for (const topic of delivered) {
+      const known = sinks.get(topic)
       const key = `${tenantId} ${topic}`
-      if (!sink || !routing || stopping || underWay.has(key) || rests.isResting(key)) continue
+      if (!known || !routing || stopping || underWay.has(key) || rests.isResting(key)) continue
       started += 1
-      begin(key, () => drain(routing, sink, key))
+      begin(key, () => known.inLane(() => (stopping ? Promise.resolve() : drain(routing, known.sink, key))))
     }
     // All of it is being worked on; or the tenant is suspended or gone, or nobody here delivers the topic.
-    if (started === 0) rests.rest(tenantId, known.length > 0 ? pollMs : LONGEST_REST_MS)
+    if (started === 0) rests.rest(tenantId, delivered.length > 0 ? pollMs : LONGEST_REST_MS)
   }
 
   const asNothing =
@@ -210,7 +223,7 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
 function createRests(firstMs: number) {
   const resting = new Map<string, { until: number; times: number }>()
   return {
-    isResting: (key: string): boolean => (resting.get(key)?.until ?? 0) > Date.now(),
+    isResting: (key: string): boolean => (resting.get(key)?.until ?? 0) > performance.now(),
     clear: (key: string): void => {
       resting.delete(key)
     },
@@ -218,8 +231,25 @@ function createRests(firstMs: number) {
       if (resting.size > 50_000) resting.clear()
       const times = resting.get(key)?.times ?? 0
       const ms = times === 0 ? 0 : Math.min(mostMs, firstMs * 2 ** Math.min(times - 1, 20))
-      resting.set(key, { until: Date.now() + ms, times: times + 1 })
+      resting.set(key, { until: performance.now() + ms, times: times + 1 })
     },
+  }
+}
+
+/** Runs work in so many lanes at one moment; what finds them full waits its turn. */
+function createLanes(lanes: number) {
+  const waiting: (() => void)[] = []
+  let free = lanes
+  return async (work: () => Promise<void>): Promise<void> => {
+    if (free > 0) free -= 1
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else free += 1
+    }
   }
 }
 

@@ -76,6 +76,7 @@ export const mailSink: OutboxSink = {
   // Two days of growing pauses: a mail server that is away for a weekend night costs nobody an invitation.
   attempts: 60,
   forget: true,
+  lanes: 16,
   deliver,
   settle: async (delivered, failed) => {
     for (const message of delivered) await note(message, null)

@@ -16,7 +16,7 @@ import { mailSink } from '@/libs/mail/mail-sink'
 import { queueMail } from '@/libs/mail/queue-mail'
 import { startMailServer } from '../support/mail-server'
 import { type CapturedEvent, startPostHogServer } from '../support/posthog-server'
-import { asSuperuser, asSystem, createWorld, setStatus, type TestTenant } from '../support/world'
+import { asSuperuser, asSystem, createTenant, createWorld, setStatus, type TestTenant } from '../support/world'
 
 const { acme, globex } = await createWorld()
 const posthog = await startPostHogServer()
@@ -178,6 +178,19 @@ describe('analytics', () => {
     await expect.poll(() => acceptedNames(), soon).toEqual(['free'])
     await expect.poll(() => smtp.received.length, soon).toBe(1)
     // Long before the dead one is given up, after ten seconds.
+    expect(performance.now() - started).toBeLessThan(8_000)
+  })
+
+  test('a receiver that is dead for everybody holds up nothing that goes elsewhere', async () => {
+    const others = await Promise.all(['one', 'two', 'three', 'four'].map((name) => createTenant(`held-${name}`)))
+    smtp.beforeAccept = () => new Promise(() => {})
+    for (const tenant of others) await invite(tenant, `${tenant.slug}@example.test`)
+    startWorker({ sinks: sinks.map((sink) => ({ ...sink, lanes: 2 })) })
+    await expect.poll(async () => (await waiting()).filter(({ attempts }) => attempts === 1).length, soon).toBe(2)
+    const started = performance.now()
+    for (const tenant of others) await track(tenant, 'free')
+    await expect.poll(() => acceptedNames(), soon).toEqual(['free', 'free', 'free', 'free'])
+    // Long before the mail server is given up, after twenty seconds.
     expect(performance.now() - started).toBeLessThan(8_000)
   })
 

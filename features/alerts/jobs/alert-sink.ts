@@ -32,6 +32,7 @@ export const alertSink: OutboxSink = {
   ordered: false,
   attempts: 20,
   forget: true,
+  lanes: 3,
   deliver: async (messages, tenant) => {
     const notes: Note[] = []
     const failures: { id: string; error: string; permanent: boolean }[] = []

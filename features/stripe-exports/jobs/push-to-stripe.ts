@@ -120,6 +120,7 @@ export const stripeSink: OutboxSink = {
   ordered: false,
   attempts: 3,
   forget: true,
+  lanes: 2,
   deliver: async (_messages, tenant) => {
     await visitStripeAccount(tenant)
     return []

@@ -12,6 +12,7 @@ export const upgradeSink: OutboxSink = {
   ordered: true,
   attempts: 20,
   forget: true,
+  lanes: 4,
   deliver: async (messages, tenant) => {
     const failures: { id: string; error: string; permanent: boolean }[] = []
     for (const { id, payload: raw } of messages) {
