@@ -21,24 +21,20 @@ const sizes = {
 }
 
 /**
- * A picture of a person (round) or a tenant (square), or the initials. Decorative: the name stands beside it.
- * @example <Avatar name="Acme" src={branding.logo_url} shape="square" />
+ * The initials of a person (round) or a tenant (square). Decorative: the name stands beside it.
+ * @example <Avatar name="Acme" shape="square" />
  */
 export function Avatar({
   name,
-  src,
   size = 'md',
   shape = 'round',
   tone = 'soft',
-  className,
 }: {
   name: string
-  src?: string | null
   size?: keyof typeof sizes
   shape?: 'round' | 'square'
   /** `brand` is the colour of the tenant as it is, for the head of its portal. */
   tone?: 'soft' | 'brand'
-  className?: string
 }) {
   return (
     <Base.Root
@@ -50,10 +46,8 @@ export function Avatar({
           : 'bg-accent-soft text-accent-text',
         shape === 'round' ? 'rounded-full' : 'rounded-md',
         sizes[size],
-        className,
       )}
     >
-      {src ? <Base.Image src={src} alt="" className="size-full object-cover" /> : null}
       {/* Drawn by the style sheet: the letters belong to the picture and must not be read, copied or searched. */}
       <Base.Fallback data-initials={initialsOf(name)} className="before:content-[attr(data-initials)]" />
     </Base.Root>

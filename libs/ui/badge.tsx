@@ -67,11 +67,7 @@ const statuses = {
   verified: ['success', CircleCheck],
   success: ['success', CircleCheck],
   failure: ['danger', CircleX],
-  failed: ['danger', CircleX],
   denied: ['warning', Ban],
-  healthy: ['success', CircleCheck],
-  degraded: ['warning', CircleAlert],
-  down: ['danger', CircleX],
 } as const satisfies Record<string, readonly [Tone, LucideIcon]>
 
 export type Status = keyof typeof statuses
@@ -85,21 +81,17 @@ function isStatus(value: string): value is Status {
  * The state of something (tenant, key, domain, outcome) in words, icon and colour; an unknown one is shown as written.
  * @example <StatusPill status="suspended" />
  */
-export function StatusPill({ status, className }: { status: Status | (string & {}); className?: string }) {
-  if (!isStatus(status)) return <Badge className={className}>{status.replaceAll('_', ' ')}</Badge>
+export function StatusPill({ status }: { status: Status | (string & {}) }) {
+  if (!isStatus(status)) return <Badge>{status.replaceAll('_', ' ')}</Badge>
   const [tone, Icon] = statuses[status]
   return (
-    <Badge tone={tone} icon={<Icon aria-hidden="true" />} className={className}>
+    <Badge tone={tone} icon={<Icon aria-hidden="true" />}>
       {t(`ui.status.${status}`)}
     </Badge>
   )
 }
 
-/** A plan or tier by name. Any known plan has its colour; others are neutral. */
-export function TierBadge({ name, className }: { name: string; className?: string }) {
-  return (
-    <Badge tone="accent" className={className}>
-      {name}
-    </Badge>
-  )
+/** A plan or tier by name. */
+export function TierBadge({ name }: { name: string }) {
+  return <Badge tone="accent">{name}</Badge>
 }

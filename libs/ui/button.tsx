@@ -78,22 +78,18 @@ export function IconButton({
   icon,
   variant = 'ghost',
   size = 'md',
-  loading = false,
   className,
-  disabled,
   ...props
-}: Omit<ButtonProps, 'children'> & { label: string; icon: ReactNode }) {
+}: Omit<ButtonProps, 'children' | 'loading'> & { label: string; icon: ReactNode }) {
   return (
     <button
       type="button"
       title={label}
       {...props}
       aria-label={label}
-      disabled={disabled || loading}
-      aria-busy={loading || undefined}
       className={cx(buttonClass(variant, size, true), className)}
     >
-      {loading ? <Spinner /> : icon}
+      {icon}
     </button>
   )
 }

@@ -1,21 +1,17 @@
 'use client'
 
 import { Checkbox as Base } from '@base-ui/react/checkbox'
-import { Check, Minus } from 'lucide-react'
+import { Check } from 'lucide-react'
 import { type ReactNode, useId } from 'react'
 import { cx } from '@/libs/ui/cx'
 
 export type CheckboxProps = {
   checked: boolean
   onCheckedChange: (checked: boolean) => void
-  /** Some of what it stands for are chosen. */
-  indeterminate?: boolean
   label: ReactNode
   description?: ReactNode
   hideLabel?: boolean
   disabled?: boolean
-  name?: string
-  invalid?: boolean
   className?: string
 }
 
@@ -26,13 +22,10 @@ export type CheckboxProps = {
 export function Checkbox({
   checked,
   onCheckedChange,
-  indeterminate = false,
   label,
   description,
   hideLabel = false,
   disabled,
-  name,
-  invalid = false,
   className,
 }: CheckboxProps) {
   const id = useId()
@@ -41,24 +34,17 @@ export function Checkbox({
       <Base.Root
         id={id}
         checked={checked}
-        indeterminate={indeterminate}
         onCheckedChange={(next) => onCheckedChange(next)}
         disabled={disabled}
-        name={name}
-        aria-invalid={invalid || undefined}
         aria-labelledby={`${id}-label`}
         aria-describedby={description ? `${id}-description` : undefined}
         className={cx(
           "relative mt-px flex size-4.5 shrink-0 items-center justify-center rounded-sm border border-control bg-surface transition-colors after:absolute after:-inset-1.5 after:content-['']",
-          'data-checked:border-accent data-checked:bg-accent data-indeterminate:border-accent data-indeterminate:bg-accent data-disabled:opacity-50',
+          'data-checked:border-accent data-checked:bg-accent data-disabled:opacity-50',
         )}
       >
         <Base.Indicator className="text-accent-ink">
-          {indeterminate ? (
-            <Minus strokeWidth={3} className="size-3.5" />
-          ) : (
-            <Check strokeWidth={3} className="size-3.5" />
-          )}
+          <Check strokeWidth={3} className="size-3.5" />
         </Base.Indicator>
       </Base.Root>
       <div className={cx('min-w-0', hideLabel && 'sr-only')}>

@@ -5,7 +5,6 @@ import { Search } from 'lucide-react'
 import { useRouter } from 'next/navigation'
 import { type ReactNode, useEffect, useState } from 'react'
 import type { CommandList } from '@/libs/ui/command-list'
-import { cx } from '@/libs/ui/cx'
 import { backdropClass } from '@/libs/ui/dialog'
 import { t } from '@/libs/ui/messages'
 import { Keys, useShortcut } from '@/libs/ui/shortcuts'
@@ -36,7 +35,7 @@ export function commandText(command: Command): string {
  * of its own, after the page; whoever is faster types into a plain field meanwhile and loses nothing.
  * @example <CommandPalette commands={[{ id: 'go-tiers', label: 'Tiers', group: 'Go to', href: '/acme/tiers' }]} />
  */
-export function CommandPalette({ commands, compact = false }: { commands: readonly Command[]; compact?: boolean }) {
+export function CommandPalette({ commands }: { commands: readonly Command[] }) {
   const [open, setOpen] = useState(false)
   const [List, setList] = useState<typeof CommandList | null>(null)
   const [early, setEarly] = useState('')
@@ -78,21 +77,13 @@ export function CommandPalette({ commands, compact = false }: { commands: readon
     <Base.Root open={open} onOpenChange={change}>
       <Base.Trigger
         aria-keyshortcuts="Control+K Meta+K"
-        aria-label={compact ? t('ui.palette.open') : undefined}
-        className={cx(
-          'flex h-8.5 items-center gap-2 rounded-md border bg-surface text-faint text-sm shadow-card hover:border-line-strong hover:text-mute pointer-coarse:h-10',
-          compact ? 'w-8.5 justify-center pointer-coarse:w-10' : 'w-full max-w-72 px-2.5',
-        )}
+        className="flex h-8.5 w-full max-w-72 items-center gap-2 rounded-md border bg-surface px-2.5 text-faint text-sm shadow-card hover:border-line-strong hover:text-mute pointer-coarse:h-10"
       >
         <Search aria-hidden="true" className="size-4 shrink-0" />
-        {compact ? null : (
-          <>
-            <span className="flex-1 truncate text-left">{t('ui.palette.placeholder')}</span>
-            <span aria-hidden="true" className="hidden sm:block pointer-coarse:hidden">
-              <Keys keys="mod+k" />
-            </span>
-          </>
-        )}
+        <span className="flex-1 truncate text-left">{t('ui.palette.placeholder')}</span>
+        <span aria-hidden="true" className="hidden sm:block pointer-coarse:hidden">
+          <Keys keys="mod+k" />
+        </span>
       </Base.Trigger>
       <Base.Portal>
         <Base.Backdrop className={backdropClass} />

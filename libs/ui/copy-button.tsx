@@ -55,7 +55,6 @@ export function CopyButton({
   showLabel = false,
   variant = 'ghost',
   size = 'sm',
-  className,
 }: {
   value: string
   /** The accessible name; visible with `showLabel`. */
@@ -63,45 +62,35 @@ export function CopyButton({
   showLabel?: boolean
   variant?: ButtonVariant
   size?: ButtonSize
-  className?: string
 }) {
   const { copied, copy } = useCopy()
   const icon = copied ? <Check className="size-4 text-success-text" /> : <Copy />
   const shown = copied ? t('ui.copied') : label
   if (!showLabel) {
-    return (
-      <IconButton
-        label={shown}
-        icon={icon}
-        variant={variant}
-        size={size}
-        onClick={() => copy(value)}
-        className={className}
-      />
-    )
+    return <IconButton label={shown} icon={icon} variant={variant} size={size} onClick={() => copy(value)} />
   }
   return (
-    <Button variant={variant} size={size} icon={icon} onClick={() => copy(value)} className={className}>
+    <Button variant={variant} size={size} icon={icon} onClick={() => copy(value)}>
       {shown}
     </Button>
   )
 }
 
 /** An id or address in the text, with its copy button. */
-export function CopyText({ value, shown = value, className }: { value: string; shown?: string; className?: string }) {
+export function CopyText({ value, className }: { value: string; className?: string }) {
   return (
     <span className={cx('inline-flex max-w-full items-center gap-0.5', className)}>
-      <code className="truncate rounded-sm font-mono text-[0.92em]">{shown}</code>
-      <CopyButton value={value} label={t('ui.copyValue', { value: shown })} />
+      <code className="truncate rounded-sm font-mono text-[0.92em]">{value}</code>
+      <CopyButton value={value} label={t('ui.copyValue', { value })} />
     </span>
   )
 }
 
 /** A value to take away, with a large copy button: keys, DNS records, addresses. */
-export function CopyField({ label, value, className }: { label: string; value: string; className?: string }) {
+export function CopyField({ label, value }: { label: string; value: string }) {
   const id = useId()
   return (
-    <div className={cx('flex min-w-0 flex-col gap-1.5', className)}>
+    <div className="flex min-w-0 flex-col gap-1.5">
       <label htmlFor={id} className="font-medium text-sm">
         {label}
       </label>

@@ -78,7 +78,7 @@ export function describeRange(range: Pick<DateRange, 'preset' | 'from' | 'to'>):
  * Chooses the range: presets, or two days of one's own.
  * @example <DateRangePicker range={range} />
  */
-export function DateRangePicker({ range, className }: { range: DateRange; className?: string }) {
+export function DateRangePicker({ range }: { range: DateRange }) {
   const [open, setOpen] = useState(false)
   const [from, setFrom] = useState('')
   const [to, setTo] = useState('')
@@ -107,7 +107,7 @@ export function DateRangePicker({ range, className }: { range: DateRange; classN
       align="end"
       className="w-72"
       trigger={
-        <Button icon={<CalendarRange />} className={className}>
+        <Button icon={<CalendarRange />}>
           <span className="sr-only">{t('ui.range.label')}: </span>
           {describeRange(range)}
         </Button>

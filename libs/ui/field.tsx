@@ -28,7 +28,6 @@ export type FieldProps = {
   hideLabel?: boolean
   /** Something small at the right of the label, such as a link. */
   aside?: ReactNode
-  /** A control that cannot be named by a `label` element (select, switch, number field) is named by id. */
   className?: string
   children: ReactNode
 }
@@ -86,10 +85,10 @@ export type ControlAria = {
 }
 
 /** What a control takes from the Field around it; nothing outside of one. */
-export function useFieldControl(own: { id?: string | undefined } = {}): ControlAria & { labelId: string | undefined } {
+export function useFieldControl(): ControlAria & { labelId: string | undefined } {
   const field = useContext(Context)
   return {
-    id: own.id ?? field?.id,
+    id: field?.id,
     'aria-describedby': field?.describedBy,
     'aria-invalid': field?.invalid || undefined,
     'aria-required': field?.required || undefined,
@@ -102,19 +101,17 @@ export function FieldGroup({
   legend,
   hint,
   error,
-  className,
   children,
 }: {
   legend: ReactNode
   hint?: ReactNode
   error?: string | undefined
-  className?: string
   children: ReactNode
 }) {
   const id = useId()
   return (
     <fieldset
-      className={cx('flex min-w-0 flex-col gap-2', className)}
+      className="flex min-w-0 flex-col gap-2"
       aria-describedby={error ? `${id}-error` : hint ? `${id}-hint` : undefined}
     >
       <legend className="mb-2 font-medium text-ink text-sm">{legend}</legend>

@@ -3,7 +3,6 @@
 import { ListFilter, X } from 'lucide-react'
 import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { Button } from '@/libs/ui/button'
-import { Checkbox } from '@/libs/ui/checkbox'
 import { SearchInput } from '@/libs/ui/input'
 import type { ListState } from '@/libs/ui/list-state'
 import { t } from '@/libs/ui/messages'
@@ -14,9 +13,7 @@ export type Facet = {
   /** Key in the URL and of the API. */
   key: string
   label: string
-  options: ReadonlyArray<{ value: string; label: string; count?: number }>
-  /** Several values at once, sent with commas between them; otherwise one. */
-  multiple?: boolean
+  options: ReadonlyArray<{ value: string; label: string }>
 }
 
 /**
@@ -121,36 +118,25 @@ function FacetFilter({
           {facet.label}
           {names.length ? (
             <span className="max-w-36 truncate border-line-strong border-l pl-2 font-normal text-accent-text">
-              {names.length > 2 ? t('ui.filters.chosen', { count: names.length }) : names.join(', ')}
+              {names.join(', ')}
             </span>
           ) : null}
         </Button>
       }
     >
-      {facet.multiple ? (
-        facet.options.map((option) => (
-          <Checkbox
-            key={option.value}
-            checked={chosen.includes(option.value)}
-            onCheckedChange={(on) =>
-              onChange(on ? [...chosen, option.value] : chosen.filter((value) => value !== option.value))
-            }
-            label={<OptionLabel option={option} />}
-            className="rounded-md px-2 py-1.5 hover:bg-hover [&>div]:flex-1"
-          />
-        ))
-      ) : (
-        <RadioGroup
-          label={facet.label}
-          value={chosen[0] ?? null}
-          onValueChange={(value) => {
-            onChange([value])
-            setOpen(false)
-          }}
-          options={facet.options.map((option) => ({ value: option.value, label: <OptionLabel option={option} /> }))}
-          className="gap-0! [&>label]:rounded-md [&>label]:px-2 [&>label]:py-1.5 [&>label]:hover:bg-hover"
-        />
-      )}
+      <RadioGroup
+        label={facet.label}
+        value={chosen[0] ?? null}
+        onValueChange={(value) => {
+          onChange([value])
+          setOpen(false)
+        }}
+        options={facet.options.map(({ value, label }) => ({
+          value,
+          label: <span className="font-normal">{label}</span>,
+        }))}
+        className="gap-0! [&>label]:rounded-md [&>label]:px-2 [&>label]:py-1.5 [&>label]:hover:bg-hover"
+      />
       {chosen.length ? (
         <Button
           variant="ghost"
@@ -165,14 +151,5 @@ function FacetFilter({
         </Button>
       ) : null}
     </Popover>
-  )
-}
-
-function OptionLabel({ option }: { option: Facet['options'][number] }) {
-  return (
-    <span className="flex justify-between gap-3 font-normal">
-      {option.label}
-      {option.count === undefined ? null : <span className="tabular text-faint">{option.count}</span>}
-    </span>
   )
 }

@@ -17,10 +17,9 @@ type Bound<Values extends FieldValues, Name extends FieldPath<Values>> = Omit<
  */
 export function SelectField<Values extends FieldValues, Name extends FieldPath<Values>>({
   options,
-  placeholder,
   disabled,
   ...field
-}: Bound<Values, Name> & Pick<SelectProps<string>, 'options' | 'placeholder' | 'disabled'>) {
+}: Bound<Values, Name> & Pick<SelectProps<string>, 'options' | 'disabled'>) {
   return (
     <ControlledField {...field}>
       {({ value, onChange, onBlur, ref }) => (
@@ -30,7 +29,6 @@ export function SelectField<Values extends FieldValues, Name extends FieldPath<V
           onValueChange={onChange}
           onBlur={onBlur}
           ref={ref}
-          {...(placeholder ? { placeholder } : {})}
           {...(disabled ? { disabled } : {})}
         />
       )}
@@ -45,15 +43,13 @@ export function SelectField<Values extends FieldValues, Name extends FieldPath<V
 export function QuantityField<Values extends FieldValues, Name extends FieldPath<Values>>({
   min = 0,
   max,
-  step,
   format = { maximumFractionDigits: 20 },
   unit,
   stepper,
   placeholder,
-  disabled,
   ...field
-}: Bound<Values, Name> & Omit<NumberFieldProps, 'value' | 'onValueChange' | 'onBlur' | 'ref' | 'className'>) {
-  const number = { min, max, step, format, unit, stepper, placeholder, disabled }
+}: Bound<Values, Name> & Omit<NumberFieldProps, 'value' | 'onValueChange' | 'onBlur' | 'ref'>) {
+  const number = { min, max, format, unit, stepper, placeholder }
   return (
     <ControlledField {...field}>
       {({ value, onChange, onBlur, ref }) => (

@@ -231,24 +231,14 @@ export function ControlledField<Values extends FieldValues, Name extends FieldPa
   label,
   hint,
   required,
-  optional,
-  aside,
   className,
   children,
-}: Omit<NamedField<Values>, 'name'> & {
+}: Omit<NamedField<Values>, 'name' | 'optional' | 'aside'> & {
   name: Name
   children: (field: ControllerRenderProps<Values, Name>) => ReactNode
 }) {
   return (
-    <Field
-      label={label}
-      hint={hint}
-      error={fieldError(form, name)}
-      required={required}
-      optional={optional}
-      aside={aside}
-      className={className}
-    >
+    <Field label={label} hint={hint} error={fieldError(form, name)} required={required} className={className}>
       <Controller control={form.control} name={name} render={({ field }) => <>{children(field)}</>} />
     </Field>
   )

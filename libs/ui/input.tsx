@@ -13,8 +13,7 @@ export const controlClass =
   'aria-invalid:border-danger disabled:cursor-not-allowed disabled:bg-sunken disabled:text-faint [&[readonly]]:bg-sunken'
 
 export type InputProps = ComponentProps<'input'> & {
-  /** Fixed text before or after the value, such as `https://` or `.example.com`. */
-  prefix?: ReactNode
+  /** Fixed text after the value, such as `.example.com`. */
   suffix?: ReactNode
 }
 
@@ -22,9 +21,9 @@ export type InputProps = ComponentProps<'input'> & {
  * One line of text; wires itself to the Field around it.
  * @example <Field label="Name"><Input {...register('name')} autoComplete="organization" /></Field>
  */
-export function Input({ prefix, suffix, className, id, ...props }: InputProps) {
-  const { labelId: _, ...aria } = useFieldControl({ id })
-  if (!prefix && !suffix) {
+export function Input({ suffix, className, ...props }: InputProps) {
+  const { labelId: _, ...aria } = useFieldControl()
+  if (!suffix) {
     return <input {...aria} {...props} className={cx(controlClass, 'h-8.5 pointer-coarse:h-10', className)} />
   }
   return (
@@ -35,37 +34,28 @@ export function Input({ prefix, suffix, className, id, ...props }: InputProps) {
         className,
       )}
     >
-      {prefix ? (
-        <span className="flex items-center whitespace-nowrap border-r bg-sunken px-2.5 text-faint text-sm">
-          {prefix}
-        </span>
-      ) : null}
       <input
         {...aria}
         {...props}
         className="control-text min-w-0 flex-1 bg-transparent px-3 text-ink outline-none disabled:bg-sunken disabled:text-faint"
       />
-      {suffix ? (
-        <span className="flex items-center whitespace-nowrap border-l bg-sunken px-2.5 text-faint text-sm">
-          {suffix}
-        </span>
-      ) : null}
+      <span className="flex items-center whitespace-nowrap border-l bg-sunken px-2.5 text-faint text-sm">{suffix}</span>
     </div>
   )
 }
 
 /** Several lines of text. */
-export function Textarea({ className, id, rows = 4, ...props }: ComponentProps<'textarea'>) {
-  const { labelId: _, ...aria } = useFieldControl({ id })
+export function Textarea({ className, rows = 4, ...props }: ComponentProps<'textarea'>) {
+  const { labelId: _, ...aria } = useFieldControl()
   return <textarea {...aria} rows={rows} {...props} className={cx(controlClass, 'py-2', className)} />
 }
 
 /** A password with a button to show it; pasting is allowed, as everywhere. */
-export function PasswordInput({ className, id, ...props }: ComponentProps<'input'>) {
-  const { labelId: _, ...aria } = useFieldControl({ id })
+export function PasswordInput(props: ComponentProps<'input'>) {
+  const { labelId: _, ...aria } = useFieldControl()
   const [shown, setShown] = useState(false)
   return (
-    <div className={cx('relative', className)}>
+    <div className="relative">
       <input
         {...aria}
         {...props}

@@ -1,16 +1,15 @@
 import { CodeBlock } from '@/libs/ui/code-snippet'
 import { CopyButton } from '@/libs/ui/copy-button'
-import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
 
 /**
  * A value as indented JSON, to be read and copied.
  * @example <JsonView label="Properties" value={event.properties} />
  */
-export function JsonView({ label, value, className }: { label: string; value: unknown; className?: string }) {
+export function JsonView({ label, value }: { label: string; value: unknown }) {
   const text = JSON.stringify(value, null, 2) ?? 'null'
   return (
-    <div className={cx('min-w-0 overflow-hidden rounded-lg border bg-sunken', className)}>
+    <div className="min-w-0 overflow-hidden rounded-lg border bg-sunken">
       <div className="flex items-center justify-between gap-3 border-b py-1 pr-1.5 pl-4">
         <span className="font-medium text-mute text-xs">{label}</span>
         <CopyButton value={text} label={t('ui.copyNamed', { name: label })} />

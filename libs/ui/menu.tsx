@@ -18,7 +18,7 @@ export type MenuEntry =
       tone?: 'danger'
       disabled?: boolean
     }
-  | { label: string; icon?: ReactNode; hint?: string; href: string; external?: boolean }
+  | { label: string; icon?: ReactNode; href: string }
   | { label: string; icon?: ReactNode; checked: boolean; onSelect: () => void }
   | { heading: string }
   | 'separator'
@@ -81,19 +81,11 @@ function renderEntry(entry: MenuEntry, index: number) {
       </Base.CheckboxItem>
     )
   }
-  const hint = entry.hint ? <span className="ml-4 text-faint text-xs">{entry.hint}</span> : null
   if ('href' in entry) {
     return (
-      <Base.LinkItem
-        key={entry.label}
-        closeOnClick
-        className={popupItemClass}
-        href={entry.href}
-        render={entry.external ? undefined : <Link href={entry.href} />}
-      >
+      <Base.LinkItem key={entry.label} closeOnClick className={popupItemClass} render={<Link href={entry.href} />}>
         {entry.icon}
         <span className="flex-1">{entry.label}</span>
-        {hint}
       </Base.LinkItem>
     )
   }
@@ -106,7 +98,7 @@ function renderEntry(entry: MenuEntry, index: number) {
     >
       {entry.icon}
       <span className="flex-1">{entry.label}</span>
-      {hint}
+      {entry.hint ? <span className="ml-4 text-faint text-xs">{entry.hint}</span> : null}
     </Base.Item>
   )
 }

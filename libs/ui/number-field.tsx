@@ -12,40 +12,26 @@ export type NumberFieldProps = {
   onValueChange: (value: number | null) => void
   min?: number
   max?: number
-  step?: number
   /** How the number is written, for example `{ maximumFractionDigits: 2 }`. */
   format?: Intl.NumberFormatOptions
   unit?: ReactNode
   /** Buttons for one step less and more. */
   stepper?: boolean
-  disabled?: boolean
   placeholder?: string
-  name?: string
   onBlur?: () => void
   ref?: Ref<HTMLInputElement>
-  className?: string
-  'aria-label'?: string
 }
 
 /**
  * A number with thousands separators; empty is null. Arrow keys step, shift steps by ten.
  * @example <NumberField value={cap} onValueChange={setCap} min={0} unit="events" />
  */
-export function NumberField({
-  unit,
-  stepper = false,
-  placeholder,
-  onBlur,
-  ref,
-  className,
-  'aria-label': label,
-  ...props
-}: NumberFieldProps) {
+export function NumberField({ unit, stepper = false, placeholder, onBlur, ref, ...props }: NumberFieldProps) {
   const { labelId: _, id, ...aria } = useFieldControl()
   const button =
     'flex w-9 items-center justify-center text-mute hover:bg-hover hover:text-ink disabled:opacity-40 focus-visible:-outline-offset-2'
   return (
-    <Base.Root {...props} id={id} locale="en" className={className}>
+    <Base.Root {...props} id={id} locale="en">
       <Base.Group
         className={cx(
           'flex h-8.5 items-stretch overflow-hidden rounded-md border border-control bg-surface shadow-card pointer-coarse:h-10',
@@ -60,7 +46,6 @@ export function NumberField({
         <Base.Input
           {...aria}
           ref={ref}
-          aria-label={label}
           onBlur={onBlur}
           placeholder={placeholder}
           className="control-text tabular min-w-0 flex-1 bg-transparent px-3 text-ink outline-none disabled:bg-sunken disabled:text-faint"

@@ -15,14 +15,12 @@ export function ProgressBar({
   max,
   unit,
   hideLabel = false,
-  className,
 }: {
   label: string
   value: number
   max: number | null
   unit?: string
   hideLabel?: boolean
-  className?: string
 }) {
   const share = max ? Math.min(1, Math.max(0, value / max)) : null
   const status: ReactNode = max
@@ -37,7 +35,7 @@ export function ProgressBar({
       value={share === null ? null : Math.round(share * 100)}
       aria-label={hideLabel ? label : undefined}
       aria-valuetext={typeof status === 'string' && status ? status : undefined}
-      className={cx('flex flex-col gap-1.5', className)}
+      className="flex flex-col gap-1.5"
     >
       {hideLabel ? null : (
         <div className="flex items-baseline justify-between gap-4 text-sm">

@@ -22,7 +22,6 @@ export function RadioGroup<Value extends string>({
   value,
   onValueChange,
   cards = false,
-  name,
   disabled,
   className,
 }: {
@@ -31,7 +30,6 @@ export function RadioGroup<Value extends string>({
   value: Value | null
   onValueChange: (value: Value) => void
   cards?: boolean
-  name?: string
   disabled?: boolean
   className?: string
 }) {
@@ -41,7 +39,6 @@ export function RadioGroup<Value extends string>({
       aria-label={label}
       value={value}
       onValueChange={(next) => onValueChange(next as Value)}
-      name={name}
       disabled={disabled}
       className={cx('flex flex-col', cards ? 'gap-2' : 'gap-3', className)}
     >

@@ -23,7 +23,6 @@ export type SelectProps<Value extends string> = {
   onValueChange: (value: Value) => void
   placeholder?: string
   disabled?: boolean
-  name?: string
   onBlur?: () => void
   /** The trigger, for focus. */
   ref?: Ref<HTMLButtonElement>
@@ -43,7 +42,6 @@ export function Select<Value extends string>({
   onValueChange,
   placeholder,
   disabled,
-  name,
   onBlur,
   ref,
   size = 'md',
@@ -59,7 +57,6 @@ export function Select<Value extends string>({
         if (next !== null) onValueChange(next as Value)
       }}
       disabled={disabled}
-      name={name}
       id={id}
       modal={false}
     >

@@ -1,6 +1,5 @@
 import { ArrowDown, ArrowUp, Equal } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { cx } from '@/libs/ui/cx'
 import { formatPercent } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
@@ -11,7 +10,7 @@ export function changeOf(current: number, previous: number): number | null {
 }
 
 /**
- * One figure with its change. `good` says which direction is welcome, so that colour follows meaning.
+ * One figure with its change.
  * @example <StatTile label="Events" value={formatCompact(total)} change={changeOf(total, before)} since="than the 30 days before" />
  */
 export function StatTile({
@@ -19,10 +18,8 @@ export function StatTile({
   value,
   change,
   since,
-  good = 'none',
   hint,
   loading = false,
-  className,
 }: {
   label: ReactNode
   value: ReactNode
@@ -30,22 +27,14 @@ export function StatTile({
   change?: number | null
   /** What it is compared with. */
   since?: string
-  good?: 'up' | 'down' | 'none'
   hint?: ReactNode
   loading?: boolean
-  className?: string
 }) {
   const direction =
     change === null || change === undefined ? null : Math.abs(change) < 0.0005 ? 'same' : change > 0 ? 'up' : 'down'
-  const tone =
-    direction === null || direction === 'same' || good === 'none'
-      ? 'text-mute'
-      : direction === good
-        ? 'text-success-text'
-        : 'text-danger-text'
   const Icon = direction === 'up' ? ArrowUp : direction === 'down' ? ArrowDown : Equal
   return (
-    <div className={cx('min-w-0 rounded-lg border bg-surface px-4 py-3.5 shadow-card', className)}>
+    <div className="min-w-0 rounded-lg border bg-surface px-4 py-3.5 shadow-card">
       <p className="text-mute text-sm">{label}</p>
       {loading ? (
         <Loading className="mt-1.5 flex h-13 flex-col gap-2">
@@ -57,7 +46,7 @@ export function StatTile({
           <p className="tabular truncate font-semibold text-2xl tracking-tight">{value}</p>
           {direction ? (
             <p className="flex flex-wrap items-center gap-x-1 text-xs">
-              <span className={cx('inline-flex items-center gap-0.5 font-medium', tone)}>
+              <span className="inline-flex items-center gap-0.5 font-medium text-mute">
                 <Icon aria-hidden="true" className="size-3.5" />
                 {direction === 'same'
                   ? t('ui.stat.same')

@@ -21,7 +21,6 @@ export function EmptyState({
   title,
   description,
   action,
-  link,
   children,
   className,
 }: {
@@ -31,8 +30,6 @@ export function EmptyState({
   description: ReactNode
   /** One main action. */
   action?: ReactNode
-  /** A quieter way on, such as a link to the documentation. */
-  link?: ReactNode
   /** A command to copy or an example; full width. */
   children?: ReactNode
   className?: string
@@ -46,21 +43,16 @@ export function EmptyState({
       ) : null}
       <h2 className="font-semibold text-lg tracking-tight">{title}</h2>
       <div className="mt-1 max-w-md text-mute text-sm">{description}</div>
-      {action || link ? (
-        <div className="mt-4 flex flex-wrap items-center justify-center gap-x-4 gap-y-2">
-          {action}
-          {link ? <span className="text-sm">{link}</span> : null}
-        </div>
-      ) : null}
+      {action ? <div className="mt-4 flex flex-wrap items-center justify-center gap-x-4 gap-y-2">{action}</div> : null}
       {children ? <div className="mt-6 w-full text-left">{children}</div> : null}
     </div>
   )
 }
 
 /** Something is there, but nothing matches the filters: the way out is to clear them. */
-export function NoMatches({ onClear, className }: { onClear: () => void; className?: string }) {
+export function NoMatches({ onClear }: { onClear: () => void }) {
   return (
-    <div className={cx(frame, className)}>
+    <div className={frame}>
       <div aria-hidden="true" className={cx(disc, 'text-mute')}>
         <SearchX />
       </div>

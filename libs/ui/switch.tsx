@@ -9,9 +9,6 @@ export type SwitchProps = {
   onCheckedChange: (checked: boolean) => void
   label: ReactNode
   description?: ReactNode
-  hideLabel?: boolean
-  disabled?: boolean
-  name?: string
   className?: string
 }
 
@@ -19,25 +16,12 @@ export type SwitchProps = {
  * On or off, at once; where a Save button follows, a Checkbox is clearer.
  * @example <Switch checked={on} onCheckedChange={setOn} label="Reject over the cap" />
  */
-export function Switch({
-  checked,
-  onCheckedChange,
-  label,
-  description,
-  hideLabel,
-  disabled,
-  name,
-  className,
-}: SwitchProps) {
+export function Switch({ checked, onCheckedChange, label, description, className }: SwitchProps) {
   const id = useId()
   return (
     <div className={cx('flex items-start justify-between gap-4', className)}>
-      <div className={cx('min-w-0', hideLabel && 'sr-only')}>
-        <label
-          id={`${id}-label`}
-          htmlFor={id}
-          className={cx('block font-medium text-ink text-sm', disabled && 'text-faint')}
-        >
+      <div className="min-w-0">
+        <label id={`${id}-label`} htmlFor={id} className="block font-medium text-ink text-sm">
           {label}
         </label>
         {description ? (
@@ -50,13 +34,11 @@ export function Switch({
         id={id}
         checked={checked}
         onCheckedChange={(next) => onCheckedChange(next)}
-        disabled={disabled}
-        name={name}
         aria-labelledby={`${id}-label`}
         aria-describedby={description ? `${id}-description` : undefined}
         className={cx(
           "relative mt-px h-5 w-9 shrink-0 rounded-full border border-control bg-sunken p-px transition-colors after:absolute after:-inset-1.5 after:content-['']",
-          'data-checked:border-accent data-checked:bg-accent data-disabled:opacity-50',
+          'data-checked:border-accent data-checked:bg-accent',
         )}
       >
         <Base.Thumb className="block size-4 rounded-full bg-control transition-transform data-checked:translate-x-4 data-checked:bg-accent-ink" />

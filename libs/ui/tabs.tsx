@@ -21,21 +21,18 @@ export function Tabs<Value extends string>({
   tabs,
   value,
   onValueChange,
-  className,
 }: {
   label: string
   tabs: ReadonlyArray<Tab<Value>>
   /** Leave out for uncontrolled. */
   value?: Value
   onValueChange?: (value: Value) => void
-  className?: string
 }) {
   return (
     <Base.Root
       value={value}
       defaultValue={value === undefined ? tabs[0]?.value : undefined}
       onValueChange={onValueChange ? (next) => onValueChange(next as Value) : undefined}
-      className={className}
     >
       <Base.List aria-label={label} className="scrollbar-thin flex gap-5 overflow-x-auto border-b">
         {tabs.map((tab) => (

@@ -61,22 +61,19 @@ export function useNow(): number {
 export function Time({
   value,
   mode = 'datetime',
-  timeZone,
   fallback = '–',
   className,
 }: {
   value: string | number | Date | null | undefined
   mode?: 'datetime' | 'date' | 'relative'
-  timeZone?: string
   /** Shown when there is no value, such as "never". */
   fallback?: ReactNode
   className?: string
 }) {
-  const inherited = useTimeZone()
+  const zone = useTimeZone()
   const current = useNow()
   const tabStop = useContext(TabStop)
   if (value === null || value === undefined || value === '') return <span className="text-faint">{fallback}</span>
-  const zone = timeZone ?? inherited
   const iso = new Date(value).toISOString()
   const exact = formatDate(value, 'exact', zone)
   const text =

@@ -5,7 +5,6 @@ import { CircleAlert, CircleCheck, Info, X } from 'lucide-react'
 import { ApiProblem, describeProblem } from '@/libs/ui/api-client'
 import { IconButton } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
-import { Spinner } from '@/libs/ui/spinner'
 
 const manager = Base.createToastManager()
 
@@ -54,24 +53,11 @@ export const toast = Object.freeze({
     ),
   /** Says that something reversible was done, with ten seconds to undo it. */
   undo: (title: string, undo: () => void) => add('success', title, { action: { label: t('ui.undo'), onClick: undo } }),
-  /** Shows that something is under way and how it ended; passes the promise through. */
-  promise: <T,>(promise: Promise<T>, texts: { loading: string; success: string; error?: string }): Promise<T> =>
-    manager.promise(promise, {
-      loading: { type: 'loading', title: texts.loading },
-      success: { type: 'success', title: texts.success },
-      error: (cause: unknown) => ({
-        type: 'error',
-        title: texts.error ?? t('ui.error.failed'),
-        description: describeProblem(cause),
-      }),
-    }),
-  close: (id: string) => manager.close(id),
 })
 
 function ToastIcon({ type }: { type: string | undefined }) {
   if (type === 'success') return <CircleCheck aria-hidden="true" className="mt-0.5 size-4 shrink-0 text-success-text" />
   if (type === 'error') return <CircleAlert aria-hidden="true" className="mt-0.5 size-4 shrink-0 text-danger-text" />
-  if (type === 'loading') return <Spinner className="mt-0.5 shrink-0 text-faint" />
   return <Info aria-hidden="true" className="mt-0.5 size-4 shrink-0 text-info-text" />
 }
 

@@ -30,8 +30,6 @@ export function UsageBar({
   projected,
   reserved = 0,
   overflow = false,
-  action,
-  className,
 }: {
   label: ReactNode
   used: Numeric
@@ -45,9 +43,6 @@ export function UsageBar({
   reserved?: number
   /** The cap may be passed: usage beyond it is charged or only noted. */
   overflow?: boolean
-  /** A way out, such as an upgrade link; shown from 80 %. */
-  action?: ReactNode
-  className?: string
 }) {
   const id = useId()
   const used = Number(usedText)
@@ -71,7 +66,7 @@ export function UsageBar({
         ? t('ui.usage.near', { percent: formatPercent(Math.floor(share * 100) / 100) })
         : null
   return (
-    <div className={cx('flex min-w-0 flex-col gap-1.5', className)}>
+    <div className="flex min-w-0 flex-col gap-1.5">
       <div className="flex flex-wrap items-baseline justify-between gap-x-4">
         <span id={id} className="wrap-anywhere min-w-0 font-medium text-sm">
           {label}
@@ -130,7 +125,6 @@ export function UsageBar({
                 : t('ui.usage.projected', { amount: formatQuantity(Math.round(projected), unit) })}
             </span>
           ) : null}
-          {level !== 'ok' ? action : null}
         </span>
         {resetsAt ? (
           <span>

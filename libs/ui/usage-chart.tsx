@@ -55,7 +55,6 @@ export type UsageChartProps = {
   sums?: boolean
   /** More controls, such as DateRangePicker and the grouping. */
   controls?: ReactNode
-  className?: string
 }
 
 /**
@@ -82,7 +81,6 @@ export function UsageChart({
   csvHref,
   sums = true,
   controls,
-  className,
 }: UsageChartProps) {
   const id = useId()
   const timeZone = useTimeZone()
@@ -100,7 +98,7 @@ export function UsageChart({
     <section
       aria-labelledby={`${id}-title`}
       aria-describedby={ready ? `${id}-summary` : undefined}
-      className={cx('min-w-0 rounded-lg border bg-surface shadow-card', className)}
+      className="min-w-0 rounded-lg border bg-surface shadow-card"
     >
       <header className="flex flex-wrap items-start justify-between gap-x-4 gap-y-3 px-4 pt-3.5 sm:px-5">
         <div className="min-w-0">

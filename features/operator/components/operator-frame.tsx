@@ -26,7 +26,7 @@ export function OperatorFrame({
       sections={[
         { items: [{ href: '/operator', label: t('operator.nav.tenants'), icon: <Building2 />, shortcut: 'g t' }] },
       ]}
-      user={{ name: '', email }}
+      email={email}
       userEntries={[{ label: toDashboard, href: '/tenants' }]}
       commands={[
         {

@@ -87,7 +87,7 @@ export function DashboardFrame({
       tenants={tenants}
       createTenantHref="/create-tenant"
       sections={sections}
-      user={{ name: '', email: user.email }}
+      email={user.email}
       userEntries={[
         { label: t('overview.nav.all_tenants'), icon: <Building2 />, href: '/tenants' },
         { label: t('overview.nav.new_tenant'), icon: <Plus />, href: '/create-tenant' },

@@ -35,7 +35,7 @@ function SignedInFrame({ brand, email, children }: { brand: PortalBrand; email: 
         { href: '/usage', label: t('portal.nav.usage'), icon: <ChartColumn /> },
         { href: '/tiers', label: t('portal.nav.tiers'), icon: <Layers /> },
       ]}
-      user={{ name: '', email }}
+      email={email}
       onSignOut={() => void signOut()}
     >
       <SessionBanner error={me.error} />

@@ -8,23 +8,20 @@ import { FirstSteps } from '@/libs/ui/shell/first-steps'
 import type { NavSection } from '@/libs/ui/shell/nav'
 import { SideShell } from '@/libs/ui/shell/side-shell'
 import { type SwitcherTenant, TenantSwitcher } from '@/libs/ui/shell/tenant-switcher'
-import type { ShellUser } from '@/libs/ui/shell/user-menu'
 import { TimeZoneProvider } from '@/libs/ui/time'
 import { ApiBaseProvider } from '@/libs/ui/use-api'
 
 export type DashboardShellProps = {
   tenant: SwitcherTenant & { time_zone?: string }
   tenants: readonly SwitcherTenant[]
-  invitations?: ReadonlyArray<{ id: string; tenant_name: string; href: string }>
-  createTenantHref?: string
+  createTenantHref: string
   sections: readonly NavSection[]
-  user: ShellUser
+  email: string
   userEntries?: readonly MenuEntry[]
   onSignOut: () => void
   /** Leave out when all are done or they were dismissed. */
   firstSteps?: { done: number; total: number; href: string }
   commands?: readonly Command[]
-  banner?: ReactNode
   topBar?: ReactNode
   children: ReactNode
 }
@@ -32,12 +29,11 @@ export type DashboardShellProps = {
 /**
  * The dashboard of a tenant: everything inside calls the API for this tenant (`useApi`, `useApiFetch`) and writes times
  * in its zone.
- * @example <DashboardShell tenant={tenant} tenants={mine} sections={sections} user={user} onSignOut={signOut}>{children}</DashboardShell>
+ * @example <DashboardShell tenant={tenant} tenants={mine} sections={sections} email={email} onSignOut={signOut}>{children}</DashboardShell>
  */
 export function DashboardShell({
   tenant,
   tenants,
-  invitations,
   createTenantHref,
   firstSteps,
   commands = [],
@@ -61,14 +57,7 @@ export function DashboardShell({
           kind="dashboard"
           navLabel={t('ui.shell.nav')}
           commands={[...commands, ...switches]}
-          top={
-            <TenantSwitcher
-              current={tenant}
-              tenants={tenants}
-              invitations={invitations}
-              createHref={createTenantHref}
-            />
-          }
+          top={<TenantSwitcher current={tenant} tenants={tenants} createHref={createTenantHref} />}
           bottom={firstSteps ? <FirstSteps {...firstSteps} /> : null}
         >
           {children}

@@ -8,7 +8,6 @@ import type { MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import type { NavSection } from '@/libs/ui/shell/nav'
 import { SideShell } from '@/libs/ui/shell/side-shell'
-import type { ShellUser } from '@/libs/ui/shell/user-menu'
 
 export type OperatorShellProps = {
   /** `super_admin` or `support`, in words. */
@@ -16,11 +15,10 @@ export type OperatorShellProps = {
   /** The operator may look, not change. */
   readOnly?: boolean
   sections: readonly NavSection[]
-  user: ShellUser
+  email: string
   userEntries?: readonly MenuEntry[]
   onSignOut: () => void
   commands?: readonly Command[]
-  banner?: ReactNode
   children: ReactNode
 }
 

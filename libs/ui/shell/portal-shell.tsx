@@ -6,11 +6,10 @@ import type { ReactNode } from 'react'
 import { Avatar } from '@/libs/ui/avatar'
 import { brandCss } from '@/libs/ui/color'
 import { cx } from '@/libs/ui/cx'
-import type { MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import { useNonce } from '@/libs/ui/providers'
 import { isCurrent, type NavItem } from '@/libs/ui/shell/nav'
-import { type ShellUser, UserMenu } from '@/libs/ui/shell/user-menu'
+import { UserMenu } from '@/libs/ui/shell/user-menu'
 import { ThemeToggle } from '@/libs/ui/theme-toggle'
 import { TimeZoneProvider } from '@/libs/ui/time'
 
@@ -18,7 +17,6 @@ export type PortalBrand = {
   name: string
   /** `#rrggbb`; adjusted until it can be read. */
   primary_color?: string | null
-  logo_url?: string | null
   support_url?: string | null
   time_zone?: string
 }
@@ -36,25 +34,21 @@ function BrandStyle({ color }: { color: string | null | undefined }) {
 }
 
 /**
- * The portal of a tenant: its name, logo and colour, and no word of the dashboard.
- * Without `user` it is the frame of its sign-in page.
- * @example <PortalShell brand={brand} items={[{ href: '/', label: 'Overview', exact: true }]} user={user} onSignOut={signOut}>{children}</PortalShell>
+ * The portal of a tenant: its name and colour, and no word of the dashboard.
+ * Without `email` it is the frame of its sign-in page.
+ * @example <PortalShell brand={brand} items={[{ href: '/', label: 'Overview', exact: true }]} email={email} onSignOut={signOut}>{children}</PortalShell>
  */
 export function PortalShell({
   brand,
   items = [],
-  user,
-  userEntries,
+  email,
   onSignOut,
-  banner,
   children,
 }: {
   brand: PortalBrand
   items?: readonly NavItem[]
-  user?: ShellUser
-  userEntries?: readonly MenuEntry[]
+  email?: string
   onSignOut?: () => void
-  banner?: ReactNode
   children: ReactNode
 }) {
   const pathname = usePathname()
@@ -88,25 +82,15 @@ export function PortalShell({
     <TimeZoneProvider timeZone={brand.time_zone ?? 'UTC'}>
       <BrandStyle color={brand.primary_color} />
       <div data-shell="portal" className="flex min-h-dvh flex-col">
-        {banner}
         <header className="border-b bg-surface">
           <div aria-hidden="true" className="h-1 bg-(--brand,var(--accent))" />
           <div className="mx-auto flex h-14 max-w-5xl items-center gap-3 px-4 sm:px-6">
             <Link href="/" className="flex min-w-0 items-center gap-2.5 rounded-md">
-              {brand.logo_url ? (
-                // biome-ignore lint/performance/noImgElement: a tenant's logo is served as it was re-encoded on upload
-                <img src={brand.logo_url} alt="" className="h-8 max-w-36 object-contain" />
-              ) : (
-                <Avatar name={brand.name} shape="square" tone="brand" />
-              )}
+              <Avatar name={brand.name} shape="square" tone="brand" />
               <span className="truncate font-semibold text-lg tracking-tight">{brand.name}</span>
             </Link>
             <div className="ml-auto flex items-center gap-1">
-              {user && onSignOut ? (
-                <UserMenu user={user} entries={userEntries} onSignOut={onSignOut} compact />
-              ) : (
-                <ThemeToggle />
-              )}
+              {email && onSignOut ? <UserMenu email={email} onSignOut={onSignOut} compact /> : <ThemeToggle />}
             </div>
           </div>
           {links ? <div className="mx-auto max-w-5xl px-1 sm:px-3">{links}</div> : null}

@@ -10,7 +10,7 @@ import type { MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import { Sheet } from '@/libs/ui/sheet'
 import { type NavItem, type NavSection, SideNav } from '@/libs/ui/shell/nav'
-import { type ShellUser, UserMenu } from '@/libs/ui/shell/user-menu'
+import { UserMenu } from '@/libs/ui/shell/user-menu'
 import { useShortcut } from '@/libs/ui/shortcuts'
 import { mayLeave } from '@/libs/ui/unsaved'
 
@@ -22,13 +22,11 @@ export type SideShellProps = {
   top: ReactNode
   /** Above the user at the foot of the sidebar, such as the first steps. */
   bottom?: ReactNode
-  user: ShellUser
+  email: string
   userEntries?: readonly MenuEntry[]
   onSignOut: () => void
   /** Beyond the navigation, which the palette has by itself. */
   commands?: readonly Command[]
-  /** Above everything, such as the support banner. */
-  banner?: ReactNode
   /** In the top bar, at the right of the search. */
   topBar?: ReactNode
   children: ReactNode
@@ -42,11 +40,10 @@ export function SideShell(props: SideShellProps) {
     sections,
     top,
     bottom,
-    user,
+    email,
     userEntries,
     onSignOut,
     commands = [],
-    banner,
     topBar,
     children,
   } = props
@@ -78,14 +75,13 @@ export function SideShell(props: SideShellProps) {
       </div>
       {bottom ? <div className="px-2.5 pb-2">{bottom}</div> : null}
       <div className="border-sidebar-line border-t p-2">
-        <UserMenu user={user} entries={userEntries} onSignOut={onSignOut} />
+        <UserMenu email={email} entries={userEntries} onSignOut={onSignOut} />
       </div>
     </>
   )
 
   return (
     <div data-shell={kind} className="flex min-h-dvh flex-col">
-      {banner}
       {strip ? (
         <aside
           aria-label={t('ui.shell.operator')}

@@ -1,7 +1,7 @@
 'use client'
 
 import { Combobox } from '@base-ui/react/combobox'
-import { Check, ChevronsUpDown, MailOpen, Plus, Search } from 'lucide-react'
+import { Check, ChevronsUpDown, Plus, Search } from 'lucide-react'
 import Link from 'next/link'
 import { usePathname, useRouter } from 'next/navigation'
 import { useRef, useState } from 'react'
@@ -18,23 +18,20 @@ export type SwitcherTenant = {
   role: string
   plan: string
   status?: string
-  logo_url?: string | null
 }
 
 /**
  * Which tenant one is in, and the way to the others: search, role and plan; keeps the sub-page (`/acme/tiers` →
- * `/globex/tiers`). Invitations and "new tenant" are inside.
+ * `/globex/tiers`). "New tenant" is inside.
  */
 export function TenantSwitcher({
   current,
   tenants,
-  invitations = [],
   createHref,
 }: {
   current: SwitcherTenant
   tenants: readonly SwitcherTenant[]
-  invitations?: ReadonlyArray<{ id: string; tenant_name: string; href: string }>
-  createHref?: string
+  createHref: string
 }) {
   const [open, setOpen] = useState(false)
   const pathname = usePathname()
@@ -66,7 +63,7 @@ export function TenantSwitcher({
         aria-label={t('ui.shell.switchTenant', { name: current.name, plan: current.plan, role: current.role })}
         className="flex w-full items-center gap-2.5 rounded-md px-2 py-1.5 text-left hover:bg-sidebar-hover data-popup-open:bg-sidebar-hover"
       >
-        <Avatar name={current.name} src={current.logo_url} shape="square" />
+        <Avatar name={current.name} shape="square" />
         <span className="min-w-0 flex-1">
           <span className="block truncate font-semibold text-sidebar-ink text-sm">{current.name}</span>
           <span className="block truncate text-sidebar-faint text-xs">{`${current.plan} · ${current.role}`}</span>
@@ -90,7 +87,7 @@ export function TenantSwitcher({
             <Combobox.List className="scrollbar-thin max-h-72 overflow-y-auto p-1 empty:p-0">
               {(tenant: SwitcherTenant) => (
                 <Combobox.Item key={tenant.slug} value={tenant} className={popupItemClass}>
-                  <Avatar name={tenant.name} src={tenant.logo_url} shape="square" size="sm" />
+                  <Avatar name={tenant.name} shape="square" size="sm" />
                   <span className="min-w-0 flex-1">
                     <span className="block truncate font-medium">{tenant.name}</span>
                     <span className="block truncate text-faint text-xs">{`${tenant.plan} · ${tenant.role}`}</span>
@@ -102,34 +99,16 @@ export function TenantSwitcher({
                 </Combobox.Item>
               )}
             </Combobox.List>
-            {invitations.length || createHref ? (
-              <ul className="border-t p-1">
-                {invitations.map((invitation) => (
-                  <li key={invitation.id}>
-                    <Link
-                      href={invitation.href}
-                      onClick={() => setOpen(false)}
-                      className={cx(popupItemClass, 'hover:bg-hover focus-visible:outline-2')}
-                    >
-                      <MailOpen className="text-accent-text" />
-                      {t('ui.shell.invitation', { name: invitation.tenant_name })}
-                    </Link>
-                  </li>
-                ))}
-                {createHref ? (
-                  <li>
-                    <Link
-                      href={createHref}
-                      onClick={() => setOpen(false)}
-                      className={cx(popupItemClass, 'hover:bg-hover focus-visible:outline-2')}
-                    >
-                      <Plus />
-                      {t('ui.shell.newTenant')}
-                    </Link>
-                  </li>
-                ) : null}
-              </ul>
-            ) : null}
+            <div className="border-t p-1">
+              <Link
+                href={createHref}
+                onClick={() => setOpen(false)}
+                className={cx(popupItemClass, 'hover:bg-hover focus-visible:outline-2')}
+              >
+                <Plus />
+                {t('ui.shell.newTenant')}
+              </Link>
+            </div>
           </Combobox.Popup>
         </Combobox.Positioner>
       </Combobox.Portal>

@@ -8,31 +8,27 @@ import { Menu, type MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import { useShortcutsHelp } from '@/libs/ui/shortcuts'
 
-export type ShellUser = { name: string; email: string; avatar_url?: string | null }
-
 /** The person who is signed in: own pages, theme, shortcuts, sign out. `compact` shows the picture alone. */
 export function UserMenu({
-  user,
+  email,
   entries = [],
   onSignOut,
   compact = false,
 }: {
-  user: ShellUser
+  email: string
   entries?: readonly MenuEntry[]
   onSignOut: () => void
   compact?: boolean
 }) {
   const { theme, setTheme } = useTheme()
   const openShortcuts = useShortcutsHelp()
-  const name = user.name || user.email
   return (
     <Menu
       align={compact ? 'end' : 'start'}
       className="w-60"
       header={
         <div className="mb-1 border-b px-2 pt-1 pb-2">
-          <p className="truncate font-medium text-sm">{name}</p>
-          {user.name ? <p className="truncate text-faint text-xs">{user.email}</p> : null}
+          <p className="truncate font-medium text-sm">{email}</p>
         </div>
       }
       trigger={
@@ -43,14 +39,9 @@ export function UserMenu({
             compact ? 'p-0.5' : 'w-full px-2 py-1.5 hover:bg-sidebar-hover data-popup-open:bg-sidebar-hover',
           )}
         >
-          <Avatar name={name} src={user.avatar_url} size={compact ? 'md' : 'sm'} />
-          <span className="sr-only">{compact ? t('ui.shell.account', { name }) : t('ui.shell.accountOf')}</span>
-          {compact ? null : (
-            <span className="min-w-0 flex-1">
-              <span className="block truncate font-medium text-sm">{name}</span>
-              {user.name ? <span className="block truncate text-sidebar-faint text-xs">{user.email}</span> : null}
-            </span>
-          )}
+          <Avatar name={email} size={compact ? 'md' : 'sm'} />
+          <span className="sr-only">{compact ? t('ui.shell.account', { name: email }) : t('ui.shell.accountOf')}</span>
+          {compact ? null : <span className="min-w-0 flex-1 truncate font-medium text-sm">{email}</span>}
         </button>
       }
       entries={[
