@@ -13,8 +13,8 @@ export type ChildOptions = {
   args: string[]
   env: NodeJS.ProcessEnv
   log_file: string
-  /** Resolves to true once the process does its work. Asked every 100 ms. */
-  isReady: () => Promise<boolean>
+  /** Resolves to true once the process does its work; asked every 100 ms. Without it: when it has run for a second. */
+  isReady?: () => Promise<boolean>
   /** Called with each process id as it starts, and again with null when that process has ended. */
   onPid: (pid: number, running: boolean) => void
 }
@@ -26,44 +26,43 @@ const BOOT_PATIENCE_MS = 60_000
 const STOP_PATIENCE_MS = 12_000
 const LONGEST_PAUSE_MS = 30_000
 const CALM_MS = 60_000
+const SETTLED_MS = 1_000
 
 /** Starts a process and waits until it is ready. Throws StackError with its last words when it dies before that. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   let child = launch(options)
   let stopping = false
   await becomeReady(child, options)
-  keepAlive()
+  void keepAlive()
 
-  function keepAlive(failures = 0): void {
-    const started = Date.now()
-    const restart = async (code: number | null, signal: NodeJS.Signals | null) => {
+  async function keepAlive(): Promise<void> {
+    for (let failures = 0; ; failures += 1) {
+      const started = performance.now()
+      const how = await endOf(child)
       if (stopping) return
-      const soFar = Date.now() - started > CALM_MS ? 0 : failures
-      const pause = Math.min(LONGEST_PAUSE_MS, 1_000 * 2 ** soFar)
-      note(`${options.name} ended (${signal ?? `exit code ${code}`}) and is started again in ${pause / 1_000} s.`)
-      // Who was killed had no time for words; what its log ends with is about something else.
-      const words = signal === 'SIGKILL' ? '' : lastLines(options.log_file, 5)
-      note(words ? `Its last words (${options.log_file}):\n${words}` : `Its log is ${options.log_file}.`)
-      await sleep(pause, undefined, { ref: false })
-      if (stopping) return
-      child = launch(options)
-      keepAlive(soFar + 1)
-      await noteReturn(child)
+      if (performance.now() - started > CALM_MS) failures = 0
+      const pause = Math.min(LONGEST_PAUSE_MS, 1_000 * 2 ** failures)
+      note(`${options.name} ended (${how}) and is started again in ${pause / 1_000} s.`)
+      // Whatever is in the way of a new one (a disk, a limit of the system) is no reason to end the others.
+      try {
+        // Who was killed had no time for words; what its log ends with is about something else.
+        const words = how === 'SIGKILL' ? '' : lastLines(options.log_file, 5)
+        note(words ? `Its last words (${options.log_file}):\n${words}` : `Its log is ${options.log_file}.`)
+        await sleep(pause, undefined, { ref: false })
+        if (stopping) return
+        child = launch(options)
+        void noteReturn(child)
+      } catch (error) {
+        noteFailure(options, error)
+      }
     }
-    if (child.exitCode === null && child.signalCode === null) child.once('exit', restart)
-    else void restart(child.exitCode, child.signalCode)
   }
 
   /** Says that a process works again, unless it ends before that. */
   async function noteReturn(again: ChildProcess): Promise<void> {
-    const started = Date.now()
-    while (
-      !stopping &&
-      again.exitCode === null &&
-      again.signalCode === null &&
-      Date.now() - started < BOOT_PATIENCE_MS
-    ) {
-      if (await options.isReady()) return note(`${options.name} works again.`)
+    const started = performance.now()
+    while (!stopping && !hasEnded(again) && performance.now() - started < BOOT_PATIENCE_MS) {
+      if (await isReady(options, started)) return note(`${options.name} works again.`)
       await sleep(250, undefined, { ref: false })
     }
   }
@@ -77,9 +76,27 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   }
 }
 
+/** How a process ended, once it has. */
+function endOf(child: ChildProcess): Promise<string> {
+  const how = () => child.signalCode ?? `exit code ${child.exitCode}`
+  if (hasEnded(child)) return Promise.resolve(how())
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve(how()))
+    child.once('error', () => resolve(how()))
+  })
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
+function noteFailure({ name }: ChildOptions, error: unknown): void {
+  note(`${name} could not be started: ${error instanceof Error ? error.message : String(error)}`)
+}
+
 /** SIGTERM, and SIGKILL when the process is still there after twelve seconds. Returns when it has gone. */
 async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || !child.pid) return
+  if (hasEnded(child) || !child.pid) return
   const gone = new Promise((resolve) => child.once('exit', resolve))
   signalGroup(child.pid, 'SIGTERM')
   const patience = sleep(STOP_PATIENCE_MS, 'late', { ref: false })
@@ -107,6 +124,7 @@ function launch(options: ChildOptions): ChildProcess {
     detached: process.platform !== 'win32', // Ctrl-C reaches us alone, and we stop the processes in order
   })
   closeSync(log)
+  child.once('error', (error) => noteFailure(options, error))
   const { pid } = child
   if (pid) {
     options.onPid(pid, true)
@@ -115,14 +133,19 @@ function launch(options: ChildOptions): ChildProcess {
   return child
 }
 
+/** Whether a process that was started at a moment does its work. */
+async function isReady(options: ChildOptions, started: number): Promise<boolean> {
+  return options.isReady ? options.isReady() : performance.now() - started > SETTLED_MS
+}
+
 async function becomeReady(child: ChildProcess, options: ChildOptions): Promise<void> {
-  const deadline = Date.now() + BOOT_PATIENCE_MS
-  while (Date.now() < deadline) {
-    if (child.exitCode !== null || child.signalCode !== null) break
-    if (await options.isReady()) return
+  const started = performance.now()
+  while (performance.now() - started < BOOT_PATIENCE_MS) {
+    if (hasEnded(child)) break
+    if (await isReady(options, started)) return
     await sleep(100)
   }
-  const died = child.exitCode !== null || child.signalCode !== null
+  const died = hasEnded(child)
   await endProcess(child)
   throw new StackError(
     `${options.name} ${died ? 'ended while starting' : 'did not become ready'}:\n${lastLines(options.log_file, 15)}`,

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, closeSync, existsSync, fstatSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -68,6 +68,7 @@ const DEFAULT_SETTINGS: Record<string, string> = {
 
 const START_ATTEMPTS = 20
 const STOP_PATIENCE_MS = 30_000
+const LAST_WORDS_BYTES = 65_536
 
 /** Makes the cluster when it is not there (or was left half made) and starts it. Throws StackError when it cannot. */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
@@ -244,8 +245,16 @@ function failedToStart(sentence: string, logFile: string): StackError {
   )
 }
 
-/** The last lines of a log file, for error messages. */
+/** The last lines of a log file, for error messages; read from its end, however large it has grown. */
 export function lastLines(file: string, count: number): string {
   if (!existsSync(file)) return ''
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count).join('\n')
+  const log = openSync(file, 'r')
+  try {
+    const { size } = fstatSync(log)
+    const end = Buffer.alloc(Math.min(size, LAST_WORDS_BYTES))
+    readSync(log, end, 0, end.length, size - end.length)
+    return end.toString('utf8').trimEnd().split('\n').slice(-count).join('\n')
+  } finally {
+    closeSync(log)
+  }
 }

@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Whether something accepts connections on `port` of `host`. */
 export function isListening(port: number, host = '127.0.0.1'): Promise<boolean> {
@@ -23,14 +22,5 @@ export async function answersOk(url: string, headers: Record<string, string> = {
     return response.ok
   } catch {
     return false
-  }
-}
-
-/** A readiness check for processes that open no port: still running after a second. */
-export function aliveForAWhile(): () => Promise<boolean> {
-  const started = Date.now()
-  return async () => {
-    await sleep(100)
-    return Date.now() - started > 1_000
   }
 }

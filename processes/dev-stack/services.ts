@@ -2,7 +2,7 @@ import { bundleProcess } from './bundle'
 import { type Child, startChild } from './child-process'
 import { logFile } from './data-directory'
 import { connectionUrl } from './postgres'
-import { aliveForAWhile, answersOk, isListening } from './readiness'
+import { answersOk, isListening } from './readiness'
 import { inRepository } from './repository'
 import type { Secrets } from './secrets'
 import type { Settings } from './settings'
@@ -53,7 +53,7 @@ export function startAuthApi(context: ServiceContext): Promise<Child> {
 
 /** Jobs, outbox, deliveries. */
 export function startWorker(context: ServiceContext): Promise<Child> {
-  return start(context, 'worker', { args: program(context, 'worker.ts'), env: context.env, isReady: aliveForAWhile() })
+  return start(context, 'worker', { args: program(context, 'worker.ts'), env: context.env })
 }
 
 /** The hot path on a bare HTTP server. */
@@ -93,7 +93,7 @@ export function startWeb(context: ServiceContext): Promise<Child> {
 function start(
   context: ServiceContext,
   name: string,
-  options: { args: string[]; env: NodeJS.ProcessEnv; isReady: () => Promise<boolean> },
+  options: { args: string[]; env: NodeJS.ProcessEnv; isReady?: () => Promise<boolean> },
 ): Promise<Child> {
   return startChild({
     ...options,
