@@ -60,6 +60,11 @@ export function describeProblem(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** Whatever a call ended in, as a problem; an error of this page itself has the code `client`. */
+export function toProblem(error: unknown): ApiProblem {
+  return error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) })
+}
+
 /** The server gives up on a statement after half of this; an answer that has not come by then will not. */
 const PATIENCE_MS = 60_000
 

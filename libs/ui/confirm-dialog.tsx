@@ -3,7 +3,7 @@
 import { AlertDialog } from '@base-ui/react/alert-dialog'
 import { TriangleAlert } from 'lucide-react'
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
-import { ApiProblem, describeProblem, newIdempotencyKey } from '@/libs/ui/api-client'
+import { describeProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { backdropClass, dialogBoxClass } from '@/libs/ui/dialog'
@@ -12,6 +12,7 @@ import { formatNumber, type Numeric } from '@/libs/ui/format'
 import { Input } from '@/libs/ui/input'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
+import { type ActOptions, useOnce } from '@/libs/ui/use-api'
 
 export type ConfirmDialogProps = {
   open: boolean
@@ -29,7 +30,7 @@ export type ConfirmDialogProps = {
    * Does the act; the dialog stays open and shows the reason when it throws. A try after a lost answer has the same key, so
    * that nothing is done twice.
    */
-  onConfirm: (options: { idempotencyKey: string }) => Promise<unknown>
+  onConfirm: (options: ActOptions) => Promise<unknown>
   children?: ReactNode
 }
 
@@ -49,14 +50,15 @@ export function ConfirmDialog({
   const [answer, setAnswer] = useState('')
   const [pending, setPending] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
-  const lost = useRef<string | null>(null)
+  const opened = useRef(0)
+  const once = useOnce()
   const formId = useId()
 
   useEffect(() => {
     if (!open) return
     setAnswer('')
     setProblem(null)
-    lost.current = null
+    opened.current += 1
   }, [open])
 
   const allowed = !typed || answer.trim() === typed
@@ -67,12 +69,10 @@ export function ConfirmDialog({
     if (!allowed || pending) return
     setPending(true)
     setProblem(null)
-    const idempotencyKey = lost.current ?? newIdempotencyKey()
     try {
-      await onConfirm({ idempotencyKey })
+      await once(opened.current, onConfirm)
       onOpenChange(false)
     } catch (error) {
-      lost.current = error instanceof ApiProblem && error.status === 0 ? idempotencyKey : null
       setProblem(describeProblem(error))
     } finally {
       setPending(false)

@@ -1,7 +1,7 @@
 'use client'
 
 import { CircleAlert } from 'lucide-react'
-import { type ReactNode, useRef, useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import {
   Controller,
   type ControllerRenderProps,
@@ -10,12 +10,13 @@ import {
   type Path,
   type UseFormReturn,
 } from 'react-hook-form'
-import { ApiProblem, newIdempotencyKey, SIGNED_OUT } from '@/libs/ui/api-client'
+import { type ApiProblem, SIGNED_OUT, toProblem } from '@/libs/ui/api-client'
 import { cx } from '@/libs/ui/cx'
 import { Field } from '@/libs/ui/field'
 import { Input, type InputProps, PasswordInput, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { signInPath } from '@/libs/ui/sign-in-path'
+import { type ActOptions, useOnce } from '@/libs/ui/use-api'
 
 /** `/usage_caps/0/limit` or `#/name` as the path of a form field: `usage_caps.0.limit`, `name`. */
 export function pointerToPath(pointer: string): string {
@@ -125,23 +126,19 @@ export function Form<Values extends FieldValues>({
   children,
 }: {
   form: UseFormReturn<Values>
-  onSubmit: (values: Values, options: { idempotencyKey: string }) => Promise<unknown>
+  onSubmit: (values: Values, options: ActOptions) => Promise<unknown>
   id?: string
   className?: string
   children: ReactNode
 }) {
   const [problem, setProblem] = useState<{ problem: ApiProblem; extra: string[] } | null>(null)
-  const lost = useRef<{ input: string; key: string } | null>(null)
+  const once = useOnce()
   const submit = form.handleSubmit(async (values) => {
     setProblem(null)
-    const print = JSON.stringify(values)
-    const key = lost.current?.input === print ? lost.current.key : newIdempotencyKey()
     try {
-      await onSubmit(values, { idempotencyKey: key })
-      lost.current = null
+      await once(values, (options) => onSubmit(values, options))
     } catch (error) {
-      const caught = error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) })
-      lost.current = caught.status === 0 ? { input: print, key } : null
+      const caught = toProblem(error)
       const extra = applyProblem(form, caught)
       if (caught.errors.length === 0 || extra.length > 0) setProblem({ problem: caught, extra })
     }

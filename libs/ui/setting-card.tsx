@@ -1,7 +1,9 @@
 'use client'
 
 import type { FormEvent, ReactNode } from 'react'
+import type { ApiProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
+import { ProblemNotice } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
 import { useUnsavedGuard } from '@/libs/ui/unsaved'
 
@@ -16,6 +18,7 @@ export function SettingCard({
   dirty,
   readOnly = false,
   saving = false,
+  problem = null,
   onSave,
   onReset,
   children,
@@ -28,6 +31,8 @@ export function SettingCard({
   /** For whoever may not change it: no buttons; the note says why. */
   readOnly?: boolean
   saving?: boolean
+  /** What saving ended in; what it says of single fields is for these to show. */
+  problem?: ApiProblem | null
   onSave: () => unknown
   onReset?: () => void
   children: ReactNode
@@ -43,7 +48,10 @@ export function SettingCard({
         <div className="px-4 pt-4 pb-5 sm:px-5">
           <h2 className="font-semibold text-base tracking-tight">{title}</h2>
           {description ? <p className="mt-0.5 max-w-prose text-mute text-sm">{description}</p> : null}
-          <div className="mt-4 flex max-w-xl flex-col gap-4">{children}</div>
+          <div className="mt-4 flex max-w-xl flex-col gap-4">
+            {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
+            {children}
+          </div>
         </div>
         <footer className="flex flex-wrap items-center gap-x-4 gap-y-2 border-t bg-sunken px-4 py-3 sm:px-5">
           <p className="wrap-anywhere min-w-0 flex-1 text-faint text-sm">{dirty ? t('ui.unsaved') : note}</p>

@@ -3,11 +3,12 @@
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from 'react'
 import {
   type ApiFetchOptions,
-  ApiProblem,
+  type ApiProblem,
   apiFetch,
   newIdempotencyKey,
   type Page,
   readWhole,
+  toProblem,
 } from '@/libs/ui/api-client'
 
 const Base = createContext('')
@@ -87,8 +88,7 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
       (error: unknown) => {
         if (abort.signal.aborted) return
         asking.current = false
-        const problem =
-          error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) })
+        const problem = toProblem(error)
         setState((old) => ({ path: full, data: old.path === full ? old.data : undefined, error: problem, busy: false }))
       },
     )
@@ -117,6 +117,30 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
   return { data, error, loading: pending && data === undefined && !error, refreshing: pending, reload, setData }
 }
 
+/** What makes an act safe to repeat. */
+export type ActOptions = { idempotencyKey: string }
+
+/**
+ * Does an act that may be tried again: when no answer came, the next try with the same input carries the same idempotency key,
+ * so that nothing is done twice. Throws an ApiProblem, whatever went wrong.
+ * @example await once(values, (options) => api('/tiers', { method: 'POST', body: values, ...options }))
+ */
+export function useOnce(): <T>(input: unknown, act: (options: ActOptions) => Promise<T>) => Promise<T> {
+  const lost = useRef<{ input: string; key: string } | null>(null)
+  return useCallback(async <T,>(input: unknown, act: (options: ActOptions) => Promise<T>) => {
+    const print = JSON.stringify(input) ?? ''
+    const idempotencyKey = lost.current?.input === print ? lost.current.key : newIdempotencyKey()
+    lost.current = null
+    try {
+      return await act({ idempotencyKey })
+    } catch (error) {
+      const problem = toProblem(error)
+      if (problem.status === 0) lost.current = { input: print, key: idempotencyKey }
+      throw problem
+    }
+  }, [])
+}
+
 export type Mutation<Input, Output> = {
   /** Resolves with the answer, or with undefined when it failed (see `error`). */
   run: (input: Input) => Promise<Output | undefined>
@@ -126,12 +150,11 @@ export type Mutation<Input, Output> = {
 }
 
 /**
- * Changes something. A second call while one is under way is ignored. When no answer came, the next try with the same
- * input carries the same idempotency key, so nothing is done twice.
+ * Changes something, once (see useOnce). A second call while one is under way is ignored.
  * @example const revoke = useMutation((id: string, o) => api(`/api-keys/${id}`, { method: 'DELETE', ...o }), { onSuccess: reload })
  */
 export function useMutation<Input, Output>(
-  act: (input: Input, options: { idempotencyKey: string }) => Promise<Output>,
+  act: (input: Input, options: ActOptions) => Promise<Output>,
   handlers: {
     onSuccess?: (output: Output, input: Input) => void
     onError?: (problem: ApiProblem, input: Input) => void
@@ -140,33 +163,32 @@ export function useMutation<Input, Output>(
   const [pending, setPending] = useState(false)
   const [error, setError] = useState<ApiProblem | null>(null)
   const busy = useRef(false)
-  const lost = useRef<{ input: string; key: string } | null>(null)
+  const once = useOnce()
   const latest = useRef({ act, handlers })
   latest.current = { act, handlers }
 
-  const run = useCallback(async (input: Input) => {
-    if (busy.current) return undefined
-    busy.current = true
-    setPending(true)
-    setError(null)
-    const print = JSON.stringify(input) ?? ''
-    const key = lost.current?.input === print ? lost.current.key : newIdempotencyKey()
-    try {
-      const output = await latest.current.act(input, { idempotencyKey: key })
-      lost.current = null
-      latest.current.handlers.onSuccess?.(output, input)
-      return output
-    } catch (cause) {
-      const problem = cause instanceof ApiProblem ? cause : new ApiProblem(0, { code: 'client', detail: String(cause) })
-      lost.current = problem.status === 0 ? { input: print, key } : null
-      setError(problem)
-      latest.current.handlers.onError?.(problem, input)
-      return undefined
-    } finally {
-      busy.current = false
-      setPending(false)
-    }
-  }, [])
+  const run = useCallback(
+    async (input: Input) => {
+      if (busy.current) return undefined
+      busy.current = true
+      setPending(true)
+      setError(null)
+      try {
+        const output = await once(input, (options) => latest.current.act(input, options))
+        latest.current.handlers.onSuccess?.(output, input)
+        return output
+      } catch (cause) {
+        const problem = toProblem(cause)
+        setError(problem)
+        latest.current.handlers.onError?.(problem, input)
+        return undefined
+      } finally {
+        busy.current = false
+        setPending(false)
+      }
+    },
+    [once],
+  )
 
   const reset = useCallback(() => setError(null), [])
   return { run, pending, error, reset }

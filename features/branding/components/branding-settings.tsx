@@ -6,18 +6,16 @@ import type { z } from 'zod'
 import { BrandPreview } from '@/features/branding/components/brand-preview'
 import { ColorField, isHexColor } from '@/features/branding/components/color-field'
 import type { BrandingInput, branding } from '@/features/branding/schema'
-import { ApiProblem } from '@/libs/ui/api-client'
 import { Card } from '@/libs/ui/card'
 import { changedFields } from '@/libs/ui/changed-fields'
 import { Field } from '@/libs/ui/field'
-import { ProblemNotice } from '@/libs/ui/form'
 import { Input } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { SettingCard } from '@/libs/ui/setting-card'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
 import { toast } from '@/libs/ui/toast'
-import { useApi, useApiFetch } from '@/libs/ui/use-api'
+import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
 type Branding = z.infer<typeof branding>
 type CardProps = { saved: Branding; tenantName: string; readOnly: boolean; onSaved: (next: Branding) => void }
@@ -78,27 +76,22 @@ export function BrandingSettings({
 
 function useSaveBranding(onSaved: (next: Branding) => void) {
   const api = useApiFetch()
-  const [saving, setSaving] = useState(false)
-  const [problem, setProblem] = useState<ApiProblem | null>(null)
-  async function save(input: BrandingInput) {
-    setSaving(true)
-    setProblem(null)
-    try {
-      onSaved(await api<Branding>('/branding', { method: 'PUT', body: input }))
-      toast.success(t('settings.saved'))
-    } catch (error) {
-      setProblem(error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) }))
-    } finally {
-      setSaving(false)
-    }
-  }
-  const errorOf = (field: string) => problem?.errors.find((error) => error.pointer === `/${field}`)?.detail
-  return { saving, problem, save, errorOf, reset: () => setProblem(null) }
+  const { run, pending, error, reset } = useMutation(
+    (input: BrandingInput, options) => api<Branding>('/branding', { method: 'PUT', body: input, ...options }),
+    {
+      onSuccess: (next) => {
+        onSaved(next)
+        toast.success(t('settings.saved'))
+      },
+    },
+  )
+  const errorOf = (field: string) => error?.errors.find(({ pointer }) => pointer === `/${field}`)?.detail
+  return { card: { saving: pending, problem: error }, save: run, errorOf, reset }
 }
 
 function NameCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
   const [name, setName] = useState(saved.display_name ?? '')
-  const { saving, problem, save, errorOf, reset } = useSaveBranding(onSaved)
+  const { card, save, errorOf, reset } = useSaveBranding(onSaved)
   return (
     <SettingCard
       title={t('settings.branding.name')}
@@ -106,14 +99,13 @@ function NameCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
       note={readOnly ? t('settings.read_only') : t('settings.branding.name_note', { name: tenantName })}
       readOnly={readOnly}
       dirty={!readOnly && name !== (saved.display_name ?? '')}
-      saving={saving}
+      {...card}
       onSave={() => save({ display_name: name.trim() === '' ? null : name.trim() })}
       onReset={() => {
         setName(saved.display_name ?? '')
         reset()
       }}
     >
-      {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
       <Field label={t('settings.branding.name')} error={errorOf('display_name')}>
         <Input
           value={name}
@@ -130,7 +122,7 @@ function NameCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
 function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
   const [primary, setPrimary] = useState(saved.primary_color)
   const [accent, setAccent] = useState(saved.accent_color)
-  const { saving, problem, save, errorOf, reset } = useSaveBranding(onSaved)
+  const { card, save, errorOf, reset } = useSaveBranding(onSaved)
   const wrong = (value: string) => (isHexColor(value) ? undefined : t('settings.branding.color_wrong'))
   const primaryError = wrong(primary) ?? errorOf('primary_color')
   const accentError = wrong(accent) ?? errorOf('accent_color')
@@ -142,7 +134,7 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
       note={readOnly ? t('settings.read_only') : undefined}
       readOnly={readOnly}
       dirty={!readOnly && Object.keys(changed).length > 0}
-      saving={saving}
+      {...card}
       onSave={() => {
         if (isHexColor(primary) && isHexColor(accent)) void save(changed)
       }}
@@ -152,7 +144,6 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
         reset()
       }}
     >
-      {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
       <div className="grid gap-4 sm:grid-cols-2">
         <ColorField
           label={t('settings.branding.primary')}
@@ -182,7 +173,7 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
 
 function SupportCard({ saved, readOnly, onSaved }: CardProps) {
   const [link, setLink] = useState(saved.support_url ?? '')
-  const { saving, problem, save, errorOf, reset } = useSaveBranding(onSaved)
+  const { card, save, errorOf, reset } = useSaveBranding(onSaved)
   return (
     <SettingCard
       title={t('settings.branding.support')}
@@ -190,14 +181,13 @@ function SupportCard({ saved, readOnly, onSaved }: CardProps) {
       note={readOnly ? t('settings.read_only') : t('settings.branding.support_note')}
       readOnly={readOnly}
       dirty={!readOnly && link !== (saved.support_url ?? '')}
-      saving={saving}
+      {...card}
       onSave={() => save({ support_url: link.trim() === '' ? null : link.trim() })}
       onReset={() => {
         setLink(saved.support_url ?? '')
         reset()
       }}
     >
-      {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
       <Field label={t('settings.branding.support')} error={errorOf('support_url')}>
         <Input
           type="url"

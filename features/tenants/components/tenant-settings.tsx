@@ -4,12 +4,10 @@ import { useRouter } from 'next/navigation'
 import { type ReactNode, useId, useMemo, useState } from 'react'
 import type { z } from 'zod'
 import type { TenantChange, tenant } from '@/features/tenants/schema'
-import { ApiProblem } from '@/libs/ui/api-client'
 import { StatusPill, TierBadge } from '@/libs/ui/badge'
 import { Card, KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
 import { Field } from '@/libs/ui/field'
-import { ProblemNotice } from '@/libs/ui/form'
 import { formatDate } from '@/libs/ui/format'
 import { Input, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
@@ -18,7 +16,7 @@ import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
 import { Time, useNow } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
-import { useApi, useApiFetch } from '@/libs/ui/use-api'
+import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
 type Tenant = z.infer<typeof tenant>
 type TextName = 'name' | 'description' | 'time_zone' | 'billing_email'
@@ -119,27 +117,22 @@ function TextCard({
   const api = useApiFetch()
   const router = useRouter()
   const [value, setValue] = useState(saved[name] ?? '')
-  const [saving, setSaving] = useState(false)
   const [wrong, setWrong] = useState<string>()
-  const [problem, setProblem] = useState<ApiProblem | null>(null)
-
-  async function save() {
-    const complaint = check?.(value)
-    setWrong(complaint)
-    setProblem(null)
-    if (complaint) return
-    setSaving(true)
-    try {
-      onSaved(await api<Tenant>('', { method: 'PATCH', body: toChange(value) }))
+  const change = useMutation((body: TenantChange, options) => api<Tenant>('', { method: 'PATCH', body, ...options }), {
+    onSuccess: (next) => {
+      onSaved(next)
       setValue(value.trim())
       toast.success(t('settings.saved'))
       // Name and zone are also in the frame around the page.
       router.refresh()
-    } catch (error) {
-      setProblem(error instanceof ApiProblem ? error : new ApiProblem(0, { code: 'client', detail: String(error) }))
-    } finally {
-      setSaving(false)
-    }
+    },
+  })
+
+  function save() {
+    const complaint = check?.(value)
+    setWrong(complaint)
+    if (complaint) change.reset()
+    else void change.run(toChange(value))
   }
 
   return (
@@ -149,16 +142,16 @@ function TextCard({
       note={readOnly ? t('settings.read_only') : note}
       readOnly={readOnly}
       dirty={!readOnly && value !== (saved[name] ?? '')}
-      saving={saving}
+      saving={change.pending}
+      problem={change.error}
       onSave={save}
       onReset={() => {
         setValue(saved[name] ?? '')
         setWrong(undefined)
-        setProblem(null)
+        change.reset()
       }}
     >
-      {problem && problem.errors.length === 0 ? <ProblemNotice problem={problem} /> : null}
-      <Field label={t(`settings.general.${name}`)} hideLabel error={wrong ?? problem?.errors[0]?.detail}>
+      <Field label={t(`settings.general.${name}`)} hideLabel error={wrong ?? change.error?.errors[0]?.detail}>
         {children({ value, disabled: readOnly, onChange: (event) => setValue(event.target.value) })}
       </Field>
     </SettingCard>
