@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { pageQuery } from '@/libs/api-utils/page'
-import { nameInput } from '@/libs/api-utils/text-input'
+import { customerNameInput, nameInput } from '@/libs/api-utils/text-input'
 
 const ALERT_KINDS = ['usage', 'usage_percent', 'remaining', 'remaining_percent'] as const
 
@@ -13,7 +13,7 @@ const kind = z.enum(ALERT_KINDS).meta({
   description:
     'usage: used at or above the threshold; usage_percent: that share of the cap; remaining and remaining_percent: as little or less left',
 })
-const reference = z.string().min(1).max(255)
+const watched = z.string().min(1).max(64)
 
 const fields = {
   name: nameInput(120).meta({ example: '80 % of the cap' }),
@@ -30,8 +30,11 @@ const fields = {
 export const alertInput = z
   .strictObject({
     ...fields,
-    meter: reference.meta({ description: 'Id or slug', example: 'api_calls' }),
-    customer: reference.nullable().default(null).meta({ description: 'Id or external id; null is every customer' }),
+    meter: watched.meta({ description: 'Id or slug', example: 'api_calls' }),
+    customer: customerNameInput()
+      .nullable()
+      .default(null)
+      .meta({ description: 'Id or external id; null is every customer' }),
     kind,
     recurring_every: fields.recurring_every.default(null),
     tells_admins: fields.tells_admins.default(true),
@@ -44,14 +47,16 @@ export const alertInput = z
 export const alertPatch = z.strictObject(fields).partial().meta({ id: 'AlertPatch' })
 
 export const alertListQuery = pageQuery.extend({
-  meter: reference.optional().meta({ description: 'Id or slug' }),
-  customer: reference.optional().meta({ description: 'Id or external id: the rules that watch this customer alone' }),
+  meter: watched.optional().meta({ description: 'Id or slug' }),
+  customer: customerNameInput()
+    .optional()
+    .meta({ description: 'Id or external id: the rules that watch this customer alone' }),
 })
 
 export const firingListQuery = pageQuery.extend({
   rule: z.uuid().optional().meta({ description: 'Id of a rule' }),
-  meter: reference.optional().meta({ description: 'Id or slug' }),
-  customer: reference.optional().meta({ description: 'Id or external id' }),
+  meter: watched.optional().meta({ description: 'Id or slug' }),
+  customer: customerNameInput().optional().meta({ description: 'Id or external id' }),
 })
 
 const meterRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string(), unit: z.string() })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { dayOrMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 
 const quantity = z.union([z.number(), z.string()])
 
@@ -61,7 +62,7 @@ export const billingLine = z
   .meta({ id: 'BillingLine' })
 
 export const billingLineListQuery = pageQuery.extend({
-  customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
+  customer: customerNameInput().optional().meta({ description: 'Id or external id' }),
   meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
   adjustment: z
     .enum(['true', 'false'])

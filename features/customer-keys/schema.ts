@@ -2,14 +2,14 @@ import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
-import { givenNameInput, lineInput } from '@/libs/api-utils/text-input'
+import { customerNameInput, givenNameInput, lineInput } from '@/libs/api-utils/text-input'
 
 const MOST = Number.MAX_SAFE_INTEGER
 const LONGEST_WINDOW = 31_622_400_000
 /** What a rotated key may still live, in seconds. */
 export const GRACES = { '0': 0, '1m': 60, '15m': 900, '1h': 3_600, '6h': 21_600, '24h': 86_400 } as const
 
-const word = z.string().min(1).max(255)
+const word = givenNameInput(255)
 const words = z
   .array(word.regex(/^[^\s()]+$/, 'has no spaces and no parentheses'))
   .max(200)
@@ -57,7 +57,7 @@ const limits = z
 const fields = {
   name: lineInput(255),
   api_id: word.nullable(),
-  external_id: givenNameInput(255)
+  external_id: customerNameInput()
     .nullable()
     .meta({ description: 'The customer it belongs to: the `user_id` of usage calls' }),
   meta: z
@@ -144,8 +144,8 @@ export const newCustomerKey = customerKey
 
 export const customerKeyListQuery = pageQuery.extend({
   status: z.enum(['active', 'disabled', 'expired', 'revoked']).optional().meta({ description: 'All when left out' }),
-  external_id: z.string().max(255).optional().meta({ description: 'Keys of one customer' }),
-  api_id: z.string().max(255).optional().meta({ description: 'Keys of one API' }),
+  external_id: customerNameInput().optional().meta({ description: 'Keys of one customer' }),
+  api_id: word.optional().meta({ description: 'Keys of one API' }),
   q: z.string().trim().max(255).optional().meta({ description: 'In the name or the external id' }),
 })
 

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
-import { givenNameInput, nameInput } from '@/libs/api-utils/text-input'
+import { nameInput, userIdInput } from '@/libs/api-utils/text-input'
 
-const externalId = z
-  .union([z.string().trim(), z.int().transform(String)])
-  .pipe(givenNameInput(255))
-  .meta({ description: 'The user_id of usage calls; never changes', example: 'customer-42' })
+const externalId = userIdInput().meta({
+  description: 'The user_id of usage calls; never changes',
+  example: 'customer-42',
+})
 const fields = {
   name: nameInput(200).nullable(),
   email: z.email().max(320).nullable(),

@@ -72,7 +72,7 @@ export const override = z
   .meta({ id: 'RateLimitOverride' })
 
 export const overrideListQuery = pageQuery.extend({
-  namespace: z.string().max(255).optional().meta({ description: 'Overrides of one namespace' }),
+  namespace: name.optional().meta({ description: 'Overrides of one namespace' }),
   q: z.string().trim().max(255).optional().meta({ description: 'In the identifier or the namespace' }),
 })
 

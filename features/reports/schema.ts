@@ -1,15 +1,11 @@
 import { z } from 'zod'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 
 const month = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'must be a month, such as 2026-11')
 
 export const reportQuery = z.strictObject({
   month: month.optional().meta({ description: 'The running month when left out', example: '2026-11' }),
-  customer: z
-    .string()
-    .min(1)
-    .max(255)
-    .optional()
-    .meta({ description: 'Id or external id; all together when left out' }),
+  customer: customerNameInput().optional().meta({ description: 'Id or external id; all together when left out' }),
   format: z
     .enum(['json', 'csv'])
     .default('json')

@@ -1,15 +1,12 @@
 import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
-import { givenNameInput } from '@/libs/api-utils/text-input'
+import { userIdInput } from '@/libs/api-utils/text-input'
 import { quantity } from '@/libs/metering/usage-line'
 
 export const reserveInput = z
   .strictObject({
     meter_id: z.string().min(1).max(64).meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
-    user_id: z
-      .union([z.string(), z.int().transform(String)], { error: 'must be text or a whole number' })
-      .pipe(givenNameInput(255))
-      .meta({ description: "The tenant's own name for the customer", example: 'customer-42' }),
+    user_id: userIdInput(),
     amount: decimalInput('more').default('1').meta({ description: 'What to hold back', example: 10 }),
     expires_in: z.int().min(1).max(86_400).default(900).meta({ description: 'Seconds until it is let go by itself' }),
   })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 
 const CONNECTION_STATES = ['checking', 'connected', 'refused', 'disconnected'] as const
 export const DELIVERY_STATES = ['pending', 'sent', 'failed', 'skipped'] as const
@@ -11,7 +12,6 @@ const quantity = z.union([z.number(), z.string()]).meta({
   description: 'A number, or exact decimal text where a double would lie',
 })
 const moment = z.iso.datetime()
-const reference = z.string().min(1).max(255)
 
 const secretKey = z
   .string()
@@ -65,8 +65,8 @@ export const stripeCustomerInput = z
 
 export const stripeDeliveryListQuery = pageQuery.extend({
   status: z.enum(DELIVERY_STATES).optional().meta({ description: 'All when left out' }),
-  meter: reference.optional().meta({ description: 'Id or slug' }),
-  customer: reference.optional().meta({ description: 'Id or external id' }),
+  meter: z.string().min(1).max(64).optional().meta({ description: 'Id or slug' }),
+  customer: customerNameInput().optional().meta({ description: 'Id or external id' }),
 })
 export const stripeCustomerListQuery = pageQuery.extend({
   q: z.string().max(255).optional().meta({ description: 'Part of the name or external id' }),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { decimalInput, rolloverInput } from '@/libs/api-utils/decimal-input'
 import { numberInQuery, pageQuery } from '@/libs/api-utils/page'
-import { nameInput } from '@/libs/api-utils/text-input'
+import { customerNameInput, nameInput } from '@/libs/api-utils/text-input'
 
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
 const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -137,7 +137,7 @@ export const tierPatch = patchFields
 export const tierMove = z
   .strictObject({
     customers: z
-      .array(z.string().min(1).max(255))
+      .array(customerNameInput())
       .min(1)
       .max(1_000)
       .optional()

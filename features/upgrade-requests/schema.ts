@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 
 const STATUSES = ['open', 'accepted', 'declined', 'withdrawn'] as const
 
@@ -30,7 +31,7 @@ export const upgradeRequest = z
 
 export const upgradeRequestListQuery = pageQuery.extend({
   status: z.enum(STATUSES).optional().meta({ description: 'All when left out' }),
-  customer: z.string().min(1).max(255).optional().meta({ description: 'Id or external id' }),
+  customer: customerNameInput().optional().meta({ description: 'Id or external id' }),
 })
 
 const quantity = z.union([z.number(), z.string()])

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { numberInQuery, pageQuery } from '@/libs/api-utils/page'
-import { givenNameInput } from '@/libs/api-utils/text-input'
+import { customerNameInput, userIdInput } from '@/libs/api-utils/text-input'
 
 /** An exact amount: a number, or decimal text where a double would lie. */
 export const quantity = z
@@ -20,10 +20,7 @@ export const trackQuery = z.strictObject({
 export const checkBody = z
   .strictObject({
     meter_id: z.string().min(1).max(64).meta({ description: 'Id or slug of a meter', example: 'api_calls' }),
-    user_id: z
-      .union([z.string(), z.int().transform(String)])
-      .pipe(givenNameInput(255))
-      .meta({ description: "The tenant's own name for the customer", example: 'customer-42' }),
+    user_id: userIdInput(),
     amount: decimalInput('zero').prefault(1).meta({ description: 'How much is asked for; 0 is a look', example: 1 }),
   })
   .meta({ id: 'UsageCheckInput' })
@@ -34,7 +31,7 @@ export const rangeFields = {
   from: reportMoment.optional().meta({ description: 'Inclusive: a moment, or a day in the time zone of the tenant' }),
   to: reportMoment.optional().meta({ description: 'Exclusive; now when left out' }),
   meter: z.string().max(64).optional().meta({ description: 'Id or slug' }),
-  customer: z.string().max(255).optional().meta({ description: 'Id or external id' }),
+  customer: customerNameInput().optional().meta({ description: 'Id or external id' }),
 }
 export const usageQuery = z.strictObject({
   ...rangeFields,

@@ -12,12 +12,28 @@ export function lineInput(longest: number) {
   return z.string().trim().max(longest).refine(isOneLine, 'must not hold line breaks or other control characters')
 }
 
-/** What another system calls something, as it is: a `user_id`, an identifier. Characters are counted as the database counts them. */
+/** What another system calls something, as it is: an identifier, an event_id. Characters are counted as the database counts them. */
 export function givenNameInput(longest: number) {
+  return given(z.string(), longest)
+}
+
+/** A customer as its tenant calls it, or by its id, in every body and query: blanks around it are no part of it. */
+export function customerNameInput() {
+  return given(z.string().trim(), 255)
+}
+
+/** The `user_id` of a body, which may be a whole number too. */
+export function userIdInput() {
   return z
-    .string()
+    .union([z.string(), z.int().transform(String)], { error: 'must be text or a whole number' })
+    .pipe(customerNameInput())
+    .meta({ description: "The tenant's own name for the customer", example: 'customer-42' })
+}
+
+function given(text: z.ZodString, longest: number) {
+  return text
     .min(1)
-    .refine((text) => text.length <= longest || [...text].length <= longest, `may have at most ${longest} characters`)
+    .refine((name) => name.length <= longest || [...name].length <= longest, `may have at most ${longest} characters`)
     .refine(isOneLine, 'must not hold control characters')
     .meta({ maxLength: longest })
 }

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 import { AppError, invalidInput } from '@/libs/errors'
 import { type FilterCondition, type MeterFilter, meterFilter } from './meter-filter'
+import { readList } from './value-list'
 
 const WINDOWS = ['MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH'] as const
 export type UsageWindow = (typeof WINDOWS)[number]
@@ -26,10 +28,13 @@ export const usageQueryInput = z.strictObject({
     .meta({ description: 'One row for each; without it one total. MINUTE: at most 7 days, HOUR: at most 366' }),
   time_zone: z.string().max(64).optional().meta({ description: 'IANA name; the tenant’s own when left out' }),
   customer: z
-    .array(z.string().min(1).max(255))
+    .array(customerNameInput())
     .max(100)
     .default([])
-    .meta({ description: 'Ids or external ids: repeated, or separated by commas' }),
+    .meta({
+      description:
+        'Ids or external ids: repeated, or separated by commas; one with a comma in it stands in double quotes',
+    }),
   group_by: z
     .array(z.string().min(1).max(128))
     .max(6)
@@ -108,7 +113,7 @@ export function readUsageQuery(
     const property = GROUP_FILTER.exec(name)?.[1]
     if (property !== undefined) chosen.set(property, [...(chosen.get(property) ?? []), value])
     else if (others.includes(key)) rest[key] = value
-    else if (LISTS.has(key)) values[key] = [...((values[key] as string[]) ?? []), ...value.split(',').filter(Boolean)]
+    else if (LISTS.has(key)) values[key] = [...((values[key] as string[]) ?? []), ...readList(value)]
     else if (key === 'filter') values.filter = readJsonFilter(value)
     else values[key] = value
   }

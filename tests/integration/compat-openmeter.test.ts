@@ -91,6 +91,7 @@ describe('meters', () => {
     [{ valueProperty: '$..x[?(@.a)]' }, /valueProperty/],
     [{ groupBy: { a: 'no path' } }, /groupBy/],
     [{ groupBy: { subject: '$.s' } }, /subject/],
+    [{ groupBy: { customer_id: '$.c' } }, /customer_id/],
     [{ aggregation: 'MEDIAN' as 'SUM' }, /aggregation/],
     [{ eventFrom: new Date() }, /eventFrom/],
   ])('what is wrong with one is said: %j', async (input, where) => {

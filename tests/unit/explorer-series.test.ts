@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { groupKey, toChartSeries } from '@/features/usage-tracking/components/meter-series'
-import { joinValues, readList, splitValues, writeList } from '@/features/usage-tracking/components/value-list'
+import { joinValues, splitValues } from '@/features/usage-tracking/components/value-list'
 import type { UsageSeries } from '@/libs/metering/usage-query'
+import { readList, writeList } from '@/libs/metering/value-list'
 import { toBuckets } from '@/libs/ui/chart-data'
 import { isDay } from '@/libs/ui/date-range'
 

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import type { CustomerRow } from '@/features/customers/services/customer-service'
-import { givenNameInput } from '@/libs/api-utils/text-input'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 import { invalidInput } from '@/libs/errors'
 
 /** Where what we have no field for is kept within the metadata of a customer. */
 const KEPT = 'openmeter'
 const MOST_SUBJECTS = 100
 
-const name = givenNameInput(255)
+const name = customerNameInput()
 
 export const customerBody = z.strictObject({
   key: name.optional(),

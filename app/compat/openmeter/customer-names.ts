@@ -7,11 +7,11 @@ import { AppError, notFound } from '@/libs/errors'
 /** A customer by id, external id, or another name it was given; null when there is none. */
 export async function findNamedCustomer(reference: string): Promise<CustomerRow | null> {
   try {
-    return await getCustomer(reference)
+    return await getCustomer(reference.trim())
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'not_found')) throw error
   }
-  const [owner] = await findNameOwners([reference])
+  const [owner] = await findNameOwners([reference.trim()])
   return owner ? getCustomer(owner.customer_id) : null
 }
 

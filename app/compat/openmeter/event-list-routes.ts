@@ -9,7 +9,8 @@ import type { Listed } from './event-shape'
 import { filterString, passesFilter } from './filter-string'
 import { openMeterRoute, readParameters } from './openmeter-route'
 
-const part = z.string().max(255)
+/** 255 characters may be twice as many units of UTF-16. */
+const part = z.string().max(510)
 const limit = z.coerce.number().int().min(1).max(100).default(100)
 const READ = { permission: 'usage:read' } as const
 
@@ -17,7 +18,7 @@ const listParameters = z.object({
   ingestedAtFrom: zonedMoment.optional(),
   ingestedAtTo: zonedMoment.optional(),
   id: part.optional(),
-  subject: part.optional(),
+  subject: part.trim().optional(),
   customerId: z.array(part).max(100),
   from: zonedMoment.optional(),
   to: zonedMoment.optional(),

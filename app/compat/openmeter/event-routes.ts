@@ -6,7 +6,7 @@ import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
 import { takeNumbers } from '@/libs/api-utils/taken-numbers'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { givenNameInput } from '@/libs/api-utils/text-input'
+import { customerNameInput, givenNameInput } from '@/libs/api-utils/text-input'
 import { newId } from '@/libs/ids'
 import { SUBJECT_PROPERTY } from './event-shape'
 import { openMeterRoute } from './openmeter-route'
@@ -18,7 +18,7 @@ const cloudEvent = z.looseObject({
   source: name.optional(),
   specversion: z.literal('1.0').optional(),
   type: name,
-  subject: name,
+  subject: customerNameInput(),
   time: zonedMoment.nullish(),
   datacontenttype: z.literal('application/json').nullish(),
   data: z.preprocess(takeNumbers, z.record(z.string(), z.unknown())).nullish(),

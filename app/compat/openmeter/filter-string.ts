@@ -19,8 +19,8 @@ export type FilterString = {
   $or?: FilterString[] | null | undefined
 }
 
-const text = z.string().max(255).nullish()
-const texts = z.array(z.string().max(255)).max(100).nullish()
+const text = z.string().max(510).nullish()
+const texts = z.array(z.string().max(510)).max(100).nullish()
 export const filterString: z.ZodType<FilterString> = z.lazy(() =>
   z.strictObject({
     $eq: text,

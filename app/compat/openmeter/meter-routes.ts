@@ -11,6 +11,8 @@ import { inOrder, openMeterRoute, pageOfAll, readAll, readExact, readPaging, rea
 /** What is kept of a meter as it was sent; one that only counts for a feature is not listed. */
 export type SentMeter = { metadata?: unknown; feature?: string }
 
+/** What says whose usage it is, of which no property can be told apart. */
+const OF_THE_CUSTOMER = new Set(['subject', 'customer', 'customer_id'])
 const NAME = /^[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*$/
 const path = z.string().transform((text, context) => {
   const property = toProperty(text)
@@ -81,8 +83,12 @@ const create = openMeterRoute(
     const { metadata, ...sent } = await readExact(request, createBody)
     const { slug, name, description, aggregation, eventType, valueProperty, groupBy } = sent
     const groups = Object.entries(groupBy ?? {})
-    const reserved = groups.find(([group]) => group === 'subject' || group === 'customer')
-    if (reserved) throw invalidInput(`/groupBy/${reserved[0]}`, 'is reserved: usage can be grouped by subject as it is')
+    const reserved = groups.find(([group]) => OF_THE_CUSTOMER.has(group))
+    if (reserved)
+      throw invalidInput(
+        `/groupBy/${reserved[0]}`,
+        'is reserved: usage can be grouped by subject and customer_id as it is',
+      )
     const moved = groups.filter(([group, property]) => group !== property)
     const input = {
       slug,

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { MeterRow } from '@/features/meters/services/meter-service'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 import { invalidInput } from '@/libs/errors'
 import type { FilterCondition, MeterFilter } from '@/libs/metering/meter-filter'
 import { filterString, toMeterFilter } from './filter-string'
@@ -12,7 +13,8 @@ const MINUTE_MS = 60_000
 /** An event may be older than the meter that counts it. */
 const LATEST_DAYS = 400
 
-const texts = z.array(z.string().min(1).max(255)).max(100)
+const customers = z.array(customerNameInput()).max(100)
+const texts = z.array(z.string().min(1).max(510)).max(100)
 /** What is asked of a meter: as the body of a POST, or as parameters (`readQuestion`). */
 export const question = z.strictObject({
   clientId: z.string().optional(),
@@ -20,8 +22,8 @@ export const question = z.strictObject({
   to: zonedMoment.optional(),
   windowSize: z.enum(['MINUTE', 'HOUR', 'DAY', 'MONTH']).optional(),
   windowTimeZone: z.string().default('UTC'),
-  subject: texts.optional(),
-  filterCustomerId: texts.optional(),
+  subject: customers.optional(),
+  filterCustomerId: customers.optional(),
   groupBy: z.array(z.string()).default([]),
   filterGroupBy: z.record(z.string(), texts).default({}),
   advancedMeterGroupByFilters: z.record(z.string(), filterString).default({}),

@@ -3,6 +3,7 @@ import { customerPatch } from '@/features/customers/schema'
 import { type CustomerRow, listCustomers, updateCustomer } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 import { notFound } from '@/libs/errors'
 import { ensureSubject, getNamedCustomer } from './customer-names'
 import { openMeterRoute, readAll, readExact } from './openmeter-route'
@@ -13,7 +14,7 @@ const KEPT = 'openmeter_subject'
 const upsertBody = z
   .array(
     z.strictObject({
-      key: z.string().min(1).max(255),
+      key: customerNameInput(),
       displayName: z.string().max(200).nullish(),
       metadata: z.record(z.string(), z.unknown()).nullish(),
       stripeCustomerId: z.string().max(255).nullish(),

@@ -3,6 +3,7 @@ import { findRecord, keepRecord } from '@/features/compatibility/services/compat
 import { listCustomerKeys, revokeKeysOfApi } from '@/features/customer-keys/services/customer-key-service'
 import { readJson } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 import { notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { toUnkeyKey } from './key-shape'
@@ -14,7 +15,7 @@ const listBody = z.strictObject({
   api_id: apiId,
   limit: z.number().int().min(1).max(100).default(100),
   cursor: z.string().max(1_000).optional(),
-  external_id: z.string().max(255).optional(),
+  external_id: customerNameInput().optional(),
   // A key is never shown again, and what is shown is never old.
   decrypt: z.boolean().optional(),
   revalidate_keys_cache: z.boolean().optional(),

@@ -9,10 +9,11 @@ import {
 } from '@/features/customers/services/customer-service'
 import { parseInput, readJson } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
+import { customerNameInput } from '@/libs/api-utils/text-input'
 import { notFound } from '@/libs/errors'
 import { unkeyRoute } from './unkey-route'
 
-const externalId = z.string().min(1).max(255)
+const externalId = customerNameInput()
 const meta = z.record(z.string(), z.unknown()).optional()
 const noLimits = z
   .array(z.unknown())

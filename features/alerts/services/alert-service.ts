@@ -3,9 +3,10 @@ import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { findCustomerId } from '@/libs/metering/find-customers'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { AlertInput, AlertKind, AlertListQuery, AlertPatch } from '../schema'
-import { findWatchedCustomer, findWatchedMeter, resolveWatched } from './alert-reference-service'
+import { findWatchedMeter, resolveWatched } from './alert-reference-service'
 
 export type Alert = {
   id: string
@@ -76,7 +77,7 @@ export async function createAlert({ meter, customer, ...fields }: AlertInput): P
   if (watched.archived_at) throw invalidInput('/meter', 'is archived')
   if (watched.aggregation === 'WEIGHTED_SUM')
     throw invalidInput('/meter', 'averages over time, so it passes thresholds without any event')
-  const customerId = customer === null ? null : await findWatchedCustomer(customer)
+  const customerId = customer === null ? null : await findCustomerId(customer)
   if (customer !== null && !customerId) throw invalidInput('/customer', 'names no customer')
   const id = newId()
   await tenantDb()

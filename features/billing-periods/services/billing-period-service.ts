@@ -20,6 +20,11 @@ export const METER_NAME = '(select m.name from meters m where m.tenant_id = $1 a
 const LINE = `l.customer_id, l.customer, l.meter_id, l.meter, ${METER_NAME}, l.starts_on::text, l.ends_on::text, l.quantity::text, l.events, l.tier, l.tier_version,
   l.cap_limit::text, l.overage::text, l.adjustment`
 
+/** Lines of the customer that $6 names; as everywhere, an id comes before an external id. The period is $2. */
+const OF_CUSTOMER = `case when exists (select from billing_lines i
+    where i.tenant_id = $1 and i.billing_period_id = $2 and i.customer_id = $10::uuid)
+  then l.customer_id = $10::uuid else l.customer = $6 end`
+
 type StoredPeriod = {
   id: string
   starts_at: Date
@@ -136,7 +141,7 @@ export async function listBillingLines(
     `select ${LINE} from billing_lines l
      where l.tenant_id = $1 and l.billing_period_id = $2
        and ($3::uuid is null or (l.customer_id, l.meter_id, l.starts_on) > ($3, $4, $5::date))
-       and ($6::text is null or l.customer = $6 or l.customer_id::text = $6) and ($7::text is null or l.meter = $7 or l.meter_id::text = $7)
+       and ($6::text is null or ${OF_CUSTOMER}) and ($7::text is null or l.meter = $7 or l.meter_id::text = $7)
        and ($8::boolean is null or l.adjustment = $8)
      order by l.customer_id, l.meter_id, l.starts_on limit $9`,
     [
@@ -149,6 +154,7 @@ export async function listBillingLines(
       meter ?? null,
       adjustment ?? null,
       limit + 1,
+      customer !== undefined && isUuid(customer) ? customer : null,
     ],
   )
   const page = cutPage(rows, limit, (row) => [row.customer_id, row.meter_id, row.starts_on])

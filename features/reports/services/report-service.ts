@@ -1,6 +1,7 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, nothingNamed } from '@/libs/errors'
 import { toQuantity } from '@/libs/ingest/decimal'
+import { findCustomerId } from '@/libs/metering/find-customers'
 import { FILLED, loadUsage, type Span, spanOfDays, USED, type UsageRow } from '@/libs/metering/load-usage'
 import { addMonths, changePercent, localToday } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -76,9 +77,8 @@ const byMeter = (rows: readonly UsageRow[]) => new Map(rows.map((row) => [row.me
 
 async function findCustomer(ref: string): Promise<Customer> {
   const [row] = await tenantQuery<Customer>(
-    `select id, external_id, name from customers where tenant_id = $1 and (external_id = $2 or id::text = lower($2))
-     order by external_id = $2 desc limit 1`,
-    [currentContext().tenantId, ref],
+    'select id, external_id, name from customers where tenant_id = $1 and id = $2',
+    [currentContext().tenantId, await findCustomerId(ref)],
   )
   if (!row) throw nothingNamed('/customer', 'customer')
   return row

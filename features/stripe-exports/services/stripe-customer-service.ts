@@ -2,6 +2,7 @@ import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
+import { findCustomerId } from '@/libs/metering/find-customers'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { StripeCustomer, StripeCustomerInput, StripeCustomerListQuery } from '../schema'
 import { getStripeExport, requireOpenExport } from './stripe-export-service'
@@ -42,24 +43,21 @@ export async function linkStripeCustomer(
   const { account_id, mode } = await requireOpenExport(exportId)
   if (!account_id) throw new AppError('conflict', 'The account is not known until its key has been accepted.')
   const { tenantId } = currentContext()
-  const [found] = await tenantQuery<{ id: string }>(
-    'select id from customers where tenant_id = $1 and (external_id = $2 or id = $3) order by id = $3 desc limit 1',
-    [tenantId, customer, isUuid(customer) ? customer : null],
-  )
-  if (!found) throw notFound()
+  const customerId = await findCustomerId(customer)
+  if (!customerId) throw notFound()
   const [taken] = await tenantQuery<{ external_id: string }>(
     `select c.external_id from stripe_customers s join customers c on c.tenant_id = $1 and c.id = s.customer_id
      where s.tenant_id = $1 and s.account_id = $2 and s.mode = $3 and s.stripe_customer_id = $4 and s.customer_id <> $5`,
-    [tenantId, account_id, mode, stripe_customer_id, found.id],
+    [tenantId, account_id, mode, stripe_customer_id, customerId],
   )
   if (taken) throw new AppError('conflict', `${stripe_customer_id} is linked to ${taken.external_id} already.`)
   await tenantQuery(
     `insert into stripe_customers (tenant_id, account_id, mode, customer_id, stripe_customer_id, linked) values ($1, $2, $3, $4, $5, true)
      on conflict (tenant_id, account_id, mode, customer_id) do update
        set stripe_customer_id = excluded.stripe_customer_id, linked = true, updated_at = now()`,
-    [tenantId, account_id, mode, found.id, stripe_customer_id],
+    [tenantId, account_id, mode, customerId, stripe_customer_id],
   )
-  const [row] = await tenantQuery<Stored>(`${SELECT} and c.id = $4`, [tenantId, account_id, mode, found.id])
+  const [row] = await tenantQuery<Stored>(`${SELECT} and c.id = $4`, [tenantId, account_id, mode, customerId])
   if (!row) throw notFound()
   return row
 }

@@ -3,6 +3,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
+import { resolveCustomerFilter } from '@/libs/metering/find-customers'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { StripeDelivery, StripeDeliveryListQuery } from '../schema'
 import { getStripeExport, makeDue, requireOpenExport } from './stripe-export-service'
@@ -53,9 +54,17 @@ export async function listStripeDeliveries(
   const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<Stored>(
     `${SELECT} and ($3::uuid is null or d.id < $3) and ($4::text is null or d.status = $4)
-       and ($5::text is null or m.slug = $5 or m.id::text = $5) and ($6::text is null or c.external_id = $6 or c.id::text = $6)
+       and ($5::text is null or m.slug = $5 or m.id::text = $5) and ($6::uuid is null or d.customer_id = $6)
      order by d.id desc limit $7`,
-    [currentContext().tenantId, exportId, before, status ?? null, meter ?? null, customer ?? null, limit + 1],
+    [
+      currentContext().tenantId,
+      exportId,
+      before,
+      status ?? null,
+      meter ?? null,
+      await resolveCustomerFilter(customer),
+      limit + 1,
+    ],
   )
   return cutPage(rows.map(toRow), limit, ({ id }) => [id])
 }

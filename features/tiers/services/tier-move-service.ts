@@ -1,8 +1,9 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
+import { changeTerms } from '@/libs/metering/change-terms'
+import { findCustomerIds } from '@/libs/metering/find-customers'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { TierMove } from '../schema'
 
 export type MovedTier = { tier_id: string; version: number; moved: number }
@@ -29,45 +30,28 @@ export async function moveSubscriptions(tierRef: string, { customers, from_versi
   )
   if (!tier) throw notFound()
   const ids = customers ? await requireSubscribed(tier.id, customers) : null
-  const chosen = [tenantId, tier.id, tier.version, from_version ?? null, ids]
-  const balanced = await tenantQuery<{ customer_id: string }>(
-    `select distinct s.customer_id from subscriptions s join balances b on b.tenant_id = $1 and b.customer_id = s.customer_id where ${CHOSEN}
-     order by 1`,
-    chosen,
+  const chosen = [tenantId, tier.id, tier.version, from_version ?? null]
+  const behind = await tenantQuery<{ customer_id: string }>(
+    `select s.customer_id from subscriptions s where ${CHOSEN} order by 1`,
+    [...chosen, ids],
   )
-  const customerIds = balanced.map(({ customer_id }) => customer_id)
-  if (customerIds.length > 0) {
-    await tenantQuery("select pg_advisory_xact_lock(hashtextextended('usage ' || $1::uuid::text, 0))", [tenantId])
-  }
-  await settleBalances(customerIds)
-  const moved = await tenantQuery(`update subscriptions s set tier_version = $3 where ${CHOSEN} returning s.id`, chosen)
-  await settleBalances(customerIds)
+  const customerIds = behind.map(({ customer_id }) => customer_id)
+  const moved = await changeTerms(customerIds, () =>
+    tenantQuery(`update subscriptions s set tier_version = $3 where ${CHOSEN} returning s.id`, [
+      ...chosen,
+      customerIds,
+    ]),
+  )
   return { tier_id: tier.id, version: tier.version, moved: moved.length }
-}
-
-/** Brings balances up to now, by the terms that hold at this moment: before a move by the old ones, after it by the new. */
-async function settleBalances(customerIds: readonly string[]): Promise<void> {
-  if (customerIds.length === 0) return
-  const { tenantId } = currentContext()
-  await tenantQuery('select app.settle_customer($1, c.id, clock_timestamp(), $3) from unnest($2::uuid[]) c (id)', [
-    tenantId,
-    customerIds,
-    await readTimeZone(),
-  ])
 }
 
 async function requireSubscribed(tierId: string, refs: readonly string[]): Promise<string[]> {
   const rows = await tenantQuery<{ at: number; customer_id: string | null }>(
-    `select r.ordinality::integer - 1 as at, s.customer_id
-     from unnest($3::text[]) with ordinality r (ref, ordinality)
-     left join lateral (
-       select c.id from customers c
-       where c.tenant_id = $1 and (c.external_id = r.ref or c.id = case when pg_input_is_valid(r.ref, 'uuid') then r.ref::uuid end)
-       order by c.external_id = r.ref limit 1
-     ) c on true
-     left join subscriptions s on s.tenant_id = $1 and s.customer_id = c.id and s.tier_id = $2 and s.canceled_at is null
+    `select r.place::integer - 1 as at, s.customer_id
+     from unnest($3::uuid[]) with ordinality r (id, place)
+     left join subscriptions s on s.tenant_id = $1 and s.customer_id = r.id and s.tier_id = $2 and s.canceled_at is null
      order by 1`,
-    [currentContext().tenantId, tierId, refs],
+    [currentContext().tenantId, tierId, await findCustomerIds(refs)],
   )
   const errors = rows
     .filter(({ customer_id }) => customer_id === null)

@@ -2,6 +2,7 @@ import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
+import { resolveCustomerFilter } from '@/libs/metering/find-customers'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { UpgradeRequestInput, UpgradeRequestListQuery } from '../schema'
 
@@ -24,14 +25,17 @@ const SELECT = `
   join tiers t on t.tenant_id = $1 and t.id = r.tier_id
   where r.tenant_id = $1`
 
-/** What customers asked for, the newest first. A customer sees its own. @throws AppError bad_request for a cursor that is not ours. */
+/**
+ * What customers asked for, the newest first. A customer sees its own.
+ * @throws AppError bad_request for a cursor that is not ours, not_found for a filter.
+ */
 export async function listUpgradeRequests(query: UpgradeRequestListQuery): Promise<Page<UpgradeRequestRow>> {
   const { cursor, limit, status, customer } = query
   const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<UpgradeRequestRow>(
-    `${SELECT} and ($2::text is null or r.status = $2) and ($3::text is null or c.external_id = $3 or c.id::text = lower($3)) and ($4::uuid is null or r.id < $4)
+    `${SELECT} and ($2::text is null or r.status = $2) and ($3::uuid is null or r.customer_id = $3) and ($4::uuid is null or r.id < $4)
      order by r.id desc limit $5`,
-    [currentContext().tenantId, status ?? null, customer ?? null, before ?? null, limit + 1],
+    [currentContext().tenantId, status ?? null, await resolveCustomerFilter(customer), before ?? null, limit + 1],
   )
   return cutPage(rows, limit, (row) => [row.id])
 }

@@ -10,7 +10,7 @@ import {
   windows,
 } from '@/features/usage-tracking/components/explorer-state'
 import { listTimeZones } from '@/features/usage-tracking/components/time-zones'
-import { readList, writeList } from '@/features/usage-tracking/components/value-list'
+import { readList, writeList } from '@/libs/metering/value-list'
 import { Button } from '@/libs/ui/button'
 import { Field } from '@/libs/ui/field'
 import { Input } from '@/libs/ui/input'

@@ -106,7 +106,7 @@ function parseEvent(input: unknown, index: number): UsageEvent | Rejection {
   if (typeof meter !== 'string' || !METER.test(meter)) {
     return refuse(index, 'invalid_meter_id', 'meter_id must be the id or slug of a meter.')
   }
-  const user = readName(event.user_id)
+  const user = readName(typeof event.user_id === 'string' ? event.user_id.trim() : event.user_id)
   if (user === null || user === UNREADABLE) {
     return refuse(index, 'invalid_user_id', 'user_id must be 1 to 255 characters without control characters.')
   }

@@ -4,6 +4,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, type InputError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
+import { findCustomerIds } from '@/libs/metering/find-customers'
 import { FILLED, USED } from '@/libs/metering/load-usage'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
 import { MOST_ROWS, type UsageQueryInput, type UsageSeries } from '@/libs/metering/usage-query'
@@ -115,17 +116,14 @@ async function findMeter(ref: string): Promise<Meter> {
 /** Ids of the customers asked for; null asks for all. */
 async function findCustomers(refs: readonly string[]): Promise<string[] | null> {
   if (refs.length === 0) return null
-  const rows = await tenantQuery<{ ref: string; id: string | null }>(
-    `select r.ref, coalesce(
-       (select c.id from customers c where c.tenant_id = $1 and c.id = case when pg_input_is_valid(r.ref, 'uuid') then r.ref::uuid end),
-       (select c.id from customers c where c.tenant_id = $1 and c.external_id = r.ref)) as id
-     from unnest($2::text[]) with ordinality r (ref, place) order by r.place`,
-    [currentContext().tenantId, refs],
-  )
-  const unknown = rows.filter(({ id }) => id === null)
+  const ids = await findCustomerIds(refs)
+  const unknown = refs.filter((_, at) => ids[at] === null)
   if (unknown.length > 0)
-    throw invalid({ pointer: '/customer', detail: `no such customer: ${unknown.map(({ ref }) => ref).join(', ')}` })
-  return rows.flatMap(({ id }) => (id === null ? [] : [id]))
+    throw invalid({
+      pointer: '/customer',
+      detail: `no such customer: ${unknown.join(', ')}${refs.length > 1 ? '; one with a comma in its name stands in double quotes' : ''}`,
+    })
+  return ids.filter((id) => id !== null)
 }
 
 function propertiesOf(filter: MeterFilter): string[] {

@@ -1,5 +1,6 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, nothingNamed } from '@/libs/errors'
+import { resolveCustomerFilter } from '@/libs/metering/find-customers'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
@@ -161,15 +162,13 @@ export async function resolveFilter({
   customer?: string | undefined
 }): Promise<Filter> {
   const { tenantId } = currentContext()
-  if (meter === undefined && customer === undefined) return { meterId: null, customerId: null }
-  const [row] = await tenantQuery<{ meter_id: string | null; customer_id: string | null }>(
-    `select
-      (select m.id from meters m where m.tenant_id = $1 and (m.slug = lower($2) or m.id::text = lower($2))) as meter_id,
-      (select c.id from customers c where c.tenant_id = $1 and (c.external_id = $3 or c.id::text = lower($3))
-        order by c.id::text = lower($3) desc limit 1) as customer_id`,
-    [tenantId, meter ?? null, customer ?? null],
-  )
-  if (meter !== undefined && !row?.meter_id) throw nothingNamed('/meter', 'meter')
-  if (customer !== undefined && !row?.customer_id) throw nothingNamed('/customer', 'customer')
-  return { meterId: row?.meter_id ?? null, customerId: row?.customer_id ?? null }
+  const [row] =
+    meter === undefined
+      ? []
+      : await tenantQuery<{ id: string }>(
+          'select id from meters where tenant_id = $1 and (slug = lower($2) or id::text = lower($2)) limit 1',
+          [tenantId, meter],
+        )
+  if (meter !== undefined && !row) throw nothingNamed('/meter', 'meter')
+  return { meterId: row?.id ?? null, customerId: await resolveCustomerFilter(customer) }
 }
