@@ -27,14 +27,10 @@ export const usageQueryInput = z.strictObject({
     .optional()
     .meta({ description: 'One row for each; without it one total. MINUTE: at most 7 days, HOUR: at most 366' }),
   time_zone: z.string().max(64).optional().meta({ description: 'IANA name; the tenant’s own when left out' }),
-  customer: z
-    .array(customerNameInput())
-    .max(100)
-    .default([])
-    .meta({
-      description:
-        'Ids or external ids: repeated, or separated by commas; one with a comma in it stands in double quotes',
-    }),
+  customer: z.array(customerNameInput()).max(100).default([]).meta({
+    description:
+      'Ids or external ids: repeated, or separated by commas; one with a comma in it stands in double quotes',
+  }),
   group_by: z
     .array(z.string().min(1).max(128))
     .max(6)
