@@ -53,6 +53,19 @@ export function FilterBar({
   )
 }
 
+/** A filter that came from a row, in short, with the way to remove it; nothing while it is not set. */
+export function FilterChip({ list, name, label }: { list: ListState; name: string; label: string }) {
+  const value = list.facets[name]?.[0]
+  if (!value) return null
+  return (
+    <Button variant="selected" onClick={() => list.setFacet(name, [])}>
+      {label} <code className="max-w-28 truncate font-mono text-xs">{value}</code>
+      <X />
+      <span className="sr-only">{t('ui.filters.remove')}</span>
+    </Button>
+  )
+}
+
 /** Waits for a pause of 250 ms before it searches; Enter does not wait. */
 function DebouncedSearch({
   label,

@@ -1,13 +1,12 @@
 'use client'
 
-import { Activity, Globe, Server, X } from 'lucide-react'
+import { Activity, Globe, Server } from 'lucide-react'
 import { type AnalyticsEvent, EventDrawer } from '@/features/analytics-events/components/event-drawer'
 import { type Page, toQuery } from '@/libs/ui/api-client'
-import { Button } from '@/libs/ui/button'
 import { CodeSnippet, type Snippet } from '@/libs/ui/code-snippet'
 import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
-import { type Facet, FilterBar } from '@/libs/ui/filter-bar'
+import { type Facet, FilterBar, FilterChip } from '@/libs/ui/filter-bar'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { useListState } from '@/libs/ui/list-state'
 import { ListTable } from '@/libs/ui/list-table'
@@ -114,14 +113,11 @@ export function AnalyticsEventsScreen({ eventsUrl }: { eventsUrl: string }) {
   const list = useListState(['source', 'distinct_id'])
   const range = useDateRange('12m')
   const [open, setOpen] = useOpenRow('entry')
-  const person = list.facets.distinct_id?.[0] ?? null
   const query = toQuery({
     event: list.q.trim() || null,
-    distinct_id: person,
+    distinct_id: list.facets.distinct_id?.[0] ?? null,
     source: list.facets.source?.[0] ?? null,
-    from: range.params.from ?? null,
-    to: range.params.to ?? null,
-    time_range: range.params.timeRange ?? null,
+    ...range.params,
     cursor: list.cursor,
   })
   const page = useApi<Page<AnalyticsEvent>>(`/analytics-events${query}`)
@@ -130,13 +126,7 @@ export function AnalyticsEventsScreen({ eventsUrl }: { eventsUrl: string }) {
     <>
       <PageHeader title={t('analytics-events.title')} description={t('analytics-events.description')} />
       <FilterBar list={list} search={t('analytics-events.search')} facets={facets}>
-        {person ? (
-          <Button variant="selected" onClick={() => list.setFacet('distinct_id', [])}>
-            {t('analytics-events.filter.person')} <code className="max-w-28 truncate font-mono text-xs">{person}</code>
-            <X />
-            <span className="sr-only">{t('analytics-events.filter.remove')}</span>
-          </Button>
-        ) : null}
+        <FilterChip list={list} name="distinct_id" label={t('analytics-events.filter.person')} />
         <DateRangePicker range={range} />
       </FilterBar>
       <ListTable

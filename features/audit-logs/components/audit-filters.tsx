@@ -1,17 +1,14 @@
 'use client'
 
-import { X } from 'lucide-react'
-import { describeAction, describeTarget } from '@/features/audit-logs/components/describe-entry'
 import type { AuditLogFacets } from '@/features/audit-logs/schema'
-import { Button } from '@/libs/ui/button'
+import { FilterChip } from '@/libs/ui/filter-bar'
 import type { ListState } from '@/libs/ui/list-state'
 import { t } from '@/libs/ui/messages'
 import { Select, type SelectOption } from '@/libs/ui/select'
+import { toWords } from '@/libs/ui/words'
 
 /** The filters of the record, each with one value, by their names in the URL and in the API. */
 export const AUDIT_FILTERS = ['action', 'actor_id', 'target_type', 'target_id', 'outcome', 'request_id'] as const
-
-export type AuditFilter = (typeof AUDIT_FILTERS)[number]
 
 const ANY = 'any'
 
@@ -23,7 +20,7 @@ function Choice({
   options,
 }: {
   list: ListState
-  name: AuditFilter
+  name: (typeof AUDIT_FILTERS)[number]
   label: string
   any: string
   options: readonly SelectOption[]
@@ -70,7 +67,7 @@ export function AuditFilters({ list, facets }: { list: ListState; facets: AuditL
         name="target_type"
         label={t('audit-logs.column.target')}
         any={t('audit-logs.filter.any_target')}
-        options={(facets?.target_types ?? []).map((type) => ({ value: type, label: describeTarget(type) }))}
+        options={(facets?.target_types ?? []).map((type) => ({ value: type, label: toWords(type) }))}
       />
       <Choice
         list={list}
@@ -82,8 +79,8 @@ export function AuditFilters({ list, facets }: { list: ListState; facets: AuditL
           label: t(`ui.status.${value}`),
         }))}
       />
-      <Chip list={list} name="target_id" label={t('audit-logs.filter.target_id')} />
-      <Chip list={list} name="request_id" label={t('audit-logs.filter.request_id')} />
+      <FilterChip list={list} name="target_id" label={t('audit-logs.filter.target_id')} />
+      <FilterChip list={list} name="request_id" label={t('audit-logs.filter.request_id')} />
     </>
   )
 }
@@ -92,21 +89,7 @@ export function AuditFilters({ list, facets }: { list: ListState; facets: AuditL
 function actionOptions(actions: readonly string[]): SelectOption[] {
   const nouns = Map.groupBy(actions, (action) => action.split('.')[0] ?? '')
   return [...nouns].flatMap(([noun, own]) => [
-    ...(own.length > 1
-      ? [{ value: `${noun}.`, label: t('audit-logs.filter.all_of', { noun: describeTarget(noun) }) }]
-      : []),
-    ...own.map((action) => ({ value: action, label: describeAction(action) })),
+    ...(own.length > 1 ? [{ value: `${noun}.`, label: t('audit-logs.filter.all_of', { noun: toWords(noun) }) }] : []),
+    ...own.map((action) => ({ value: action, label: toWords(action) })),
   ])
-}
-
-function Chip({ list, name, label }: { list: ListState; name: AuditFilter; label: string }) {
-  const value = list.facets[name]?.[0]
-  if (!value) return null
-  return (
-    <Button variant="selected" onClick={() => list.setFacet(name, [])}>
-      {label} <code className="max-w-28 truncate font-mono text-xs">{value}</code>
-      <X />
-      <span className="sr-only">{t('audit-logs.filter.remove')}</span>
-    </Button>
-  )
 }

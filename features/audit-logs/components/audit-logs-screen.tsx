@@ -4,12 +4,7 @@ import { Bot, Check, Cog, KeyRound, type LucideIcon, ScrollText, ShieldUser, Use
 import { useMemo } from 'react'
 import { AuditExport } from '@/features/audit-logs/components/audit-export'
 import { AUDIT_FILTERS, AuditFilters } from '@/features/audit-logs/components/audit-filters'
-import {
-  describeAction,
-  describeActor,
-  describeTarget,
-  targetName,
-} from '@/features/audit-logs/components/describe-entry'
+import { describeActor, targetName } from '@/features/audit-logs/components/describe-entry'
 import { EntryDrawer } from '@/features/audit-logs/components/entry-drawer'
 import type { AuditLogFacets, AuditLogRow } from '@/features/audit-logs/schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
@@ -25,6 +20,7 @@ import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
 import { useOpenRow } from '@/libs/ui/use-open-row'
+import { toWords } from '@/libs/ui/words'
 
 const actorIcons: Record<AuditLogRow['actor']['kind'], LucideIcon> = {
   user: User,
@@ -55,9 +51,7 @@ export function AuditLogsScreen() {
     () => ({
       q: list.q,
       ...Object.fromEntries(AUDIT_FILTERS.map((name) => [name, list.facets[name]?.[0] ?? null])),
-      from: range.params.from ?? null,
-      to: range.params.to ?? null,
-      time_range: range.params.timeRange ?? null,
+      ...range.params,
     }),
     [list.q, list.facets, range.params],
   )
@@ -69,7 +63,7 @@ export function AuditLogsScreen() {
     {
       key: 'action',
       header: t('audit-logs.column.action'),
-      cell: (entry) => describeAction(entry.action),
+      cell: (entry) => toWords(entry.action),
       width: 'w-56',
     },
     {
@@ -96,7 +90,7 @@ export function AuditLogsScreen() {
         const name = targetName(entry)
         return (
           <span className="flex min-w-0 max-w-64 items-baseline gap-1.5 max-sm:ml-auto max-sm:justify-end">
-            <span className="shrink-0 text-mute">{describeTarget(entry.target.type)}</span>
+            <span className="shrink-0 text-mute">{toWords(entry.target.type)}</span>
             {name ? <span className="truncate">{name}</span> : null}
           </span>
         )
@@ -128,16 +122,7 @@ export function AuditLogsScreen() {
         actions={<AuditExport query={toQuery(filters)} narrowed={narrowed} />}
       />
       <FilterBar list={list} search={t('audit-logs.search')}>
-        <DateRangePicker
-          range={{
-            ...range,
-            set: (next) => {
-              range.set(next)
-              // Back to the first page: a cursor of another range leads nowhere.
-              list.setQ(list.q)
-            },
-          }}
-        />
+        <DateRangePicker range={range} />
       </FilterBar>
       <search aria-label={t('audit-logs.filter.label')} className="mb-4 flex flex-wrap items-center gap-2">
         <AuditFilters list={list} facets={facets.data} />
@@ -148,7 +133,7 @@ export function AuditLogsScreen() {
         page={page}
         columns={columns}
         rowKey={(entry) => entry.id}
-        rowLabel={(entry) => describeAction(entry.action)}
+        rowLabel={(entry) => toWords(entry.action)}
         onRowOpen={(entry) => setOpen(entry.id)}
         filtered={narrowed}
         onClearFilters={clear}

@@ -1,17 +1,6 @@
 import type { AuditLogRow } from '@/features/audit-logs/schema'
 import { t } from '@/libs/ui/messages'
 
-/** `tier_cap.created` as "Tier cap created". */
-export function describeAction(action: string): string {
-  const text = action.replaceAll(/[._]/g, ' ')
-  return text.charAt(0).toUpperCase() + text.slice(1)
-}
-
-/** `tier_cap` as "Tier cap". */
-export function describeTarget(type: string): string {
-  return describeAction(type)
-}
-
 /** Who acted, by the name they acted under, else by kind. */
 export function describeActor(actor: AuditLogRow['actor']): string {
   return actor.label ?? t(`audit-logs.actor_kind.${actor.kind}`)

@@ -1,11 +1,6 @@
 'use client'
 
-import {
-  asFields,
-  describeAction,
-  describeActor,
-  describeTarget,
-} from '@/features/audit-logs/components/describe-entry'
+import { asFields, describeActor } from '@/features/audit-logs/components/describe-entry'
 import type { AuditLogRow } from '@/features/audit-logs/schema'
 import { StatusPill } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
@@ -20,6 +15,7 @@ import { TextSkeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
 import { ExactTime } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 export type Narrow = { key: 'request_id' | 'actor_id' | 'target_id'; value: string }
 
@@ -44,7 +40,7 @@ export function EntryDrawer({
       open={id !== null}
       onOpenChange={(open) => !open && onOpen(null)}
       size="lg"
-      title={entry ? describeAction(entry.action) : t('audit-logs.entry.title')}
+      title={entry ? toWords(entry.action) : t('audit-logs.entry.title')}
       description={
         entry ? (
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
@@ -125,7 +121,7 @@ function EntryDetails({ entry, onNarrow }: { entry: AuditLogRow; onNarrow: (filt
               label: t('audit-logs.column.target'),
               value: (
                 <div className="flex flex-col items-start gap-0.5">
-                  <span>{describeTarget(target.type)}</span>
+                  <span>{toWords(target.type)}</span>
                   {target.id ? <CopyText value={target.id} className="text-faint text-xs" /> : null}
                   {target.id ? more({ key: 'target_id', value: target.id }, t('audit-logs.entry.by_target')) : null}
                 </div>

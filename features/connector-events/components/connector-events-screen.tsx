@@ -1,23 +1,21 @@
 'use client'
 
-import { Cable, X } from 'lucide-react'
+import { Cable } from 'lucide-react'
 import {
   CONNECTOR_NAMES,
   type ConnectorEvent,
   ConnectorName,
   DIRECTION_NAMES,
-  describeEvent,
   EventStatus,
   STATUS_NAMES,
 } from '@/features/connector-events/components/event-cells'
 import { EventDrawer } from '@/features/connector-events/components/event-drawer'
 import { type Page, toQuery } from '@/libs/ui/api-client'
-import { Button } from '@/libs/ui/button'
 import { CodeSnippet, type Snippet } from '@/libs/ui/code-snippet'
 import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
-import { type Facet, FilterBar } from '@/libs/ui/filter-bar'
-import { type ListState, useListState } from '@/libs/ui/list-state'
+import { type Facet, FilterBar, FilterChip } from '@/libs/ui/filter-bar'
+import { useListState } from '@/libs/ui/list-state'
 import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
@@ -25,6 +23,7 @@ import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
 import { useOpenRow } from '@/libs/ui/use-open-row'
+import { toWords } from '@/libs/ui/words'
 
 /** The filters, each with one value, by their names in the URL and in the API. */
 const FILTERS = ['connector', 'direction', 'status', 'action', 'user_id'] as const
@@ -51,7 +50,7 @@ const columns: ReadonlyArray<Column<ConnectorEvent>> = [
   {
     key: 'action',
     header: t('connector-events.column.action'),
-    cell: (event) => describeEvent(event.action),
+    cell: (event) => toWords(event.action),
     width: 'w-52',
   },
   {
@@ -112,9 +111,7 @@ export function ConnectorEventsScreen() {
   const query = toQuery({
     q: list.q,
     ...Object.fromEntries(FILTERS.map((name) => [name, list.facets[name]?.[0] ?? null])),
-    from: range.params.from ?? null,
-    to: range.params.to ?? null,
-    time_range: range.params.timeRange ?? null,
+    ...range.params,
     cursor: list.cursor,
   })
   const page = useApi<Page<ConnectorEvent>>(`/connector-events${query}`)
@@ -123,8 +120,8 @@ export function ConnectorEventsScreen() {
     <>
       <PageHeader title={t('connector-events.title')} description={t('connector-events.description')} />
       <FilterBar list={list} search={t('connector-events.search')} facets={facets}>
-        <Chip list={list} name="action" label={t('connector-events.filter.action')} />
-        <Chip list={list} name="user_id" label={t('connector-events.filter.user_id')} />
+        <FilterChip list={list} name="action" label={t('connector-events.filter.action')} />
+        <FilterChip list={list} name="user_id" label={t('connector-events.filter.user_id')} />
         <DateRangePicker range={range} />
       </FilterBar>
       <ListTable
@@ -133,7 +130,7 @@ export function ConnectorEventsScreen() {
         page={page}
         columns={columns}
         rowKey={(event) => event.id}
-        rowLabel={(event) => describeEvent(event.action)}
+        rowLabel={(event) => toWords(event.action)}
         onRowOpen={(event) => setOpen(event.id)}
         filtered={list.filtered || range.preset !== '12m'}
         onClearFilters={() => {
@@ -161,17 +158,5 @@ export function ConnectorEventsScreen() {
         }}
       />
     </>
-  )
-}
-
-function Chip({ list, name, label }: { list: ListState; name: 'action' | 'user_id'; label: string }) {
-  const value = list.facets[name]?.[0]
-  if (!value) return null
-  return (
-    <Button variant="selected" onClick={() => list.setFacet(name, [])}>
-      {label} <code className="max-w-28 truncate font-mono text-xs">{value}</code>
-      <X />
-      <span className="sr-only">{t('connector-events.filter.remove')}</span>
-    </Button>
   )
 }

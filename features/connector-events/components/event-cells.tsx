@@ -13,12 +13,6 @@ export const DIRECTION_NAMES = ['outbound', 'inbound'] as const satisfies Connec
 
 const icons = { slack: MessageSquare, webhook: Webhook, email: Mail, http: Globe } as const
 
-/** `mail.sent` as "Mail sent". */
-export function describeEvent(action: string): string {
-  const text = action.replaceAll(/[._]/g, ' ')
-  return text.charAt(0).toUpperCase() + text.slice(1)
-}
-
 /** The connector with its sign. */
 export function ConnectorName({ connector }: { connector: ConnectorEvent['connector'] }) {
   const Icon = icons[connector]

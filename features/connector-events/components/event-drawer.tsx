@@ -1,11 +1,6 @@
 'use client'
 
-import {
-  type ConnectorEvent,
-  ConnectorName,
-  describeEvent,
-  EventStatus,
-} from '@/features/connector-events/components/event-cells'
+import { type ConnectorEvent, ConnectorName, EventStatus } from '@/features/connector-events/components/event-cells'
 import { Button } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
@@ -15,6 +10,7 @@ import { t } from '@/libs/ui/messages'
 import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
 import { Drawer } from '@/libs/ui/sheet'
 import { ExactTime } from '@/libs/ui/time'
+import { toWords } from '@/libs/ui/words'
 
 export type Narrow = { key: 'action' | 'user_id'; value: string }
 
@@ -37,7 +33,7 @@ export function EventDrawer({
       open={event !== undefined}
       onOpenChange={(open) => !open && onOpen(null)}
       size="lg"
-      title={event ? describeEvent(event.action) : t('connector-events.event.title')}
+      title={event ? toWords(event.action) : t('connector-events.event.title')}
       description={
         event ? (
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">

@@ -15,6 +15,7 @@ import { t } from '@/libs/ui/messages'
 import { pointProblem } from '@/libs/ui/point-problem'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 const KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
 const NO_METER = ''
@@ -73,12 +74,6 @@ export function FeatureDialog({
   )
 }
 
-/** `custom_domain` as `Custom domain`: a name to begin with. */
-function nameOf(key: string): string {
-  const words = key.replaceAll(/[._-]+/g, ' ')
-  return words.charAt(0).toUpperCase() + words.slice(1)
-}
-
 const textOf = (metadata: Feature['metadata']): string =>
   Object.keys(metadata).length > 0 ? JSON.stringify(metadata, null, 2) : ''
 
@@ -103,7 +98,7 @@ function FeatureForm({
     resolver: zodResolver(formSchema),
     defaultValues: feature
       ? { name: feature.name, key: feature.key, meter: NO_METER, metadata: textOf(feature.metadata) }
-      : { name: nameOf(startKey), key: startKey, meter: NO_METER, metadata: '' },
+      : { name: toWords(startKey), key: startKey, meter: NO_METER, metadata: '' },
   })
 
   async function submit({ name, key, meter, metadata }: Values, options: { idempotencyKey: string }) {

@@ -4,7 +4,7 @@ import { zodResolver } from '@hookform/resolvers/zod'
 import { useId } from 'react'
 import { useForm } from 'react-hook-form'
 import { z } from 'zod'
-import { type OperatorTenant, PLANS, planName } from '@/features/operator/components/operator-tenant'
+import { type OperatorTenant, PLANS } from '@/features/operator/components/operator-tenant'
 import { apiFetch } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
@@ -12,6 +12,7 @@ import { Form, TextField } from '@/libs/ui/form'
 import { SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
 import { toast } from '@/libs/ui/toast'
+import { toWords } from '@/libs/ui/words'
 
 const schema = z.object({
   name: z.string().trim().min(1, t('operator.create.name_missing')).max(120),
@@ -79,7 +80,7 @@ export function CreateTenantDialog({
           form={form}
           name="plan"
           label={t('operator.create.plan')}
-          options={PLANS.map((value) => ({ value, label: planName(value) }))}
+          options={PLANS.map((value) => ({ value, label: toWords(value) }))}
         />
       </Form>
     </Dialog>

@@ -1,7 +1,7 @@
 'use client'
 
 import { type ReactNode, useState } from 'react'
-import { type OperatorTenant, PLANS, type Plan, planName } from '@/features/operator/components/operator-tenant'
+import { type OperatorTenant, PLANS, type Plan } from '@/features/operator/components/operator-tenant'
 import { actsOf, type TenantAct, TenantActDialogs } from '@/features/operator/components/tenant-acts'
 import { apiFetch } from '@/libs/ui/api-client'
 import { StatusPill, TierBadge } from '@/libs/ui/badge'
@@ -19,7 +19,8 @@ import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
-import { useApi } from '@/libs/ui/use-api'
+import { useApi, useMutation } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 /** One tenant as the platform's staff sees it: facts, plan, and what closes or opens it. */
 export function TenantScreen({ id, canWrite, rootDomain }: { id: string; canWrite: boolean; rootDomain: string }) {
@@ -111,7 +112,7 @@ function Facts({ tenant, rootDomain }: { tenant: OperatorTenant; rootDomain: str
           },
           { label: t('operator.tenant.owner'), value: tenant.owner_email ?? none },
           { label: t('operator.tenant.members'), value: formatNumber(tenant.members) },
-          { label: t('operator.tenant.plan'), value: <TierBadge name={planName(tenant.plan_id)} /> },
+          { label: t('operator.tenant.plan'), value: <TierBadge name={toWords(tenant.plan_id)} /> },
           {
             label: t('operator.tenant.placement'),
             value: t('operator.tenants.placement', { kind: placement.kind, database: placement.database }),
@@ -131,30 +132,28 @@ function Facts({ tenant, rootDomain }: { tenant: OperatorTenant; rootDomain: str
 
 function PlanCard({ tenant, onSaved }: { tenant: OperatorTenant; onSaved: (next: OperatorTenant) => void }) {
   const [plan, setPlan] = useState<Plan | null>(PLANS.find((known) => known === tenant.plan_id) ?? null)
-  const [saving, setSaving] = useState(false)
-  async function save() {
-    setSaving(true)
-    try {
-      const next = await apiFetch<OperatorTenant>(`/tenants/${tenant.id}`, { method: 'PATCH', body: { plan } })
-      toast.success(t('operator.tenant.plan_saved', { name: next.name, plan: planName(next.plan_id) }))
-      onSaved(next)
-    } catch (problem) {
-      toast.problem(problem)
-    } finally {
-      setSaving(false)
-    }
-  }
+  const save = useMutation(
+    (_: null, options) =>
+      apiFetch<OperatorTenant>(`/tenants/${tenant.id}`, { method: 'PATCH', body: { plan }, ...options }),
+    {
+      onSuccess: (next) => {
+        toast.success(t('operator.tenant.plan_saved', { name: next.name, plan: toWords(next.plan_id) }))
+        onSaved(next)
+      },
+    },
+  )
   return (
     <SettingCard
       title={t('operator.tenant.plan_title')}
       description={t('operator.tenant.plan_description')}
       dirty={plan !== tenant.plan_id}
-      saving={saving}
-      onSave={() => void save()}
+      saving={save.pending}
+      problem={save.error}
+      onSave={() => save.run(null)}
     >
       <Field label={t('operator.tenant.plan')} hideLabel>
         <Select
-          options={PLANS.map((value) => ({ value, label: planName(value) }))}
+          options={PLANS.map((value) => ({ value, label: toWords(value) }))}
           value={plan}
           onValueChange={setPlan}
           className="max-w-60"

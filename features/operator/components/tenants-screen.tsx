@@ -3,13 +3,7 @@
 import { Building2, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { CreateTenantDialog } from '@/features/operator/components/create-tenant-dialog'
-import {
-  type OperatorTenant,
-  PLANS,
-  planName,
-  STATUSES,
-  type TenantStats,
-} from '@/features/operator/components/operator-tenant'
+import { type OperatorTenant, PLANS, STATUSES, type TenantStats } from '@/features/operator/components/operator-tenant'
 import { actsOf, type TenantAct, TenantActDialogs } from '@/features/operator/components/tenant-acts'
 import { TenantStatsTiles } from '@/features/operator/components/tenant-stats-tiles'
 import type { Page } from '@/libs/ui/api-client'
@@ -25,6 +19,7 @@ import { PageHeader } from '@/libs/ui/page-header'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 const COLUMNS: ReadonlyArray<Column<OperatorTenant>> = [
   {
@@ -47,7 +42,7 @@ const COLUMNS: ReadonlyArray<Column<OperatorTenant>> = [
   {
     key: 'plan',
     header: t('operator.tenants.column.plan'),
-    cell: (tenant) => <TierBadge name={planName(tenant.plan_id)} />,
+    cell: (tenant) => <TierBadge name={toWords(tenant.plan_id)} />,
   },
   {
     key: 'owner',
@@ -121,7 +116,7 @@ export function TenantsScreen({ canWrite }: { canWrite: boolean }) {
           {
             key: 'plan',
             label: t('operator.tenants.plan'),
-            options: PLANS.map((value) => ({ value, label: planName(value) })),
+            options: PLANS.map((value) => ({ value, label: toWords(value) })),
           },
           {
             key: 'sort',

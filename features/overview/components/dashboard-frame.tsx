@@ -13,6 +13,7 @@ import { SessionBanner } from '@/libs/ui/shell/session-banner'
 import type { SwitcherTenant } from '@/libs/ui/shell/tenant-switcher'
 import { useSession } from '@/libs/ui/shell/use-session'
 import { useApi } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 type Me = {
   operator: string | null
@@ -66,7 +67,7 @@ export function DashboardFrame({
     slug: tenant.slug,
     name: tenant.name,
     role: t(`settings.role.${role}`),
-    plan: planName(tenant.plan_id),
+    plan: toWords(tenant.plan_id),
     status: tenant.status,
     time_zone: tenant.time_zone,
   }
@@ -75,7 +76,7 @@ export function DashboardFrame({
       slug: other.slug,
       name: other.name,
       role: isMemberRole(other.role) ? t(`settings.role.${other.role}`) : other.role,
-      plan: planName(other.plan_id),
+      plan: toWords(other.plan_id),
       status: other.status,
     }),
   )
@@ -115,8 +116,4 @@ const ROLES = ['owner', 'admin', 'member', 'compliance'] as const
 
 function isMemberRole(role: string): role is MemberRole {
   return ROLES.some((known) => known === role)
-}
-
-function planName(plan: string): string {
-  return plan.charAt(0).toUpperCase() + plan.slice(1)
 }

@@ -12,17 +12,12 @@ import { t } from '@/libs/ui/messages'
 import { RowsSkeleton } from '@/libs/ui/skeleton'
 import { EmptyState, ErrorState, NoMatches } from '@/libs/ui/states'
 import { useApi } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 type OwnTenant = { id: string; slug: string; name: string; status: string; plan_id: string; role: MemberRole }
 type Me = { operator: string | null; tenants: OwnTenant[] }
 
 const SEARCH_FROM = 6
-const PLANS = ['free', 'basic', 'premium', 'enterprise', 'custom'] as const
-
-function planName(id: string): string {
-  const plan = PLANS.find((known) => known === id)
-  return plan ? t(`tenants.plan.${plan}`) : id
-}
 
 /** The tenants of a person, to go into; and, for staff, the way to the operator console. */
 export function TenantChooser({ email }: { email: string }) {
@@ -81,7 +76,7 @@ function TenantRow({ tenant }: { tenant: OwnTenant }) {
       <span className="min-w-0 flex-1">
         <span className="flex flex-wrap items-center gap-x-2 gap-y-1">
           <span className="truncate font-medium">{name}</span>
-          <TierBadge name={planName(plan_id)} />
+          <TierBadge name={toWords(plan_id)} />
           {status === 'active' ? null : <StatusPill status={status} />}
         </span>
         <span className="block truncate text-faint text-sm">

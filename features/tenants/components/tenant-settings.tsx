@@ -17,6 +17,7 @@ import { ErrorState } from '@/libs/ui/states'
 import { Time, useNow } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 type Tenant = z.infer<typeof tenant>
 type TextName = 'name' | 'description' | 'time_zone' | 'billing_email'
@@ -79,7 +80,7 @@ export function TenantSettings({ portalUrl, canWrite }: { portalUrl: string; can
             { label: t('settings.general.portal'), value: <CopyText value={portalUrl} /> },
             {
               label: t('settings.general.plan'),
-              value: <TierBadge name={saved.plan_id.charAt(0).toUpperCase() + saved.plan_id.slice(1)} />,
+              value: <TierBadge name={toWords(saved.plan_id)} />,
             },
             { label: t('settings.general.status'), value: <StatusPill status={saved.status} /> },
             { label: t('settings.general.created'), value: <Time value={saved.created_at} /> },

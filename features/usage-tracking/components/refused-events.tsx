@@ -19,6 +19,7 @@ import { Drawer } from '@/libs/ui/sheet'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
+import { toWords } from '@/libs/ui/words'
 
 type Rejection = z.infer<typeof usageRejection>
 type Counts = z.infer<typeof rejectionCounts>
@@ -36,11 +37,6 @@ const HINTS = [
   'conflict',
   'invalid_property',
 ] as const
-
-const inWords = (code: string): string => {
-  const words = code.replaceAll('_', ' ')
-  return words.charAt(0).toUpperCase() + words.slice(1)
-}
 
 /** Events that were refused, by reason, with what to do about it. */
 export function RefusedEvents() {
@@ -77,7 +73,7 @@ export function RefusedEvents() {
               aria-pressed={reason === code}
               onClick={() => choose(code)}
             >
-              {inWords(code)} <span className="tabular text-mute">{formatNumber(count)}</span>
+              {toWords(code)} <span className="tabular text-mute">{formatNumber(count)}</span>
             </Button>
           ))}
         </div>
@@ -96,7 +92,7 @@ export function RefusedEvents() {
         live
         columns={COLUMNS}
         rowKey={(row) => row.id}
-        rowLabel={(row) => inWords(row.code)}
+        rowLabel={(row) => toWords(row.code)}
         onRowOpen={setOpen}
         filtered={reason !== null}
         onClearFilters={() => choose(null)}
@@ -112,7 +108,7 @@ export function RefusedEvents() {
         open={open !== null}
         onOpenChange={(next) => !next && setOpen(null)}
         title={t('events.refused.title')}
-        description={open ? <Badge tone="danger">{inWords(open.code)}</Badge> : null}
+        description={open ? <Badge tone="danger">{toWords(open.code)}</Badge> : null}
       >
         {open ? (
           <div className="flex flex-col gap-6">
@@ -144,7 +140,7 @@ function hintOf(code: string): string {
 }
 
 const COLUMNS: ReadonlyArray<Column<Rejection>> = [
-  { key: 'reason', header: t('events.refused.reason'), cell: (row) => inWords(row.code) },
+  { key: 'reason', header: t('events.refused.reason'), cell: (row) => toWords(row.code) },
   { key: 'detail', header: t('events.refused.detail'), cell: (row) => <span className="text-mute">{row.detail}</span> },
   {
     key: 'event',
