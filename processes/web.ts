@@ -14,6 +14,7 @@ import { isWithoutHost, refuseMalformed } from '@/libs/net/refuse-malformed'
 import { isInternalHeader } from '@/libs/tenancy/host'
 import { isDecodable } from '@/libs/tenancy/route-request'
 import { SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
+import { endServer } from './web/end-server'
 import { explainMethods, METHODS, methodNotAllowed, send } from './web/explain-methods'
 import { findExcess } from './web/find-excess'
 import { readPastUnread } from './web/read-past'
@@ -111,13 +112,13 @@ async function main(): Promise<void> {
     },
   )
   refuseMalformed(server)
-  const stop = () => {
-    server.close(() => void runShutdown().finally(() => process.exit(0)))
-    server.closeIdleConnections()
-    setTimeout(() => process.exit(0), SHUTDOWN_MS).unref()
+  const stop = async () => {
+    await endServer(server, SHUTDOWN_MS)
+    await runShutdown()
+    process.exit(0)
   }
-  process.once('SIGTERM', stop)
-  process.once('SIGINT', stop)
+  process.once('SIGTERM', () => void stop())
+  process.once('SIGINT', () => void stop())
   server.listen(PORT, hostname)
 }
 

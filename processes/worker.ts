@@ -1,5 +1,6 @@
 // The worker: sends what waits in the outboxes, and keeps the database tidy. Any number of them may run beside each other.
-// SIGTERM lets it finish what is under way; what a killed one held comes free within a minute.
+// SIGTERM lets it finish what is under way, for fifteen seconds; what a killed one held comes free within a minute.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { alertSink } from '@/features/alerts/jobs/alert-sink'
 import { measureTenants } from '@/features/metrics/jobs/measure-tenants'
 import { dropUsagePartitions } from '@/features/reconciliations/jobs/drop-usage-partitions'
@@ -25,6 +26,7 @@ import { sweepWindows } from '@/libs/rate-limit/sweep-windows'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
+const STOP_PATIENCE_MS = 15_000
 
 const jobs: PeriodicJob[] = [
   { name: 'usage-partitions', everyMs: 6 * HOUR, run: makeUsagePartitions },
@@ -58,9 +60,13 @@ async function stop(signal: string): Promise<void> {
   if (stopping) return
   stopping = true
   log.info({ signal }, 'worker stops')
-  await Promise.all([outbox.stop(), periodic.stop()])
-  await stopNotifications()
-  await closePools()
+  const finish = async () => {
+    await Promise.all([outbox.stop(), periodic.stop()])
+    await stopNotifications()
+    await closePools()
+  }
+  // A statement may take half an hour; it ends with this process, and is repeated by the next.
+  await Promise.race([finish(), sleep(STOP_PATIENCE_MS)])
   log.info('worker stopped')
   process.exit(0)
 }

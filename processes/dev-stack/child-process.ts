@@ -23,7 +23,7 @@ export type ChildOptions = {
 export type Child = { name: string; stop: () => Promise<void> }
 
 const BOOT_PATIENCE_MS = 60_000
-const STOP_PATIENCE_MS = 12_000
+const STOP_PATIENCE_MS = 17_000
 const LONGEST_PAUSE_MS = 30_000
 const CALM_MS = 60_000
 const SETTLED_MS = 1_000
@@ -94,7 +94,7 @@ function noteFailure({ name }: ChildOptions, error: unknown): void {
   note(`${name} could not be started: ${error instanceof Error ? error.message : String(error)}`)
 }
 
-/** SIGTERM, and SIGKILL when the process is still there after twelve seconds. Returns when it has gone. */
+/** SIGTERM, and SIGKILL when the process is still there after seventeen seconds, more than each of them takes for its end. Returns when it has gone. */
 async function endProcess(child: ChildProcess): Promise<void> {
   if (hasEnded(child) || !child.pid) return
   const gone = new Promise((resolve) => child.once('exit', resolve))

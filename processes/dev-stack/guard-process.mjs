@@ -26,7 +26,7 @@ async function endEverything() {
   for (const { process: pid, signal, identity } of [...processes.values()].reverse()) {
     if (!isSame(pid, identity)) continue
     send(pid, signal)
-    for (let waited = 0; waited < 15_000 && isSame(pid, identity); waited += 50) await sleep(50)
+    for (let waited = 0; waited < 17_000 && isSame(pid, identity); waited += 50) await sleep(50)
     if (isSame(pid, identity)) send(pid, 'SIGKILL')
   }
   for (const directory of directories) rmSync(directory, { recursive: true, force: true, maxRetries: 5 })

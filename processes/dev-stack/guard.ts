@@ -8,7 +8,7 @@ import { inRepository } from './repository'
  * is left alone.
  */
 export type Guard = {
-  /** `signal` is sent when this process has gone; SIGKILL follows after 15 s. */
+  /** `signal` is sent when this process has gone; SIGKILL follows after 17 s. */
   watchProcess: (pid: number, signal: NodeJS.Signals) => void
   watchDirectory: (path: string) => void
   release: (what: number | string) => void
