@@ -16,6 +16,11 @@ export function isRetryable(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
+/** Whether a lock was not to be had in the time a statement may wait for it. */
+export function isLockedOut(error: unknown): boolean {
+  return error instanceof Error && (error as DatabaseError).code === '55P03'
+}
+
 const UNAVAILABLE = new Set([
   '40001',
   '40P01',

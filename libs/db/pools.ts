@@ -1,18 +1,8 @@
 import pg from 'pg'
 import { env } from '@/libs/env'
 import { log } from '@/libs/log'
-
-const INT8 = 20
-const types: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-    oid === INT8 && format !== 'binary' ? parseInt8 : pg.types.getTypeParser(oid, format as 'text'),
-}
-
-function parseInt8(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value)) throw new RangeError(`bigint ${text} is not exact as a number`)
-  return value
-}
+import { connectionSettings } from './connection'
+import { closePipelines } from './pipelines'
 
 type PoolName = 'server' | 'operator'
 const pools = new Map<PoolName, pg.Pool>()
@@ -21,15 +11,11 @@ function poolOf(name: PoolName, connectionString: string, max: number): pg.Pool 
   const existing = pools.get(name)
   if (existing) return existing
   const pool = new pg.Pool({
+    ...connectionSettings,
     connectionString,
     max,
-    types,
     application_name: `holdfast ${name}`,
-    connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
-    statement_timeout: 30_000,
-    idle_in_transaction_session_timeout: 30_000,
-    keepAlive: true,
   })
   // A connection that is cut while somebody uses it fails their statement; unheard, its error would end the process.
   pool.on('connect', (client) => {
@@ -54,5 +40,7 @@ export function operatorPool(): pg.Pool {
 export async function closePools(): Promise<void> {
   const open = [...pools.values()]
   pools.clear()
+  // Pools last: a statement that is taken back from a pipeline goes on in one.
+  await closePipelines()
   await Promise.all(open.map((pool) => pool.end()))
 }

@@ -1,8 +1,9 @@
 import { AppError } from '@/libs/errors'
 import { forgetTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
-import { isRetryable, isStaleRouting } from './errors'
+import { isLockedOut, isRetryable, isStaleRouting } from './errors'
 import { statementName } from './kysely-driver'
+import { queryInPipeline } from './pipelines'
 import { serverPool } from './pools'
 import { tenantQuery } from './tenant-db'
 
@@ -14,24 +15,38 @@ export function statementActor({ id, kind, label, on_behalf_of }: Actor, permiss
 }
 
 /**
+ * Sends one statement whose function opens its tenant itself, as a transaction of its own, and gives its one value. What is
+ * short goes out together with what others send at this moment; where it finds a lock in its way it has changed nothing and
+ * waits on a connection of its own. @throws what the database says.
+ */
+export async function sendStatement<T>(text: string, values: unknown[], short: boolean): Promise<T> {
+  const query = { name: statementName(text), text, values }
+  const alone = () => serverPool().query<{ value: T }>(query)
+  const { rows } = short
+    ? await queryInPipeline<{ value: T }>(query).catch((error: unknown) => {
+        if (isLockedOut(error)) return alone()
+        throw error
+      })
+    : await alone()
+  return rows[0]?.value as T
+}
+
+/**
  * Runs one statement whose function opens its tenant itself, as a transaction of its own, and gives its one value. Stale
  * routing is read again; a deadlock or serialisation failure, which has changed nothing, is tried again. A connection that
- * breaks is not: what it was doing may have been committed. @throws AppError not_found, tenant_read_only, and of the database.
+ * breaks is not: what it was doing may have been committed. `short` as in sendStatement.
+ * @throws AppError not_found, tenant_read_only, and of the database.
  */
 export async function runTenantStatement<T>(
   text: string,
   tenantId: string,
   toValues: (routing: TenantRouting) => unknown[],
+  short = false,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const routing = await routeTenant(tenantId)
     try {
-      const { rows } = await serverPool().query<{ value: T }>({
-        name: statementName(text),
-        text,
-        values: toValues(routing),
-      })
-      return rows[0]?.value as T
+      return await sendStatement<T>(text, toValues(routing), short)
     } catch (error) {
       const stale = isStaleRouting(error)
       if (stale) forgetTenantRouting(tenantId)

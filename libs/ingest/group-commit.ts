@@ -17,6 +17,8 @@ export type GroupCommitOptions<Item, Result> = {
   run: (key: string, items: readonly Item[]) => Promise<readonly (Result | Error)[]>
   /** Batches under way at a time, over all keys. */
   writers: number
+  /** Batches of size 1 under way at a time beside the writers, where they cost no connection each; without it they take a writer. */
+  singles?: number
   /** Batches of one key under way at a time, 2 unless told: more of them would only wait for each other. */
   writersOfKey?: number
   /** How much must wait under a key for a second batch of it beside one that is under way; less waits for that to end. */
@@ -44,16 +46,17 @@ export type GroupCommit<Item, Result> = {
  * one gathers. Keys take turns, so that a busy one cannot starve a quiet one.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
-  const { run, writers, writersOfKey = 2, worthJoining, maxBatch, maxQueued } = options
+  const { run, writers, singles = 0, writersOfKey = 2, worthJoining, maxBatch, maxQueued } = options
   // Insertion order is the order of turns.
   const queues = new Map<string, Queue<Item, Result>>()
   const idle = new Set<() => void>()
   let queued = 0
   let running = 0
+  let runningSingles = 0
   let scheduled = false
 
   function schedule(afterBatch = false): void {
-    if (scheduled || running >= writers || queued === 0) return
+    if (scheduled || queued === 0 || (running >= writers && runningSingles >= singles)) return
     scheduled = true
     // After the events of this turn of the loop: all requests that arrived together go together. After a batch one turn later,
     // because those it answered ask again at once, and the larger the next batch is the less each part of it costs.
@@ -63,11 +66,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
 
   function start(): void {
     scheduled = false
-    while (running < writers) {
-      const next = findQueue()
-      if (!next) break
-      void write(...next)
-    }
+    for (let next = findQueue(); next; next = findQueue()) void write(...next)
   }
 
   /** One key may not fill the queue of all: what it sends while its own writers wait is turned away at half of it. */
@@ -76,9 +75,12 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     return (queued + size > maxQueued && queued > 0) || (waiting > 0 && waiting + size > maxQueued / 2)
   }
 
+  const isSingle = (queue: Queue<Item, Result>): boolean => singles > 0 && queue.size === 1
+
   function findQueue(): [string, Queue<Item, Result>] | null {
     for (const [key, queue] of queues) {
       if (queue.size === 0 || queue.running >= writersOfKey) continue
+      if (isSingle(queue) ? runningSingles >= singles : running >= writers) continue
       if (queue.running === 0 || queue.size >= worthJoining) return [key, queue]
     }
     return null
@@ -101,7 +103,9 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     // To the end of the line.
     queues.delete(key)
     queues.set(key, queue)
-    running += 1
+    const single = isSingle(queue)
+    if (single) runningSingles += 1
+    else running += 1
     queue.running += 1
     const batch = take(queue)
     try {
@@ -118,11 +122,12 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     } catch (error) {
       for (const waiting of batch) waiting.reject(error)
     } finally {
-      running -= 1
+      if (single) runningSingles -= 1
+      else running -= 1
       queue.running -= 1
       if (queue.running === 0 && queue.size === 0) queues.delete(key)
       if (queued > 0) schedule(true)
-      else if (running === 0) {
+      else if (running + runningSingles === 0) {
         for (const wake of idle) wake()
         idle.clear()
       }
@@ -147,7 +152,8 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     requireRoom: (key, size) => {
       if (isFull(key, size)) throw tooMuch()
     },
-    drain: () => (queued === 0 && running === 0 ? Promise.resolve() : new Promise((resolve) => idle.add(resolve))),
+    drain: () =>
+      queued === 0 && running + runningSingles === 0 ? Promise.resolve() : new Promise((resolve) => idle.add(resolve)),
     queued: () => queued,
   }
 }

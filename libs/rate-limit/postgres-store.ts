@@ -12,6 +12,7 @@ type Answer = { now: number; limits: [passed: boolean, started: number, used: nu
 const taker = createGroupCommit<Call, Verdict[]>({
   run: (_key, calls) => runOutsideTenant(() => takeTogether(calls, runTenantStatement)),
   writers: 2,
+  singles: 16,
   worthJoining: 128,
   maxBatch: 500,
   maxQueued: 10_000,
@@ -37,18 +38,23 @@ async function takeTogether(calls: readonly Call[], run: typeof runTenantStateme
   const place = new Map(keys.map((key, index) => [key, index + 1]))
   const sorted = keys.flatMap((key) => windows.get(key) ?? [])
   const flat = calls.flatMap(({ limits }, call) => limits.map((limit) => ({ limit, call })))
-  const answer = await run<Answer>(TAKE, first.tenantId, ({ epoch }) => [
+  const answer = await run<Answer>(
+    TAKE,
     first.tenantId,
-    epoch,
-    statementActor(first.actor, ['usage:write']),
-    sorted.map(({ namespace }) => namespace),
-    sorted.map(({ identifier }) => identifier),
-    sorted.map(({ duration_ms }) => duration_ms),
-    flat.map(({ limit }) => place.get(windowKey(limit)) ?? 0),
-    flat.map(({ call }) => call),
-    flat.map(({ limit }) => limit.limit),
-    flat.map(({ limit }) => limit.cost),
-  ])
+    ({ epoch }) => [
+      first.tenantId,
+      epoch,
+      statementActor(first.actor, ['usage:write']),
+      sorted.map(({ namespace }) => namespace),
+      sorted.map(({ identifier }) => identifier),
+      sorted.map(({ duration_ms }) => duration_ms),
+      flat.map(({ limit }) => place.get(windowKey(limit)) ?? 0),
+      flat.map(({ call }) => call),
+      flat.map(({ limit }) => limit.limit),
+      flat.map(({ limit }) => limit.cost),
+    ],
+    flat.length === 1,
+  )
   let at = 0
   return calls.map(({ limits }) =>
     limits.map((limit) => {

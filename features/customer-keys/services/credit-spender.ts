@@ -13,6 +13,7 @@ export type Spent = { spent: boolean; remaining: number | null }
 const spender = createGroupCommit<Work, Spent>({
   run: (_tenant, works) => runOutsideTenant(() => spendTogether(works, runTenantStatement)),
   writers: 2,
+  singles: 16,
   worthJoining: 128,
   maxBatch: 500,
   maxQueued: 20_000,
@@ -37,14 +38,19 @@ async function spendTogether(works: readonly Work[], run: typeof runTenantStatem
   if (!first) return []
   const keys = [...new Set(works.map(({ keyId }) => keyId))]
   const place = new Map(keys.map((key, index) => [key, index + 1]))
-  const rows = await run<[boolean, number | null][]>(SPEND, first.tenantId, ({ epoch }) => [
+  const rows = await run<[boolean, number | null][]>(
+    SPEND,
     first.tenantId,
-    epoch,
-    statementActor(first.actor, ['usage:write']),
-    keys,
-    works.map(({ keyId }) => place.get(keyId) ?? 0),
-    works.map(({ cost }) => cost),
-  ])
+    ({ epoch }) => [
+      first.tenantId,
+      epoch,
+      statementActor(first.actor, ['usage:write']),
+      keys,
+      works.map(({ keyId }) => place.get(keyId) ?? 0),
+      works.map(({ cost }) => cost),
+    ],
+    works.length === 1,
+  )
   return rows.map(([spent, remaining]) => ({ spent, remaining }))
 }
 

@@ -78,6 +78,7 @@ function forgetAll(): void {
 const finder = createGroupCommit<Work, Entry | { key: null }>({
   run: (_tenant, works) => runOutsideTenant(() => find(works, runTenantStatement)),
   writers: 2,
+  singles: 16,
   worthJoining: 128,
   maxBatch: 500,
   maxQueued: 20_000,
@@ -109,12 +110,17 @@ async function find(works: readonly Work[], run: typeof runTenantStatement): Pro
   const reading = { stale: new Set<string>(), all: false }
   readings.add(reading)
   try {
-    const rows = await run<(VerifiableKey | null)[]>(FIND, first.tenantId, ({ epoch }) => [
+    const rows = await run<(VerifiableKey | null)[]>(
+      FIND,
       first.tenantId,
-      epoch,
-      statementActor(first.actor, ['usage:write']),
-      works.map(({ hash }) => Buffer.from(hash, 'base64')),
-    ])
+      ({ epoch }) => [
+        first.tenantId,
+        epoch,
+        statementActor(first.actor, ['usage:write']),
+        works.map(({ hash }) => Buffer.from(hash, 'base64')),
+      ],
+      works.length === 1,
+    )
     return works.map(({ name }, index) => {
       const key = rows[index]
       if (!key) return { key: null }

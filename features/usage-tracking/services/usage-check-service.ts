@@ -56,6 +56,7 @@ type Work = { tenantId: string; actor: Actor; question: UsageQuestion }
 const reader = createGroupCommit<Work, Answer>({
   run: (_key, works) => runOutsideTenant(() => readBatch(works)),
   writers: 8,
+  singles: 32,
   worthJoining: 128,
   maxBatch: 500,
   maxQueued: 20_000,
@@ -83,13 +84,12 @@ async function readBatch(works: readonly Work[]): Promise<Answer[]> {
   if (!first) return []
   const columns = columnsOf(works.map(({ question }) => question))
   const actor = usageActor(first.actor)
-  return runStatement<Answer[]>(CHECK, first.tenantId, ({ epoch, time_zone }) => [
+  return runStatement<Answer[]>(
+    CHECK,
     first.tenantId,
-    epoch,
-    actor,
-    time_zone,
-    ...columns,
-  ])
+    ({ epoch, time_zone }) => [first.tenantId, epoch, actor, time_zone, ...columns],
+    works.length === 1,
+  )
 }
 
 function toResult([code, limit, used, , period, resetEpoch, meter, nextTiers, reserved, overage]: Answer): CheckResult {

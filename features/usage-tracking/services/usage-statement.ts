@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { isRetryable, isStaleRouting } from '@/libs/db/errors'
-import { statementName } from '@/libs/db/kysely-driver'
 import { serverPool } from '@/libs/db/pools'
+import { sendStatement } from '@/libs/db/tenant-statement'
 import { forgetTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 
@@ -38,23 +38,20 @@ function isLost(error: unknown): boolean {
 /**
  * Runs one statement that opens its tenant itself (app.ingest_usage, app.check_usage), as a transaction of its own, and
  * gives its one value. Stale routing is read again; a deadlock, a serialisation failure or a lost connection is tried
- * again, which the statement must allow: `toValues` hears of it and may ask to look for what is there already.
+ * again, which the statement must allow: `toValues` hears of it and may ask to look for what is there already. `short` as
+ * in sendStatement.
  */
 export async function runStatement<T>(
   text: string,
   tenantId: string,
   toValues: (routing: TenantRouting, again: boolean) => unknown[],
+  short = false,
 ): Promise<T> {
   let again = false
   for (let attempt = 1; ; attempt += 1) {
     const routing = await routeTenant(tenantId)
     try {
-      const { rows } = await serverPool().query<{ value: T }>({
-        name: statementName(text),
-        text,
-        values: toValues(routing, again),
-      })
-      return rows[0]?.value as T
+      return await sendStatement<T>(text, toValues(routing, again), short)
     } catch (error) {
       if (attempt === ATTEMPTS || !(await prepareAgain(error, tenantId, attempt))) throw error
       again = true

@@ -16,6 +16,8 @@ import { callerKey, runStatement, usageActor } from './usage-statement'
 const REPORTED_EVENTS = 20
 /** Tenants whose events are committed at one moment; below the size of the pool, so that keys can be looked up meanwhile. */
 const WRITERS = 8
+/** Events that come alone, which go to the database together though each is a transaction: most of a platform's tenants send little. */
+const SINGLES = 32
 /** Events that make a second batch of one tenant worth its fixed cost. */
 const WORTH_JOINING = 256
 /** Events of one statement, three of the largest requests: a counter is moved once for all of them. More gains little, and others wait longer. */
@@ -47,6 +49,7 @@ type Work = {
 const writer = createGroupCommit<Work, WriteResult>({
   run: (_key, works) => runOutsideTenant(() => writeTogether(works)),
   writers: WRITERS,
+  singles: SINGLES,
   worthJoining: WORTH_JOINING,
   maxBatch: MAX_BATCH,
   maxQueued: MAX_QUEUED,
@@ -140,16 +143,21 @@ async function writeBatch(works: readonly Work[]): Promise<WriteResult[]> {
   const report = works.some((work) => work.events.length <= REPORTED_EVENTS)
   const actor = usageActor(first.actor)
   let batch: UsageBatch | undefined
-  const recorded = await runStatement<RecordedUsage>(once ? INGEST_ONCE : INGEST, first.tenantId, (routing, again) => {
-    batch = layOutBatch(events, routing.time_zone)
-    const common = [
-      first.tenantId,
-      routing.epoch,
-      actor,
-      ...batch.arguments(again || repeaters.has(first.tenantId), { strict, report, enforce }),
-    ]
-    return once ? [once.key, once.requestHash, ...common] : common
-  }).catch((error: unknown) => {
+  const recorded = await runStatement<RecordedUsage>(
+    once ? INGEST_ONCE : INGEST,
+    first.tenantId,
+    (routing, again) => {
+      batch = layOutBatch(events, routing.time_zone)
+      const common = [
+        first.tenantId,
+        routing.epoch,
+        actor,
+        ...batch.arguments(again || repeaters.has(first.tenantId), { strict, report, enforce }),
+      ]
+      return once ? [once.key, once.requestHash, ...common] : common
+    },
+    events.length === 1,
+  ).catch((error: unknown) => {
     throw asAnswer(error, events)
   })
   if (!batch) throw new Error('A statement that ran had its values.')
