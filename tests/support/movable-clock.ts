@@ -19,6 +19,7 @@ const READERS = [
   'find_clock_drift',
   'repair_usage',
   'repair_clocks',
+  'settle_customers',
 ]
 
 /** Has usage go by a clock that only `moveClock` moves, in the database of this test file. */

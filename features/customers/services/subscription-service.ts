@@ -1,8 +1,8 @@
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
+import { changeTerms } from '@/libs/metering/change-terms'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { SubscriptionInput } from '../schema'
 import type { TierRef } from './customer-service'
 
@@ -59,61 +59,42 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
     .where('customer_id', '=', customerId)
     .where('canceled_at', 'is', null)
     .executeTakeFirst()
-  await settleBalances(customerId)
   const anchorBefore = present?.anchor_day ?? 1
   const anchor = wanted === null ? 1 : (input.anchor_day ?? anchorBefore)
-  if (present && present.tier_id === wanted?.id && anchor === anchorBefore) {
-    if (present.tier_version === wanted.version) return getSubscription(customerId)
-    await changeVersion(present.id, wanted.version)
-    await settleBalances(customerId)
-    return getSubscription(customerId)
-  }
-  if (present) {
-    await tenantDb()
-      .updateTable('subscriptions')
-      .set({ canceled_at: new Date() })
-      .where('id', '=', present.id)
-      .execute()
-  }
-  if (wanted !== null) {
-    await tenantDb()
-      .insertInto('subscriptions')
-      .values({
-        id: newId(),
-        customer_id: customerId,
-        tier_id: wanted.id,
-        tier_version: wanted.version,
-        anchor_day: anchor,
-      })
-      .execute()
-    // The new row holds its tier: who archives one waits from here on, and who did before is seen now.
-    await requireTier(wanted.id, wanted.version)
-  }
-  if (anchor !== anchorBefore) {
-    await tenantQuery('select app.rebuild_customer_counters($1, $2, $3)', [
-      currentContext().tenantId,
-      customerId,
-      anchor,
-    ])
-  }
-  await settleBalances(customerId)
+  const staysOn = present !== undefined && present.tier_id === wanted?.id && anchor === anchorBefore
+  if (staysOn && present.tier_version === wanted?.version) return getSubscription(customerId)
+  await changeTerms([customerId], async () => {
+    if (staysOn) return changeVersion(present.id, wanted?.version ?? present.tier_version)
+    if (present) {
+      await tenantDb()
+        .updateTable('subscriptions')
+        .set({ canceled_at: new Date() })
+        .where('id', '=', present.id)
+        .execute()
+    }
+    if (wanted !== null) {
+      await tenantDb()
+        .insertInto('subscriptions')
+        .values({
+          id: newId(),
+          customer_id: customerId,
+          tier_id: wanted.id,
+          tier_version: wanted.version,
+          anchor_day: anchor,
+        })
+        .execute()
+      // The new row holds its tier: who archives one waits from here on, and who did before is seen now.
+      await requireTier(wanted.id, wanted.version)
+    }
+    if (anchor !== anchorBefore) {
+      await tenantQuery('select app.rebuild_customer_counters($1, $2, $3)', [
+        currentContext().tenantId,
+        customerId,
+        anchor,
+      ])
+    }
+  })
   return getSubscription(customerId)
-}
-
-/** Brings the balances of a customer up to now, by the terms that hold at this moment: called before and after they change. */
-async function settleBalances(customerId: string): Promise<void> {
-  const { tenantId } = currentContext()
-  const [balance] = await tenantQuery(
-    `select pg_advisory_xact_lock(hashtextextended('usage ' || $1::uuid::text, 0)) is null as held
-     where exists (select from balances where tenant_id = $1::uuid and customer_id = $2)`,
-    [tenantId, customerId],
-  )
-  if (!balance) return
-  await tenantQuery('select app.settle_customer($1, $2, clock_timestamp(), $3)', [
-    tenantId,
-    customerId,
-    await readTimeZone(),
-  ])
 }
 
 async function changeVersion(subscriptionId: string, version: number): Promise<void> {

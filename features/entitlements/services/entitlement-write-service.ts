@@ -1,8 +1,8 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
+import { changeTerms } from '@/libs/metering/change-terms'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { EntitlementInput, EntitlementTerms } from '../schema'
 import { findCustomer, isAdditive, type MeterRow, requireMeter } from './entitled-customer'
 import { type Entitlement, getEntitlement } from './entitlement-service'
@@ -23,7 +23,7 @@ export async function createEntitlement(customerRef: string, input: EntitlementI
   const featureKey = feature_key ?? meter?.slug
   if (featureKey === undefined) throw invalidInput('/feature_key', 'is needed')
   checkTerms(kind, meter, terms)
-  await withTermsChanged(customer.id, meter, terms, async () => {
+  await withTermsChanged(customer.id, meter, async () => {
     const rows = await tenantQuery(
       `insert into entitlements (id, customer_id, kind, feature_key, meter_id, config, cap_limit, behaviour, period, rollover_min,
          rollover_max, preserve_overage)
@@ -49,7 +49,7 @@ export async function replaceEntitlement(
   const customer = await findCustomer(customerRef)
   const own = await requireOwn(customer.id, feature)
   checkTerms(own.kind, own.meter, terms)
-  await withTermsChanged(customer.id, own.meter, terms, () =>
+  await withTermsChanged(customer.id, own.meter, () =>
     tenantQuery(
       `update entitlements set config = $3, cap_limit = $4, behaviour = $5, period = $6, rollover_min = $7, rollover_max = $8,
          preserve_overage = $9, updated_at = now()
@@ -64,7 +64,7 @@ export async function replaceEntitlement(
 export async function cancelEntitlement(customerRef: string, feature: string): Promise<void> {
   const customer = await findCustomer(customerRef)
   const own = await requireOwn(customer.id, feature)
-  await withTermsChanged(customer.id, own.meter, {}, () =>
+  await withTermsChanged(customer.id, own.meter, () =>
     tenantQuery('update entitlements set canceled_at = now(), updated_at = now() where tenant_id = $1 and id = $2', [
       currentContext().tenantId,
       own.id,
@@ -72,33 +72,18 @@ export async function cancelEntitlement(customerRef: string, feature: string): P
   )
 }
 
-/** What was used so far is settled by the terms of before, what follows by those of after. */
+/** What was used so far is settled by the terms of before, what follows by those of after; nothing is counted in between. */
 async function withTermsChanged(
   customerId: string,
   meter: MeterRow | null,
-  { rollover, preserve_overage }: Pick<EntitlementTerms, 'rollover' | 'preserve_overage'>,
   change: () => Promise<unknown>,
 ): Promise<void> {
   if (!meter) {
     await change()
     return
   }
-  const { tenantId } = currentContext()
-  const zone = await readTimeZone()
-  const settle = () =>
-    tenantQuery('select app.settle_customer($1, $2, clock_timestamp(), $3)', [tenantId, customerId, zone])
-  await tenantQuery('select app.hold_usage($1)', [tenantId])
-  await settle()
-  await change()
-  await settle()
-  if (preserve_overage || (rollover && Number(rollover.max) > 0)) {
-    await tenantQuery('select app.open_balance($1, $2, $3, clock_timestamp(), $4)', [
-      tenantId,
-      customerId,
-      meter.id,
-      zone,
-    ])
-  }
+  await tenantQuery('select app.hold_usage($1)', [currentContext().tenantId])
+  await changeTerms([customerId], change)
 }
 
 async function requireOwn(customerId: string, feature: string): Promise<Stored> {

@@ -6,6 +6,7 @@ import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { fromMinor } from '@/libs/ingest/money'
 import { slugOf } from '@/libs/ingest/slug'
+import { changeTerms } from '@/libs/metering/change-terms'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { TierInput, TierListQuery, TierPatch } from '../schema'
 import { dropDefault, lockDefault } from './default-tier'
@@ -122,14 +123,14 @@ export async function getTier(ref: string, version?: number): Promise<TierRow> {
  */
 export async function createTier(input: TierInput): Promise<ChangedTier> {
   const slug = input.slug ?? slugOf(input.name)
-  if (!slug) {
-    throw invalidInput('/slug', 'is needed: the name gives none')
-  }
+  if (!slug) throw invalidInput('/slug', 'is needed: the name gives none')
+  if (input.is_default) await lockDefault()
+  return input.is_default ? changeTerms(null, () => insertTier(slug, input)) : insertTier(slug, input)
+}
+
+async function insertTier(slug: string, input: TierInput): Promise<ChangedTier> {
   const currency = input.currency ?? 'USD'
-  if (input.is_default) {
-    await lockDefault()
-    await dropDefault()
-  }
+  if (input.is_default) await dropDefault()
   const row = await tenantDb()
     .insertInto('tiers')
     .values({
@@ -172,23 +173,27 @@ export async function updateTier(ref: string, input: TierPatch): Promise<Changed
     throw new AppError('conflict', 'An archived tier cannot be the default. Bring it back first.')
   const changes = await changesOf(present, input)
   const version = present.newest_version + (changes.any ? 1 : 0)
-  if (input.is_default && !present.is_default) await dropDefault()
-  await tenantDb()
-    .updateTable('tiers')
-    .set({
-      ...(input.name === undefined ? {} : { name: input.name }),
-      ...(input.description === undefined ? {} : { description: input.description }),
-      ...(changes.any ? { ...changes.price, version } : {}),
-      ...(input.is_default === undefined ? {} : { is_default: input.is_default }),
-      ...(input.self_service === undefined ? {} : { self_service: input.self_service }),
-      ...(input.archived === undefined || input.archived === (present.archived_at !== null)
-        ? {}
-        : { archived_at: input.archived ? new Date() : null }),
-      updated_at: new Date(),
-    })
-    .where('id', '=', id)
-    .execute()
-  const createdMeters = changes.any ? await writeVersion(id, version, input) : []
+  const isDefault = input.is_default ?? present.is_default
+  const archives = input.archived !== undefined && input.archived !== (present.archived_at !== null)
+  const write = async () => {
+    if (input.is_default && !present.is_default) await dropDefault()
+    await tenantDb()
+      .updateTable('tiers')
+      .set({
+        ...(input.name === undefined ? {} : { name: input.name }),
+        ...(input.description === undefined ? {} : { description: input.description }),
+        ...(changes.any ? { ...changes.price, version } : {}),
+        ...(input.is_default === undefined ? {} : { is_default: input.is_default }),
+        ...(input.self_service === undefined ? {} : { self_service: input.self_service }),
+        ...(archives ? { archived_at: input.archived ? new Date() : null } : {}),
+        updated_at: new Date(),
+      })
+      .where('id', '=', id)
+      .execute()
+    return changes.any ? writeVersion(id, version, input) : []
+  }
+  const ofDefault = isDefault !== present.is_default || (isDefault && changes.any)
+  const createdMeters = await (ofDefault ? changeTerms(null, write) : write())
   const moved = input.move ? { moved: (await moveSubscriptions(id, {})).moved } : {}
   return { ...(await getTier(id)), created_meters: createdMeters, ...moved }
 }
@@ -235,9 +240,7 @@ function requireUnused({ customers, is_default }: TierRow, input: TierPatch): vo
     throw new AppError(
       'conflict',
       `${customers === 1 ? 'A customer has' : `${customers} customers have`} this tier. Move them to another one first.`,
-      {
-        extra: { customers },
-      },
+      { extra: { customers } },
     )
   }
   if (is_default && input.is_default !== false) {
