@@ -3,6 +3,7 @@ import pg from 'pg'
 import { PERMISSIONS } from '@/libs/auth/permissions'
 import { isStaleRouting } from '@/libs/db/errors'
 import { serverPool } from '@/libs/db/pools'
+import { inTurn } from '@/libs/db/tenant-turns'
 import { runTransaction } from '@/libs/db/transaction'
 import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -119,7 +120,7 @@ function transact<T>(
     await client.query(`${begin}; ${enterStatement(routing, actor)}`)
     return { routing, actor }
   }
-  return transactAs(open, work)
+  return inTurn(routing.id, () => transactAs(open, work))
 }
 
 /** The tenant of a transaction and who acts in it, once it is open. */

@@ -1,8 +1,9 @@
 // The tenant of running code: it comes from one place, dies with its transaction, and never mixes with another.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { isListening, onNotification } from '@/libs/db/notifications'
 import { registryDb, tenantDb, tenantQuery } from '@/libs/db/tenant-db'
+import { env } from '@/libs/env'
 import { newId } from '@/libs/ids'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import {
@@ -108,6 +109,42 @@ describe('runInTenant', () => {
         })
       }),
     )
+  })
+})
+
+describe('connections', () => {
+  test('a tenant that keeps many transactions open leaves some to the others', async () => {
+    const { promise: end, resolve: finish } = Promise.withResolvers<void>()
+    let open = 0
+    const busy = Array.from({ length: env().DATABASE_POOL_SIZE + 2 }, () =>
+      runInTenant(acme.id, systemActor(), async () => {
+        open += 1
+        await end
+        return tenantInDatabase()
+      }),
+    )
+    await expect.poll(() => open).toBe(env().DATABASE_POOL_SIZE / 2 + 1)
+    expect(await runInTenant(globex.id, systemActor(), tenantInDatabase)).toBe(globex.id)
+    finish()
+    expect(new Set(await Promise.all(busy))).toEqual(new Set([acme.id]))
+    expect(open).toBe(busy.length)
+  })
+
+  test('who waits too long behind its own is turned away, and nothing is out of joint', async () => {
+    const { promise: end, resolve: finish } = Promise.withResolvers<void>()
+    await findTenantRouting({ id: acme.id })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const busy = Array.from({ length: env().DATABASE_POOL_SIZE / 2 + 1 }, () =>
+      runInTenant(acme.id, systemActor(), () => end),
+    )
+    const late = runInTenant(acme.id, systemActor(), tenantInDatabase).catch((error: unknown) => error)
+    await new Promise((resolve) => setImmediate(resolve))
+    vi.advanceTimersByTime(5_000)
+    vi.useRealTimers()
+    expect(await late).toMatchObject({ code: 'unavailable', details: { retry_after: 1 } })
+    finish()
+    await Promise.all(busy)
+    expect(await runInTenant(acme.id, systemActor(), tenantInDatabase)).toBe(acme.id)
   })
 })
 
