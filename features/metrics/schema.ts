@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
-import { day, zonedMoment } from '@/libs/api-utils/moment'
+import { reportDay, zonedMoment } from '@/libs/api-utils/moment'
 
 /** What the product measures of every tenant. Sums add up over a day; gauges hold the last value of it. */
 export const METRICS = {
@@ -52,8 +52,8 @@ export const metricAdded = z
 
 const days = {
   time_range: z.enum(['24h', '7d', '30d', '90d', '12m']).optional().meta({ description: 'Default 30d' }),
-  from: day.optional().meta({ description: 'A day in the time zone of the tenant' }),
-  to: day.optional().meta({ description: 'The last day; today when left out' }),
+  from: reportDay.optional().meta({ description: 'A day in the time zone of the tenant' }),
+  to: reportDay.optional().meta({ description: 'The last day; today when left out' }),
   metric: metric.optional().meta({ description: 'One metric; all when left out' }),
 }
 export const metricDaysQuery = z.strictObject(days)

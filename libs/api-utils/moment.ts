@@ -9,6 +9,15 @@ const exists = (text: string): boolean => !YEAR_ZERO.test(text) && !FAR_ZONE.tes
 /** A day as `YYYY-MM-DD`, from the year 1 on. */
 export const day = z.iso.date().refine(exists, 'must be a date that exists, such as 2026-11-21')
 
+/** Where calendars and clocks can be counted on, and the year before a range lies there too. */
+const EARLIEST = '1900-01-01'
+const LATEST = '9000-01-01'
+export const isCountable = (date: string): boolean => date >= EARLIEST && date < LATEST
+export const OUT_OF_RANGE = `must lie between ${EARLIEST} and ${LATEST}`
+
+/** A day of a report. */
+export const reportDay = day.refine(isCountable, OUT_OF_RANGE)
+
 /** A moment as RFC 3339 with a zone, in what the database can hold as well. */
 export const zonedMoment = z.iso
   .datetime({ offset: true })

@@ -48,6 +48,17 @@ describe('portal logins', () => {
     expect((await call(POST, 'POST', path, { as: acme.users.owner, tenant: acme, body: foreign })).status).toBe(404)
   })
 
+  test('nobody is invited as a customer who is archived', async () => {
+    const archived = (to: string | null) =>
+      asSuperuser('update customers set archived_at = $2 where id = $1', [acme.customer.id, to])
+    await archived('2026-01-01')
+    expect(await invite('late@example.test')).toMatchObject({
+      status: 409,
+      body: { detail: 'This customer is archived; bring it back before you invite anybody.' },
+    })
+    await archived(null)
+  })
+
   test('whoever holds the token and the address gets in, once', async () => {
     const guest = newUser('guest')
     const { status, body } = await invite(guest.email.toUpperCase())

@@ -257,6 +257,16 @@ describe('series', () => {
     expect(month.body.data.map(({ value }: Row) => value)).toEqual([100, 0])
   })
 
+  test.each(['from=0001-01-01', 'from=1899-12-31'])(
+    'a range before calendars can be counted on is refused by its name: %s',
+    async (query) => {
+      expect((await trends(`?${query}`)).body).toMatchObject({
+        status: 422,
+        errors: [{ pointer: '/from', detail: 'must lie between 1900-01-01 and 9000-01-01' }],
+      })
+    },
+  )
+
   test('trends compare with the range before and follow the line', async () => {
     const { body } = await trends('?timeRange=30d&metric=transactions', steady.api_key)
     const sum = (from: number, to: number) => {

@@ -177,6 +177,20 @@ describe('asking', () => {
 })
 
 describe('taking', () => {
+  test('a wish for a tier that was archived meanwhile cannot be granted, and is still there to decline', async () => {
+    await call(postTier, 'POST', '/api/v1/tiers', { ...admin, body: { slug: 'gone', name: 'Gone', price: 1 } })
+    const wished = await wish({ tier: 'gone' })
+    const archive = (archived: boolean) =>
+      call(patchTier, 'PATCH', '/api/v1/tiers/gone', { ...admin, params: { id: 'gone' }, body: { archived } })
+    expect((await archive(true)).status).toBe(200)
+    expect(await answer(wished.body.id, 'accepted')).toMatchObject({
+      status: 409,
+      body: { code: 'conflict', detail: 'Gone was archived since it was asked for: bring it back, or decline.' },
+    })
+    expect((await requests('?status=open')).body.data).toMatchObject([{ id: wished.body.id }])
+    expect((await answer(wished.body.id, 'declined')).body).toMatchObject({ status: 'declined' })
+  })
+
   test('a tier that customers may take holds at once', async () => {
     const headers = { 'idempotency-key': 'take-once' }
     const taken = await wish({ tier: 'open' }, { ...customer, headers })

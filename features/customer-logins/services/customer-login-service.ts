@@ -35,15 +35,17 @@ const hash = (token: string): Buffer => createHash('sha256').update(token).diges
 /**
  * Invites a person to the portal as a customer: a single-use link goes to the address, valid for INVITATION_EXPIRY_DAYS.
  * Inviting an address again replaces its open invitation. @throws AppError not_found for an unknown customer, conflict
- * when the address can sign in as this customer already.
+ * when the customer is archived, or the address can sign in as it already.
  */
 export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: TenantRouting): Promise<CustomerLoginRow> {
   const customer = await tenantDb()
     .selectFrom('customers')
-    .select(['id', 'name'])
+    .select(['id', 'archived_at'])
     .where('id', '=', input.customer_id)
     .executeTakeFirst()
   if (!customer) throw notFound()
+  if (customer.archived_at)
+    throw new AppError('conflict', 'This customer is archived; bring it back before you invite anybody.')
   // One at a time of a customer: two who invite the same person at once leave one invitation.
   await tenantQuery(`select pg_advisory_xact_lock(hashtextextended('logins of ' || $1, 0))`, [customer.id])
   const present = await registryDb()

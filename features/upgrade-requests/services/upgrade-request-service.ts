@@ -119,15 +119,25 @@ export async function withdrawRequest(id: string): Promise<UpgradeRequestRow> {
   return getUpgradeRequest(id)
 }
 
-/** Decides a wish; whoever accepts gives the tier as well. The customer hears of it by mail. @throws AppError not_found; conflict when it is decided otherwise. */
+/** Decides a wish; whoever accepts gives the tier as well. The customer hears of it by mail. @throws AppError not_found; conflict when it is decided otherwise, or its tier was archived. */
 export async function decideRequest(id: string, status: 'accepted' | 'declined'): Promise<UpgradeRequestRow> {
   const request = await getUpgradeRequest(id)
   if (request.status === status) return request
   requireOpen(request)
+  if (status === 'accepted') await requireOffered(request)
   if (!(await closeRequest(id, status)))
     throw new AppError('conflict', 'Somebody else decided this at the same moment.')
   await announce(id, 'upgrade.decided')
   return getUpgradeRequest(id)
+}
+
+async function requireOffered({ tier }: UpgradeRequestRow): Promise<void> {
+  const [archived] = await tenantQuery(
+    'select from tiers where tenant_id = $1 and id = $2 and archived_at is not null',
+    [currentContext().tenantId, tier.id],
+  )
+  if (archived)
+    throw new AppError('conflict', `${tier.name} was archived since it was asked for: bring it back, or decline.`)
 }
 
 function requireOpen({ status }: UpgradeRequestRow): void {

@@ -1,3 +1,4 @@
+import { isCountable, OUT_OF_RANGE } from '@/libs/api-utils/moment'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, nothingNamed } from '@/libs/errors'
 import { resolveCustomerFilter } from '@/libs/metering/find-customers'
@@ -25,9 +26,6 @@ export type RangeInput = {
 
 const DAYS = { '7d': 7, '30d': 30, '90d': 90 } as const
 const LONGEST_DAYS = 5 * 366
-/** Where calendars and clocks can be counted on. */
-const EARLIEST = '1900-01-01'
-const LATEST = '9000-01-01'
 
 type RangeRow = { from_at: Date; to_at: Date; first_day: string; end_day: string; first_at: Date; end_at: Date }
 
@@ -60,7 +58,7 @@ function readMoment(pointer: string, text: string): { at: string | null; day: st
   const date = text.slice(0, 10)
   const parsed = new Date(`${date}T00:00:00Z`)
   if (Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 10) !== date) throw wrong()
-  if (date < EARLIEST || date >= LATEST) throw invalidInput(pointer, `must lie between ${EARLIEST} and ${LATEST}`)
+  if (!isCountable(date)) throw invalidInput(pointer, OUT_OF_RANGE)
   if (text.length === 10) return { at: null, day: text }
   const at = new Date(text)
   if (Number.isNaN(at.getTime())) throw wrong()
