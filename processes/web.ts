@@ -15,6 +15,7 @@ import { isInternalHeader } from '@/libs/tenancy/host'
 import { isDecodable } from '@/libs/tenancy/route-request'
 import { SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
 import { endServer } from './web/end-server'
+import { dropFlight } from './web/drop-flight'
 import { explainMethods, METHODS, methodNotAllowed, send } from './web/explain-methods'
 import { findExcess } from './web/find-excess'
 import { readPastUnread } from './web/read-past'
@@ -105,7 +106,10 @@ async function main(): Promise<void> {
         void send(response, methodNotAllowed([...METHODS].join(', ')))
         return
       }
-      if (IS_API.test(request.url ?? '')) explainMethods(request, response)
+      if (IS_API.test(request.url ?? '')) {
+        dropFlight(request)
+        explainMethods(request, response)
+      }
       if (USAGE.test(request.url ?? '') && !request.headers.cookie) dropInternal(request, publicNames)
       readPastUnread(request, response)
       void handle(request, response)

@@ -211,6 +211,7 @@ test('what a client of the API gets wrong is told to it in a problem document', 
       allow: 'GET, HEAD, OPTIONS, POST',
     })
   expect(await problem('/api/v1/meters', { method: 'TRACE' })).toMatchObject({ status: 405 })
+  expect(await problem('/api/v1/meters', { headers: { rsc: '1' } })).toMatchObject({ status: 401 })
   expect(await problem('/api/v1/nothing', { headers: { authorization } })).toMatchObject({ status: 404 })
   expect(await problem('/api/v1/meters/%ff', { headers: { authorization } })).toMatchObject({ status: 400 })
 })
