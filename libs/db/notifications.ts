@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { env } from '@/libs/env'
 import { log } from '@/libs/log'
+import { connectionSettings } from './connection'
 
 /** A row of the registry changed. */
 export type RegistryMessage = { table: string; tenant_id: string; id: string | null }
@@ -51,9 +52,9 @@ export async function stopNotifications(): Promise<void> {
 
 async function connect(): Promise<void> {
   const next = new pg.Client({
+    ...connectionSettings,
     connectionString: env().DATABASE_URL,
     application_name: 'holdfast notifications',
-    keepAlive: true,
   })
   client = next
   next.on('error', (error) => lost(next, error))
