@@ -70,5 +70,10 @@ function gatherWrites(socket: Socket): void {
 
 /** Closes every connection once what was asked on it is answered; the next use opens new ones. */
 export async function closePipelines(): Promise<void> {
-  await Promise.all(lanes.splice(0).map(({ client }) => client.end()))
+  await Promise.all(
+    lanes.splice(0).map(async ({ client, opened }) => {
+      await Promise.allSettled([opened])
+      await client.end()
+    }),
+  )
 }

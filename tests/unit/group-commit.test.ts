@@ -11,19 +11,26 @@ describe('group commit', () => {
   test('answers every item with its own result, in batches that hold', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 1, max: 10 })), { maxLength: 60 }),
-        async (work) => {
-          let running = 0
+        fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.integer({ min: 1, max: 10 })), {
+          maxLength: 60,
+        }),
+        fc.constantFrom(0, 1, 3),
+        async (work, singles) => {
+          const running = { single: 0, shared: 0 }
           const commit = createGroupCommit<{ key: string; size: number; n: number }, number>({
             ...limits,
+            singles,
             run: async (key, items) => {
-              running += 1
-              expect(running).toBeLessThanOrEqual(limits.writers)
-              expect(items.every((item) => item.key === key)).toBe(true)
               const size = items.reduce((sum, item) => sum + item.size, 0)
+              const kind = singles > 0 && size === 1 ? 'single' : 'shared'
+              running[kind] += 1
+              // What was taken as part of more, and is the rest of it, is a single with a writer of its own.
+              expect(running.single + running.shared).toBeLessThanOrEqual(limits.writers + singles)
+              expect(running.shared).toBeLessThanOrEqual(limits.writers)
+              expect(items.every((item) => item.key === key)).toBe(true)
               expect(items.length === 1 || size <= limits.maxBatch).toBe(true)
               await pause()
-              running -= 1
+              running[kind] -= 1
               return items.map(({ n }) => n)
             },
           })
@@ -153,4 +160,37 @@ test('many keys are written beside each other, one key by no more than two', asy
   await Promise.all(Array.from({ length: 40 }, (_, item) => commit.submit(keys[item % 4] ?? '', item, 1)))
   expect(most).toBe(6)
   expect(mostOfKey).toBe(2)
+})
+
+test('what comes alone waits for no writer, and for no more than its own number', async () => {
+  const open: (() => void)[] = []
+  const running: string[] = []
+  const commit = createGroupCommit<number, number>({
+    ...limits,
+    writers: 1,
+    singles: 2,
+    run: async (key, items) => {
+      running.push(key)
+      await new Promise<void>((resolve) => open.push(resolve))
+      return items
+    },
+  })
+  const answers = [
+    commit.submit('large', 0, 5),
+    commit.submit('next', 0, 5),
+    ...['a', 'b', 'c'].map((key) => commit.submit(key, 0, 1)),
+  ]
+  await pause()
+  expect(running).toEqual(['large', 'a', 'b'])
+  open[1]?.()
+  await answers[2]
+  await pause()
+  expect(running).toEqual(['large', 'a', 'b', 'c'])
+  open[0]?.()
+  await answers[0]
+  await pause()
+  expect(running).toEqual(['large', 'a', 'b', 'c', 'next'])
+  for (const resolve of open) resolve()
+  await Promise.all(answers)
+  await commit.drain()
 })

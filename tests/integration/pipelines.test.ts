@@ -1,0 +1,104 @@
+// Statements of many tenants go down one connection together: each is still a transaction of its own tenant, and what one of
+// them meets is its own matter.
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { closePipelines, queryInPipeline } from '@/libs/db/pipelines'
+import { sendStatement } from '@/libs/db/tenant-statement'
+import { log } from '@/libs/log'
+import { requireVariable } from '../support/variables'
+import { asSuperuser, createTenant, createWorld } from '../support/world'
+
+const { acme, globex } = await createWorld()
+const initech = await createTenant('initech')
+const tenants = [acme, globex, initech]
+const ACTOR = JSON.stringify({ id: 'pipeline', kind: 'api_key', permissions: ['usage:read'] })
+const CHECK = "select app.check_usage($1, $2, $3, 'UTC', $4, $5, $6) as value"
+const NAME = 'holdfast server pipeline'
+
+const connections = () =>
+  asSuperuser<{ pid: number }>('select pid from pg_stat_activity where application_name = $1', [NAME])
+
+/** What a connection remembers after a transaction, and which one it is. */
+async function look(): Promise<{ tenant: string | null; visible: number; pid: number }> {
+  const { rows } = await queryInPipeline<{ tenant: string | null; visible: number; pid: number }>({
+    text: 'select app.tenant_id() as tenant, (select count(*) from customers)::int as visible, pg_backend_pid() as pid',
+  })
+  const [row] = rows
+  if (!row) throw new Error('A select without a table gives one row.')
+  return row
+}
+
+async function open(tenantId: string): Promise<string | null> {
+  const { rows } = await queryInPipeline<{ tenant: string | null }>({
+    text: `select app.tenant_id() as tenant from (select app.begin_tenant($1, 1, $2)) one offset 0`,
+    values: [tenantId, ACTOR],
+  })
+  return rows[0]?.tenant ?? null
+}
+
+test('what goes together is apart: tenants, failures and what is left behind', async () => {
+  const asked = Array.from({ length: 300 }, (_, index) => {
+    const tenant = tenants[index % 3] ?? acme
+    if (index % 7 === 0) return queryInPipeline({ text: 'select 1 / 0' }).catch((error: pg.DatabaseError) => error.code)
+    if (index % 5 === 0) return look().then(({ tenant: left, visible }) => [left, visible])
+    return sendStatement<unknown[][]>(
+      CHECK,
+      [tenant.id, 1, ACTOR, ['none'], [tenant.customer.external_id], ['1']],
+      true,
+    )
+  })
+  const answers = await Promise.all(asked)
+  for (const [index, answer] of answers.entries()) {
+    if (index % 7 === 0) expect(answer).toBe('22012')
+    else if (index % 5 === 0) expect(answer).toEqual([null, 0])
+    else expect(answer).toEqual([expect.arrayContaining(['NOT_FOUND'])])
+  }
+  expect((await connections()).length).toBeLessThanOrEqual(4)
+  expect(await Promise.all(tenants.map(({ id }) => open(id)))).toEqual(tenants.map(({ id }) => id))
+})
+
+test('who waits for a lock holds up nobody else, and has its answer once the lock is gone', async () => {
+  const holder = new pg.Client(requireVariable('SUPERUSER_DATABASE_URL'))
+  await holder.connect()
+  await holder.query('begin')
+  await holder.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [acme.id])
+  const done: string[] = []
+  const ask = (tenant: typeof acme) =>
+    sendStatement(CHECK, [tenant.id, 1, ACTOR, ['none'], ['nobody'], ['1']], true).then(() => done.push(tenant.slug))
+  const blocked = Array.from({ length: 4 }, () => ask(acme))
+  await Promise.all(Array.from({ length: 40 }, () => ask(globex)))
+  expect(new Set(done)).toEqual(new Set(['globex']))
+  await holder.query('commit')
+  await holder.end()
+  await Promise.all(blocked)
+  expect(done.filter((slug) => slug === 'acme')).toHaveLength(4)
+})
+
+test('a connection that is cut fails what was on it; the next statement has another', async () => {
+  log.level = 'fatal'
+  const before = await look()
+  const hanging = queryInPipeline({ text: 'select pg_sleep(20)' })
+  const behind = Array.from({ length: 12 }, () => look())
+  const outcome = Promise.allSettled([hanging, ...behind])
+  await expect
+    .poll(() =>
+      asSuperuser("select 1 from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'", [NAME]),
+    )
+    .toHaveLength(1)
+  await asSuperuser('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [NAME])
+  const [first, ...rest] = await outcome
+  expect(first?.status).toBe('rejected')
+  for (const result of rest) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(Error)
+  const after = await look()
+  expect(after).toMatchObject({ tenant: null, visible: 0 })
+  expect(after.pid).not.toBe(before.pid)
+})
+
+test('closing waits for the answers and leaves no connection', async () => {
+  const asked = Array.from({ length: 20 }, () => look())
+  await asked[0]
+  const answers = Promise.all(asked)
+  await closePipelines()
+  expect(await answers).toHaveLength(20)
+  await expect.poll(connections).toEqual([])
+})
