@@ -1,11 +1,11 @@
 import type { ApiKey } from '@/libs/auth/api-key'
 import type { Caller } from '@/libs/auth/credentials'
 import { keyPermissions, type MemberRole, type Permission, ROLE_PERMISSIONS } from '@/libs/auth/permissions'
-import { serverPool } from '@/libs/db/pools'
+import { findStanding } from '@/libs/auth/standing'
 import { notFound } from '@/libs/errors'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
-import type { RequestFacts } from './request-facts'
+import { type RequestFacts, traceOf } from './request-facts'
 
 /** What a caller is to a tenant. */
 export type Access = {
@@ -14,8 +14,6 @@ export type Access = {
   customerId: string | null
   actor: Actor
 }
-
-type AccessRow = { role: MemberRole | null; customer_id: string | null }
 
 const grants = new WeakMap<ApiKey, Permission[]>()
 
@@ -26,15 +24,6 @@ function permissionsOf(key: ApiKey): Permission[] {
   const permissions = keyPermissions(key.permissions, key.creator_role)
   grants.set(key, permissions)
   return permissions
-}
-
-async function loadAccess(tenantId: string, userId: string): Promise<AccessRow> {
-  const { rows } = await serverPool().query<AccessRow>({
-    name: 'find_access',
-    text: 'select role, customer_id from app.find_access($1, $2)',
-    values: [tenantId, userId],
-  })
-  return rows[0] ?? { role: null, customer_id: null }
 }
 
 /**
@@ -48,11 +37,7 @@ export async function findAccess(
   facts: RequestFacts,
   onPortal: boolean,
 ): Promise<Access> {
-  const common = {
-    request_id: facts.requestId,
-    ...(facts.ip ? { ip: facts.ip } : {}),
-    ...(facts.userAgent ? { user_agent: facts.userAgent } : {}),
-  }
+  const trace = traceOf(facts)
   if (caller.kind === 'api_key') {
     const { key } = caller
     const permissions = permissionsOf(key)
@@ -60,11 +45,11 @@ export async function findAccess(
       user: { id: key.id, email: '' },
       role: 'api_key',
       customerId: null,
-      actor: { id: key.id, kind: 'api_key', permissions, label: key.name, ...common },
+      actor: { id: key.id, kind: 'api_key', permissions, label: key.name, ...trace },
     }
   }
-  const { role, customer_id } = await loadAccess(tenant.id, caller.user.id)
-  const base = { id: caller.user.id, label: caller.user.email, ...common }
+  const { role, customer_id } = await findStanding(caller.user.id, tenant.id)
+  const base = { id: caller.user.id, label: caller.user.email, ...trace }
   if (role && !(onPortal && customer_id)) {
     return {
       user: caller.user,

@@ -15,7 +15,7 @@ import { type Access, findAccess, isAllowed } from './find-access'
 import { readIdempotencyKey, runOnce } from './idempotency'
 import { recordMismatch } from './record-mismatch'
 import { repeatUndone } from './repeat-undone'
-import type { RequestFacts } from './request-facts'
+import { type RequestFacts, traceOf } from './request-facts'
 import {
   answer,
   type RequestTrace,
@@ -167,13 +167,7 @@ export function withTenantContext(
   return (request, route) =>
     answer(request, async (facts, trace) => {
       const tenant = await chooseTenant(readTenantSources(request, null))
-      const actor: Actor = {
-        id: 'visitor',
-        kind: 'customer',
-        permissions: [],
-        request_id: facts.requestId,
-        ...(facts.ip ? { ip: facts.ip } : {}),
-      }
+      const actor: Actor = { id: 'visitor', kind: 'customer', permissions: [], ...traceOf(facts) }
       note(trace, tenant, actor)
       requireWritable(tenant, request.method)
       const params = await readParams(route)

@@ -1,6 +1,7 @@
 import { readCaller } from '@/libs/auth/credentials'
 import { notFound, unauthenticated } from '@/libs/errors'
 import type { Actor } from '@/libs/tenancy/tenant-context'
+import { traceOf } from './request-facts'
 import { answer, type RouteHandler, type RouteParams, readParams } from './route-handler'
 import { requireSameOrigin } from './same-origin'
 
@@ -35,9 +36,7 @@ export function withUserAuth(
         kind: 'user',
         permissions: [],
         label: caller.user.email,
-        request_id: facts.requestId,
-        ...(facts.ip ? { ip: facts.ip } : {}),
-        ...(facts.userAgent ? { user_agent: facts.userAgent } : {}),
+        ...traceOf(facts),
       }
       const { requestId } = facts
       return handler(request, { user: caller.user, actor, params: await readParams(route), requestId, portalOf })

@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
 import { isListening, onNotification } from '@/libs/db/notifications'
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { log } from '@/libs/log'
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
@@ -101,12 +101,11 @@ export function readHash(text: string, mayBeKey: (text: string) => boolean): str
 }
 
 async function load(hash: string): Promise<ApiKey | null> {
-  const { rows } = await serverPool().query<ApiKey>({
-    name: 'find_api_key',
-    text: 'select tenant_id, id, name, permissions, creator_role, expires_at, revoked_at from app.find_api_key($1)',
-    values: [Buffer.from(hash, 'base64')],
-  })
-  return rows[0] ?? null
+  const [key] = await serverQuery<ApiKey>(
+    'select tenant_id, id, name, permissions, creator_role, expires_at, revoked_at from app.find_api_key($1)',
+    [Buffer.from(hash, 'base64')],
+  )
+  return key ?? null
 }
 
 /** Whether a key may be used at this moment: not revoked, not expired, its creator still a member. */
@@ -151,7 +150,7 @@ const touched = new LRUCache<string, true>({ max: 50_000, ttl: 60_000, ttlResolu
 function touch(key: ApiKey): void {
   if (touched.has(key.id)) return
   touched.set(key.id, true)
-  serverPool()
-    .query('select app.touch_api_key($1, $2)', [key.tenant_id, key.id])
-    .catch((error: Error) => log.warn({ error: error.message, key_id: key.id }, 'last use of a key not noted'))
+  serverQuery('select app.touch_api_key($1, $2)', [key.tenant_id, key.id]).catch((error: Error) =>
+    log.warn({ error: error.message, key_id: key.id }, 'last use of a key not noted'),
+  )
 }

@@ -3,16 +3,16 @@ import { headers } from 'next/headers'
 import { notFound, redirect } from 'next/navigation'
 import { cache } from 'react'
 import { findAccess } from '@/libs/api-utils/find-access'
-import { readIp } from '@/libs/api-utils/request-facts'
-import { serverPool } from '@/libs/db/pools'
+import { readFacts } from '@/libs/api-utils/request-facts'
+import { serverQuery } from '@/libs/db/server-query'
 import { AppError } from '@/libs/errors'
-import { newId } from '@/libs/ids'
 import { ASKED_PATH_HEADER } from '@/libs/tenancy/host'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 import type { MemberRole, Permission } from './permissions'
 import { readSessionToken } from './session-cookie'
 import { findTokenUser } from './sessions'
+import { findOperatorRole, findStanding, type OperatorRole } from './standing'
 
 export type PageUser = { id: string; email: string }
 export type Branding = { display_name: string; primary_color: string; accent_color: string; support_url: string | null }
@@ -54,7 +54,7 @@ export const requirePageTenant = cache(
       const access = await findAccess(
         { kind: 'user', user, tenant: null, by: 'cookie', portal_of: null },
         tenant,
-        await pageFacts(),
+        readFacts({ headers: await headers() }),
         false,
       )
       if (access.role === 'customer' || access.role === 'api_key') notFound()
@@ -67,19 +67,10 @@ export const requirePageTenant = cache(
   },
 )
 
-async function pageFacts() {
-  const list = await headers()
-  return { requestId: newId(), ip: readIp(list), userAgent: list.get('user-agent') }
-}
-
 /** The operator who asks for a page of the operator console; everybody else sees "not found". */
-export const requirePageOperator = cache(async (): Promise<{ user: PageUser; role: 'super_admin' | 'support' }> => {
+export const requirePageOperator = cache(async (): Promise<{ user: PageUser; role: OperatorRole }> => {
   const user = await requirePageUser()
-  const { rows } = await serverPool().query<{ operator_role: 'super_admin' | 'support' | null }>(
-    'select operator_role from app.find_access($1, $2)',
-    ['00000000-0000-0000-0000-000000000000', user.id],
-  )
-  const role = rows[0]?.operator_role
+  const role = await findOperatorRole(user.id)
   if (!role) notFound()
   return { user, role }
 })
@@ -89,11 +80,10 @@ export const findPortal = cache(async (segment: string): Promise<{ tenant: Tenan
   const name = decodeURIComponent(segment)
   const tenant = await findTenantRouting(name.includes('.') ? { hostname: name } : { slug: name })
   if (!tenant) notFound()
-  const { rows } = await serverPool().query<Branding>(
+  const [branding] = await serverQuery<Branding>(
     'select display_name, primary_color, accent_color, support_url from app.portal_branding($1)',
     [tenant.id],
   )
-  const branding = rows[0]
   if (!branding) notFound()
   return { tenant, branding }
 })
@@ -104,11 +94,7 @@ export async function requirePortalCustomer(
 ): Promise<{ tenant: TenantRouting; branding: Branding; user: PageUser; customer_id: string }> {
   const { tenant, branding } = await findPortal(segment)
   const user = await requirePageUser()
-  const { rows } = await serverPool().query<{ customer_id: string | null }>(
-    'select customer_id from app.find_access($1, $2)',
-    [tenant.id, user.id],
-  )
-  const customerId = rows[0]?.customer_id
-  if (!customerId) redirect('/sign-in?reason=not-a-customer')
-  return { tenant, branding, user, customer_id: customerId }
+  const { customer_id } = await findStanding(user.id, tenant.id)
+  if (!customer_id) redirect('/sign-in?reason=not-a-customer')
+  return { tenant, branding, user, customer_id }
 }

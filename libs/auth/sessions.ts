@@ -1,4 +1,4 @@
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { findHostTenant } from '@/libs/tenancy/find-host-tenant'
 import { type TokenUser, verifyAccessToken } from './access-token'
 
@@ -16,12 +16,10 @@ export type SessionUser = TokenUser & { portal_of: string | null }
 export async function findTokenUser(token: string, host: string | null): Promise<SessionUser | null> {
   const user = await verifyAccessToken(token)
   if (!user) return null
-  const { rows } = await serverPool().query<{ ended: boolean; portal_of: string | null }>({
-    name: 'read_session',
-    text: 'select ended, portal_of from app.read_session($1, $2, $3)',
-    values: [user.id, user.session_id, Math.floor(user.issued_at)],
-  })
-  const [session] = rows
+  const [session] = await serverQuery<{ ended: boolean; portal_of: string | null }>(
+    'select ended, portal_of from app.read_session($1, $2, $3)',
+    [user.id, user.session_id, Math.floor(user.issued_at)],
+  )
   if (!session || session.ended) return null
   const { portal_of } = session
   if (portal_of !== null && (await findHostTenant(host))?.id !== portal_of) return null
@@ -30,8 +28,7 @@ export async function findTokenUser(token: string, host: string | null): Promise
 
 /** Notes that a session has just been opened on the portal of a tenant. */
 export async function openPortalSession({ id, session_id }: Session, tenantId: string): Promise<void> {
-  if (session_id !== null)
-    await serverPool().query('select app.open_portal_session($1, $2, $3)', [id, session_id, tenantId])
+  if (session_id !== null) await serverQuery('select app.open_portal_session($1, $2, $3)', [id, session_id, tenantId])
 }
 
 /** From now on no token of a session is believed. */
@@ -45,5 +42,5 @@ export async function endOtherSessions({ id, session_id }: Session): Promise<voi
 }
 
 async function end(userId: string, sessionId: string, allOthers: boolean): Promise<void> {
-  await serverPool().query('select app.end_sessions($1, $2, $3)', [userId, sessionId, allOthers])
+  await serverQuery('select app.end_sessions($1, $2, $3)', [userId, sessionId, allOthers])
 }

@@ -1,4 +1,4 @@
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import type { TenantStatus } from '@/libs/tenancy/resolve-tenant'
 import type { MemberRole } from './permissions'
 
@@ -6,21 +6,16 @@ export type OperatorRole = 'super_admin' | 'support'
 
 const NO_TENANT = '00000000-0000-0000-0000-000000000000'
 
+/** What a user is to a tenant, and to the platform. */
+type Standing = { role: MemberRole | null; customer_id: string | null; operator_role: OperatorRole | null }
+
 /** What a user is to a tenant (null: nothing, or none was asked about) and to the platform, at this moment. */
-export async function findStanding(
-  userId: string,
-  tenantId: string | null,
-): Promise<{ role: MemberRole | null; customer_id: string | null; operator_role: OperatorRole | null }> {
-  const { rows } = await serverPool().query<{
-    role: MemberRole | null
-    customer_id: string | null
-    operator_role: OperatorRole | null
-  }>({
-    name: 'find_standing',
-    text: 'select role, customer_id, operator_role from app.find_access($1, $2)',
-    values: [tenantId ?? NO_TENANT, userId],
-  })
-  return rows[0] ?? { role: null, customer_id: null, operator_role: null }
+export async function findStanding(userId: string, tenantId: string | null): Promise<Standing> {
+  const [row] = await serverQuery<Standing>('select role, customer_id, operator_role from app.find_access($1, $2)', [
+    tenantId ?? NO_TENANT,
+    userId,
+  ])
+  return row ?? { role: null, customer_id: null, operator_role: null }
 }
 
 /** The role of a user among the platform's staff, or null. */
@@ -40,11 +35,9 @@ export type UserTenant = {
 }
 
 /** The tenants a user is a member of, by name; deleted ones are left out. */
-export async function listUserTenants(userId: string): Promise<UserTenant[]> {
-  const { rows } = await serverPool().query<UserTenant>({
-    name: 'list_user_tenants',
-    text: 'select id, slug, name, status, plan_id, role, created_at from app.list_user_tenants($1)',
-    values: [userId],
-  })
-  return rows
+export function listUserTenants(userId: string): Promise<UserTenant[]> {
+  return serverQuery<UserTenant>(
+    'select id, slug, name, status, plan_id, role, created_at from app.list_user_tenants($1)',
+    [userId],
+  )
 }

@@ -1,4 +1,4 @@
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { env } from '@/libs/env'
 import { log } from '@/libs/log'
 
@@ -36,7 +36,7 @@ async function probeAuth(): Promise<void> {
 /** Asks what a request stands on, each part for at most two seconds; times are measured in milliseconds. */
 export async function checkReadiness(): Promise<Readiness> {
   const [database, auth] = await Promise.all([
-    measure('database', () => serverPool().query('select 1')),
+    measure('database', () => serverQuery('select 1')),
     measure('auth', probeAuth),
   ])
   return { status: database.ok && auth.ok ? 'ready' : 'not_ready', checks: { database, auth } }

@@ -1,5 +1,5 @@
 import { onNotification } from '@/libs/db/notifications'
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { log } from '@/libs/log'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
@@ -255,10 +255,9 @@ function createLanes(lanes: number) {
 
 /** Tenants with messages due, beginning anywhere, so that the last of a long list get their turn. */
 async function listDueTenants(): Promise<string[]> {
-  const { rows } = await serverPool().query<{ tenant_id: string }>(
-    'select tenant_id from app.tenants_with_outbox($1)',
-    [MOST_TENANTS],
-  )
+  const rows = await serverQuery<{ tenant_id: string }>('select tenant_id from app.tenants_with_outbox($1)', [
+    MOST_TENANTS,
+  ])
   const start = Math.floor(Math.random() * rows.length)
   return [...rows.slice(start), ...rows.slice(0, start)].map(({ tenant_id }) => tenant_id)
 }

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { mapDatabaseError } from '@/libs/db/errors'
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { atShutdown } from '@/libs/jobs/at-shutdown'
 import { log } from '@/libs/log'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
@@ -76,7 +76,7 @@ function keep(tenantId: string, { calls, bytes }: Count): void {
 async function write(tenantId: string, { calls, bytes }: Count): Promise<void> {
   const routing = await findTenantRouting({ id: tenantId })
   if (!routing) return
-  await serverPool().query('select app.note_metrics($1, $2, $3, $4, $5, $6, $7)', [
+  await serverQuery('select app.note_metrics($1, $2, $3, $4, $5, $6, $7)', [
     tenantId,
     routing.epoch,
     JSON.stringify(systemActor()),

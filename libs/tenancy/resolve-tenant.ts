@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { onNotification } from '@/libs/db/notifications'
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { notFound } from '@/libs/errors'
 
 export type TenantStatus = 'pending' | 'active' | 'past_due' | 'read_only' | 'suspended' | 'deleted'
@@ -34,16 +34,11 @@ function keyOf(name: TenantName): string {
 }
 
 async function load(name: TenantName): Promise<TenantRouting | null> {
-  const { rows } = await serverPool().query<TenantRouting>({
-    name: 'route_tenant',
-    text: 'select id, slug, name, status, plan_id, time_zone, epoch, database_id from app.route_tenant($1, $2, $3)',
-    values: [
-      'id' in name ? name.id : null,
-      'slug' in name ? name.slug : null,
-      'hostname' in name ? name.hostname : null,
-    ],
-  })
-  return rows[0] ?? null
+  const [routing] = await serverQuery<TenantRouting>(
+    'select id, slug, name, status, plan_id, time_zone, epoch, database_id from app.route_tenant($1, $2, $3)',
+    ['id' in name ? name.id : null, 'slug' in name ? name.slug : null, 'hostname' in name ? name.hostname : null],
+  )
+  return routing ?? null
 }
 
 /**

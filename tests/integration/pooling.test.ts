@@ -2,13 +2,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { serverPool } from '@/libs/db/pools'
+import { findApiKey } from '@/libs/auth/api-key'
+import { findTokenUser } from '@/libs/auth/sessions'
+import { findStanding, listUserTenants } from '@/libs/auth/standing'
+import { closePools, serverPool } from '@/libs/db/pools'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { forgetEnv } from '@/libs/env'
 import { newId } from '@/libs/ids'
 import { log } from '@/libs/log'
+import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { runInTenant, systemActor } from '@/libs/tenancy/tenant-context'
-import { asSuperuser, createTenant, createWorld } from '../support/world'
+import { asSuperuser, createTenant, createWorld, tokenFor } from '../support/world'
 
 process.env.DATABASE_POOL_SIZE = '1'
 forgetEnv()
@@ -107,15 +111,24 @@ test('a prepared statement keeps no answer of the tenant it was first planned fo
 test('without prepared statements, as a transaction pooler asks for, the same holds', async () => {
   process.env.DATABASE_PREPARED_STATEMENTS = 'false'
   forgetEnv()
+  await closePools()
   const [before] = await asSuperuser<{ n: string }>('select count(*) as n from customers')
   for (const tenant of [...tenants, ...tenants]) {
     const rows = await runInTenant(tenant.id, systemActor(), async () => {
-      const names = await tenantQuery<{ n: number }>('select count(*)::int as n from pg_prepared_statements')
       const own = await tenantDb().selectFrom('customers').select('tenant_id').execute()
-      return { names: names[0]?.n, own: new Set(own.map((row) => row.tenant_id)) }
+      return new Set(own.map((row) => row.tenant_id))
     })
-    expect(rows.own).toEqual(new Set([tenant.id]))
+    expect(rows).toEqual(new Set([tenant.id]))
   }
+  const { owner } = acme.users
+  // Nor is anything prepared by what is asked before there is a tenant.
+  expect(await findTenantRouting({ slug: 'nobody' })).toBeNull()
+  expect(await findApiKey(acme.api_key, { cached: false })).toMatchObject({ tenant_id: acme.id })
+  expect(await findTokenUser(await tokenFor(owner), 'app.localhost:3000')).toMatchObject({ id: owner.id })
+  expect(await findStanding(owner.id, acme.id)).toMatchObject({ role: 'owner' })
+  expect(await listUserTenants(owner.id)).toHaveLength(1)
+  const { rows: prepared } = await serverPool().query('select name from pg_prepared_statements')
+  expect(prepared).toEqual([])
   expect(await asSuperuser('select count(*) as n from customers')).toEqual([before])
   delete process.env.DATABASE_PREPARED_STATEMENTS
   forgetEnv()

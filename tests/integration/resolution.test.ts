@@ -281,8 +281,8 @@ describe('the cache', () => {
     const original = pool.query.bind(pool)
     let count = 0
     pool.query = ((...args: Parameters<typeof original>) => {
-      const [query] = args as unknown as [{ name?: string }]
-      if (query.name === 'route_tenant') count += 1
+      const [query] = args as unknown as [{ text: string }]
+      if (query.text.includes('app.route_tenant')) count += 1
       return original(...args)
     }) as typeof pool.query
     try {

@@ -1,4 +1,4 @@
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { AppError } from '@/libs/errors'
 
 const QUARTER_HOUR_S = 900
@@ -34,13 +34,9 @@ export function limitedAddress(ip: string | null): string {
 /** Counts one attempt before it is made, so that attempts at the same moment cannot slip by. @throws AppError rate_limited. */
 export async function countAttempt(limit: AuthLimit, key: string): Promise<void> {
   const { most, seconds } = LIMITS[limit]
-  const { rows } = await serverPool().query<{ wait: number }>('select app.count_auth_attempt($1, $2, $3, $4) as wait', [
-    limit,
-    key,
-    most,
-    seconds,
-  ])
-  const wait = rows[0]?.wait ?? 0
+  const attempt = [limit, key, most, seconds]
+  const [row] = await serverQuery<{ wait: number }>('select app.count_auth_attempt($1, $2, $3, $4) as wait', attempt)
+  const wait = row?.wait ?? 0
   if (wait > 0) {
     throw new AppError('rate_limited', 'Too many attempts. Wait a while, or reset the password.', { retry_after: wait })
   }
@@ -48,10 +44,10 @@ export async function countAttempt(limit: AuthLimit, key: string): Promise<void>
 
 /** Gives one attempt back. */
 export async function returnAttempt(limit: AuthLimit, key: string): Promise<void> {
-  await serverPool().query('select app.return_auth_attempts($1, $2, 1)', [limit, key])
+  await serverQuery('select app.return_auth_attempts($1, $2, 1)', [limit, key])
 }
 
 /** Gives all attempts back. */
 export async function forgetAttempts(limit: AuthLimit, key: string): Promise<void> {
-  await serverPool().query('select app.return_auth_attempts($1, $2, null)', [limit, key])
+  await serverQuery('select app.return_auth_attempts($1, $2, null)', [limit, key])
 }

@@ -1,9 +1,9 @@
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { findAccess } from '@/libs/api-utils/find-access'
-import type { RequestFacts } from '@/libs/api-utils/request-facts'
+import { type RequestFacts, traceOf } from '@/libs/api-utils/request-facts'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { listUserTenants } from '@/libs/auth/standing'
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { AppError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
@@ -79,16 +79,6 @@ export async function recordSignInFailure(
 }
 
 async function listTenantsOfEmail(email: string): Promise<string[]> {
-  const { rows } = await serverPool().query<{ tenant_id: string }>('select tenant_id from app.list_email_tenants($1)', [
-    email,
-  ])
+  const rows = await serverQuery<{ tenant_id: string }>('select tenant_id from app.list_email_tenants($1)', [email])
   return rows.map((row) => row.tenant_id)
-}
-
-function traceOf(facts: RequestFacts): Partial<Actor> {
-  return {
-    request_id: facts.requestId,
-    ...(facts.ip ? { ip: facts.ip } : {}),
-    ...(facts.userAgent ? { user_agent: facts.userAgent } : {}),
-  }
 }

@@ -1,37 +1,22 @@
-import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { notePassedOver } from '@/libs/jobs/passed-over'
+import { eachTenant } from '@/libs/jobs/each-tenant'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { jobActor, runInTenant } from '@/libs/tenancy/tenant-context'
 
 const ACTOR = jobActor('metrics')
-const TENANTS_AT_ONCE = 500
 
 /**
  * Measures what is a state and not a sum: how many people and customers may sign in, and what the large tables hold. Once an
  * hour for each tenant; and forgets names of sent values after 60 days. Gives how many tenants it measured.
  */
 export async function measureTenants(signal: AbortSignal): Promise<number> {
-  const passed = new Set<string>()
   let measured = 0
-  for (;;) {
-    const { rows } = await serverPool().query<{ tenant_id: string }>(
-      'select tenant_id from app.tenants_to_measure($1)',
-      [TENANTS_AT_ONCE + passed.size],
-    )
-    const tenants = rows.map(({ tenant_id }) => tenant_id).filter((id) => !passed.has(id))
-    if (tenants.length === 0) return measured
-    for (const tenantId of tenants) {
-      passed.add(tenantId)
-      if (signal.aborted) return measured
-      try {
-        await measureTenant(tenantId)
-        measured += 1
-      } catch (error) {
-        notePassedOver('measure-tenants', tenantId, error)
-      }
-    }
-  }
+  const due = 'select tenant_id from app.tenants_to_measure($1)'
+  await eachTenant({ job: 'measure-tenants', due, signal }, async (tenantId) => {
+    await measureTenant(tenantId)
+    measured += 1
+  })
+  return measured
 }
 
 async function measureTenant(tenantId: string): Promise<void> {

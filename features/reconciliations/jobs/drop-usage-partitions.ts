@@ -1,4 +1,4 @@
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
 import { log } from '@/libs/log'
@@ -18,7 +18,7 @@ const PATIENCE_MONTHS = 12
 export async function dropUsagePartitions(signal: AbortSignal): Promise<string[]> {
   const months = env().USAGE_RETENTION_MONTHS
   if (months === 0) return []
-  const { rows } = await serverPool().query<{ month: string }>(
+  const rows = await serverQuery<{ month: string }>(
     `select m.month::text as month from app.usage_months() m
      where m.month < date_trunc('month', now() at time zone 'UTC')::date - make_interval(months => $1)`,
     [months],
@@ -27,20 +27,17 @@ export async function dropUsagePartitions(signal: AbortSignal): Promise<string[]
     if (signal.aborted || !(await sealMonth(month, months, signal))) break
   }
   if (rows.length === 0 || signal.aborted) return []
-  const { rows: dropped } = await serverPool().query<{ months: string[] }>(
-    'select app.drop_usage_partitions($1) as months',
-    [months],
-  )
-  return dropped[0]?.months ?? []
+  const [dropped] = await serverQuery<{ months: string[] }>('select app.drop_usage_partitions($1) as months', [months])
+  return dropped?.months ?? []
 }
 
 /** Whether every tenant with events of a month has sealed it. */
 async function sealMonth(month: string, months: number, signal: AbortSignal): Promise<boolean> {
   for (;;) {
-    const { rows } = await serverPool().query<{ tenant_id: string }>(
-      'select tenant_id from app.tenants_to_seal($1, $2)',
-      [month, TENANTS_AT_ONCE],
-    )
+    const rows = await serverQuery<{ tenant_id: string }>('select tenant_id from app.tenants_to_seal($1, $2)', [
+      month,
+      TENANTS_AT_ONCE,
+    ])
     if (rows.length === 0) return true
     for (const { tenant_id } of rows) {
       if (signal.aborted) return false

@@ -1,4 +1,4 @@
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import type { OutboxSink } from '@/libs/jobs/outbox-worker'
 import { notePassedOver } from '@/libs/jobs/passed-over'
 import { log } from '@/libs/log'
@@ -23,10 +23,9 @@ export async function runReconciliation(tenantId: string, id: string): Promise<b
 
 /** Reconciles every tenant that received usage since it was last reconciled, a day ago or longer, one after the other. */
 export async function reconcileTenants(signal: AbortSignal): Promise<{ tenants: number }> {
-  const { rows } = await serverPool().query<{ tenant_id: string }>(
-    'select tenant_id from app.tenants_to_reconcile($1)',
-    [TENANTS_AT_ONCE],
-  )
+  const rows = await serverQuery<{ tenant_id: string }>('select tenant_id from app.tenants_to_reconcile($1)', [
+    TENANTS_AT_ONCE,
+  ])
   let tenants = 0
   for (const { tenant_id } of rows) {
     if (signal.aborted) break

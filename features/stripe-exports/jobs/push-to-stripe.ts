@@ -1,4 +1,4 @@
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import type { OutboxSink } from '@/libs/jobs/outbox-worker'
 import { log } from '@/libs/log'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
@@ -92,10 +92,9 @@ async function push(
 export async function pushToStripe(signal: AbortSignal): Promise<{ visits: number }> {
   let visits = 0
   while (!signal.aborted) {
-    const { rows } = await serverPool().query<{ tenant_id: string }>(
-      'select tenant_id from app.tenants_with_stripe_exports($1)',
-      [TENANTS_AT_ONCE],
-    )
+    const rows = await serverQuery<{ tenant_id: string }>('select tenant_id from app.tenants_with_stripe_exports($1)', [
+      TENANTS_AT_ONCE,
+    ])
     const before = visits
     const work = async (): Promise<void> => {
       for (let row = rows.shift(); row && !signal.aborted; row = rows.shift()) {

@@ -1,6 +1,6 @@
 import { cutPage, isAnyText, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { findOperatorRole, listUserTenants, type OperatorRole, type UserTenant } from '@/libs/auth/standing'
-import { serverPool } from '@/libs/db/pools'
+import { serverQuery } from '@/libs/db/server-query'
 import { isUuid } from '@/libs/ids'
 import type { OwnTenantListQuery } from '../schema'
 
@@ -19,10 +19,8 @@ function compare([one, oneId]: Position, [other, otherId]: Position, sort: Sort)
 
 /** The plan of a name, which may be one that older systems call it by. */
 async function toPlanId(name: string): Promise<string> {
-  const { rows } = await serverPool().query<{ plan_id: string }>('select plan_id from plan_aliases where alias = $1', [
-    name,
-  ])
-  return rows[0]?.plan_id ?? name
+  const [row] = await serverQuery<{ plan_id: string }>('select plan_id from plan_aliases where alias = $1', [name])
+  return row?.plan_id ?? name
 }
 
 /** The tenants a user belongs to, searched, filtered and sorted; a user has few, so the pages are cut here. */
