@@ -147,41 +147,48 @@ describe('by group', () => {
   })
 })
 
-describe('windows that begin within an hour', () => {
+describe('windows that begin within an hour of UTC', () => {
+  const MINUTE = 60_000
+  const plant = async (at: number) => {
+    const id = crypto.randomUUID()
+    await asSuperuser(
+      `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month)
+       select $1, $2, m.id, (select id from customers where tenant_id = $1 limit 1), 1000, $3, $3, date_trunc('month', now() at time zone 'UTC')::date
+       from meters m where m.tenant_id = $1 and m.slug = 'sum'`,
+      [tenant.id, id, new Date(at).toISOString()],
+    )
+    return () => asSuperuser('delete from usage_events where tenant_id = $1 and id = $2', [tenant.id, id])
+  }
+
   test.each([
     ['Asia/Kolkata', 18.5],
     ['Asia/Kathmandu', 18.25],
     ['Australia/Eucla', 15.25],
-  ])('%s: events are read only beside a midnight', async (time_zone, midnight) => {
-    const range = {
-      from: new Date(START + midnight * HOUR).toISOString(),
-      to: new Date(START + 5 * DAY + midnight * HOUR).toISOString(),
-    }
-    const series = () => ask('sum', { ...range, window: 'DAY', time_zone })
-    const before = await series()
-    expect(before).toHaveLength(5)
+  ])('%s: no event is read but where a range begins within a quarter', async (time_zone, midnight) => {
+    const from = START + midnight * HOUR
+    const to = new Date(START + 5 * DAY + midnight * HOUR).toISOString()
+    const series = async (window: string, since = from) =>
+      ask('sum', { from: new Date(since).toISOString(), to, window, time_zone })
+    const before = { hours: await series('HOUR'), days: await series('DAY') }
+    expect(before.days).toHaveLength(5)
+    expect(before.hours.length).toBeGreaterThan(15)
+    expect(new Set(before.hours.map(({ at }) => Date.parse(at) % HOUR))).toEqual(new Set([from % HOUR]))
     // An event that no total knows of is not seen, unless it lies where events are looked at.
-    const plant = (id: string, at: number) =>
-      asSuperuser(
-        `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month)
-         select $1, $2, m.id, (select id from customers where tenant_id = $1 limit 1), 1000, $3, $3, date_trunc('month', now() at time zone 'UTC')::date
-         from meters m where m.tenant_id = $1 and m.slug = 'sum'`,
-        [tenant.id, id, new Date(at).toISOString()],
-      )
-    const unplant = (id: string) =>
-      asSuperuser('delete from usage_events where tenant_id = $1 and id = $2', [tenant.id, id])
-    const [inside, beside] = [crypto.randomUUID(), crypto.randomUUID()]
-    for (const hour of [1, 5, 12, 21]) {
-      await plant(inside, START + 2 * DAY + hour * HOUR + 30 * 60_000)
-      expect(await series()).toEqual(before)
-      await unplant(inside)
+    for (const minutes of [0, 20, 30, 59, 24 * 60 - 1, 3 * 24 * 60 + 10]) {
+      const unplant = await plant(from + minutes * MINUTE)
+      expect({ hours: await series('HOUR'), days: await series('DAY') }).toEqual(before)
+      await unplant()
     }
-    await plant(beside, START + 2 * DAY + midnight * HOUR - 60_000)
-    const [, , third, fourth] = await series()
-    // Of an hour that is cut the two parts are always what the hour is.
-    expect((third?.value ?? 0) + (fourth?.value ?? 0)).toBe((before[2]?.value ?? 0) + (before[3]?.value ?? 0))
-    await unplant(beside)
-    expect(await series()).toEqual(before)
+    const [busy] = await asSuperuser<{ at: Date }>(
+      `select min(quarter) as at from usage_quarters where tenant_id = $1 and quarter > $2 and events > 0
+         and meter_id = (select id from meters where tenant_id = $1 and slug = 'sum')`,
+      [tenant.id, new Date(from).toISOString()],
+    )
+    const within = (busy?.at.getTime() ?? 0) + 5 * MINUTE
+    const [cut] = await series('DAY', within)
+    const unplant = await plant(within + MINUTE)
+    expect((await series('DAY', within))[0]?.value).toBe((cut?.value ?? 0) + 1_000)
+    await unplant()
   })
 })
 
@@ -216,5 +223,61 @@ describe('by customer', () => {
     expect(await few()).toEqual(before)
     await move(-1_000)
     expect(await drifts()).toEqual([])
+  })
+})
+
+describe('totals by the hour of UTC, as they were before there were quarters', () => {
+  const kept = (grain: string) =>
+    asSuperuser<{ row: unknown }>(
+      `select jsonb_build_object('meter', m.slug, 'at', date_trunc($2, q.quarter), 'events', sum(q.events), 'moment', trim_scale(sum(q.moment)),
+         'last_at', max(q.last_at), 'used', trim_scale(case m.slug when 'min' then min(q.used) when 'max' then max(q.used)
+           when 'latest' then (array_agg(q.used order by q.last_at desc, q.last_received_at desc))[1] else sum(q.used) end),
+         'last_received_at', (array_agg(q.last_received_at order by q.last_at desc, q.last_received_at desc))[1]) as row
+       from usage_quarters q join meters m on m.tenant_id = q.tenant_id and m.id = q.meter_id
+       where q.tenant_id = $1 and q.events <> 0 group by m.slug, date_trunc($2, q.quarter) order by m.slug, date_trunc($2, q.quarter)`,
+      [tenant.id, grain],
+    )
+  const convert = async () => {
+    const chapter = readFileSync('supabase/migrations/20261122000100_usage_quarters.sql', 'utf8')
+    const [fill] = /^with\ncounted as [^;]+;/m.exec(chapter) ?? []
+    await asSuperuser('truncate usage_quarters')
+    await asSuperuser(fill ?? '')
+  }
+
+  beforeAll(async () => {
+    await asSuperuser(
+      `create table usage_hours as
+       select q.tenant_id, q.meter_id, date_trunc('hour', q.quarter, 'UTC') as hour, sum(q.events)::bigint as events, sum(q.moment) as moment,
+         case m.aggregation when 'MIN' then min(q.used) when 'MAX' then max(q.used)
+           when 'LATEST' then (array_agg(q.used order by q.last_at desc, q.last_received_at desc))[1] else sum(q.used) end as used,
+         max(q.last_at) as last_at, (array_agg(q.last_received_at order by q.last_at desc, q.last_received_at desc))[1] as last_received_at
+       from usage_quarters q join meters m on m.tenant_id = q.tenant_id and m.id = q.meter_id
+       where q.events <> 0 group by 1, 2, 3, m.aggregation`,
+    )
+    return () => asSuperuser('drop table usage_hours')
+  })
+
+  test('become quarters by their events', async () => {
+    const before = await kept('minute')
+    expect(before.length).toBeGreaterThan(500)
+    await convert()
+    expect(await kept('minute')).toEqual(before)
+    expect(await drifts()).toEqual([])
+  })
+
+  test('stay what they are where events are gone', async () => {
+    const before = await kept('hour')
+    await asSuperuser(
+      `delete from usage_events e where e.tenant_id = $1 and e.occurred_at < $2::timestamptz + interval '40 minutes' and e.weight = 1
+         and (e.occurred_at < $2 or get_byte(uuid_send(e.id), 1) < 128)`,
+      [tenant.id, new Date(START + 2 * DAY + 18 * HOUR).toISOString()],
+    )
+    await convert()
+    expect(await kept('hour')).toEqual(before)
+    const [first] = await asSuperuser(
+      `select count(*) filter (where date_part('minute', quarter) <> 0)::int as others from usage_quarters where tenant_id = $1 and quarter < $2`,
+      [tenant.id, new Date(START + 2 * DAY + 18 * HOUR).toISOString()],
+    )
+    expect(first).toEqual({ others: 0 })
   })
 })
