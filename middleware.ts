@@ -1,4 +1,5 @@
 import { type NextRequest, NextResponse } from 'next/server'
+import { isSecureRequest } from '@/libs/auth/session-cookie'
 import { env } from '@/libs/env'
 import { refreshSession } from '@/libs/supabase/refresh-session'
 import { ASKED_PATH_HEADER, isInternalHeader, PATH_TENANT_HEADER } from '@/libs/tenancy/host'
@@ -26,7 +27,7 @@ export async function middleware(request: NextRequest): Promise<Response> {
     { host: request.headers.get('host'), pathname },
     { rootDomain: ROOT_DOMAIN, subdomains: TENANT_SUBDOMAIN_ENABLED },
   )
-  const secure = request.headers.get('x-forwarded-proto')?.split(',')[0]?.trim() === 'https'
+  const secure = isSecureRequest(request)
   if (route.action === 'redirect')
     return NextResponse.redirect(`${secure ? 'https' : 'http'}://${route.host}${pathname}${search}`, 307)
   if (route.action === 'not_found') return unknownHost(ROOT_DOMAIN)

@@ -19,21 +19,31 @@ export function isSecureRequest(request: { url: string; headers: Headers }): boo
   return forwarded ? forwarded.split(',')[0]?.trim() === 'https' : request.url.startsWith('https:')
 }
 
-/** The access token in the session cookie, not verified; null when there is none or it cannot be read. */
-export async function readSessionToken(request: { url: string; headers: Headers }): Promise<string | null> {
-  const header = request.headers.get('cookie')
-  if (!header) return null
-  const cookies = parseCookieHeader(header)
+/** The cookies of a request. */
+export function readCookies(headers: Headers): { name: string; value: string }[] {
+  return parseCookieHeader(headers.get('cookie') ?? '').map(({ name, value }) => ({ name, value: value ?? '' }))
+}
+
+/** What is in the session cookie, not verified; null when there is none or it cannot be read. */
+export async function readSession(request: {
+  url: string
+  headers: Headers
+}): Promise<{ access_token?: unknown; refresh_token?: unknown; expires_at?: unknown } | null> {
   const name = sessionCookieName(isSecureRequest(request))
+  if (!request.headers.get('cookie')?.includes(name)) return null
+  const cookies = readCookies(request.headers)
   const value = await combineChunks(name, (chunk) => cookies.find((cookie) => cookie.name === chunk)?.value ?? null)
   if (!value) return null
   try {
-    const text = value.startsWith('base64-') ? stringFromBase64URL(value.slice(7)) : value
-    const session: unknown = JSON.parse(text)
-    const token =
-      typeof session === 'object' && session !== null && 'access_token' in session ? session.access_token : null
-    return typeof token === 'string' ? token : null
+    const session: unknown = JSON.parse(value.startsWith('base64-') ? stringFromBase64URL(value.slice(7)) : value)
+    return typeof session === 'object' ? session : null
   } catch {
     return null
   }
+}
+
+/** The access token in the session cookie, not verified; null when there is none. */
+export async function readSessionToken(request: { url: string; headers: Headers }): Promise<string | null> {
+  const token = (await readSession(request))?.access_token
+  return typeof token === 'string' ? token : null
 }

@@ -1,11 +1,5 @@
-import {
-  combineChunks,
-  createServerClient,
-  parseCookieHeader,
-  serializeCookieHeader,
-  stringFromBase64URL,
-} from '@supabase/ssr'
-import { isSecureRequest, sessionCookieName, sessionCookieOptions } from '@/libs/auth/session-cookie'
+import { createServerClient, serializeCookieHeader } from '@supabase/ssr'
+import { isSecureRequest, readCookies, readSession, sessionCookieOptions } from '@/libs/auth/session-cookie'
 import { env } from '@/libs/env'
 
 const REFRESH_BELOW_S = 60
@@ -17,8 +11,6 @@ export type RefreshedSession = {
   setCookies: string[]
   /** The Cookie header to go on with. */
   cookie: string
-  /** Cache headers that belong on an answer with these cookies. */
-  headers: Record<string, string>
 }
 
 const flights = new Map<string, Promise<RefreshedSession | null>>()
@@ -29,36 +21,20 @@ const flights = new Map<string, Promise<RefreshedSession | null>>()
  * Requests that arrive together renew it once. Edge-safe: no database, no Node modules.
  */
 export async function refreshSession(request: { url: string; headers: Headers }): Promise<RefreshedSession | null> {
-  const header = request.headers.get('cookie')
-  const secure = isSecureRequest(request)
-  const name = sessionCookieName(secure)
-  if (!header?.includes(name)) return null
-  const cookies = parseCookieHeader(header).map((cookie) => ({ name: cookie.name, value: cookie.value ?? '' }))
-  const session = await readSession(name, cookies)
-  if (!session || session.expires_at - Date.now() / 1_000 > REFRESH_BELOW_S) return null
-  const known = flights.get(session.refresh_token)
+  const { expires_at, refresh_token } = (await readSession(request)) ?? {}
+  if (typeof expires_at !== 'number' || typeof refresh_token !== 'string') return null
+  if (expires_at - Date.now() / 1_000 > REFRESH_BELOW_S) return null
+  const known = flights.get(refresh_token)
   if (known) return known
-  const flight = renew(cookies, secure)
-  flights.set(session.refresh_token, flight)
+  const flight = renew(readCookies(request.headers), isSecureRequest(request))
+  flights.set(refresh_token, flight)
   // Kept a moment longer than it runs: requests of the same page arrive with the old cookie for a while.
-  flight.finally(() => setTimeout(() => flights.delete(session.refresh_token), 5_000))
+  const forget = () => setTimeout(() => flights.delete(refresh_token), 5_000)
+  flight.then(forget, forget)
   return flight
 }
 
-type Cookie = { name: string; value: string }
-
-async function readSession(name: string, cookies: Cookie[]) {
-  const value = await combineChunks(name, (chunk) => cookies.find((cookie) => cookie.name === chunk)?.value ?? null)
-  if (!value) return null
-  try {
-    const session: unknown = JSON.parse(value.startsWith('base64-') ? stringFromBase64URL(value.slice(7)) : value)
-    if (typeof session !== 'object' || session === null) return null
-    const { expires_at, refresh_token } = session as Record<string, unknown>
-    return typeof expires_at === 'number' && typeof refresh_token === 'string' ? { expires_at, refresh_token } : null
-  } catch {
-    return null
-  }
-}
+type Cookie = ReturnType<typeof readCookies>[number]
 
 async function renew(present: Cookie[], secure: boolean): Promise<RefreshedSession | null> {
   const { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY } = env()
@@ -66,18 +42,16 @@ async function renew(present: Cookie[], secure: boolean): Promise<RefreshedSessi
   const { name: _, ...attributes } = sessionCookieOptions(secure)
   const next = new Map(present.map((cookie) => [cookie.name, cookie.value]))
   const setCookies: string[] = []
-  const headers: Record<string, string> = {}
   const supabase = createServerClient(SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY, {
     cookieOptions: sessionCookieOptions(secure),
     cookies: {
       getAll: () => present,
-      setAll: (changed, extra) => {
+      setAll: (changed) => {
         for (const { name, value, options } of changed) {
           if (options.maxAge === 0) next.delete(name)
           else next.set(name, value)
           setCookies.push(serializeCookieHeader(name, value, { ...options, ...attributes }))
         }
-        Object.assign(headers, extra)
       },
     },
     global: {
@@ -88,5 +62,5 @@ async function renew(present: Cookie[], secure: boolean): Promise<RefreshedSessi
   // Reading a session that runs out within 90 seconds renews it.
   await Promise.race([supabase.auth.getSession().catch(() => null), timer])
   if (setCookies.length === 0) return null
-  return { setCookies, headers, cookie: [...next].map(([name, value]) => `${name}=${value}`).join('; ') }
+  return { setCookies, cookie: [...next].map(([name, value]) => `${name}=${value}`).join('; ') }
 }

@@ -1,6 +1,6 @@
-import { type CookieOptions, createServerClient, parseCookieHeader, serializeCookieHeader } from '@supabase/ssr'
+import { type CookieOptions, createServerClient, serializeCookieHeader } from '@supabase/ssr'
 import type { SupabaseClient } from '@supabase/supabase-js'
-import { isSecureRequest, sessionCookieName, sessionCookieOptions } from '@/libs/auth/session-cookie'
+import { isSecureRequest, readCookies, sessionCookieName, sessionCookieOptions } from '@/libs/auth/session-cookie'
 import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
 
@@ -13,11 +13,6 @@ export type AuthClient = {
   respond: (response: Response) => Response
   /** Takes the session out of the browser, whether or not the auth server could be reached. */
   clear: () => void
-}
-
-/** Cookies of a request as name and value. */
-function readCookies(headers: Headers): { name: string; value: string }[] {
-  return parseCookieHeader(headers.get('cookie') ?? '').map(({ name, value }) => ({ name, value: value ?? '' }))
 }
 
 /** The auth server's address and public key. @throws AppError unavailable when no key is configured. */

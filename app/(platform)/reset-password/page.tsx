@@ -2,14 +2,14 @@ import type { Metadata } from 'next'
 import { headers } from 'next/headers'
 import { ResetPasswordForm } from '@/features/auth/components/reset-password-form'
 import { StaleLink } from '@/features/auth/components/stale-link'
-import { readRecoveryCookie } from '@/features/auth/services/recovery-cookie'
+import { readMailCookie } from '@/features/auth/services/mail-cookies'
 import { t } from '@/libs/ui/messages'
 import { AuthShell } from '@/libs/ui/shell/public-shell'
 
 export const metadata: Metadata = { title: t('auth.reset.title') }
 
 export default async function ResetPasswordPage() {
-  if (readRecoveryCookie({ url: 'http://page', headers: await headers() }) === null) {
+  if (readMailCookie({ url: 'http://page', headers: await headers() }, 'recovery') === null) {
     return (
       <AuthShell title={t('auth.reset.title')}>
         <StaleLink />

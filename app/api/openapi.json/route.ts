@@ -26,6 +26,7 @@ import { paths as tiers } from '@/features/tiers/openapi'
 import { paths as upgradeRequests } from '@/features/upgrade-requests/openapi'
 import { paths as usageTracking } from '@/features/usage-tracking/openapi'
 import { createOpenApi } from '@/libs/api-utils/openapi'
+import { isSecureRequest } from '@/libs/auth/session-cookie'
 import { env } from '@/libs/env'
 import { version } from '@/package.json'
 import { paths as tenants } from './tenant-paths'
@@ -63,7 +64,7 @@ const paths = {
 
 /** The OpenAPI document, generated from the schemas the routes check their input with. */
 export function GET(request: Request): Response {
-  const secure = request.headers.get('x-forwarded-proto') === 'https'
-  const document = createOpenApi(paths, version, `${secure ? 'https' : 'http'}://${env().ROOT_DOMAIN}`)
+  const scheme = isSecureRequest(request) ? 'https' : 'http'
+  const document = createOpenApi(paths, version, `${scheme}://${env().ROOT_DOMAIN}`)
   return Response.json(document, { headers: { 'cache-control': 'public, max-age=60' } })
 }

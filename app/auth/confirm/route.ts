@@ -1,7 +1,6 @@
 import { requireAuthHost } from '@/features/auth/services/auth-host'
 import { confirmAddressToken } from '@/features/auth/services/auth-service'
-import { readNextCookie, setNextCookie } from '@/features/auth/services/next-cookie'
-import { setRecoveryCookie } from '@/features/auth/services/recovery-cookie'
+import { readMailCookie, setMailCookie } from '@/features/auth/services/mail-cookies'
 import { answer } from '@/libs/api-utils/route-handler'
 import { createAuthClient } from '@/libs/supabase/server-client'
 
@@ -22,18 +21,15 @@ export function GET(request: Request): Promise<Response> {
     const query = new URL(request.url).searchParams
     const token = query.get('token_hash') ?? ''
     const type = query.get('type')
-    if (TOKEN.test(token) && type === 'recovery') return goTo('/reset-password', setRecoveryCookie(request, token))
+    if (TOKEN.test(token) && type === 'recovery')
+      return goTo('/reset-password', setMailCookie(request, 'recovery', token))
     const confirmation = CONFIRMATIONS.find((known) => known === type)
     if (!TOKEN.test(token) || !confirmation) return goTo('/sign-in?reason=link')
     const client = createAuthClient(request)
-    const next = query.get('next') ?? readNextCookie(request)
-    const result = await confirmAddressToken(token, confirmation, next, {
-      client,
-      host,
-      facts,
-    })
+    const next = query.get('next') ?? readMailCookie(request, 'next')
+    const result = await confirmAddressToken(token, confirmation, next, { client, host, facts })
     return client.respond(
-      goTo(result?.redirect_to ?? '/sign-in?reason=link', result ? setNextCookie(request, null) : undefined),
+      goTo(result?.redirect_to ?? '/sign-in?reason=link', result ? setMailCookie(request, 'next', null) : undefined),
     )
   })
 }

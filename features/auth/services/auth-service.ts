@@ -61,7 +61,7 @@ export function signIn(input: SignInInput, request: AuthRequest): Promise<Signed
 
 async function finishSignIn(
   { user: { id, email = '' }, session }: Opened,
-  next: string | undefined,
+  next: string | null | undefined,
   { host, facts }: Pick<AuthRequest, 'host' | 'facts'>,
 ): Promise<SignedIn> {
   const user = { id, email }
@@ -158,7 +158,7 @@ async function sendRecovery(email: string, { client, host }: AuthRequest): Promi
 export async function resetPassword(
   password: string,
   tokenHash: string | null,
-  next: string | undefined,
+  next: string | null,
   request: AuthRequest,
 ): Promise<SignedIn> {
   const { client, host, facts } = request
@@ -189,7 +189,7 @@ export async function resetPassword(
 export async function confirmAddressToken(
   tokenHash: string,
   type: 'signup' | 'email' | 'magiclink' | 'email_change' | 'invite',
-  next: string | undefined,
+  next: string | null,
   request: AuthRequest,
 ): Promise<SignedIn | null> {
   const { data, error } = await request.client.supabase.auth.verifyOtp({ token_hash: tokenHash, type })
