@@ -10,7 +10,7 @@ type Call = { tenantId: string; actor: Actor; limits: readonly RateLimit[] }
 type Answer = { now: number; limits: [passed: boolean, started: number, used: number, usedBefore: number][] }
 
 const taker = createGroupCommit<Call, Verdict[]>({
-  run: (_key, calls) => runOutsideTenant(() => takeTogether(calls, runTenantStatement)),
+  run: (calls) => runOutsideTenant(() => takeTogether(calls, runTenantStatement)),
   writers: 2,
   singles: 16,
   worthJoining: 128,
@@ -25,7 +25,7 @@ const taker = createGroupCommit<Call, Verdict[]>({
 export async function takeInPostgres(limits: readonly RateLimit[]): Promise<Verdict[]> {
   const { tenantId, actor, client } = currentContext()
   if (client) return (await takeTogether([{ tenantId, actor, limits }], runStatementInside))[0] ?? []
-  return taker.submit(`${tenantId} ${actor.kind}`, { tenantId, actor, limits }, limits.length)
+  return taker.submit(tenantId, actor.kind, { tenantId, actor, limits }, limits.length)
 }
 
 async function takeTogether(calls: readonly Call[], run: typeof runTenantStatement): Promise<Verdict[][]> {

@@ -16,7 +16,10 @@ const CHECK = "select app.check_usage($1, $2, $3, 'UTC', $4, $5, $6) as value"
 const NAME = 'holdfast server pipeline'
 
 const connections = () =>
-  asSuperuser<{ pid: number }>('select pid from pg_stat_activity where application_name = $1', [NAME])
+  asSuperuser<{ pid: number }>(
+    'select pid from pg_stat_activity where datname = current_database() and application_name = $1',
+    [NAME],
+  )
 
 /** What a connection remembers after a transaction, and which one it is. */
 async function look(): Promise<{ tenant: string | null; visible: number; pid: number }> {
@@ -82,10 +85,16 @@ test('a connection that is cut fails what was on it; the next statement has anot
   const outcome = Promise.allSettled([hanging, ...behind])
   await expect
     .poll(() =>
-      asSuperuser("select 1 from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'", [NAME]),
+      asSuperuser(
+        "select 1 from pg_stat_activity where datname = current_database() and application_name = $1 and wait_event = 'PgSleep'",
+        [NAME],
+      ),
     )
     .toHaveLength(1)
-  await asSuperuser('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [NAME])
+  await asSuperuser(
+    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = $1',
+    [NAME],
+  )
   const [first, ...rest] = await outcome
   expect(first?.status).toBe('rejected')
   for (const result of rest) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(Error)

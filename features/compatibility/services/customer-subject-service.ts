@@ -78,7 +78,7 @@ const ATTEMPTS = 6
 const FIND = 'select app.customers_of_subjects($1, $2, $3, $4) as value'
 
 const resolver = createGroupCommit<Work, Resolved>({
-  run: (_key, works) => runOutsideTenant(() => resolveTogether(works)),
+  run: (works) => runOutsideTenant(() => resolveTogether(works)),
   writers: 4,
   worthJoining: 64,
   maxBatch: 500,
@@ -92,7 +92,7 @@ const resolver = createGroupCommit<Work, Resolved>({
 export function resolveSubjects(subjects: readonly string[]): Promise<Resolved> {
   const { tenantId, actor } = currentContext()
   const kind = actor.permissions.includes('usage:read')
-  return resolver.submit(`${tenantId} ${actor.kind} ${actor.id} ${kind}`, { tenantId, actor, subjects }, 1)
+  return resolver.submit(tenantId, `${actor.kind} ${actor.id} ${kind}`, { tenantId, actor, subjects }, 1)
 }
 
 async function resolveTogether(works: readonly Work[]): Promise<Resolved[]> {

@@ -11,7 +11,7 @@ type Work = { tenantId: string; actor: Actor; keyId: string; cost: number }
 export type Spent = { spent: boolean; remaining: number | null }
 
 const spender = createGroupCommit<Work, Spent>({
-  run: (_tenant, works) => runOutsideTenant(() => spendTogether(works, runTenantStatement)),
+  run: (works) => runOutsideTenant(() => spendTogether(works, runTenantStatement)),
   writers: 2,
   singles: 16,
   worthJoining: 128,
@@ -27,7 +27,7 @@ const spender = createGroupCommit<Work, Spent>({
 export async function spendCredits(keyId: string, cost: number): Promise<Spent> {
   const { tenantId, actor, client } = currentContext()
   const work = { tenantId, actor, keyId, cost }
-  if (!client) return spender.submit(`${tenantId} ${actor.kind}`, work, 1)
+  if (!client) return spender.submit(tenantId, actor.kind, work, 1)
   const [spent] = await spendTogether([work], runStatementInside)
   if (!spent) throw new Error('Every key that is asked for has an answer.')
   return spent
@@ -56,7 +56,7 @@ async function spendTogether(works: readonly Work[], run: typeof runTenantStatem
 
 const touched = new LRUCache<string, true>({ max: 200_000, ttl: 60_000, ttlResolution: 1_000 })
 const toucher = createGroupCommit<Omit<Work, 'cost'>, true>({
-  run: (_tenant, works) => runOutsideTenant(() => touchTogether(works)),
+  run: (works) => runOutsideTenant(() => touchTogether(works)),
   writers: 1,
   worthJoining: 500,
   maxBatch: 500,
@@ -69,7 +69,7 @@ export function touchKey(keyId: string): void {
   touched.set(keyId, true)
   const { tenantId, actor } = currentContext()
   toucher
-    .submit(`${tenantId} ${actor.kind}`, { tenantId, actor, keyId }, 1)
+    .submit(tenantId, actor.kind, { tenantId, actor, keyId }, 1)
     .catch((error: Error) => log.debug({ error: error.message, key_id: keyId }, 'last use of a key not noted'))
 }
 

@@ -76,7 +76,7 @@ function forgetAll(): void {
 }
 
 const finder = createGroupCommit<Work, Entry | { key: null }>({
-  run: (_tenant, works) => runOutsideTenant(() => find(works, runTenantStatement)),
+  run: (works) => runOutsideTenant(() => find(works, runTenantStatement)),
   writers: 2,
   singles: 16,
   worthJoining: 128,
@@ -100,7 +100,7 @@ export function findKey(text: string): Entry | null | Promise<Entry | null> {
   // Within a transaction on its connection, because who holds one and waits for another can wait for ever.
   const found = client
     ? find([work], runStatementInside).then(([entry]) => entry ?? { key: null })
-    : finder.submit(`${tenantId} ${actor.kind}`, work, 1)
+    : finder.submit(tenantId, actor.kind, work, 1)
   return found.then((entry) => (entry.key === null ? null : entry))
 }
 

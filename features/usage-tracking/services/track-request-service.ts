@@ -15,7 +15,7 @@ import { requireRoom } from './usage-writer'
 export async function trackRequest(request: Request): Promise<TrackResult & { replayed?: true }> {
   const options = request.url.includes('?') ? readOptions(request) : {}
   const key = readIdempotencyKey(request)
-  requireRoom(Number(request.headers.get('content-length') ?? 0), options)
+  requireRoom(Number(request.headers.get('content-length') ?? 0))
   return trackText(await readBody(request), options, key)
 }
 

@@ -72,7 +72,7 @@ type Work = { tenantId: string; actor: Actor; types: readonly string[] }
  * made it was answered, in every process.
  */
 const reader = createGroupCommit<Work, Meters>({
-  run: (_key, works) => runOutsideTenant(() => readTogether(works)),
+  run: (works) => runOutsideTenant(() => readTogether(works)),
   writers: 8,
   worthJoining: 64,
   maxBatch: 500,
@@ -82,7 +82,7 @@ const reader = createGroupCommit<Work, Meters>({
 /** Meters by the type they count, the oldest first. */
 async function findMeters(types: readonly string[]): Promise<Meters> {
   const { tenantId, actor } = currentContext()
-  return reader.submit(callerKey(tenantId, actor), { tenantId, actor, types }, 1)
+  return reader.submit(tenantId, callerKey(actor), { tenantId, actor, types }, 1)
 }
 
 async function readTogether(works: readonly Work[]): Promise<Meters[]> {

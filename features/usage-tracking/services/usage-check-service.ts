@@ -54,7 +54,7 @@ type Answer = [
 type Work = { tenantId: string; actor: Actor; question: UsageQuestion }
 
 const reader = createGroupCommit<Work, Answer>({
-  run: (_key, works) => runOutsideTenant(() => readBatch(works)),
+  run: (works) => runOutsideTenant(() => readBatch(works)),
   writers: 8,
   singles: 32,
   worthJoining: 128,
@@ -72,7 +72,7 @@ export async function checkUsage(question: UsageQuestion): Promise<CheckResult> 
     if (!answer) throw new Error('app.read_usage answers every question.')
     return toResult(answer)
   }
-  return toResult(await reader.submit(callerKey(tenantId, actor), { tenantId, actor, question }, 1))
+  return toResult(await reader.submit(tenantId, callerKey(actor), { tenantId, actor, question }, 1))
 }
 
 function columnsOf(questions: readonly UsageQuestion[]): unknown[] {

@@ -27,7 +27,7 @@ type Work = { tenantId: string; actor: Actor; rows: readonly unknown[] }
 
 // Who is at its cap and goes on sending is refused as often as others are counted: what is refused shares commits as well.
 const keeper = createGroupCommit<Work, true>({
-  run: (_key, works) => runOutsideTenant(() => keepTogether(works)),
+  run: (works) => runOutsideTenant(() => keepTogether(works)),
   writers: 4,
   worthJoining: 256,
   maxBatch: 1_000,
@@ -67,7 +67,7 @@ export async function keepRejections(
     return
   }
   try {
-    await keeper.submit(callerKey(tenantId, actor), { tenantId, actor, rows }, rows.length)
+    await keeper.submit(tenantId, callerKey(actor), { tenantId, actor, rows }, rows.length)
   } catch (error) {
     log.warn({ tenant: tenantId, err: error, rejected: rejected.length }, 'rejected events not kept')
   }

@@ -20,9 +20,9 @@ export function usageActor({ id, kind, label, permissions, on_behalf_of }: Actor
   })
 }
 
-/** What requests have in common that may share a statement: the same caller with the same rights, in the same tenant. */
-export function callerKey(tenantId: string, { kind, id, permissions }: Actor): string {
-  return `${tenantId} ${kind} ${id} ${permissions.includes('usage:read')}`
+/** What requests of a tenant have in common that may share a statement: the same caller with the same rights. */
+export function callerKey({ kind, id, permissions }: Actor): string {
+  return `${kind} ${id} ${permissions.includes('usage:read')}`
 }
 
 /** A connection that broke: what it was doing may or may not have been committed. */

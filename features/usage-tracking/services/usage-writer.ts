@@ -47,7 +47,7 @@ type Work = {
 }
 
 const writer = createGroupCommit<Work, WriteResult>({
-  run: (_key, works) => runOutsideTenant(() => writeTogether(works)),
+  run: (works) => runOutsideTenant(() => writeTogether(works)),
   writers: WRITERS,
   singles: SINGLES,
   worthJoining: WORTH_JOINING,
@@ -70,13 +70,13 @@ export async function writeEvents(events: readonly UsageEvent[], options: WriteO
   const work = { tenantId, actor, events, options }
   // What must succeed or fail by itself shares no transaction.
   if (options.strict || options.once) alone += 1
-  const key = options.strict || options.once ? `alone ${alone}` : queueOf(tenantId, actor, options)
-  return writer.submit(key, work, events.length)
+  const key = options.strict || options.once ? `alone ${alone}` : queueOf(actor, options)
+  return writer.submit(tenantId, key, work, events.length)
 }
 
 /** Whose events share a statement: those of one caller, enforced or not. */
-function queueOf(tenantId: string, actor: Actor, options: WriteOptions): string {
-  return `${callerKey(tenantId, actor)}${options.enforce ? ' enforce' : ''}`
+function queueOf(actor: Actor, options: WriteOptions): string {
+  return `${callerKey(actor)}${options.enforce ? ' enforce' : ''}`
 }
 
 /** Fewest bytes an event of a large body takes: what is turned away by this would have been turned away after it was read. */
@@ -86,10 +86,10 @@ const BYTES_OF_EVENT = 400
  * Turns a request away before its body is read, when what waits already leaves no room for one of its size: reading a
  * thousand events only to refuse them would take the time in which others are written. @throws AppError unavailable.
  */
-export function requireRoom(bytes: number, options: WriteOptions): void {
-  const { tenantId, actor, client } = currentContext()
+export function requireRoom(bytes: number): void {
+  const { tenantId, client } = currentContext()
   if (client) return
-  writer.requireRoom(queueOf(tenantId, actor, options), Math.max(1, Math.floor(bytes / BYTES_OF_EVENT)))
+  writer.requireRoom(tenantId, Math.max(1, Math.floor(bytes / BYTES_OF_EVENT)))
 }
 
 /** Resolves once everything that was accepted is committed; for a process that ends. */
