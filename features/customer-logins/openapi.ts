@@ -20,6 +20,7 @@ export const paths = {
       permission: 'customers:write',
       body: customerLoginInput,
       example: { customer_id: '0198c0de-0000-7000-8000-000000000001', email: 'ann@example.com' },
+      limited: true,
       success: [201, customerLogin],
     }),
   },

@@ -58,6 +58,7 @@ export const paths = {
       permission: 'portal:write',
       body: upgradeRequestInput,
       example: { tier: 'pro', note: 'We open a second shop.' },
+      limited: true,
       success: [201, upgradeRequest],
     }),
   },

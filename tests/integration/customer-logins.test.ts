@@ -97,6 +97,23 @@ describe('portal logins', () => {
     expect(mine.map((row: { status: string }) => row.status)).toEqual(['expired'])
   })
 
+  test('a mailbox is not filled from here: an address is invited five times an hour, and each tenant counts alone', async () => {
+    const ask = (tenant: typeof acme) =>
+      call(POST, 'POST', path, {
+        as: tenant.users.admin,
+        tenant,
+        body: { customer_id: tenant.customer.id, email: 'often@example.test' },
+      })
+    for (let time = 1; time <= 5; time += 1) expect((await ask(acme)).status).toBe(201)
+    const { status, body, headers } = await ask(acme)
+    expect([status, body.code, Number(headers.get('retry-after')) > 3_500]).toEqual([429, 'rate_limited', true])
+    expect((await ask(globex)).status).toBe(201)
+    const [mails] = await asSuperuser(
+      "select count(*)::int as sent from outbox where topic = 'email' and payload ->> 'to' = 'often@example.test'",
+    )
+    expect(mails).toEqual({ sent: 6 })
+  })
+
   test('who is invited by two at once has one invitation', async () => {
     const twice = newUser('twice')
     const other = new pg.Client({ connectionString: requireVariable('SUPERUSER_DATABASE_URL') })

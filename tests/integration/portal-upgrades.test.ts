@@ -176,6 +176,27 @@ describe('asking', () => {
   })
 })
 
+test('who asks and withdraws without end stops being heard', async () => {
+  const asked = async () => {
+    const { status, body, headers } = await wish({ tier: 'often' })
+    if (status === 201)
+      await call(withdraw, 'DELETE', '/api/v1/portal/upgrade-requests/x', { ...customer, params: { id: body.id } })
+    return [status, Number(headers.get('retry-after')) > 80_000]
+  }
+  expect(
+    (await call(postTier, 'POST', '/api/v1/tiers', { ...admin, body: { slug: 'often', name: 'Often' } })).status,
+  ).toBe(201)
+  const answers: unknown[] = []
+  for (let time = 0; time < 11; time += 1) answers.push(await asked())
+  expect(answers).toContainEqual([201, false])
+  expect(answers.at(-1)).toEqual([429, true])
+  // A day later.
+  await asSuperuser("update upgrade_requests set created_at = created_at - interval '1 day' where tenant_id = $1", [
+    acme.id,
+  ])
+  expect(await asked()).toEqual([201, false])
+})
+
 describe('taking', () => {
   test('a wish for a tier that was archived meanwhile cannot be granted, and is still there to decline', async () => {
     await call(postTier, 'POST', '/api/v1/tiers', { ...admin, body: { slug: 'gone', name: 'Gone', price: 1 } })

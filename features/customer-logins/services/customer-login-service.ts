@@ -32,10 +32,26 @@ function withStatus(row: Stored): CustomerLoginRow {
 
 const hash = (token: string): Buffer => createHash('sha256').update(token).digest()
 
+/** Invitations of one tenant to one address within an hour: nobody's mailbox is filled from here. */
+const MOST_AN_HOUR = 5
+
+/** Counts an invitation to an address, if it is made. @throws AppError rate_limited. */
+async function countInvitation(tenantId: string, email: string): Promise<void> {
+  const [row] = await tenantQuery<{ wait: number }>('select app.count_auth_attempt($1, $2, $3, 3600) as wait', [
+    'portal_invitation',
+    `${tenantId} ${email}`,
+    MOST_AN_HOUR,
+  ])
+  if (row && row.wait > 0)
+    throw new AppError('rate_limited', `${email} was invited ${MOST_AN_HOUR} times within an hour. Wait a while.`, {
+      retry_after: row.wait,
+    })
+}
+
 /**
  * Invites a person to the portal as a customer: a single-use link goes to the address, valid for INVITATION_EXPIRY_DAYS.
  * Inviting an address again replaces its open invitation. @throws AppError not_found for an unknown customer, conflict
- * when the customer is archived, or the address can sign in as it already.
+ * when the customer is archived, or the address can sign in as it already, rate_limited.
  */
 export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: TenantRouting): Promise<CustomerLoginRow> {
   const customer = await tenantDb()
@@ -56,6 +72,7 @@ export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: Ten
     .execute()
   if (present.some((row) => row.accepted_at))
     throw new AppError('conflict', 'This person can sign in as this customer already.')
+  await countInvitation(tenant.id, input.email)
   for (const { id } of present) await registryDb().deleteFrom('customer_logins').where('id', '=', id).execute()
   const token = randomBytes(32).toString('base64url')
   const days = env().INVITATION_EXPIRY_DAYS

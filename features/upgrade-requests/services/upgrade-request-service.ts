@@ -84,10 +84,26 @@ export async function requireOffer(ref: string): Promise<{ id: string; slug: str
   return tier
 }
 
+/** Wishes of one customer in a day: each is a mail to every admin of the tenant. */
+const MOST_A_DAY = 10
+
+/** @throws AppError rate_limited where the customer has asked for so much lately that nobody would read more. */
+async function requirePatience(customerId: string): Promise<void> {
+  const [last] = await tenantQuery<{ wait: number }>(
+    `select greatest(ceil(extract(epoch from created_at + interval '1 day' - now())), 1)::integer as wait from upgrade_requests
+     where tenant_id = $1 and customer_id = $2 and created_at > now() - interval '1 day' order by created_at desc offset $3 limit 1`,
+    [currentContext().tenantId, customerId, MOST_A_DAY - 1],
+  )
+  if (last)
+    throw new AppError('rate_limited', `You asked for a tier ${MOST_A_DAY} times within a day. Wait a while.`, {
+      retry_after: last.wait,
+    })
+}
+
 /**
  * Notes that the customer who is signed in wants a tier; an open wish for another one is withdrawn, for the same it stays. With
  * `accepted` the tier was taken already. The tenant's admins hear of it by mail, its connectors by `upgrade.requested`.
- * @throws AppError not_found when the actor is no customer.
+ * @throws AppError not_found when the actor is no customer, rate_limited.
  */
 export async function requestUpgrade(
   tierId: string,
@@ -99,6 +115,7 @@ export async function requestUpgrade(
   if (!customerId) throw notFound()
   const open = await findOpenRequest()
   if (open && status === 'open' && open.tier.id === tierId) return open
+  await requirePatience(customerId)
   if (open) await closeRequest(open.id, status === 'accepted' && open.tier.id === tierId ? 'accepted' : 'withdrawn')
   const id = newId()
   await tenantQuery(
