@@ -69,6 +69,22 @@ export function unauthenticated(): AppError {
   return new AppError('unauthenticated', 'Sign in, or send a valid API key or access token.')
 }
 
+/** The answer to a change while a tenant is read-only. */
+export function readOnlyTenant(cause?: unknown): AppError {
+  return new AppError('tenant_read_only', 'This tenant is read-only at the moment.', {}, cause)
+}
+
+/** The answer to everything while a tenant is suspended. */
+export function suspendedTenant(cause?: unknown): AppError {
+  const words = 'This tenant is suspended. Ask the platform operator to activate it.'
+  return new AppError('tenant_suspended', words, {}, cause)
+}
+
+/** The words of an error, for a log or a record; of anything else that was thrown, what it is as text. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The answer for one thing wrong with the input: where it is (a JSON pointer), and what is expected there. */
 export function invalidInput(pointer: string, detail: string): AppError {
   return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })

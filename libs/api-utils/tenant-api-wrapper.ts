@@ -1,7 +1,7 @@
 import { recordDenial } from '@/libs/audit/record-denial'
 import { type Caller, readCaller } from '@/libs/auth/credentials'
 import type { Permission } from '@/libs/auth/permissions'
-import { AppError, unauthenticated } from '@/libs/errors'
+import { AppError, readOnlyTenant, unauthenticated } from '@/libs/errors'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, runInTenant, runWithoutTransaction } from '@/libs/tenancy/tenant-context'
 import {
@@ -104,9 +104,7 @@ async function run(
 }
 
 function requireWritable(tenant: TenantRouting, method: string): void {
-  if (tenant.status === 'read_only' && !isSafeMethod(method)) {
-    throw new AppError('tenant_read_only', 'This tenant is read-only at the moment.')
-  }
+  if (tenant.status === 'read_only' && !isSafeMethod(method)) throw readOnlyTenant()
 }
 
 async function toContext(

@@ -1,4 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { describeError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, runInTenant } from '@/libs/tenancy/tenant-context'
@@ -24,6 +25,6 @@ export async function recordDenial(
       ]),
     )
   } catch (error) {
-    log.warn({ error: error instanceof Error ? error.message : String(error), action, metadata }, 'denial not recorded')
+    log.warn({ error: describeError(error), action, metadata }, 'denial not recorded')
   }
 }

@@ -1,4 +1,4 @@
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, notFound, suspendedTenant } from '@/libs/errors'
 
 type DatabaseError = Error & { code?: string; detail?: string; constraint?: string; table?: string; column?: string }
 
@@ -63,12 +63,7 @@ export function mapDatabaseError(error: unknown): AppError | null {
     return new AppError('invalid_input', 'A value is outside of what is allowed.', {}, error)
   switch (code) {
     case 'TM002':
-      return new AppError(
-        'tenant_suspended',
-        'This tenant is suspended. Ask the platform operator to activate it.',
-        {},
-        error,
-      )
+      return suspendedTenant(error)
     case 'TM003':
     case 'TM004':
     case 'TM005':

@@ -1,6 +1,7 @@
 import { mapDatabaseError } from '@/libs/db/errors'
 import { requireSafePostgres } from '@/libs/db/server-version'
 import { env } from '@/libs/env'
+import { describeError } from '@/libs/errors'
 import { log } from '@/libs/log'
 
 /**
@@ -13,9 +14,9 @@ export async function checkAtBoot(): Promise<void> {
     await requireSafePostgres()
   } catch (error) {
     if (!mapDatabaseError(error)) {
-      log.fatal({ error: error instanceof Error ? error.message : String(error) }, 'not starting')
+      log.fatal({ error: describeError(error) }, 'not starting')
       process.exit(1)
     }
-    log.warn({ error: error instanceof Error ? error.message : String(error) }, 'database not reachable at start')
+    log.warn({ error: describeError(error) }, 'database not reachable at start')
   }
 }

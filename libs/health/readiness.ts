@@ -1,5 +1,6 @@
 import { serverQuery } from '@/libs/db/server-query'
 import { env } from '@/libs/env'
+import { describeError } from '@/libs/errors'
 import { log } from '@/libs/log'
 
 export type Check = { ok: boolean; ms: number }
@@ -17,7 +18,7 @@ async function measure(name: string, probe: () => Promise<unknown>): Promise<Che
     await Promise.race([probe(), late])
     return { ok: true, ms: Math.round(performance.now() - started) }
   } catch (error) {
-    log.warn({ check: name, error: error instanceof Error ? error.message : String(error) }, 'not ready')
+    log.warn({ check: name, error: describeError(error) }, 'not ready')
     return { ok: false, ms: Math.round(performance.now() - started) }
   } finally {
     clearTimeout(timer)

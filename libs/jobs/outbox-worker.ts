@@ -1,5 +1,6 @@
 import { onNotification } from '@/libs/db/notifications'
 import { serverQuery } from '@/libs/db/server-query'
+import { describeError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
@@ -63,8 +64,6 @@ export function backoffMs(attempts: number): number {
   return Math.min(HOUR, 5_000 * 2 ** Math.max(0, attempts - 1)) * (0.8 + Math.random() * 0.4)
 }
 
-const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /**
  * Delivers what waits in the outboxes of all tenants, at least once: woken by the database, and looking by itself every
  * `pollMs`. Each topic of each tenant is worked on by itself, so that a receiver that is slow or dead for one holds up
@@ -97,7 +96,7 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
         }
       } while (lookAgain && !stopping)
     } catch (error) {
-      log.warn({ error: describe(error) }, 'outbox cannot be read')
+      log.warn({ error: describeError(error) }, 'outbox cannot be read')
     } finally {
       looking = false
     }
@@ -107,7 +106,7 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
     const running = runOutsideTenant(work)
       .catch((error: unknown) => {
         rests.rest(key, LONGEST_REST_MS)
-        log.warn({ error: describe(error), job: key }, 'outbox work failed')
+        log.warn({ error: describeError(error), job: key }, 'outbox work failed')
       })
       .finally(() => {
         underWay.delete(key)
@@ -186,7 +185,7 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
     try {
       failures = await sink.deliver(messages, routing)
     } catch (error) {
-      failures = messages.map(({ id }) => ({ id, error: describe(error) }))
+      failures = messages.map(({ id }) => ({ id, error: describeError(error) }))
     }
     const last = new Set(messages.filter(({ attempts }) => attempts >= sink.attempts).map(({ id }) => id))
     return new Map(

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ConnectorEventsService } from '@/libs/connectors/connector-events'
 import { registryDb } from '@/libs/db/tenant-db'
+import { describeError } from '@/libs/errors'
 import type { OutboxFailure, OutboxMessage } from '@/libs/jobs/outbox'
 import { type OutboxSink, WORKER } from '@/libs/jobs/outbox-worker'
 import { noteMetric } from '@/libs/metering/note-metric'
@@ -35,7 +36,7 @@ async function deliverOne({ id, payload }: OutboxMessage, brand: MailBrand): Pro
     return null
   } catch (error) {
     const permanent = error instanceof z.ZodError || isPermanentMailError(error)
-    return { id, error: error instanceof Error ? error.message : String(error), permanent }
+    return { id, error: describeError(error), permanent }
   }
 }
 

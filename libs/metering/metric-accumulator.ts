@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { mapDatabaseError } from '@/libs/db/errors'
 import { serverQuery } from '@/libs/db/server-query'
+import { describeError } from '@/libs/errors'
 import { atShutdown } from '@/libs/jobs/at-shutdown'
 import { log } from '@/libs/log'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
@@ -54,10 +55,7 @@ async function writeAll(): Promise<void> {
     try {
       await write(tenantId, count)
     } catch (error) {
-      log.debug(
-        { tenant: tenantId, error: error instanceof Error ? error.message : String(error) },
-        'metrics not written',
-      )
+      log.debug({ tenant: tenantId, error: describeError(error) }, 'metrics not written')
       // The database itself refusing the tenant is for good; anything else, its own end too, is tried again.
       if (!(error instanceof pg.DatabaseError) || mapDatabaseError(error)?.code === 'unavailable') keep(tenantId, count)
     }

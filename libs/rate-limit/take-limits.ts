@@ -1,5 +1,5 @@
 import { env } from '@/libs/env'
-import { AppError } from '@/libs/errors'
+import { AppError, describeError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { type RateLimit, takeInMemory } from './memory-store'
@@ -49,10 +49,7 @@ async function takeShared(limits: readonly RateLimit[]): Promise<Verdict[]> {
       // What the tenant may not do it may not do; everything else is the store's fault and not the caller's.
       if (error instanceof AppError && error.code !== 'unavailable') throw error
       awayUntil = Date.now() + REST_MS
-      log.warn(
-        { error: error instanceof Error ? error.message : String(error) },
-        'rate limits counted in memory for now',
-      )
+      log.warn({ error: describeError(error) }, 'rate limits counted in memory for now')
     }
   }
   return takeInMemory(tenantId, limits)

@@ -1,4 +1,4 @@
-import { AppError } from '@/libs/errors'
+import { suspendedTenant } from '@/libs/errors'
 import { routeTenant } from './resolve-tenant'
 import { currentContext } from './tenant-context'
 
@@ -8,7 +8,5 @@ import { currentContext } from './tenant-context'
  */
 export async function requireAwakeTenant(): Promise<void> {
   const { status } = await routeTenant(currentContext().tenantId)
-  if (status === 'suspended') {
-    throw new AppError('tenant_suspended', 'This tenant is suspended. Ask the platform operator to activate it.')
-  }
+  if (status === 'suspended') throw suspendedTenant()
 }

@@ -5,7 +5,7 @@ import { isStaleRouting } from '@/libs/db/errors'
 import { serverPool } from '@/libs/db/pools'
 import { inTurn } from '@/libs/db/tenant-turns'
 import { runTransaction } from '@/libs/db/transaction'
-import { AppError } from '@/libs/errors'
+import { AppError, readOnlyTenant } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { forgetTenantRouting, routeTenant, type TenantRouting } from './resolve-tenant'
 
@@ -106,7 +106,7 @@ async function nameRefusal(error: unknown, tenantId: string): Promise<unknown> {
   forgetTenantRouting(tenantId)
   const { status } = await routeTenant(tenantId)
   if (status !== 'read_only') return error
-  return new AppError('tenant_read_only', 'This tenant is read-only at the moment.', {}, error)
+  return readOnlyTenant(error)
 }
 
 function transact<T>(

@@ -1,3 +1,4 @@
+import { describeError } from '@/libs/errors'
 import { parseExactly } from '@/libs/ingest/exact-number'
 import { t } from '@/libs/ui/messages'
 
@@ -57,7 +58,7 @@ export class ApiProblem extends Error {
 /** The sentence for a person: the detail of a problem, or of any other error its message. */
 export function describeProblem(error: unknown): string {
   if (error instanceof ApiProblem) return error.detail
-  return error instanceof Error ? error.message : String(error)
+  return describeError(error)
 }
 
 /** Whatever a call ended in, as a problem; an error of this page itself has the code `client`. */

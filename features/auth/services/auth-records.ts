@@ -4,7 +4,7 @@ import { type RequestFacts, traceOf } from '@/libs/api-utils/request-facts'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { listUserTenants } from '@/libs/auth/standing'
 import { serverQuery } from '@/libs/db/server-query'
-import { AppError } from '@/libs/errors'
+import { AppError, describeError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, runInTenant } from '@/libs/tenancy/tenant-context'
@@ -53,7 +53,7 @@ export async function recordAuthAct(
   } catch (error) {
     // A stranger to the portal is no business of that tenant.
     if (error instanceof AppError && error.code === 'not_found') return
-    log.warn({ error: error instanceof Error ? error.message : String(error), act }, 'sign-in not recorded')
+    log.warn({ error: describeError(error), act }, 'sign-in not recorded')
   }
 }
 
@@ -74,7 +74,7 @@ export async function recordSignInFailure(
         AuditLogger.logSignInFailed(null, 'invalid_credentials', { place: portal ? 'portal' : 'dashboard' }),
       )
   } catch (error) {
-    log.warn({ error: error instanceof Error ? error.message : String(error) }, 'refused sign-in not recorded')
+    log.warn({ error: describeError(error) }, 'refused sign-in not recorded')
   }
 }
 

@@ -4,7 +4,7 @@ import { type TokenUser, verifyAccessToken } from '@/libs/auth/access-token'
 import { toRelativePath } from '@/libs/auth/relative-path'
 import { endOtherSessions, endSession, openPortalSession } from '@/libs/auth/sessions'
 import { findOperatorRole, listUserTenants } from '@/libs/auth/standing'
-import { AppError } from '@/libs/errors'
+import { AppError, describeError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import type { AuthClient } from '@/libs/supabase/server-client'
 import type { SignedIn, SignInInput, SignUpAnswer, SignUpInput } from '../schema'
@@ -146,9 +146,7 @@ async function sendRecovery(email: string, { client, host }: AuthRequest): Promi
     .then(({ error }) => {
       if (error && !isAuthApiError(error)) throw error
     })
-  await startWithin(sent, (error) =>
-    log.warn({ error: error instanceof Error ? error.message : String(error) }, 'recovery mail not sent'),
-  )
+  await startWithin(sent, (error) => log.warn({ error: describeError(error) }, 'recovery mail not sent'))
 }
 
 /**

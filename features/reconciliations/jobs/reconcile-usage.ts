@@ -1,4 +1,5 @@
 import { serverQuery } from '@/libs/db/server-query'
+import { describeError } from '@/libs/errors'
 import type { OutboxSink } from '@/libs/jobs/outbox-worker'
 import { notePassedOver } from '@/libs/jobs/passed-over'
 import { log } from '@/libs/log'
@@ -14,7 +15,7 @@ export async function runReconciliation(tenantId: string, id: string): Promise<b
   try {
     return await runInTenant(tenantId, RECONCILER, () => doReconciliation(id))
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = describeError(error)
     log.error({ tenant: tenantId, err: error }, 'reconciliation failed')
     await runInTenant(tenantId, RECONCILER, () => markRun(id, 'failed', reason.slice(0, 500)))
     return false

@@ -1,5 +1,6 @@
 import Stripe from 'stripe'
 import { env } from '@/libs/env'
+import { describeError } from '@/libs/errors'
 
 export type StripeClient = InstanceType<typeof Stripe>
 
@@ -44,7 +45,7 @@ export function judgeStripeError(error: unknown): StripeOutcome {
   if (!(error instanceof Stripe.errors.StripeError))
     return {
       kind: 'later',
-      reason: error instanceof Error ? error.message : String(error),
+      reason: describeError(error),
       certain: false,
       answered: false,
       wait_ms: null,

@@ -8,13 +8,13 @@ import {
 import { readIdempotencyKey, runOnce } from '@/libs/api-utils/idempotency'
 import { readJson } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
-import { AppError } from '@/libs/errors'
+import { readOnlyTenant } from '@/libs/errors'
 import { runInTenant } from '@/libs/tenancy/tenant-context'
 
 // The transaction is opened here and not by the wrapper, because the tier that is asked for decides with which permissions.
 export const POST = withTenantAuth(
   async (request, { tenant, actor, customerId }) => {
-    if (tenant.status === 'read_only') throw new AppError('tenant_read_only', 'This tenant is read-only at the moment.')
+    if (tenant.status === 'read_only') throw readOnlyTenant()
     const key = readIdempotencyKey(request)
     const { tier, note } = await readJson(request.clone(), upgradeRequestInput)
     // Where the tenant lets customers take a tier: for that, and as nobody but the customer itself, it may change its subscription.
