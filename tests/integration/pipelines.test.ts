@@ -98,9 +98,10 @@ test('a connection that is cut fails what was on it; the next statement has anot
   const [first, ...rest] = await outcome
   expect(first?.status).toBe('rejected')
   for (const result of rest) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(Error)
-  const after = await look()
-  expect(after).toMatchObject({ tenant: null, visible: 0 })
-  expect(after.pid).not.toBe(before.pid)
+  // What is asked before the end of a connection was heard of fails with it, and no more than that.
+  const lookAround = () => Promise.all(Array.from({ length: 12 }, () => look()))
+  await expect.poll(() => lookAround().catch(() => [])).toHaveLength(12)
+  expect((await lookAround()).map(({ pid }) => pid)).not.toContain(before.pid)
 })
 
 test('closing waits for the answers and leaves no connection', async () => {
