@@ -8,6 +8,7 @@ import {
 import { POST as entitle } from '@/app/api/v1/customers/[id]/entitlements/route'
 import { PUT as subscribe } from '@/app/api/v1/customers/[id]/subscription/route'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
+import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { PATCH as patchTier } from '@/app/api/v1/tiers/[id]/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as checkRoute } from '@/app/api/v1/usage/check/route'
@@ -16,7 +17,7 @@ import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { moveClock, stopClock } from '../support/movable-clock'
 import { makePartition } from '../support/usage-history'
-import { asSystem, call, createWorld } from '../support/world'
+import { asSystem, call, createApiKey, createWorld } from '../support/world'
 
 const { acme } = await createWorld()
 const ROLLS = { limit: 100, rollover: { max: 1_000 } }
@@ -117,4 +118,20 @@ test('a new version of the default tier, or another one, changes nothing of the 
   await send(postTier, 'POST', { name: 'Second', is_default: true, usage_caps: { calls: { limit: 5, period: 'day' } } })
   expect([await remaining('quiet', 'calls'), await remaining('busy', 'calls')]).toEqual([55, 54])
   expect(await driftOf('calls')).toEqual([])
+})
+
+test('months that begin on another day are counted anew, also by a key that sees no usage', async () => {
+  await at(0)
+  await send(postMeter, 'POST', { name: 'People', aggregation: 'UNIQUE_COUNT', value_property: 'person' })
+  await send(postTier, 'POST', { name: 'Seats', usage_caps: { people: 3 } })
+  await send(postCustomer, 'POST', { external_id: 'anchored', tier: 'seats' })
+  for (const person of ['ann', 'bob', 'cyd'])
+    await send(trackRoute, 'POST', { meter_id: 'people', user_id: 'anchored', properties: { person } })
+  const { key } = await createApiKey(acme, ['customers:read', 'customers:write', 'tiers:read'])
+  const { status } = await call(subscribe, 'PUT', '/x', {
+    as: key,
+    body: { tier: 'seats', anchor_day: 10 },
+    params: { id: 'anchored' },
+  })
+  expect([status, await remaining('anchored', 'people')]).toEqual([200, 0])
 })

@@ -8,6 +8,7 @@ import { listFirings } from '@/features/alerts/services/alert-firing-service'
 import { listCappedCustomers } from '@/features/usage-tracking/services/usage-caps-service'
 import { reportUsage } from '@/features/usage-tracking/services/usage-report-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { claimMessages, listDueTopics } from '@/libs/jobs/outbox'
 import { runInTenant, systemActor } from '@/libs/tenancy/tenant-context'
 import { waitForSteadyDay } from '../support/steady-day'
 import { makePartition } from '../support/usage-history'
@@ -28,7 +29,7 @@ async function post(handler: Parameters<typeof call>[0], path: string, body: unk
 
 /** How many rows of a table `work` reads, from the table or by an index. */
 async function rowsRead(
-  table: 'usage_counters' | 'usage_events' | 'customers',
+  table: 'usage_counters' | 'usage_events' | 'customers' | 'balances' | 'reservations' | 'outbox',
   work: () => Promise<unknown>,
 ): Promise<number> {
   return runInTenant(tenant.id, systemActor(), async () => {
@@ -107,4 +108,21 @@ test('a page of what alerts fired', async () => {
   await asSuperuser('analyze alert_firings, alert_rules, customers')
   const read = await rowsRead('customers', () => listFirings({ limit: 50 }))
   expect(read).toBeLessThan(100)
+})
+
+test('what one customer has of a meter, when nobody has looked at how many have', async () => {
+  const [meter] = await asSuperuser<{ id: string }>('select id from meters where tenant_id = $1', [tenant.id])
+  await asSuperuser(
+    `insert into customers (tenant_id, id, external_id) select $1, app.uuid_v7(), 'many ' || n from generate_series(1, 2000) n`,
+    [tenant.id],
+  )
+  await asSuperuser(
+    `insert into balances (tenant_id, customer_id, meter_id, starts_on, allowance, allowance_left, granted, opening, as_of, resets_at)
+     select $1, id, $2, current_date, 10, 10, 10, 10, now(), current_date + 1 from customers where tenant_id = $1`,
+    [tenant.id, meter?.id],
+  )
+  const read = await rowsRead('balances', () =>
+    tenantQuery('select app.burn_balance($1, $2, $3, 1, now())', [tenant.id, customer, meter?.id]),
+  )
+  expect(read).toBeLessThan(FEW)
 })
