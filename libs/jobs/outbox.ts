@@ -47,12 +47,22 @@ const ORDERED = TAKE(
    where s.due`,
 )
 
+// From topic to topic by the index, however many messages wait under each.
+const DUE_TOPICS = `
+  with recursive t(topic) as (
+    (select o.topic from outbox o where o.tenant_id = (select app.tenant_id()) and o.delivered_at is null order by o.topic limit 1)
+    union all
+    select (select o.topic from outbox o
+      where o.tenant_id = (select app.tenant_id()) and o.delivered_at is null and o.topic > t.topic order by o.topic limit 1)
+    from t where t.topic is not null
+  )
+  select distinct case when t.topic like '%.%' then 'events' else t.topic end as topic from t
+  where exists (select from outbox o
+    where o.tenant_id = (select app.tenant_id()) and o.topic = t.topic and o.delivered_at is null and o.available_at <= now())`
+
 /** The topics of the current tenant that have messages due; `events` stands for all names of events. */
 export async function listDueTopics(): Promise<string[]> {
-  const rows = await tenantQuery<{ topic: string }>(
-    `select distinct case when topic like '%.%' then 'events' else topic end as topic from outbox
-     where tenant_id = (select app.tenant_id()) and delivered_at is null and available_at <= now()`,
-  )
+  const rows = await tenantQuery<{ topic: string }>(DUE_TOPICS)
   return rows.map(({ topic }) => topic)
 }
 
