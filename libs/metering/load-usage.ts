@@ -23,8 +23,6 @@ export type UsageRow = {
   events: number
 }
 
-const MOST_WINDOWS = 50_000
-
 /** What a meter `m` asks app.query_usage for as "fill", where USED is to tell which windows were used. */
 export const FILLED = "(m.aggregation = 'WEIGHTED_SUM')"
 /** Whether anything was used in a window `q` of a meter `m`: a level is, as long as there is one, whether or not it changes. */
@@ -34,9 +32,9 @@ export const USED = `(q.events <> 0 or (${FILLED} and q.value <> 0 and q.window_
 export function loadUsage({ meterId, customerId, from, to, window, timeZone }: UsageSelection): Promise<UsageRow[]> {
   return tenantQuery<UsageRow>(
     `select m.id as meter_id, q.window_start, (q.window_start at time zone $5)::date::text as day, q.value::text, q.events
-     from meters m
-     cross join lateral app.query_usage($1, m.id, $2, $3, $4, $5, $5, $6, false, '{}', null, ${FILLED}, statement_timestamp(), $7) q
-     where m.tenant_id = $1 and ($8::uuid is null or m.id = $8) and ${USED} order by m.slug, q.window_start`,
+     from app.query_meters($1, $7, $2, $3, $4, $5, $6, false) q
+     join meters m on m.tenant_id = $1 and m.id = q.meter_id
+     order by m.slug, q.window_start`,
     [
       currentContext().tenantId,
       from,
@@ -44,8 +42,7 @@ export function loadUsage({ meterId, customerId, from, to, window, timeZone }: U
       window,
       timeZone,
       customerId === null ? null : [customerId],
-      MOST_WINDOWS,
-      meterId,
+      meterId === null ? null : [meterId],
     ],
   )
 }

@@ -13,10 +13,11 @@ import { TenantUsageTrackingService } from '@/features/usage-tracking/services/t
 import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { updateUsageSettings } from '@/features/usage-tracking/services/usage-settings-service'
+import { tenantQuery } from '@/libs/db/tenant-db'
 import { toQuantity } from '@/libs/ingest/decimal'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
 import { passesFilter } from '../support/filter-model'
-import { answerByModel, type ModelEvent, type ModelMeter } from '../support/usage-model'
+import { answerByModel, type ModelEvent, type ModelMeter, type ModelQuestion } from '../support/usage-model'
 import { asSuperuser, asSystem, call, createApiKey, createTenant, createWorld, type TestTenant } from '../support/world'
 
 const { acme, globex, stranger } = await createWorld()
@@ -92,7 +93,8 @@ const eventOf = (meters: readonly ModelMeter[]) =>
     ),
   })
 
-const worlds: { tenant: TestTenant; zone: string; meters: ModelMeter[]; events: ModelEvent[] }[] = []
+type World = { tenant: TestTenant; zone: string; meters: ModelMeter[]; events: ModelEvent[] }
+const worlds: World[] = []
 
 /** Cancels every twentieth event and amends the one after it; gives what is left, corrected, in the order of arrival. */
 async function correctSome(tenant: TestTenant, events: readonly ModelEvent[]): Promise<ModelEvent[]> {
@@ -219,7 +221,74 @@ const question = fc.record({
   fill: fc.boolean(),
 })
 
+/** Asks the product and the model; both answer the same, in so many rows. */
+async function expectModel(world: World, asked: Omit<ModelQuestion, 'now' | 'filter'> & { filter?: MeterFilter }) {
+  const { meter, from, to, window, time_zone, customers = [], by_customer, group_by = [], filter, fill } = asked
+  const answer = await asSystem(world.tenant, () =>
+    queryUsage(meter.slug, {
+      from: from.toISOString(),
+      to: to.toISOString(),
+      ...(window ? { window } : {}),
+      ...(time_zone === world.zone ? {} : { time_zone }),
+      customer: [...customers],
+      group_by: by_customer ? [...group_by, 'customer'] : [...group_by],
+      filter,
+      fill: fill === true,
+    }),
+  )
+  // A level is averaged up to the moment of the question.
+  const now = meter.aggregation === 'WEIGHTED_SUM' && to.getTime() > NOW ? new Date(answer.as_of) : new Date(NOW + DAY)
+  const expected = answerByModel({ ...asked, filter: filter ?? null, now }, world.events)
+  const sorted = (lines: unknown[]) => lines.map((line) => JSON.stringify(line)).sort()
+  expect(
+    sorted(
+      answer.data.map(({ window_start, window_end, value, events, customer, group }) => [
+        window_start,
+        window_end,
+        customer?.external_id ?? null,
+        group ? Object.entries(group).sort() : null,
+        value,
+        events,
+      ]),
+    ),
+  ).toEqual(
+    sorted(
+      expected.map(({ window_start, window_end, value, events, customer, group }) => [
+        window_start,
+        window_end,
+        customer,
+        group ? Object.entries(group).sort() : null,
+        value === null ? null : toQuantity(value),
+        events,
+      ]),
+    ),
+  )
+  return expected.length
+}
+
 describe('against the model', () => {
+  test.each([
+    ['Asia/Kathmandu', 0],
+    ['America/St_Johns', 1],
+    ['Australia/Adelaide', 2],
+    ['Australia/Lord_Howe', 3],
+  ])(
+    'hours and days of the clocks of %s',
+    async (time_zone, place) => {
+      const world = worlds[place]
+      if (!world) throw new Error('There are five worlds.')
+      for (const slug of ['sum_0', 'latest_0', 'weighted_sum_0']) {
+        const meter = world.meters.find((one) => one.slug === slug)
+        if (!meter) throw new Error(`There is ${slug}.`)
+        // From within a quarter of an hour on, over every change of the clocks.
+        const asked = { meter, from: new Date(NOW - SPAN), to: new Date(NOW - DAY), time_zone }
+        expect(await expectModel(world, { ...asked, window: 'HOUR' })).toBeGreaterThan(20)
+        await expectModel(world, { ...asked, window: 'DAY' })
+      }
+    },
+    60_000,
+  )
+
   test('every question has the answer of the events', async () => {
     let rows = 0
     await fc.assert(
@@ -238,67 +307,66 @@ describe('against the model', () => {
         const group_by = grouped ? asked.groups : []
         const filter = grouped ? (asked.filter ?? undefined) : undefined
         const fill = asked.fill && asked.window !== 'MINUTE'
-        const answer = await asSystem(world.tenant, () =>
-          queryUsage(meter.slug, {
-            from: from.toISOString(),
-            to: to.toISOString(),
-            ...(window ? { window } : {}),
-            ...(asked.zone ? { time_zone: asked.zone } : {}),
-            customer: asked.customers ?? [],
-            group_by: asked.byCustomer ? [...group_by, 'customer'] : group_by,
-            filter,
-            fill,
-          }),
-        )
-        const expected = answerByModel(
-          {
-            meter,
-            from,
-            to,
-            window,
-            time_zone: asked.zone ?? world.zone,
-            ...(asked.customers ? { customers: asked.customers } : {}),
-            by_customer: asked.byCustomer,
-            group_by,
-            filter: filter ?? null,
-            fill,
-            // A level is averaged up to the moment of the question.
-            now:
-              meter.aggregation === 'WEIGHTED_SUM' && to.getTime() > NOW ? new Date(answer.as_of) : new Date(NOW + DAY),
-          },
-          world.events,
-        )
-        rows += expected.length
-        const sorted = (lines: unknown[]) => lines.map((line) => JSON.stringify(line)).sort()
-        expect(
-          sorted(
-            answer.data.map(({ window_start, window_end, value, events, customer, group }) => [
-              window_start,
-              window_end,
-              customer?.external_id ?? null,
-              group ? Object.entries(group).sort() : null,
-              value,
-              events,
-            ]),
-          ),
-        ).toEqual(
-          sorted(
-            expected.map(({ window_start, window_end, value, events, customer, group }) => [
-              window_start,
-              window_end,
-              customer,
-              group ? Object.entries(group).sort() : null,
-              value === null ? null : toQuantity(value),
-              events,
-            ]),
-          ),
-        )
+        rows += await expectModel(world, {
+          meter,
+          from,
+          to,
+          window,
+          time_zone: asked.zone ?? world.zone,
+          ...(asked.customers ? { customers: asked.customers } : {}),
+          by_customer: asked.byCustomer,
+          group_by,
+          filter,
+          fill,
+        })
       }),
       { numRuns: 400, seed: 42 },
     )
     expect(rows).toBeGreaterThan(5_000)
   }, 240_000)
 })
+
+test('all meters together say what each of them says', async () => {
+  const customers = await asSuperuser<{ tenant_id: string; id: string }>(
+    "select tenant_id, id from customers where external_id in ('bob', 'dan') order by external_id",
+  )
+  const picked = (world: World) => customers.filter((row) => row.tenant_id === world.tenant.id).map(({ id }) => id)
+  let rows = 0
+  for (const world of worlds.filter(({ zone }) => ['Europe/Berlin', 'Australia/Lord_Howe'].includes(zone)))
+    // Whole days, and not.
+    for (const window of [null, 'DAY', 'HOUR'])
+      for (const count of [0, 1, 2])
+        for (const split of [true, false])
+          for (const part of [0, 3_723]) {
+            if (window === 'HOUR' && (split || count > 0)) continue
+            const [found] = await asSystem(world.tenant, () =>
+              tenantQuery<{ rows: number; different: number }>(
+                `with span as (
+                   select app.first_moment(t.today - 60, $2) + $6::integer * interval '1 second' as since, app.first_moment(t.today - 3, $2) as till
+                   from (select (now() at time zone $2)::date as today) t
+                 ),
+                 together as materialized (
+                   select q.meter_id, q.customer_id, q.window_start, q.value, q.events
+                   from span s cross join lateral app.query_meters($1, null, s.since, s.till, $3, $2, $4::uuid[], $5) q
+                 ),
+                 apart as materialized (
+                   select m.id, q.customer_id, q.window_start, q.value, q.events
+                   from span s cross join meters m
+                   cross join lateral app.query_usage($1, m.id, s.since, s.till, $3, $2, $2, $4::uuid[], $5, '{}', null,
+                     m.aggregation = 'WEIGHTED_SUM', now(), 100000) q
+                   where m.tenant_id = $1 and (q.events <> 0 or m.aggregation = 'WEIGHTED_SUM' and q.value <> 0)
+                 )
+                 select (select count(*)::integer from together) as rows,
+                   (select count(*)::integer from (
+                     (table together except all table apart) union all (table apart except all table together)) x) as different`,
+                [world.tenant.id, world.zone, window, count === 0 ? null : picked(world).slice(0, count), split, part],
+              ),
+            )
+            expect(found?.different, JSON.stringify({ zone: world.zone, window, count, split, part })).toBe(0)
+            rows += found?.rows ?? 0
+          }
+  expect(rows).toBeGreaterThan(4_000)
+}, 120_000)
 
 describe('asked over HTTP', () => {
   const reader = { as: acme.users.member, tenant: acme }

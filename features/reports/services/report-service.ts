@@ -2,10 +2,11 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, nothingNamed } from '@/libs/errors'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { findCustomerId } from '@/libs/metering/find-customers'
-import { FILLED, loadUsage, type Span, spanOfDays, USED, type UsageRow } from '@/libs/metering/load-usage'
-import { addMonths, changePercent, localToday } from '@/libs/metering/trend'
+import { loadUsage, type Span, spanOfDays, type UsageRow } from '@/libs/metering/load-usage'
+import { addMonths, changePercent } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { MonthReport, ReportQuery } from '../schema'
 
 type Meter = MonthReport['meters'][number]['meter']
@@ -21,7 +22,7 @@ const EARLIEST = '2000-01'
  */
 export async function reportMonth({ month: asked, customer: ref }: ReportQuery): Promise<MonthReport> {
   const timeZone = await readTimeZone()
-  const running = localToday(timeZone).day.slice(0, 7)
+  const running = dayIn(timeZone).slice(0, 7)
   const month = asked ?? running
   if (month > running) throw invalidInput('/month', 'has not begun')
   if (month < EARLIEST) throw invalidInput('/month', `is before ${EARLIEST}`)
@@ -128,14 +129,12 @@ async function loadTop(
 ): Promise<MonthReport['top_customers']> {
   const rows = await tenantQuery<Customer & { meter_id: string; value: string; events: number }>(
     `select r.meter_id, r.value::text, r.events, c.id, c.external_id, c.name
-     from meters m
-     cross join lateral (
-       select m.id as meter_id, q.customer_id, q.value, q.events
-       from app.query_usage($1, m.id, $3, $4, null, $5, $5, null, true, '{}', null, ${FILLED}, statement_timestamp(), 1000000) q
-       where q.value is not null and ${USED} order by q.value desc, q.customer_id limit $6
+     from (
+       select q.*, row_number() over (partition by q.meter_id order by q.value desc, q.customer_id) as place
+       from app.query_meters($1, $2, $3, $4, null, $5, null, true) q where q.value is not null
      ) r
      join customers c on c.tenant_id = $1 and c.id = r.customer_id
-     where m.tenant_id = $1 and m.id = any ($2)
+     where r.place <= $6
      order by r.value desc, c.external_id`,
     [currentContext().tenantId, meters.map(({ id }) => id), from, to, timeZone, TOP],
   )

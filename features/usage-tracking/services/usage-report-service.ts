@@ -1,6 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
-import { FILLED, USED } from '@/libs/metering/load-usage'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { DailyQuery, UsageQuery } from '../schema'
@@ -27,59 +26,62 @@ const monthOf = (moment: string): string => `date_trunc('month', (${moment}) at 
 /**
  * Usage as rows of (meter, customer or null, day, used, events): whole days from the running totals, parts of days at the
  * edges of the range from the events themselves. Of meters whose days do not add up, `window` says what each row is about.
- * Parameters: tenant, first day, end day, meter, customers (null: all), zone, from, to, edges.
+ * Parameters: tenant, meter, customers (null: all), zone, from, to; where there are edges: first day, end day, edges.
  */
 function usageRows(
   perCustomer: boolean,
-  { from, to, edges }: UsageRange,
+  { from, to, firstDay, endDay, edges }: UsageRange,
   window: 'DAY' | null,
-): { text: string; values: Date[] } {
-  const meters = `select m.id from meters m where m.tenant_id = $1 and ($4::uuid is null or m.id = $4) and m.aggregation in ('SUM', 'COUNT')`
+): { text: string; values: (Date | string)[] } {
+  const meters = `select m.id from meters m where m.tenant_id = $1 and ($2::uuid is null or m.id = $2) and m.aggregation in ('SUM', 'COUNT')`
   const days = perCustomer
     ? `select c.meter_id, c.customer_id, c.starts_on as day, c.used, c.events from usage_counters c
-       where c.tenant_id = $1 and c.period = 'day' and c.starts_on >= $2 and c.starts_on < $3
+       where c.tenant_id = $1 and c.period = 'day' and c.starts_on >= $7 and c.starts_on < $8
          and c.meter_id in (${meters})
-         and ($5::uuid[] is null or c.customer_id = any ($5))`
+         and ($3::uuid[] is null or c.customer_id = any ($3))`
     : `select t.meter_id, null::uuid as customer_id, t.day, t.used, t.events from usage_totals t
-       where t.tenant_id = $1 and t.day >= $2 and t.day < $3
-         and t.meter_id in (${meters}) and $5::uuid[] is null`
+       where t.tenant_id = $1 and t.day >= $7 and t.day < $8
+         and t.meter_id in (${meters}) and $3::uuid[] is null`
   // What came at its time is found by when it came, all else, meter by meter, by when it happened: at most a day after it came.
   const parts = edges.map((_, index) => {
     const [from, to] = [`$${9 + index * 2}::timestamptz`, `$${10 + index * 2}::timestamptz`]
     const events = (meter: string) => `select x.* from usage_events x
       where x.tenant_id = $1 and x.weight = 1 and x.occurred_at >= ${from} and x.occurred_at < ${to} and ${meter}
-        and ($5::uuid[] is null or x.customer_id = any ($5))`
-    return `select e.meter_id, ${perCustomer ? 'e.customer_id' : 'null::uuid'}, (e.occurred_at at time zone $6)::date,
+        and ($3::uuid[] is null or x.customer_id = any ($3))`
+    return `select e.meter_id, ${perCustomer ? 'e.customer_id' : 'null::uuid'}, (e.occurred_at at time zone $4)::date,
         sum(case m.aggregation when 'COUNT' then 1 else coalesce(e.counted, e.value) end), count(*)
       from (
-        ${events('($4::uuid is null or x.meter_id = $4)')} and not (${APART})
+        ${events('($2::uuid is null or x.meter_id = $2)')} and not (${APART})
           and x.received_at >= ${from} - interval '5 minutes' and x.received_at < ${to} + interval '5 minutes'
           and x.received_month between ${monthOf(`${from} - interval '5 minutes'`)} and ${monthOf(`${to} + interval '5 minutes'`)}
         union all
         select x.* from meters n
         cross join lateral (${events('x.meter_id = n.id')} and ${APART}
           and x.received_month >= ${monthOf(`${from} - interval '1 day'`)} offset 0) x
-        where n.tenant_id = $1 and ($4::uuid is null or n.id = $4)
+        where n.tenant_id = $1 and ($2::uuid is null or n.id = $2)
       ) e
       join meters m on m.tenant_id = $1 and m.id = e.meter_id and m.aggregation in ('SUM', 'COUNT')
       where not exists (select from usage_events c where c.tenant_id = $1 and c.corrects = e.id and c.weight = -1)
       group by 1, 2, 3`
   })
-  const others = `select m.id, q.customer_id, (q.window_start at time zone $6)::date, q.value, q.events
-    from meters m
-    cross join lateral app.query_usage($1, m.id, $7, $8, ${window ? `'${window}'` : 'null'}, $6, $6,
-      $5::uuid[], ${perCustomer}, '{}', null, ${FILLED}, statement_timestamp(), 1000000) q
-    where m.tenant_id = $1 and ($4::uuid is null or m.id = $4) and m.aggregation not in ('SUM', 'COUNT') and ${USED}`
-  const text = [days, ...parts, others].join(' union all ')
-  return { text: `select * from (${text}) rows`, values: [from, to, ...edges.flatMap((edge) => [edge.from, edge.to])] }
+  // Whole days are one question, whatever meters there are.
+  const others = `select q.meter_id, q.customer_id, (q.window_start at time zone $4)::date as day, q.value as used, q.events
+    from app.query_meters($1, array(select m.id from meters m
+        where m.tenant_id = $1 and ($2::uuid is null or m.id = $2)${parts.length > 0 ? " and m.aggregation not in ('SUM', 'COUNT')" : ''}),
+      $5, $6, ${window ? `'${window}'` : 'null'}, $4, $3::uuid[], ${perCustomer}) q`
+  if (parts.length === 0) return { text: others, values: [from, to] }
+  return {
+    text: [days, ...parts, others].join(' union all '),
+    values: [from, to, firstDay, endDay, ...edges.flatMap((edge) => [edge.from, edge.to])],
+  }
 }
 
 function parametersOf(
-  { firstDay, endDay, timeZone }: UsageRange,
+  { timeZone }: UsageRange,
   { meterId, customerId }: Filter,
   customerIds: readonly string[] | null = customerId === null ? null : [customerId],
 ): unknown[] {
-  return [currentContext().tenantId, firstDay, endDay, meterId, customerIds, timeZone]
+  return [currentContext().tenantId, meterId, customerIds, timeZone]
 }
 
 async function loadMeters(meterId: string | null): Promise<MeterRef[]> {
