@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { App } from '@supabase/lite'
 import { createPostgresConnection } from '@supabase/lite/postgres'
+import { parseJson } from '@/libs/api-utils/read-json'
 import { isAllowedRedirect } from './redirects'
 import { inRepository } from './repository'
 
@@ -118,12 +119,12 @@ async function answer(
     response.writeHead(result.status, Object.fromEntries(result.headers))
     response.end(Buffer.from(await result.arrayBuffer()))
   } catch (error) {
-    const tooLarge = error instanceof BodyTooLarge
-    if (!tooLarge) process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-    if (!response.headersSent) {
-      response.writeHead(tooLarge ? 413 : 500, { 'content-type': 'application/json', connection: 'close' })
-    }
-    response.end(JSON.stringify({ message: tooLarge ? 'The request body is too large.' : 'Internal error' }))
+    const { status, message } = error instanceof BodyRefused ? error : INTERNAL
+    if (status === 500) process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    if (!response.headersSent) response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+    response.end(
+      JSON.stringify({ code: status, error_code: status === 400 ? 'bad_json' : undefined, msg: message, message }),
+    )
   }
 }
 
@@ -139,7 +140,34 @@ function readUrl({ url = '/', headers }: IncomingMessage): URL | null {
 
 const MAX_BODY_BYTES = 1_048_576
 
-class BodyTooLarge extends Error {}
+/** What the library takes as it comes, and fails on where it is none. */
+const TEXTS = ['email', 'phone', 'password', 'type', 'token', 'token_hash', 'refresh_token', 'nonce', 'auth_code']
+const INTERNAL = { status: 500, message: 'Internal error' }
+
+class BodyRefused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+/** Refuses what is no object of JSON, or holds what no text of the database can: with the library that is a fault of the server. */
+function checkBody(text: string): void {
+  if (text === '') return
+  let body: unknown
+  try {
+    body = parseJson(text, { verbatim: true })
+  } catch (error) {
+    throw new BodyRefused(400, error instanceof Error ? error.message : 'The body cannot be read.')
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw new BodyRefused(400, 'The body is not an object of JSON.')
+  const fields = new Map(Object.entries(body))
+  const wrong = TEXTS.find((name) => !['string', 'undefined'].includes(typeof (fields.get(name) ?? undefined)))
+  if (wrong) throw new BodyRefused(400, `${wrong} is not a text.`)
+}
 
 async function webRequest(request: IncomingMessage, url: URL): Promise<Request> {
   const headers = new Headers()
@@ -152,10 +180,12 @@ async function webRequest(request: IncomingMessage, url: URL): Promise<Request> 
   let size = 0
   for await (const chunk of request) {
     size += chunk.length
-    if (size > MAX_BODY_BYTES) throw new BodyTooLarge()
+    if (size > MAX_BODY_BYTES) throw new BodyRefused(413, 'The request body is too large.')
     chunks.push(chunk)
   }
-  return new Request(url, { method, headers, body: Buffer.concat(chunks) })
+  const body = Buffer.concat(chunks)
+  checkBody(body.toString())
+  return new Request(url, { method, headers, body })
 }
 
 function listen(server: Server, port: number): Promise<void> {
@@ -169,7 +199,7 @@ function listen(server: Server, port: number): Promise<void> {
 function leadTo(redirect: string | null | undefined, html: string, options: SupabaseApiOptions): string {
   if (!redirect || !isAllowedRedirect(redirect, options.site_url, options.redirect_urls)) return html
   const { origin, pathname } = new URL(redirect)
-  return html.replaceAll(`href="${options.site_url}?`, `href="${origin}${pathname}?`)
+  return html.replaceAll(`href="${options.site_url}?`, () => `href="${origin}${pathname}?`)
 }
 
 /** The words of a mail with its links written out, for readers without HTML. */

@@ -62,3 +62,19 @@ test('a request body without end is not read to its end', async () => {
   })
   expect(response.status).toBe(413)
 })
+
+test.each([
+  ['null', 'null'],
+  ['a list', '[]'],
+  ['no JSON', '{'],
+  ['a password that is a list', '{"email":"a@example.test","password":[]}'],
+  ['an address that is an object', '{"email":{},"password":"x"}'],
+  ['NUL', '{"email":"a\\u0000b@example.test","password":"x"}'],
+  ['too deep', `{"email":"a@example.test","password":"long-enough","data":${'['.repeat(99)}${']'.repeat(99)}}`],
+])('%s in a body is an error of who sends it', async (_, body) => {
+  for (const path of ['signup', 'token?grant_type=password', 'recover']) {
+    const headers = { apikey: key, 'content-type': 'application/json' }
+    const response = await fetch(`${url}/auth/v1/${path}`, { method: 'POST', headers, body })
+    expect([path, response.status, (await response.json()).code]).toEqual([path, 400, 400])
+  }
+})
