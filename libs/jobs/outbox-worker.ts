@@ -136,7 +136,11 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
       const key = `${tenantId} ${topic}`
       if (!known || !routing || stopping || underWay.has(key) || rests.isResting(key)) continue
       started += 1
-      begin(key, () => known.inLane(() => (stopping ? Promise.resolve() : drain(routing, known.sink, key))))
+      begin(key, async () => {
+        // Whose turn is over gets in line again: all of a long list goes, and nobody waits for its end.
+        for (let more = true; more && !stopping; )
+          more = await known.inLane(async () => !stopping && drain(routing, known.sink, key))
+      })
     }
     // All of it is being worked on; or the tenant is suspended or gone, or nobody here delivers the topic.
     if (started === 0) rests.rest(tenantId, delivered.length > 0 ? pollMs : LONGEST_REST_MS)
@@ -149,11 +153,15 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
       return []
     }
 
-  const drain = async (routing: TenantRouting, sink: OutboxSink, key: string): Promise<void> => {
+  /** Delivers one batch; true when there may be more that can go at once. */
+  const drain = async (routing: TenantRouting, sink: OutboxSink, key: string): Promise<boolean> => {
     const { topic, batch: limit, ordered } = sink
     const messages = await runInTenant(routing, WORKER, () => claimMessages({ topic, limit, ordered, leaseMs }))
     // An earlier message of an ordered topic waits for its next attempt.
-    if (messages.length === 0) return rests.rest(key, pollMs)
+    if (messages.length === 0) {
+      rests.rest(key, pollMs)
+      return false
+    }
     rests.clear(key)
     rests.clear(routing.id)
     const failures = await deliver(sink, messages, routing)
@@ -170,10 +178,14 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
         }),
       )
     })
-    if (failed.length === 0) return log.info({ job: key, delivered: delivered.length }, 'outbox')
+    if (failed.length === 0) {
+      log.info({ job: key, delivered: delivered.length }, 'outbox')
+      return messages.length === limit
+    }
     const given_up = failed.filter(({ id }) => failures.get(id)?.permanent).length
     const error = failures.get(failed[0]?.id ?? '')?.error.slice(0, 500)
     log.warn({ job: key, delivered: delivered.length, failed: failed.length, given_up, error }, 'outbox')
+    return false
   }
 
   const deliver = async (
@@ -239,11 +251,11 @@ function createRests(firstMs: number) {
 function createLanes(lanes: number) {
   const waiting: (() => void)[] = []
   let free = lanes
-  return async (work: () => Promise<void>): Promise<void> => {
+  return async <T>(work: () => Promise<T>): Promise<T> => {
     if (free > 0) free -= 1
     else await new Promise<void>((resolve) => waiting.push(resolve))
     try {
-      await work()
+      return await work()
     } finally {
       const next = waiting.shift()
       if (next) next()

@@ -56,9 +56,10 @@ const DUE_TOPICS = `
       where o.tenant_id = (select app.tenant_id()) and o.delivered_at is null and o.topic > t.topic order by o.topic limit 1)
     from t where t.topic is not null
   )
-  select distinct case when t.topic like '%.%' then 'events' else t.topic end as topic from t
-  where exists (select from outbox o
-    where o.tenant_id = (select app.tenant_id()) and o.topic = t.topic and o.delivered_at is null and o.available_at <= now())`
+  select distinct case when t.topic like '%.%' then 'events' else t.topic end as topic
+  from t cross join lateral (select from outbox o
+    where o.tenant_id = (select app.tenant_id()) and o.topic = t.topic and o.delivered_at is null and o.available_at <= now()
+    order by o.id limit 1) due`
 
 /** The topics of the current tenant that have messages due; `events` stands for all names of events. */
 export async function listDueTopics(): Promise<string[]> {
