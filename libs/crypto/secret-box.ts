@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { createHash, hkdfSync, randomBytes } from 'node:crypto'
 import { env } from '@/libs/env'
+import { decrypt, encrypt } from './aes-gcm'
 
 /** Where a secret lives: it opens nowhere else, in no other tenant, table, column or row. */
 export type SecretPlace = { tenant_id: string; table: string; column: string; row: string }
@@ -17,8 +18,6 @@ const SEAL = 'v2'
 /** Sealed with a key that was derived, not wrapped: still opened, made no more. */
 const DERIVED = 'v1'
 const KEY_BYTES = 32
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
 
 /** That none of ENCRYPTION_KEYS is the one something was made with. */
 export class MissingKeyError extends Error {
@@ -43,53 +42,29 @@ function findMaster(id: string): MasterKey {
   return master
 }
 
-/** AES-256-GCM with a nonce of its own: nonce, ciphertext and tag, bound to what `bound` says. */
-function encrypt(key: Buffer, text: Buffer, bound: readonly (string | number)[]): string {
-  const nonce = randomBytes(NONCE_BYTES)
-  const cipher = createCipheriv('aes-256-gcm', key, nonce)
-  cipher.setAAD(Buffer.from(JSON.stringify(bound)))
-  return Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
-}
-
-function decrypt(key: Buffer, sealed: string, bound: readonly (string | number)[]): Buffer {
-  const bytes = Buffer.from(sealed, 'base64url')
-  if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new Error('This secret is damaged.')
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
-  decipher.setAAD(Buffer.from(JSON.stringify(bound)))
-  decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
-  try {
-    return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
-  } catch {
-    throw new Error('This secret was changed, or belongs elsewhere.')
-  }
-}
-
 /** A new key at random. */
 export function makeTenantKey(version: number): TenantKey {
   return { version, bytes: randomBytes(KEY_BYTES) }
 }
 
+const wrapBound = (masterId: string, tenantId: string, version: number): string =>
+  JSON.stringify([WRAP, masterId, tenantId, version])
+
 /** Wraps a tenant's key under the first of ENCRYPTION_KEYS, for this tenant and version alone. @throws MissingKeyError without any. */
 export function wrapKey(tenantId: string, { version, bytes }: TenantKey): WrappedKey {
   const [master] = masterKeys()
   if (!master) throw new MissingKeyError('There are no ENCRYPTION_KEYS.')
-  return { wrapped: encrypt(master.bytes, bytes, [WRAP, master.id, tenantId, version]), master_id: master.id }
+  return { wrapped: encrypt(master.bytes, bytes, wrapBound(master.id, tenantId, version)), master_id: master.id }
 }
 
 /** Opens what wrapKey wrapped. @throws MissingKeyError when its master key is gone, Error when it was changed or belongs elsewhere. */
 export function unwrapKey(tenantId: string, version: number, { wrapped, master_id }: WrappedKey): TenantKey {
   const master = findMaster(master_id)
-  return { version, bytes: decrypt(master.bytes, wrapped, [WRAP, master.id, tenantId, version]) }
+  return { version, bytes: decrypt(master.bytes, wrapped, wrapBound(master.id, tenantId, version)) }
 }
 
-const boundTo = ({ tenant_id, table, column, row }: SecretPlace, version: number) => [
-  SEAL,
-  version,
-  tenant_id,
-  table,
-  column,
-  row,
-]
+const boundTo = ({ tenant_id, table, column, row }: SecretPlace, version: number): string =>
+  JSON.stringify([SEAL, version, tenant_id, table, column, row])
 
 /** Seals a secret with a tenant's key, bound to its place and the version of the key. */
 export function sealWith({ version, bytes }: TenantKey, secret: string, place: SecretPlace): string {
@@ -116,5 +91,5 @@ export function openDerived(sealed: string, place: SecretPlace): string {
   const master = findMaster(keyId)
   const key = Buffer.from(hkdfSync('sha256', master.bytes, place.tenant_id, 'holdfast secret box', KEY_BYTES))
   const { tenant_id, table, column, row } = place
-  return decrypt(key, text, [DERIVED, keyId, tenant_id, table, column, row]).toString('utf8')
+  return decrypt(key, text, JSON.stringify([DERIVED, keyId, tenant_id, table, column, row])).toString('utf8')
 }

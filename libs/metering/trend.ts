@@ -1,3 +1,5 @@
+import { offsetAt } from '@/libs/tenancy/zoned-day'
+
 const DAY_MS = 86_400_000
 
 /** A straight line through equidistant values: `at(0)` is the first of them, `at(n)` the one after the last. */
@@ -90,19 +92,8 @@ export function yearBefore({ from, to }: { from: string; to: string }): { from: 
   return { from: addMonths(from, -12), to: end.slice(8) === to.slice(8) ? end : addDays(end, 1) }
 }
 
-/** Today in a time zone, and how much of the day has passed. Days of 23 or 25 hours are taken as they are on the clock. */
+/** Today in a time zone, and how much of the day has passed, in whole seconds. Days of 23 or 25 hours are taken as they are on the clock. */
 export function localToday(timeZone: string, now = new Date()): { day: string; share: number } {
-  const parts = new Intl.DateTimeFormat('en-CA', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-  }).formatToParts(now)
-  const part = (type: Intl.DateTimeFormatPartTypes) => parts.find((entry) => entry.type === type)?.value ?? '00'
-  const seconds = Number(part('hour')) * 3_600 + Number(part('minute')) * 60 + Number(part('second'))
-  return { day: `${part('year')}-${part('month')}-${part('day')}`, share: seconds / 86_400 }
+  const shown = now.getTime() + offsetAt(now.getTime(), timeZone)
+  return { day: new Date(shown).toISOString().slice(0, 10), share: Math.floor((shown % DAY_MS) / 1_000) / 86_400 }
 }

@@ -1,6 +1,3 @@
-'use client'
-
-import { Avatar as Base } from '@base-ui/react/avatar'
 import { cx } from '@/libs/ui/cx'
 
 /** The first letters of the first and last word: "Ada King Lovelace" → "AL"; of an address, its first letter. */
@@ -14,10 +11,8 @@ export function initialsOf(name: string): string {
 }
 
 const sizes = {
-  xs: 'size-5 text-2xs',
   sm: 'size-6 text-2xs',
   md: 'size-8 text-xs',
-  lg: 'size-11 text-base',
 }
 
 /**
@@ -37,19 +32,18 @@ export function Avatar({
   tone?: 'soft' | 'brand'
 }) {
   return (
-    <Base.Root
+    <span
       aria-hidden="true"
+      // Drawn by the style sheet: the letters belong to the picture and must not be read, copied or searched.
+      data-initials={initialsOf(name)}
       className={cx(
-        'inline-flex shrink-0 select-none items-center justify-center overflow-hidden font-semibold',
+        'inline-flex shrink-0 select-none items-center justify-center overflow-hidden font-semibold before:content-[attr(data-initials)]',
         tone === 'brand'
           ? 'bg-(--brand,var(--accent)) text-(--brand-ink,var(--accent-ink))'
           : 'bg-accent-soft text-accent-text',
         shape === 'round' ? 'rounded-full' : 'rounded-md',
         sizes[size],
       )}
-    >
-      {/* Drawn by the style sheet: the letters belong to the picture and must not be read, copied or searched. */}
-      <Base.Fallback data-initials={initialsOf(name)} className="before:content-[attr(data-initials)]" />
-    </Base.Root>
+    />
   )
 }

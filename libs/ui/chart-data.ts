@@ -6,6 +6,11 @@ export type ChartPoint = { at: string; value: number }
 
 export type ChartSeries = { key: string; label: string; points: readonly ChartPoint[] }
 
+/** The colour of a series by its place; from the ninth on, grey. */
+export function seriesColor(index: number): string {
+  return index < 8 ? `var(--chart-${index + 1})` : 'var(--chart-other)'
+}
+
 export type ChartInterval = 'hour' | 'day' | 'week' | 'month'
 
 /** One bucket: the values of the series in their order (null where there is none), their sum, and the same place in the period before. */

@@ -1,4 +1,4 @@
-import type { ChartSeries } from '@/libs/ui/chart-data'
+import { type ChartSeries, seriesColor } from '@/libs/ui/chart-data'
 import { t } from '@/libs/ui/messages'
 
 /** Which colour is which series, and that the dashed line is the period before. */
@@ -11,7 +11,7 @@ export function ChartLegend({ series, compared }: { series: readonly ChartSeries
               <span
                 aria-hidden="true"
                 className="size-2.5 shrink-0 rounded-[2px]"
-                style={{ background: index < 8 ? `var(--chart-${index + 1})` : 'var(--chart-other)' }}
+                style={{ background: seriesColor(index) }}
               />
               <span className="truncate">{item.label}</span>
             </li>

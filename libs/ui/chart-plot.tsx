@@ -13,14 +13,9 @@ import {
   XAxis,
   YAxis,
 } from 'recharts'
-import { bucketLabel, type ChartBucket, type ChartInterval, type ChartSeries } from '@/libs/ui/chart-data'
+import { bucketLabel, type ChartBucket, type ChartInterval, type ChartSeries, seriesColor } from '@/libs/ui/chart-data'
 import { formatCompact, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
-
-/** The colour of a series by its place; from the ninth on, grey. */
-function seriesColor(index: number): string {
-  return index < 8 ? `var(--chart-${index + 1})` : 'var(--chart-other)'
-}
 
 export type ChartPlotProps = {
   buckets: readonly ChartBucket[]

@@ -5,6 +5,7 @@ import Link from 'next/link'
 import { usePathname } from 'next/navigation'
 import type { ReactNode } from 'react'
 import { cx } from '@/libs/ui/cx'
+import { isCurrent } from '@/libs/ui/shell/nav'
 
 export type Tab<Value extends string = string> = { value: Value; label: ReactNode; count?: number; content: ReactNode }
 
@@ -74,9 +75,7 @@ export function TabNav({
     <nav aria-label={label} className="scrollbar-thin overflow-x-auto border-b">
       <ul className="flex gap-5">
         {items.map((item) => {
-          const active = item.exact
-            ? pathname === item.href
-            : pathname === item.href || pathname.startsWith(`${item.href}/`)
+          const active = isCurrent(item, pathname)
           return (
             <li key={item.href}>
               <Link

@@ -4,7 +4,7 @@ import { Monitor, Moon, Sun } from 'lucide-react'
 import { useTheme } from 'next-themes'
 import { useSyncExternalStore } from 'react'
 import { IconButton } from '@/libs/ui/button'
-import { Menu } from '@/libs/ui/menu'
+import { Menu, type MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 
 const never = () => () => {}
@@ -17,11 +17,21 @@ function useMounted(): boolean {
   )
 }
 
-/** Light, dark or like the system, behind one button. */
-export function ThemeToggle() {
+/** The choice of a theme as entries of a menu: light, dark or like the system. */
+export function useThemeEntries(): MenuEntry[] {
   const { theme, setTheme } = useTheme()
   const mounted = useMounted()
   const choose = (value: string) => ({ checked: mounted && theme === value, onSelect: () => setTheme(value) })
+  return [
+    { label: t('ui.theme.light'), icon: <Sun />, ...choose('light') },
+    { label: t('ui.theme.dark'), icon: <Moon />, ...choose('dark') },
+    { label: t('ui.theme.system'), icon: <Monitor />, ...choose('system') },
+  ]
+}
+
+/** Light, dark or like the system, behind one button. */
+export function ThemeToggle() {
+  const entries = useThemeEntries()
   return (
     <Menu
       trigger={
@@ -35,11 +45,7 @@ export function ThemeToggle() {
           }
         />
       }
-      entries={[
-        { label: t('ui.theme.light'), icon: <Sun />, ...choose('light') },
-        { label: t('ui.theme.dark'), icon: <Moon />, ...choose('dark') },
-        { label: t('ui.theme.system'), icon: <Monitor />, ...choose('system') },
-      ]}
+      entries={entries}
     />
   )
 }

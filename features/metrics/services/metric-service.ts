@@ -1,9 +1,10 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput } from '@/libs/errors'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
-import { addDays, addMonths, localToday } from '@/libs/metering/trend'
+import { addDays, addMonths } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import { METRICS, type MetricInput, type MetricName } from '../schema'
 
 const MOST_DAYS_BACK = 35
@@ -99,7 +100,7 @@ type Summed = {
 /** Every metric: today, this month and the month before; those that never had a value with 0. */
 export async function reportMetrics(): Promise<MetricsReport> {
   const time_zone = await readTimeZone()
-  const { day: today } = localToday(time_zone)
+  const today = dayIn(time_zone)
   const from = `${today.slice(0, 7)}-01`
   const before = addMonths(from, -1)
   const rows = await tenantQuery<Summed>(

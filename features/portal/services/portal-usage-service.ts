@@ -3,9 +3,9 @@ import { invalidInput, notFound } from '@/libs/errors'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { FEWEST_DAYS } from '@/libs/metering/forecast'
 import { loadOutlooks } from '@/libs/metering/outlook'
-import { localToday } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { PortalUsageQuery } from '../schema'
 
 type Meter = { slug: string; name: string; unit: string; aggregation: string }
@@ -41,7 +41,7 @@ export async function reportPortalUsage(query: PortalUsageQuery): Promise<Portal
   )
   const meter = query.meter ? meters.find(({ slug }) => slug === query.meter) : meters[0]
   if (query.meter && !meter) throw invalidInput('/meter', 'there is no such meter')
-  const { day: today } = localToday(zone)
+  const today = dayIn(zone)
   const present = await periodOf(customerId, today)
   const period = query.starts_on ? await periodOf(customerId, query.starts_on) : present
   if (query.starts_on && (period.starts_on !== query.starts_on || period.starts_on > present.starts_on))
@@ -142,5 +142,5 @@ async function foretell(customerId: string, meter: { id: string; aggregation: st
   const { forecast, cap_hit_on } = outlookOf(meter)
   if (forecast.days < FEWEST_DAYS) return null
   const { used, days, to } = forecast
-  return { ends_on: localToday(zone, to).day, used, cap_hit_on, days }
+  return { ends_on: dayIn(zone, to), used, cap_hit_on, days }
 }

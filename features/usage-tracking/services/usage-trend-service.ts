@@ -3,9 +3,10 @@ import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { fillDays } from '@/libs/metering/forecast'
 import { loadUsage, type Span, shiftSpan, type UsageRow } from '@/libs/metering/load-usage'
 import { loadOutlooks, type Outlook } from '@/libs/metering/outlook'
-import { addDays, changePercent, fitLine, localToday, roundTo } from '@/libs/metering/trend'
+import { addDays, changePercent, fitLine, roundTo } from '@/libs/metering/trend'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { TrendsQuery } from '../schema'
 import { resolveFilter, resolveQueryRange } from './usage-range'
 import type { MeterRef } from './usage-report-service'
@@ -89,10 +90,10 @@ function byMeter(rows: readonly UsageRow[]): Map<string, string> {
 
 /** The whole days of a range that are over: today is still running, and a day of which the range holds a part says too little. */
 function rangeDays(range: Span, timeZone: string): string[] {
-  const { day: today } = localToday(timeZone)
-  const first = localToday(timeZone, range.from).day
-  const begins = localToday(timeZone, new Date(range.from.getTime() - 1)).day !== first
-  const end = localToday(timeZone, range.to).day
+  const today = dayIn(timeZone)
+  const first = dayIn(timeZone, range.from)
+  const begins = dayIn(timeZone, range.from.getTime() - 1) !== first
+  const end = dayIn(timeZone, range.to)
   const names: string[] = []
   for (let day = begins ? first : addDays(first, 1); day < end && day < today; day = addDays(day, 1)) names.push(day)
   return names

@@ -1,12 +1,12 @@
 'use client'
 
-import { Keyboard, LogOut, Monitor, Moon, Sun } from 'lucide-react'
-import { useTheme } from 'next-themes'
+import { Keyboard, LogOut } from 'lucide-react'
 import { Avatar } from '@/libs/ui/avatar'
 import { cx } from '@/libs/ui/cx'
 import { Menu, type MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
 import { useShortcutsHelp } from '@/libs/ui/shortcuts'
+import { useThemeEntries } from '@/libs/ui/theme-toggle'
 
 /** The person who is signed in: own pages, theme, shortcuts, sign out. `compact` shows the picture alone. */
 export function UserMenu({
@@ -20,7 +20,7 @@ export function UserMenu({
   onSignOut: () => void
   compact?: boolean
 }) {
-  const { theme, setTheme } = useTheme()
+  const themes = useThemeEntries()
   const openShortcuts = useShortcutsHelp()
   return (
     <Menu
@@ -48,14 +48,7 @@ export function UserMenu({
         ...entries,
         ...(entries.length ? (['separator'] as const) : []),
         { heading: t('ui.theme.label') },
-        { label: t('ui.theme.light'), icon: <Sun />, checked: theme === 'light', onSelect: () => setTheme('light') },
-        { label: t('ui.theme.dark'), icon: <Moon />, checked: theme === 'dark', onSelect: () => setTheme('dark') },
-        {
-          label: t('ui.theme.system'),
-          icon: <Monitor />,
-          checked: theme === 'system',
-          onSelect: () => setTheme('system'),
-        },
+        ...themes,
         'separator',
         { label: t('ui.shortcuts.title'), icon: <Keyboard />, hint: '?', onSelect: openShortcuts },
         { label: t('ui.shell.signOut'), icon: <LogOut />, onSelect: onSignOut },
