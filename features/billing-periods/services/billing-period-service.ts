@@ -25,6 +25,9 @@ const OF_CUSTOMER = `case when exists (select from billing_lines i
     where i.tenant_id = $1 and i.billing_period_id = $2 and i.customer_id = $10::uuid)
   then l.customer_id = $10::uuid else l.customer = $6 end`
 
+/** What a period is made of, beside the right to close it. */
+const READS = ['usage:read', 'customers:read', 'meters:read', 'tiers:read']
+
 type StoredPeriod = {
   id: string
   starts_at: Date
@@ -88,6 +91,11 @@ const wrong = (detail: string, cause: unknown) =>
  * forbidden for a caller who does not see all usage.
  */
 export async function closeBillingPeriod({ ends_at }: BillingPeriodInput): Promise<BillingPeriodRow> {
+  const missing = READS.filter((permission) => !currentContext().actor.permissions.includes(permission))
+  if (missing.length > 0)
+    throw new AppError('forbidden', `Closing a period needs to see all of it: ${missing.join(', ')}.`, {
+      extra: { required_permission: missing },
+    })
   const zone = await readTimeZone()
   await tenantQuery("set local statement_timeout = '5min'")
   try {
