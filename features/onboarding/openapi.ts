@@ -10,7 +10,7 @@ export const paths = {
       summary: 'Get the first steps and which of them are done',
       tag,
       description:
-        'Steps are ticked by what really happened. A pending tenant is opened once its first event has arrived.',
+        'Steps are ticked by what really happened, as far as the caller may see it. A pending tenant is opened once its first event has arrived.',
       permission: 'onboarding:read',
       success,
     }),
