@@ -102,6 +102,18 @@ const STATEMENT = `
     select p.*, app.period_start((statement_timestamp() at time zone $2)::date, p.period, p.anchor) as starts_on
     from placed p where p.allowance is not null
   ),
+  -- Where levels stood when the period began: all changes before, in one pass over the days of such meters.
+  levels as materialized (
+    select p.customer_id, p.meter_id, sum(k.used) as level
+    from dated p
+    join (
+      select k.customer_id, k.meter_id, k.starts_on, k.used
+      from (select distinct c.meter_id from capped_meters c where c.aggregation = 'WEIGHTED_SUM') c
+      join usage_counters k on k.tenant_id = $1 and k.period = 'day' and k.meter_id = c.meter_id
+      offset 0
+    ) k on k.meter_id = p.meter_id and k.customer_id = p.customer_id and k.starts_on < p.starts_on
+    group by 1, 2
+  ),
   -- The same figures as app.customer_usage gives for one customer.
   standing as materialized (
     select p.*, m.slug, m.name, m.unit, u.used,
@@ -111,6 +123,7 @@ const STATEMENT = `
     join meters m on m.tenant_id = $1 and m.id = p.meter_id and m.archived_at is null
     left join usage_counters k on k.tenant_id = $1 and k.period = p.period and k.meter_id = p.meter_id and k.starts_on = p.starts_on
       and k.customer_id = p.customer_id
+    left join levels v on v.meter_id = p.meter_id and v.customer_id = p.customer_id
     left join balances held on held.tenant_id = $1 and held.customer_id = p.customer_id and held.meter_id = p.meter_id
     left join lateral (
       select x.used, x.balance, x.overage from app.peek_balance($1, held.customer_id, held.meter_id, statement_timestamp(), $2) x
@@ -120,8 +133,8 @@ const STATEMENT = `
     cross join lateral (
       select case
         when b.used is not null then b.used
-        when m.aggregation = 'WEIGHTED_SUM' then app.weighted_average($1, m.id, p.customer_id, p.starts_on,
-          app.day_start(p.starts_on, $2), statement_timestamp(), k.used, k.moment)
+        when m.aggregation = 'WEIGHTED_SUM' then app.average_level(coalesce(v.level, 0), coalesce(k.used, 0), coalesce(k.moment, 0),
+          extract(epoch from app.day_start(p.starts_on, $2)), extract(epoch from statement_timestamp()))
         else app.metered_value(m.aggregation, k.used, k.events) end as used
     ) u
   ),
