@@ -52,7 +52,8 @@ function isSame(pid, identity) {
     if (process.platform !== 'linux') return true
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] !== 'Z' && identity.endsWith(`:${fields[19]}`)
+    // Of one that ends, other threads may still hold its ports when the first has gone (process-identity.ts).
+    return (fields[0] !== 'Z' || Number(fields[17]) > 1) && identity.endsWith(`:${fields[19]}`)
   } catch {
     return false
   }

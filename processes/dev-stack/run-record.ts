@@ -117,8 +117,16 @@ async function endLeftovers(children: Running[]): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     const left = children.filter(isRunning)
     if (left.length === 0) return
-    for (const { pid } of left) process.kill(pid, signal)
+    for (const { pid } of left) send(pid, signal)
     for (let waited = 0; waited < 5_000 && children.some(isRunning); waited += 50) await sleep(50)
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has gone in the meantime: the guard of the run before ends it too.
   }
 }
 

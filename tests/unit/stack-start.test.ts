@@ -1,15 +1,26 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isOwnDirectory, prepareDataDirectory } from '../../processes/dev-stack/data-directory'
+import { isOwnDirectory, prepareDataDirectory, putLogsAside } from '../../processes/dev-stack/data-directory'
 import { describeDemo } from '../../processes/dev-stack/demo'
 import { findFreePort, requireFreePorts, requireOwnAddress } from '../../processes/dev-stack/ports'
-import { processIdentity } from '../../processes/dev-stack/process-identity'
+import { processIdentity, readStart } from '../../processes/dev-stack/process-identity'
 import { inRepository, requireReadablePath } from '../../processes/dev-stack/repository'
 import { claimDataDirectory } from '../../processes/dev-stack/run-record'
 import { loadSecrets } from '../../processes/dev-stack/secrets'
@@ -252,6 +263,15 @@ describe('the data directory', () => {
     claimed.clear()
   })
 
+  test('is not free of a process before the last thread of it has ended', () => {
+    const stat = (state: string, threads: number) =>
+      `71 (node (x) y) ${state} 1 71 71 0 -1 4194560 1 0 0 0 1 1 0 0 20 0 ${threads} 0 7192444 123 45`
+    expect(readStart(stat('S', 11))).toBe('7192444')
+    expect(readStart(stat('Z', 3))).toBe('7192444')
+    expect(readStart(stat('Z', 1))).toBeNull()
+    expect(processIdentity(process.pid)).toMatch(/:\d+$|:\d\d /)
+  })
+
   test('is claimed by one of two starts at the very same moment, be it new or left by a killed one', async () => {
     const rounds = 30
     for (let round = 0; round < rounds; round += 1) {
@@ -283,4 +303,23 @@ describe('the data directory', () => {
     const [first = '', second = ''] = await Promise.all(answers)
     expect([...first].map((claimed, round) => Number(claimed) + Number(second[round]))).toEqual(Array(rounds).fill(1))
   })
+})
+
+test('a log that becomes too large is put aside while it is written, and the writer goes on in it', () => {
+  const logs = join(directory, 'logs')
+  mkdirSync(logs)
+  const [large, small] = ['web.log', 'worker.log'].map((name) => openSync(join(logs, name), 'a')) as [number, number]
+  for (const round of ['first', 'second', 'third']) {
+    writeSync(large, `${round} `.repeat(20))
+    writeSync(small, round)
+    putLogsAside(directory, 50)
+  }
+  writeSync(large, 'afterwards')
+  for (const file of [large, small]) closeSync(file)
+  const texts = readdirSync(logs).map((name) => [name, readFileSync(join(logs, name), 'utf8')])
+  expect(texts).toEqual([
+    ['web.log', 'afterwards'],
+    ['web.log.old', 'third '.repeat(20)],
+    ['worker.log', 'firstsecondthird'],
+  ])
 })
