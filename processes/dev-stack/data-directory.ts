@@ -1,11 +1,24 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { FREE_SPACE, StackError } from './stack-error'
 import { canEnterDirectory, findUnprivilegedUser } from './unprivileged-user'
 
 const MARKER = '.holdfast'
 const LARGEST_LOG = 5_000_000
+const LARGEST_OPEN_LOG = 50_000_000
+const LOOK_AT_LOGS_MS = 10_000
 /** Bytes of a path that leave room for what Postgres puts behind it. */
 const LONGEST_PATH = 800
 
@@ -70,6 +83,30 @@ export function logFile(directory: string, name: string): string {
   const path = join(directory, 'logs', `${name}.log`)
   if (existsSync(path) && statSync(path).size > LARGEST_LOG) renameSync(path, `${path}.old`)
   return path
+}
+
+/** Puts aside as `.old` what has become too large while it is written: whoever writes goes on in the same file, emptied. */
+export function putLogsAside(directory: string, largest = LARGEST_OPEN_LOG): void {
+  const logs = join(directory, 'logs')
+  for (const name of readdirSync(logs)) {
+    const path = join(logs, name)
+    if (!name.endsWith('.log') || statSync(path).size <= largest) continue
+    rmSync(`${path}.old`, { force: true })
+    copyFileSync(path, `${path}.old`)
+    truncateSync(path)
+  }
+}
+
+/** Keeps the logs from filling the disk for as long as we run: anybody who asks for something makes a line. */
+export function watchLogs(directory: string): NodeJS.Timeout {
+  const look = () => {
+    try {
+      putLogsAside(directory)
+    } catch (error) {
+      process.stderr.write(`  Logs cannot be put aside: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
+  }
+  return setInterval(look, LOOK_AT_LOGS_MS).unref()
 }
 
 /**

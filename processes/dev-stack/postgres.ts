@@ -63,6 +63,8 @@ const DEFAULT_SETTINGS: Record<string, string> = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_line_prefix: '%m [%p] %q%u@%d ',
+  // Details hold what tenants sent, and as much of it as they like: who asks is told them, the log is not.
+  log_error_verbosity: 'terse',
   ...(process.platform === 'linux' ? { recovery_init_sync_method: 'syncfs' } : {}),
 }
 

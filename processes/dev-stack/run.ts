@@ -1,6 +1,6 @@
 import { buildApplication, isBuildCurrent } from './build'
 import type { Child } from './child-process'
-import { logFile, prepareDataDirectory } from './data-directory'
+import { logFile, prepareDataDirectory, watchLogs } from './data-directory'
 import { describeDemo, writeDemoFile } from './demo'
 import { migrate, prepareRoles, startEmbeddedDatabase } from './embedded-database'
 import { startGuard } from './guard'
@@ -26,6 +26,7 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
   requireReadablePath()
   prepareDataDirectory(settings.data_dir)
   const record = await claimDataDirectory(settings.data_dir)
+  const logs = watchLogs(settings.data_dir)
   const running: Child[] = []
   let postgres: EmbeddedPostgres | undefined
   let starting: Promise<unknown> = Promise.resolve()
@@ -36,6 +37,7 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
       await starting.catch(() => {})
       for (const child of running.toReversed()) await child.stop()
       await postgres?.stop()
+      clearInterval(logs)
       record.clear()
     },
   })

@@ -21,7 +21,7 @@ export type SupabaseApiOptions = {
   redirect_urls: string[]
   /** Whether signing up needs a click in a mail before the first sign-in. */
   confirm_email: boolean
-  sendMail: (mail: { to: string; subject: string; text: string; html: string }) => Promise<void>
+  sendMail: (mail: { to: string; subject: string; text: string; html: string }) => Promise<unknown>
 }
 
 export type SupabaseApi = { url: string; stop: () => Promise<void> }

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -55,6 +55,19 @@ test('what was committed is there after a kill', async () => {
   await postgres.kill()
   await postgres.start()
   expect(await countRows(postgres.superuserUrl())).toBe(100)
+})
+
+test('an error is in its log, what somebody sent is not', async () => {
+  const told = await withClient(postgres.superuserUrl(), async (client) => {
+    await client.query('create table named (name text primary key); insert into named values ($$a person$$)')
+    return client
+      .query('insert into named values ($1)', ['a person'])
+      .catch((error: { detail?: string }) => error.detail)
+  })
+  expect(told).toBe('Key (name)=(a person) already exists.')
+  const log = readFileSync(join(directory, 'postgres.log'), 'utf8')
+  expect(log).toContain('duplicate key value violates unique constraint')
+  expect(log).not.toContain('(a person)')
 })
 
 test('one that is stopped while it starts again ends too, and starts once more', async () => {
