@@ -3,10 +3,12 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { POST as closeRoute } from '@/app/api/v1/billing-periods/route'
 import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
+import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { updateUsageSettings } from '@/features/usage-tracking/services/usage-settings-service'
 import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { usageQueryInput } from '@/libs/metering/usage-query'
 import { type PastEvent, pastKey, writePast } from '../support/usage-history'
 import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
 
@@ -186,6 +188,21 @@ describe('without the events of a month', () => {
         [tenant.id, meter, `${month}06`],
       )
     )[0]?.used
+
+  test('its hours are known by every clock', async () => {
+    const { data } = await asSystem(tenant, () =>
+      queryUsage(
+        'max',
+        usageQueryInput.parse({ from: `${month}05`, to: `${month}07`, window: 'HOUR', time_zone: 'Asia/Kolkata' }),
+      ),
+    )
+    expect(data.map(({ window_start, value, events }) => [window_start, value, events])).toEqual([
+      [`${month}05T11:30:00.000Z`, 100, 1],
+      [`${month}06T11:30:00.000Z`, 40, 1],
+      [`${month}06T12:30:00.000Z`, 50, 1],
+      [`${month}06T13:30:00.000Z`, 60, 1],
+    ])
+  })
 
   test('an extreme of one of its days is not taken back, since nobody knows what would be left; anything else is', async () => {
     expect(await usedOf('max')).toBe('60')
