@@ -29,7 +29,7 @@ async function post(handler: Parameters<typeof call>[0], path: string, body: unk
 
 /** How many rows of a table `work` reads, from the table or by an index. */
 async function rowsRead(
-  table: 'usage_counters' | 'usage_events' | 'customers' | 'balances' | 'reservations' | 'outbox',
+  table: 'usage_counters' | 'usage_events' | 'customers' | 'balances' | 'outbox',
   work: () => Promise<unknown>,
 ): Promise<number> {
   return runInTenant(tenant.id, systemActor(), async () => {
@@ -125,4 +125,23 @@ test('what one customer has of a meter, when nobody has looked at how many have'
     tenantQuery('select app.burn_balance($1, $2, $3, 1, now())', [tenant.id, customer, meter?.id]),
   )
   expect(read).toBeLessThan(FEW)
+})
+
+test('which messages are next, however many wait or were delivered', async () => {
+  await asSuperuser(
+    `insert into outbox (tenant_id, id, topic, payload, available_at, delivered_at)
+     select $1, gen_random_uuid(), topic, '{}', at, delivered from generate_series(1, 3000), (values
+       ('meter.created', now(), now()), ('analytics', now(), null), ('email', 'infinity', null)) v(topic, at, delivered)`,
+    [tenant.id],
+  )
+  await asSuperuser('analyze outbox')
+  let topics: string[] = []
+  const find = async () => {
+    topics = await listDueTopics()
+  }
+  expect(await rowsRead('outbox', find)).toBeLessThan(FEW)
+  expect(topics.toSorted()).toEqual(['analytics', 'events'])
+  const take = (topic: string) => () => claimMessages({ topic, limit: 2, ordered: true, leaseMs: 60_000 })
+  expect(await rowsRead('outbox', take('events'))).toBeLessThan(FEW)
+  expect(await rowsRead('outbox', take('analytics'))).toBeLessThan(FEW)
 })
