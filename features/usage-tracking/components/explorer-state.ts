@@ -1,6 +1,5 @@
 import { parseAsArrayOf, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { joinValues, splitValues } from '@/features/usage-tracking/components/value-list'
-import { writeList } from '@/libs/metering/value-list'
 import { toQuery } from '@/libs/ui/api-client'
 import type { ChartInterval } from '@/libs/ui/chart-data'
 import type { DateRange } from '@/libs/ui/date-range'
@@ -114,6 +113,6 @@ export function explorerQuery({ range, window, zone, groups, filters, customers,
   })
   const search = new URLSearchParams(query.slice(1))
   for (const { property, values } of filters) for (const value of values) search.append(`filter[${property}]`, value)
-  for (const customer of customers) search.append('customer', writeList([customer]))
+  for (const customer of customers) search.append('customer', customer)
   return `?${search}`
 }

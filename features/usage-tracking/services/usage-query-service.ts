@@ -7,7 +7,8 @@ import { toQuantity } from '@/libs/ingest/decimal'
 import { findCustomerIds } from '@/libs/metering/find-customers'
 import { FILLED, USED } from '@/libs/metering/load-usage'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
-import { MOST_ROWS, type UsageQueryInput, type UsageSeries } from '@/libs/metering/usage-query'
+import { MOST_CUSTOMERS, MOST_ROWS, type UsageQueryInput, type UsageSeries } from '@/libs/metering/usage-query'
+import { readList } from '@/libs/metering/value-list'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { resolveQueryRange } from './usage-range'
@@ -113,15 +114,19 @@ async function findMeter(ref: string): Promise<Meter> {
   return meter
 }
 
-/** Ids of the customers asked for; null asks for all. */
-async function findCustomers(refs: readonly string[]): Promise<string[] | null> {
-  if (refs.length === 0) return null
+/** Ids of the customers asked for; null asks for all. What names nobody as it stands is a list, with commas. */
+async function findCustomers(texts: readonly string[]): Promise<string[] | null> {
+  if (texts.length === 0) return null
+  const whole = await findCustomerIds(texts)
+  const refs = texts.flatMap((text, at) => (whole[at] === null ? readList(text) : [whole[at] ?? '']))
+  if (refs.length > MOST_CUSTOMERS)
+    throw invalid({ pointer: '/customer', detail: `may have at most ${MOST_CUSTOMERS} entries` })
   const ids = await findCustomerIds(refs)
   const unknown = refs.filter((_, at) => ids[at] === null)
   if (unknown.length > 0)
     throw invalid({
       pointer: '/customer',
-      detail: `no such customer: ${unknown.join(', ')}${refs.length > 1 ? '; one with a comma in its name stands in double quotes' : ''}`,
+      detail: `no such customer: ${unknown.map((name) => name.slice(0, 255).toWellFormed()).join(', ')}`,
     })
   return ids.filter((id) => id !== null)
 }
