@@ -26,7 +26,6 @@ const schema = z.object({
   DATABASE_PREPARED_STATEMENTS: flag(true),
   SUPABASE_URL: url(['http', 'https']).default('http://127.0.0.1:3002'),
   SUPABASE_PUBLISHABLE_KEY: text,
-  SUPABASE_SECRET_KEY: text,
   SUPABASE_JWT_SECRET: text,
   ROOT_DOMAIN: z
     .string()
@@ -55,15 +54,12 @@ const schema = z.object({
     }),
   POSTHOG_KEY: text,
   POSTHOG_HOST: url(['http', 'https']).default('https://us.i.posthog.com'),
-  REDIS_URL: url(['redis', 'rediss']),
   SMTP_URL: url(['smtp', 'smtps']),
   MAIL_FROM: z.string().default('Holdfast <no-reply@localhost>'),
   MAIL_DIR: z.string().default('.data/mail'),
   MAIL_PAGE: flag(false),
   DATA_DIR: z.string().default('.data'),
-  STRIPE_SECRET_KEY: text,
   STRIPE_API_BASE: url(['http', 'https']).default('https://api.stripe.com'),
-  OTEL_EXPORTER_OTLP_ENDPOINT: url(['http', 'https']),
   RATE_LIMIT_STORE: z.enum(['memory', 'postgres'], 'must be memory or postgres').default('memory'),
   TRUSTED_PROXY_HOPS: integer(0, 0, 10),
   PORT: integer(3000, 0, 65_535),

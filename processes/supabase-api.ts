@@ -1,6 +1,6 @@
 // The Supabase Auth API of the embedded stack as a process of its own. Started by the dev stack and by the test harness,
 // which hand it everything by the environment; SIGTERM ends it.
-import { deliverMail } from './dev-stack/mail-file'
+import { sendMail } from '@/libs/mail/send-mail'
 import { startSupabaseApi } from './dev-stack/supabase-api'
 
 function required(name: string): string {
@@ -18,13 +18,7 @@ const api = await startSupabaseApi({
   site_url: required('AUTH_SITE_URL'),
   redirect_urls: (process.env.AUTH_REDIRECT_URLS ?? '').split(',').filter(Boolean),
   confirm_email: process.env.SUPABASE_CONFIRM_EMAIL === 'true',
-  sendMail: (mail) =>
-    deliverMail(
-      mail,
-      process.env.MAIL_FROM || 'Holdfast <no-reply@localhost>',
-      required('MAIL_DIR'),
-      process.env.SMTP_URL,
-    ),
+  sendMail,
 })
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -76,9 +76,9 @@ export async function startSupabaseApi(options: SupabaseApiOptions): Promise<Sup
       server: { admin: false },
       drivers: {
         email: {
-          send: (mail: { to: string; subject: string; html?: string }) => {
+          send: async (mail: { to: string; subject: string; html?: string }) => {
             const html = leadTo(askedRedirect.getStore(), mail.html ?? '', options)
-            return options.sendMail({ to: mail.to, subject: mail.subject, html, text: plainText(html) })
+            await options.sendMail({ to: mail.to, subject: mail.subject, html, text: plainText(html) })
           },
         },
       },
@@ -145,11 +145,11 @@ const TEXTS = ['email', 'phone', 'password', 'type', 'token', 'token_hash', 'ref
 const INTERNAL = { status: 500, message: 'Internal error' }
 
 class BodyRefused extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
+  readonly status: number
+
+  constructor(status: number, message: string) {
     super(message)
+    this.status = status
   }
 }
 
@@ -164,8 +164,7 @@ function checkBody(text: string): void {
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new BodyRefused(400, 'The body is not an object of JSON.')
-  const fields = new Map(Object.entries(body))
-  const wrong = TEXTS.find((name) => !['string', 'undefined'].includes(typeof (fields.get(name) ?? undefined)))
+  const wrong = Object.entries(body).find(([name, value]) => TEXTS.includes(name) && typeof value !== 'string')?.[0]
   if (wrong) throw new BodyRefused(400, `${wrong} is not a text.`)
 }
 

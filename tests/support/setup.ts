@@ -22,7 +22,6 @@ Object.assign(process.env, {
   DATA_DIR: dataDirectory,
   MAIL_DIR: join(dataDirectory, 'mail'),
 })
-for (const name of ['SMTP_URL', 'POSTHOG_KEY', 'REDIS_URL', 'STRIPE_SECRET_KEY', 'DEFAULT_TENANT_SLUG'])
-  delete process.env[name]
+for (const name of ['SMTP_URL', 'POSTHOG_KEY', 'DEFAULT_TENANT_SLUG']) delete process.env[name]
 
 afterAll(() => database.drop())
