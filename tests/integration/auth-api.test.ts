@@ -69,6 +69,7 @@ test.each([
   ['no JSON', '{'],
   ['a password that is a list', '{"email":"a@example.test","password":[]}'],
   ['an address that is an object', '{"email":{},"password":"x"}'],
+  ['a password that is null', '{"email":"a@example.test","password":null}'],
   ['NUL', '{"email":"a\\u0000b@example.test","password":"x"}'],
   ['too deep', `{"email":"a@example.test","password":"long-enough","data":${'['.repeat(99)}${']'.repeat(99)}}`],
 ])('%s in a body is an error of who sends it', async (_, body) => {
