@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { POST as closeRoute } from '@/app/api/v1/billing-periods/route'
+import { POST as grantRoute } from '@/app/api/v1/customers/[id]/grants/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
@@ -362,4 +363,39 @@ test('what a grant covers is not billed as overage; what comes before the grant 
     ),
   )
   expect(balance).toEqual({ used: '20', balance: '0', overage: '5', granted: '15' })
+})
+
+test('a grant that is effective from before is issued when it is given, and what came before it stays overage', async () => {
+  const tenant = await createTenant('granted-late')
+  await asSystem(tenant, async () => {
+    await tenantQuery("insert into customers (id, external_id) values ($1, 'otter')", [newId()])
+    await tenantQuery("insert into meters (id, slug, name, individual) values ($1, 'exports', 'Exports', true)", [
+      newId(),
+    ])
+    await tenantQuery(
+      `insert into entitlements (id, customer_id, kind, feature_key, meter_id, cap_limit, behaviour, rollover_max)
+       select $1, c.id, 'metered', 'exports', m.id, 10, 'overflow', 5 from customers c, meters m
+       where c.tenant_id = $2 and m.tenant_id = $2 and c.external_id = 'otter'`,
+      [newId(), tenant.id],
+    )
+  })
+  const send = async (handler: Parameters<typeof call>[0], body: object, params: Record<string, string> = {}) => {
+    const answer = await call(handler, 'POST', '/x', { as: tenant.api_key, body, params })
+    expect([answer.status < 300, answer.body]).toEqual([true, answer.body])
+    return answer.body
+  }
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 5))
+  await send(trackRoute, { meter_id: 'exports', user_id: 'otter', event_value: 1 })
+  await pause()
+  const effective_at = new Date().toISOString()
+  await pause()
+  await send(trackRoute, { meter_id: 'exports', user_id: 'otter', event_value: 13 })
+  await pause()
+  await send(grantRoute, { meter: 'exports', amount: 5, effective_at }, { id: 'otter' })
+  await pause()
+  await send(closeRoute, { ends_at: new Date().toISOString() })
+  const [line] = await asSystem(tenant, () =>
+    tenantQuery('select trim_scale(overage)::text as overage from billing_lines where tenant_id = $1', [tenant.id]),
+  )
+  expect(line).toEqual({ overage: '4' })
 })
