@@ -36,10 +36,14 @@ create function app.query_meters(
               and x.starts_on < v_end
             where case when p_customers is null then p_by_customer else cardinality(p_customers) > 1 and x.customer_id = any (p_customers) end
             union all
-            -- Of one customer by key, the days that had any usage.
+            -- Of one customer by key, the days that had any usage; all days for a customer, who sees no totals of the tenant.
             select x.meter_id, x.customer_id, x.starts_on, x.used, x.events, x.last_at, x.last_received_at, m.aggregation
             from meters m
-            join public.usage_totals t on t.tenant_id = p_tenant and t.meter_id = m.id and t.day >= v_first and t.day < v_end
+            cross join lateral (
+              select y.day from public.usage_totals y where y.tenant_id = p_tenant and y.meter_id = m.id and y.day >= v_first and y.day < v_end
+              union
+              select d::date from generate_series(v_first, v_end - 1, interval '1 day') d where app.customer_id() is not null
+            ) t
             join public.usage_counters x on x.tenant_id = p_tenant and x.period = 'day' and x.meter_id = m.id and x.starts_on = t.day
               and x.customer_id = p_customers[1]
             where cardinality(p_customers) = 1
