@@ -6,6 +6,11 @@ import { meter, meterInput, meterListQuery, meterPatch } from './schema'
 const tag = 'Meters'
 const params = z.object({ id: z.string().meta({ description: 'Id or slug', example: 'api_calls' }) })
 
+// In a query an object is nothing that two clients write alike.
+const filter = z.string().optional().meta({
+  description: 'On group_by properties: `filter[region]=eu` (repeated: any of them), or a MeterFilter as JSON',
+  example: '{"property": "region", "operator": "eq", "value": "eu"}',
+})
 const format = z.enum(['json', 'csv']).default('json').meta({ description: 'csv: one row for each window and group' })
 
 export const paths = {
@@ -17,7 +22,7 @@ export const paths = {
         'By event time over a half-open range, in windows of any time zone, by customer and by the group_by properties of the meter. Values are exact. At most 50,000 rows.',
       permission: 'usage:read',
       params,
-      query: usageQueryInput.extend({ format }),
+      query: usageQueryInput.extend({ filter, format }),
       success: [200, usageSeries],
       csv: true,
     }),
@@ -30,6 +35,7 @@ export const paths = {
       permission: 'usage:read',
       query: usageQueryInput.extend({
         meter: z.string().meta({ description: 'Id or slug', example: 'api_calls' }),
+        filter,
         format,
       }),
       success: [200, usageSeries],

@@ -198,7 +198,12 @@ export function createOpenApi(paths: ZodOpenApiPathsObject, version: string, ser
     components: {
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'API key, `hf_live_…`' },
-        token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'Access token of the auth server' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'Access token of the auth server, `POST /auth/v1/token?grant_type=password` there',
+        },
         session: {
           type: 'apiKey',
           in: 'cookie',

@@ -39,9 +39,7 @@ export const usageQueryInput = z.strictObject({
     .max(6)
     .default([])
     .meta({ description: 'Properties out of the meter’s group_by, and `customer`' }),
-  filter: meterFilter
-    .optional()
-    .meta({ description: 'On group_by properties: `filter[region]=eu` (repeated: any of them), or a filter as JSON' }),
+  filter: meterFilter.optional(),
   fill: flag.default(false).meta({ description: 'true: windows without usage as well' }),
 })
 export type UsageQueryInput = z.infer<typeof usageQueryInput>

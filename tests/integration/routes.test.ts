@@ -18,7 +18,7 @@ import {
 const { acme, globex, operators, stranger } = await createWorld()
 const { routes, others } = await readRoutes()
 
-type Parameter = { name: string; description?: string; schema?: { description?: string } }
+type Parameter = { name: string; description?: string; schema?: { description?: string; type?: string; $ref?: string } }
 type Operation = {
   security?: Record<string, string[]>[]
   description?: string
@@ -127,6 +127,17 @@ describe('the route table', () => {
       ),
     )
     expect(untold).toEqual([])
+  })
+
+  test('no parameter is an object, which every client would write in its own way', () => {
+    const objects = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.values(item).flatMap(({ parameters = [] }) =>
+        parameters
+          .filter(({ schema }) => schema?.$ref || schema?.type === 'object')
+          .map(({ name }) => `${path} ${name}`),
+      ),
+    )
+    expect(objects).toEqual([])
   })
 
   test('the document asks for a credential exactly where the route does', () => {
