@@ -32,7 +32,8 @@ export type ClaimOptions = {
 
 const HOUR_MS = 3_600_000
 const OF_TOPIC = "case when $1 = 'events' then o.topic like '%.%' else o.topic = $1 end"
-const WAITING = `o.tenant_id = (select app.tenant_id()) and ${OF_TOPIC} and o.delivered_at is null and o.available_at < 'infinity'`
+const WAITS = `o.tenant_id = (select app.tenant_id()) and o.delivered_at is null and o.available_at < 'infinity'`
+const WAITING = `${WAITS} and ${OF_TOPIC}`
 const TAKE = (chosen: string) => `
   update outbox u set attempts = u.attempts + 1, available_at = now() + make_interval(secs => $3)
   where u.tenant_id = (select app.tenant_id()) and u.id in (${chosen})
@@ -50,16 +51,14 @@ const ORDERED = TAKE(
 // From topic to topic by the index, however many messages wait under each.
 const DUE_TOPICS = `
   with recursive t(topic) as (
-    (select o.topic from outbox o where o.tenant_id = (select app.tenant_id()) and o.delivered_at is null order by o.topic limit 1)
+    (select o.topic from outbox o where ${WAITS} order by o.topic limit 1)
     union all
-    select (select o.topic from outbox o
-      where o.tenant_id = (select app.tenant_id()) and o.delivered_at is null and o.topic > t.topic order by o.topic limit 1)
+    select (select o.topic from outbox o where ${WAITS} and o.topic > t.topic order by o.topic limit 1)
     from t where t.topic is not null
   )
   select distinct case when t.topic like '%.%' then 'events' else t.topic end as topic
-  from t cross join lateral (select from outbox o
-    where o.tenant_id = (select app.tenant_id()) and o.topic = t.topic and o.delivered_at is null and o.available_at <= now()
-    order by o.id limit 1) due`
+  from t cross join lateral (
+    select from outbox o where ${WAITS} and o.topic = t.topic and o.available_at <= now() order by o.id limit 1) due`
 
 /** The topics of the current tenant that have messages due; `events` stands for all names of events. */
 export async function listDueTopics(): Promise<string[]> {

@@ -134,6 +134,10 @@ test('which messages are next, however many wait or were delivered', async () =>
        ('meter.created', now(), now()), ('analytics', now(), null), ('email', 'infinity', null)) v(topic, at, delivered)`,
     [tenant.id],
   )
+  await asSuperuser(
+    `insert into outbox (tenant_id, id, topic, payload) values ($1, gen_random_uuid(), 'meter.updated', '{}')`,
+    [tenant.id],
+  )
   await asSuperuser('analyze outbox')
   let topics: string[] = []
   const find = async () => {
