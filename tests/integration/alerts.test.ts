@@ -501,6 +501,14 @@ describe('telling', () => {
     await work()
     expect((await mails())[0]?.subject).toBe('alone: 2 thresholds reached')
   })
+
+  test('a name that is cut in the middle of a character does not keep the mail back', async () => {
+    await forgetMails()
+    const name = `a${'😀'.repeat(127)}`
+    await use(name, 1_000, 'raced')
+    await work()
+    expect((await mails()).map(({ subject }) => subject)).toEqual(Array(2).fill(`a${'😀'.repeat(99)}`))
+  })
 })
 
 afterAll(() => forgetMails())

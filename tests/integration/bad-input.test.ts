@@ -217,6 +217,18 @@ describe('an item of a batch', () => {
     expect(await counted(user)).toEqual({ events: ITEMS.length, used: ITEMS.length })
   })
 
+  test('long ones are kept cut, wherever the cut falls', async () => {
+    const events = ['', 'x'].map((start) => ({
+      meter_id: 'nobody-knows',
+      user_id: 'long',
+      properties: { note: start + '😀'.repeat(1_100) },
+    }))
+    expect((await send('track', JSON.stringify(events))).status).toBe(200)
+    const { body } = await call(getRejections, 'GET', '/api/v1/usage/rejections?limit=2', { as: acme.api_key })
+    const kept = body.data.map(({ event }: { event: { shortened?: string } }) => event.shortened ?? '')
+    expect(kept.map((text: string) => [text.length >= 1_999, text.isWellFormed()])).toEqual(Array(2).fill([true, true]))
+  })
+
   test('null and what is no number are kept to be looked at, beside their neighbours', async () => {
     const user = newName('neighbour')
     const code = newName('meter')

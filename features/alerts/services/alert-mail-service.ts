@@ -1,3 +1,4 @@
+import { cutText } from '@/libs/cut-text'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { listAdminAddresses } from '@/libs/mail/admin-addresses'
@@ -80,7 +81,7 @@ export async function tellFirings(ids: readonly string[], tenant: TenantRouting)
 function noticeForAdmins(rows: readonly Fired[], tenant: TenantRouting) {
   const lines = rows.slice(0, MOST_LINES).map((row) => `${row.customer}: ${sentenceOf(row)}`)
   return {
-    subject: subjectForAdmins(rows).slice(0, 200),
+    subject: cutText(subjectForAdmins(rows), 200),
     paragraphs: withRest(lines, rows.length),
     action: { label: t('alerts.mail.open'), url: `${publicOrigin('app')}/${tenant.slug}/alerts?view=firings` },
   }
@@ -97,7 +98,7 @@ function subjectForAdmins(rows: readonly Fired[]): string {
 function noticeForCustomer(rows: readonly Fired[], tenant: TenantRouting) {
   const [first] = rows
   return {
-    subject: (first && rows.length === 1 ? reachedOf(first) : t('alerts.mail.subject_customer')).slice(0, 200),
+    subject: cutText(first && rows.length === 1 ? reachedOf(first) : t('alerts.mail.subject_customer'), 200),
     paragraphs: withRest(rows.slice(0, MOST_LINES).map(sentenceOf), rows.length),
     action: { label: t('alerts.mail.open_portal'), url: `${publicOrigin(tenant.slug)}/` },
   }

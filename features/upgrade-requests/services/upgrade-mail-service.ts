@@ -1,3 +1,4 @@
+import { cutText } from '@/libs/cut-text'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { listAdminAddresses } from '@/libs/mail/admin-addresses'
 import { queueMail } from '@/libs/mail/queue-mail'
@@ -44,7 +45,7 @@ export async function tellUpgrade(requestId: string, tenant: TenantRouting): Pro
 function noticeForAdmins({ status, customer, tier, requested_by, note, customer_id }: Told, tenant: TenantRouting) {
   const kind = status === 'accepted' ? 'taken' : 'asked'
   return {
-    subject: t(`upgrade-requests.mail.${kind}`, { customer, tier }).slice(0, 200),
+    subject: cutText(t(`upgrade-requests.mail.${kind}`, { customer, tier }), 200),
     paragraphs: [
       t(`upgrade-requests.mail.${kind}_text`, { customer, tier, who: requested_by ?? customer }),
       ...(note ? [t('upgrade-requests.mail.note', { note })] : []),
@@ -59,7 +60,7 @@ function noticeForAdmins({ status, customer, tier, requested_by, note, customer_
 function noticeForCustomer({ status, tier }: Told, tenant: TenantRouting) {
   const kind = status === 'accepted' ? 'accepted' : 'declined'
   return {
-    subject: t(`upgrade-requests.mail.${kind}`, { tier }).slice(0, 200),
+    subject: cutText(t(`upgrade-requests.mail.${kind}`, { tier }), 200),
     paragraphs: [t(`upgrade-requests.mail.${kind}_text`, { tier })],
     action: { label: t('upgrade-requests.mail.open_portal'), url: `${publicOrigin(tenant.slug)}/` },
   }

@@ -1,3 +1,4 @@
+import { cutText } from '@/libs/cut-text'
 import { AppError } from '@/libs/errors'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { type EventMeter, layOutProperties, readValue } from '@/libs/metering/typed-event'
@@ -38,7 +39,7 @@ export async function trackTypedEvents(events: readonly TypedEvent[]): Promise<T
   for (const [index, event] of events.entries()) {
     const [first, ...others] = metersOf(meters.get(event.type) ?? [])
     if (!first) {
-      const detail = `No meter counts events of the type ${event.type.slice(0, 255)}.`
+      const detail = `No meter counts events of the type ${cutText(event.type, 255)}.`
       result.rejected.push({ index, code: 'unknown_meter', detail, meter: null })
       continue
     }

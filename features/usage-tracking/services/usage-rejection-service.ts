@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
+import { cutText } from '@/libs/cut-text'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { isUuid } from '@/libs/ids'
 import { parseExactly } from '@/libs/ingest/exact-number'
@@ -77,7 +78,7 @@ export async function keepRejections(
 function shorten(event: unknown): unknown {
   const text = JSON.stringify(event) ?? 'null'
   if (text === 'null') return String(event)
-  return text.length <= LONGEST_EVENT ? event : { shortened: text.slice(0, LONGEST_EVENT) }
+  return text.length <= LONGEST_EVENT ? event : { shortened: cutText(text, LONGEST_EVENT) }
 }
 
 /** Refused events, newest first. */
