@@ -76,7 +76,8 @@ export function withTenantAuth(handler: TenantHandler, options: TenantRouteOptio
           method: request.method,
           path: new URL(request.url).pathname,
         })
-        throw new AppError('forbidden', 'You may not do this in this tenant.', {
+        const needed = permission === undefined ? '' : `: it needs ${[permission].flat().join(' or ')}`
+        throw new AppError('forbidden', `You may not do this in this tenant${needed}.`, {
           extra: { required_permission: permission },
         })
       }

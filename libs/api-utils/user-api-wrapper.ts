@@ -1,5 +1,5 @@
 import { readCaller } from '@/libs/auth/credentials'
-import { notFound, unauthenticated } from '@/libs/errors'
+import { AppError, notFound, unauthenticated } from '@/libs/errors'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 import { traceOf } from './request-facts'
 import { answer, type RouteHandler, type RouteParams, readParams } from './route-handler'
@@ -26,7 +26,9 @@ export function withUserAuth(
   return (request, route) =>
     answer(request, async (facts, trace) => {
       const caller = await readCaller(request, { cached: false })
-      if (caller?.kind !== 'user') throw unauthenticated()
+      if (caller?.kind === 'api_key')
+        throw new AppError('unauthenticated', 'This is asked as a person: send an access token, not an API key.')
+      if (!caller) throw unauthenticated()
       if (caller.by === 'cookie') requireSameOrigin(request)
       const { portal_of: portalOf } = caller
       if (portalOf !== null && !onPortals) throw notFound()

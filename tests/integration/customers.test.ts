@@ -116,6 +116,10 @@ describe('customers', () => {
     const premium = await list('?tier=premium')
     expect(names(premium.body.data)).toEqual(['subscribed'])
     expect((await list(`?tier=${premium.body.data[0].tier.id}`)).body).toEqual(premium.body)
+    expect((await list('?tier=nothing')).body).toMatchObject({
+      status: 404,
+      errors: [{ pointer: '/tier', detail: 'there is no such tier' }],
+    })
     expect((await list('?cursor=x')).status).toBe(400)
     expect((await list('?what=x')).status).toBe(422)
   })

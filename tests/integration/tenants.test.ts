@@ -30,7 +30,10 @@ const auditOf = (tenant: { id: string }, action: string) =>
 describe('create', () => {
   test('nobody without a session; a key is not a person', async () => {
     expect((await post(undefined, { name: 'Mine' })).status).toBe(401)
-    expect((await post(acme.api_key, { name: 'Mine' })).status).toBe(401)
+    expect(await post(acme.api_key, { name: 'Mine' })).toMatchObject({
+      status: 401,
+      body: { detail: 'This is asked as a person: send an access token, not an API key.' },
+    })
     const bare = await call(create, 'POST', '/api/v1/tenants', {
       as: stranger,
       cookie: true,

@@ -229,7 +229,12 @@ describe('403: known, but not allowed', () => {
       tenant: acme,
       headers: { 'x-request-id': 'denied-request' },
     })
-    expect(answer.body).toMatchObject({ code: 'forbidden', status: 403, required_permission: 'tiers:write' })
+    expect(answer.body).toMatchObject({
+      code: 'forbidden',
+      status: 403,
+      detail: 'You may not do this in this tenant: it needs tiers:write.',
+      required_permission: 'tiers:write',
+    })
     const rows = await asSuperuser(
       `select tenant_id, actor_id, outcome, action, metadata from audit_logs join audit_details using (tenant_id, id)
        where request_id = 'denied-request'`,

@@ -1,7 +1,7 @@
 import { cutPage, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, notFound, nothingNamed } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { CustomerInput, CustomerListQuery, CustomerPatch } from '../schema'
@@ -32,7 +32,7 @@ export const SELECT_CUSTOMERS = `
   left join tiers d on d.tenant_id = $1 and d.is_default
   left join tiers t on t.tenant_id = $1 and t.id = coalesce(s.tier_id, d.id)`
 
-/** Customers, the newest first; archived ones only when asked for. */
+/** Customers, the newest first; archived ones only when asked for. @throws AppError not_found for a tier that is not there. */
 export async function listCustomers({
   cursor,
   limit,
@@ -58,8 +58,17 @@ export async function listCustomers({
       limit + 1,
     ],
   )
+  if (rows.length === 0 && tier !== undefined) await requireNamedTier(tier)
   const page = cutPage(rows, limit, (row) => [row.position, row.id])
   return { data: page.data.map(({ position: _position, ...row }) => row), next_cursor: page.next_cursor }
+}
+
+async function requireNamedTier(ref: string): Promise<void> {
+  const [tier] = await tenantQuery('select from tiers where tenant_id = $1 and (slug = $2 or id::text = $2)', [
+    currentContext().tenantId,
+    ref.toLowerCase(),
+  ])
+  if (!tier) throw nothingNamed('/tier', 'tier')
 }
 
 /** One customer by id or external id; an id comes first. @throws AppError not_found. */
