@@ -4,17 +4,19 @@ import { useMemo } from 'react'
 import type { Page } from '@/libs/ui/api-client'
 import { useApi } from '@/libs/ui/use-api'
 
+type MeterName = { name: string; unit: string }
+
 /**
- * What people call the meters of the tenant, by slug, archived ones included; the slug itself while that is not known.
- * For those who may read meters; `enabled` false asks nothing.
+ * What people call the meters of the tenant and count in them, by slug, archived ones included; the slug itself, without a
+ * unit, while that is not known. For those who may read meters; `enabled` false asks nothing.
  */
-export function useMeterNames(enabled = true): (slug: string) => string {
-  const page = useApi<Page<{ slug: string; name: string }>>(enabled ? '/meters?archived=all&limit=200' : null, {
+export function useMeterNames(enabled = true): (slug: string) => MeterName {
+  const page = useApi<Page<MeterName & { slug: string }>>(enabled ? '/meters?archived=all&limit=200' : null, {
     whole: true,
   })
   return useMemo(() => {
-    const names = new Map(page.data?.data.map(({ slug, name }) => [slug, name]))
-    return (slug: string) => names.get(slug) ?? slug
+    const meters = new Map(page.data?.data.map((meter) => [meter.slug, meter]))
+    return (slug: string) => meters.get(slug) ?? { name: slug, unit: '' }
   }, [page.data])
 }
 

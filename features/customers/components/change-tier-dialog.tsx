@@ -6,7 +6,7 @@ import type { Page } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Dialog } from '@/libs/ui/dialog'
 import { ProblemNotice } from '@/libs/ui/form'
-import { formatMoney, formatNumber } from '@/libs/ui/format'
+import { formatMoney, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { RadioGroup } from '@/libs/ui/radio-group'
 import { TextSkeleton } from '@/libs/ui/skeleton'
@@ -45,7 +45,7 @@ export function ChangeTierDialog({
   const api = useApiFetch()
   const tiers = useApi<Page<TierOffer>>(open ? '/tiers?limit=200' : null, { whole: true })
   const present = customer.tier_source === 'subscription' ? (customer.tier?.id ?? DEFAULT) : DEFAULT
-  const meterName = useMeterNames(open)
+  const meterOf = useMeterNames(open)
   const [picked, setPicked] = useState<string | null>(null)
   const chosen = picked ?? present
   const name = customer.name ?? customer.external_id
@@ -102,7 +102,7 @@ export function ChangeTierDialog({
               label: standard
                 ? t('customers.form.tier_default', { name: standard.name })
                 : t('customers.form.tier_none'),
-              description: standard ? describeOffer(standard, meterName) : t('customers.detail.no_tier'),
+              description: standard ? describeOffer(standard, meterOf) : t('customers.detail.no_tier'),
             },
             ...offers
               .filter((tier) => !tier.is_default || tier.id === present)
@@ -112,7 +112,7 @@ export function ChangeTierDialog({
                   tier.id === present && newerVersion !== null
                     ? t('customers.detail.newest_version', { name: tier.name, version: newerVersion })
                     : tier.name,
-                description: describeOffer(tier, meterName),
+                description: describeOffer(tier, meterOf),
               })),
           ]}
           value={chosen}
@@ -128,13 +128,14 @@ export function ChangeTierDialog({
 }
 
 /** "$49.00 / month · 100,000 API calls / month". */
-function describeOffer(tier: TierOffer, nameOf: (meter: string) => string): string {
+function describeOffer(tier: TierOffer, meterOf: (slug: string) => { name: string; unit: string }): string {
   const price =
     tier.price_minor === 0
       ? t('tiers.free')
       : t(`tiers.price_per.${tier.billing_interval}`, { amount: formatMoney(tier.price_minor, tier.currency) })
-  const caps = Object.entries(tier.usage_caps).map(
-    ([meter, cap]) => `${formatNumber(cap.limit)} ${nameOf(meter)} ${t(`tiers.per.${cap.period}`)}`,
-  )
+  const caps = Object.entries(tier.usage_caps).map(([slug, cap]) => {
+    const { name, unit } = meterOf(slug)
+    return `${formatQuantity(cap.limit, unit === 'bytes' ? unit : undefined)} ${name} ${t(`tiers.per.${cap.period}`)}`
+  })
   return [price, ...caps].join(' · ')
 }

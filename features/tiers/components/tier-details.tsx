@@ -1,7 +1,7 @@
 import { Infinity as InfinityIcon, OctagonX, Scissors } from 'lucide-react'
 import type { Tier, TierCap } from '@/features/tiers/components/tier-form-values'
 import { Badge } from '@/libs/ui/badge'
-import { formatMoney, formatNumber } from '@/libs/ui/format'
+import { formatMoney, formatNumber, formatQuantity, type Numeric } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 
 /** "$49.99 / month", or "Free". */
@@ -14,32 +14,37 @@ export function tierPrice(tier: Pick<Tier, 'price_minor' | 'currency' | 'billing
 /** The caps of a tier, one line each, what happens past each told apart by icon and words. */
 export function TierCaps({
   caps,
-  nameOf,
+  meterOf,
 }: {
   caps: Readonly<Record<string, TierCap>>
-  /** What people call a meter, by its slug. */
-  nameOf: (meter: string) => string
+  /** What people call a meter, and its unit, by its slug. */
+  meterOf: (slug: string) => { name: string; unit: string }
 }) {
   const entries = Object.entries(caps)
   if (entries.length === 0) return <span className="text-faint">{t('tiers.no_caps')}</span>
   return (
     <ul className="flex flex-col gap-1 max-sm:items-end">
-      {entries.map(([meter, cap]) => (
-        <li
-          key={meter}
-          className="flex items-center gap-x-1.5 whitespace-nowrap max-sm:flex-wrap max-sm:justify-end"
-          title={`${meter} · ${t(`tiers.behaviour.${cap.behaviour}_hint`)}`}
-        >
-          <BehaviourIcon behaviour={cap.behaviour} />
-          <span className="tabular">{formatNumber(cap.limit)}</span>
-          <span className="max-w-44 truncate text-mute">{nameOf(meter)}</span>
-          <span className="text-faint text-xs">
-            {t(`tiers.per.${cap.period}`)}
-            <span className="sr-only">, {t(`tiers.behaviour.${cap.behaviour}`)}</span>
-            {cap.rollover ? ` ${t('tiers.carries_over', { amount: formatNumber(cap.rollover.max) })}` : null}
-          </span>
-        </li>
-      ))}
+      {entries.map(([slug, cap]) => {
+        const { name, unit } = meterOf(slug)
+        // Of other units the name of the meter tells enough.
+        const amount = (value: Numeric) => formatQuantity(value, unit === 'bytes' ? unit : undefined)
+        return (
+          <li
+            key={slug}
+            className="flex items-center gap-x-1.5 whitespace-nowrap max-sm:flex-wrap max-sm:justify-end"
+            title={`${slug} · ${t(`tiers.behaviour.${cap.behaviour}_hint`)}`}
+          >
+            <BehaviourIcon behaviour={cap.behaviour} />
+            <span className="tabular">{amount(cap.limit)}</span>
+            <span className="max-w-44 truncate text-mute">{name}</span>
+            <span className="text-faint text-xs">
+              {t(`tiers.per.${cap.period}`)}
+              <span className="sr-only">, {t(`tiers.behaviour.${cap.behaviour}`)}</span>
+              {cap.rollover ? ` ${t('tiers.carries_over', { amount: amount(cap.rollover.max) })}` : null}
+            </span>
+          </li>
+        )
+      })}
     </ul>
   )
 }

@@ -19,7 +19,7 @@ import { useFeatureNames, useMeterNames } from '@/libs/ui/use-names'
 export function TierVersions({ tier, canMove, onMoved }: { tier: Tier; canMove: boolean; onMoved: () => void }) {
   const versions = useApi<Page<TierVersion>>(`/tiers/${tier.id}/versions?limit=200`, { whole: true })
   const api = useApiFetch()
-  const meterName = useMeterNames()
+  const meterOf = useMeterNames()
   const featureName = useFeatureNames()
   const [moving, setMoving] = useState(false)
   const version = tier.newest_version
@@ -39,7 +39,7 @@ export function TierVersions({ tier, canMove, onMoved }: { tier: Tier; canMove: 
     {
       key: 'caps',
       header: t('tiers.versions.column.caps'),
-      cell: (row) => <TierCaps nameOf={meterName} caps={row.usage_caps} />,
+      cell: (row) => <TierCaps meterOf={meterOf} caps={row.usage_caps} />,
     },
     {
       key: 'features',

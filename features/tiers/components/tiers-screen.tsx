@@ -29,7 +29,7 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
   const page = useApi<Page<Tier>>(`/tiers${list.query}`)
   const api = useApiFetch()
   const router = useRouter()
-  const meterName = useMeterNames()
+  const meterOf = useMeterNames()
   const featureName = useFeatureNames()
   useShortcut('n', t('tiers.create'), () => canWrite && router.push(`${base}/new`))
 
@@ -79,7 +79,7 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
     {
       key: 'caps',
       header: t('tiers.column.caps'),
-      cell: (tier) => <TierCaps nameOf={meterName} caps={tier.usage_caps} />,
+      cell: (tier) => <TierCaps meterOf={meterOf} caps={tier.usage_caps} />,
     },
     {
       key: 'features',
