@@ -4,6 +4,7 @@ import { ChevronLeft, ChevronRight } from 'lucide-react'
 import { Button } from '@/libs/ui/button'
 import type { ListState } from '@/libs/ui/list-state'
 import { t } from '@/libs/ui/messages'
+import { useTimeZone } from '@/libs/ui/time'
 
 /**
  * Previous and next of a list with cursors; nothing when there is one page.
@@ -21,12 +22,18 @@ export function CursorPager({
   shown: number
   busy?: boolean
 }) {
-  if (!list.hasPrevious && nextCursor === null) {
-    return <p className="text-faint text-sm">{t('ui.pager.shown', { count: shown })}</p>
-  }
+  const zone = useTimeZone()
+  const count = (
+    <p className="text-faint text-sm">
+      {t('ui.pager.shown', { count: shown })}
+      {/* Only under rows that say a time of day. */}
+      <span className="hidden group-has-[time[data-clock]]/table:inline"> · {t('ui.pager.zone', { zone })}</span>
+    </p>
+  )
+  if (!list.hasPrevious && nextCursor === null) return count
   return (
     <nav aria-label={t('ui.pager.label')} className="flex items-center justify-between gap-4">
-      <p className="text-faint text-sm">{t('ui.pager.shown', { count: shown })}</p>
+      {count}
       <div className="flex gap-2">
         <Button size="sm" icon={<ChevronLeft />} disabled={!list.hasPrevious || busy} onClick={list.previous}>
           {t('ui.pager.previous')}

@@ -90,7 +90,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     return <div className={frame}>{filtered && onClearFilters ? <NoMatches onClear={onClearFilters} /> : empty}</div>
   }
   return (
-    <div className="flex flex-col gap-3">
+    <div className="group/table flex flex-col gap-3">
       <TableBody {...props} rows={rows} />
       {footer}
     </div>

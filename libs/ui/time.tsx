@@ -76,10 +76,10 @@ export function Time({
   if (value === null || value === undefined || value === '') return <span className="text-faint">{fallback}</span>
   const iso = new Date(value).toISOString()
   const exact = formatDate(value, 'exact', zone)
-  const text =
-    mode === 'relative' && current > 0
-      ? formatRelative(value, current)
-      : formatDate(value, mode === 'date' ? 'date' : 'datetime', zone)
+  const relative = mode === 'relative' && current > 0
+  const text = relative
+    ? formatRelative(value, current)
+    : formatDate(value, mode === 'date' ? 'date' : 'datetime', zone)
   return (
     <Tooltip
       content={
@@ -89,7 +89,12 @@ export function Time({
         </>
       }
     >
-      <time dateTime={iso} tabIndex={tabStop ? 0 : undefined} className={className ?? 'whitespace-nowrap rounded-sm'}>
+      <time
+        dateTime={iso}
+        data-clock={(!relative && mode !== 'date') || undefined}
+        tabIndex={tabStop ? 0 : undefined}
+        className={className ?? 'whitespace-nowrap rounded-sm'}
+      >
         {text}
       </time>
     </Tooltip>
