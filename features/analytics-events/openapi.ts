@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
 import { analyticsEvent, analyticsEventInput, analyticsEventListQuery, storedAnalyticsEvents } from './schema'
 
@@ -20,6 +21,15 @@ export const paths = {
       body: analyticsEventInput,
       example: { event: 'export_started', distinct_id: 'user-7', properties: { format: 'csv' } },
       success: [201, storedAnalyticsEvents],
+    }),
+  },
+  '/api/v1/analytics-events/{id}': {
+    get: operation({
+      summary: 'Get one analytics event',
+      tag,
+      permission: 'analytics-events:read',
+      params: z.object({ id: z.uuid().meta({ description: 'Id of the event' }) }),
+      success: [200, analyticsEvent],
     }),
   },
 }

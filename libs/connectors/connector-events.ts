@@ -94,6 +94,27 @@ async function logEvent(entry: ConnectorEventEntry): Promise<string> {
   return id
 }
 
+const columns = [
+  'id',
+  'connector',
+  'direction',
+  'action',
+  'target',
+  'status',
+  'attempts',
+  'request',
+  'response',
+  'error',
+  'user_id',
+  'created_at',
+  'updated_at',
+] as const
+
+async function findConnectorEvent(id: string): Promise<ConnectorEventRow | null> {
+  const query = tenantDb().selectFrom('connector_events').select(columns).where('id', '=', id)
+  return (await query.executeTakeFirst()) ?? null
+}
+
 async function listConnectorEvents({
   cursor,
   limit,
@@ -101,21 +122,7 @@ async function listConnectorEvents({
 }: ConnectorEventQuery): Promise<Page<ConnectorEventRow>> {
   let query = tenantDb()
     .selectFrom('connector_events')
-    .select([
-      'id',
-      'connector',
-      'direction',
-      'action',
-      'target',
-      'status',
-      'attempts',
-      'request',
-      'response',
-      'error',
-      'user_id',
-      'created_at',
-      'updated_at',
-    ])
+    .select(columns)
     .orderBy('id', 'desc')
     .limit(limit + 1)
   const [before] = readCursor(cursor, isUuid)
@@ -173,4 +180,6 @@ export const ConnectorEventsService = Object.freeze({
     }),
   /** One page, newest first. */
   listConnectorEvents,
+  /** One event of the tenant; null when there is none of that id (a UUID). */
+  findConnectorEvent,
 })

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { GET as GET_ONE } from '@/app/api/v1/analytics-events/[id]/route'
 import { GET, POST } from '@/app/api/v1/analytics-events/route'
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { tenantQuery } from '@/libs/db/tenant-db'
@@ -97,6 +98,16 @@ describe('recording through the API', () => {
         forwarded_at: null,
       }),
     ])
+  })
+
+  test('one event is found by its id, by those of the tenant alone', async () => {
+    const { body } = await call(POST, 'POST', path, { ...admin, body: { event: 'found' } })
+    const get = (id: string, options: Parameters<typeof call>[3] = admin) =>
+      call(GET_ONE, 'GET', `${path}/${id}`, { ...options, params: { id } })
+    expect((await get(body.ids[0])).body).toEqual((await list('?event=found')).data[0])
+    for (const unknown of [crypto.randomUUID(), 'x']) expect((await get(unknown)).status).toBe(404)
+    expect((await get(body.ids[0], { as: globex.users.owner, tenant: globex })).status).toBe(404)
+    expect((await get(body.ids[0], { as: acme.users.customer, tenant: acme })).status).toBe(403)
   })
 
   test('a batch, with moments of its own', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { GET as GET_ONE } from '@/app/api/v1/connector-events/[id]/route'
 import { GET } from '@/app/api/v1/connector-events/route'
 import { ConnectorEventsService } from '@/libs/connectors/connector-events'
 import { tenantQuery } from '@/libs/db/tenant-db'
@@ -66,6 +67,16 @@ describe('ConnectorEventsService', () => {
         user_id: 'user-1',
       }),
     ])
+  })
+
+  test('one event is found by its id, by those of the tenant alone', async () => {
+    const id = await asSystem(acme, () => ConnectorEventsService.logSlackMessage('#one', 'Of its own'))
+    const get = (of: string, options: Parameters<typeof call>[3] = member) =>
+      call(GET_ONE, 'GET', `${path}/${of}`, { ...options, params: { id: of } })
+    expect((await get(id)).body).toEqual((await list('?q=%23one')).data[0])
+    for (const unknown of [crypto.randomUUID(), 'x']) expect((await get(unknown)).status).toBe(404)
+    expect((await get(id, { as: globex.users.owner, tenant: globex })).status).toBe(404)
+    expect((await get(id, { as: acme.users.customer, tenant: acme })).status).toBe(403)
   })
 
   test('keeps no credentials and no query of a URL, and no secret of a payload', async () => {

@@ -10,7 +10,10 @@ import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
 import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
 import { Drawer } from '@/libs/ui/sheet'
+import { TextSkeleton } from '@/libs/ui/skeleton'
+import { ErrorState } from '@/libs/ui/states'
 import { ExactTime, Time, useTimeZone } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
 
 export type AnalyticsEvent = z.infer<typeof analyticsEvent>
 
@@ -23,16 +26,23 @@ export function EventDrawer({
   onOpen,
   onNarrow,
 }: {
-  /** Open while an event of this page has it. */
+  /** Open while it is not null; an event that is not on this page is fetched. */
   id: string | null
   events: readonly AnalyticsEvent[]
   onOpen: (id: string | null) => void
   onNarrow: (filter: Narrow) => void
 }) {
-  const event = events.find((each) => each.id === id)
+  const listed = events.find((each) => each.id === id)
+  const fetched = useApi<AnalyticsEvent>(
+    id !== null && !listed ? `/analytics-events/${encodeURIComponent(id)}` : null,
+    {
+      keepPrevious: false,
+    },
+  )
+  const event = listed ?? fetched.data
   return (
     <Drawer
-      open={event !== undefined}
+      open={id !== null}
       onOpenChange={(open) => !open && onOpen(null)}
       size="lg"
       title={event?.event ?? t('analytics-events.event.title')}
@@ -47,7 +57,18 @@ export function EventDrawer({
         />
       }
     >
-      {event ? <EventDetails event={event} onNarrow={onNarrow} /> : null}
+      {event ? (
+        <EventDetails event={event} onNarrow={onNarrow} />
+      ) : fetched.error ? (
+        <ErrorState
+          error={fetched.error}
+          {...(fetched.error.status === 404
+            ? { title: t('analytics-events.event.not_found') }
+            : { onRetry: fetched.reload })}
+        />
+      ) : (
+        <TextSkeleton lines={8} />
+      )}
     </Drawer>
   )
 }

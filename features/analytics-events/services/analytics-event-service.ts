@@ -1,6 +1,7 @@
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantDb } from '@/libs/db/tenant-db'
+import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeRange } from '@/libs/tenancy/time-range'
@@ -32,6 +33,26 @@ export async function createAnalyticsEvents(input: AnalyticsEventInput): Promise
   return { ids }
 }
 
+const columns = [
+  'id',
+  'event',
+  'distinct_id',
+  'properties',
+  'source',
+  'occurred_at',
+  'created_at',
+  'forwarded_at',
+] as const
+
+/** One event by its id. @throws AppError `not_found` */
+export async function getAnalyticsEvent(id: string): Promise<AnalyticsEventRow> {
+  if (!isUuid(id)) throw notFound()
+  const query = tenantDb().selectFrom('analytics_events').select(columns).where('id', '=', id)
+  const event = await query.executeTakeFirst()
+  if (!event) throw notFound()
+  return event
+}
+
 /** One page of the tenant's events, the last received first; times are those of the event. */
 export async function listAnalyticsEvents({
   cursor,
@@ -44,7 +65,7 @@ export async function listAnalyticsEvents({
   const { from, to } = await readTimeRange(range)
   let query = tenantDb()
     .selectFrom('analytics_events')
-    .select(['id', 'event', 'distinct_id', 'properties', 'source', 'occurred_at', 'created_at', 'forwarded_at'])
+    .select(columns)
     .orderBy('id', 'desc')
     .limit(limit + 1)
   const [before] = readCursor(cursor, isUuid)

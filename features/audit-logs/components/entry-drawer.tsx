@@ -33,7 +33,9 @@ export function EntryDrawer({
   onNarrow: (filter: Narrow) => void
 }) {
   const listed = entries.find((each) => each.id === id)
-  const fetched = useApi<AuditLogRow>(id !== null && !listed ? `/audit-logs/${id}` : null, { keepPrevious: false })
+  const fetched = useApi<AuditLogRow>(id !== null && !listed ? `/audit-logs/${encodeURIComponent(id)}` : null, {
+    keepPrevious: false,
+  })
   const entry = listed ?? fetched.data
   return (
     <Drawer

@@ -9,7 +9,10 @@ import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
 import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
 import { Drawer } from '@/libs/ui/sheet'
+import { TextSkeleton } from '@/libs/ui/skeleton'
+import { ErrorState } from '@/libs/ui/states'
 import { ExactTime } from '@/libs/ui/time'
+import { useApi } from '@/libs/ui/use-api'
 import { toWords } from '@/libs/ui/words'
 
 export type Narrow = { key: 'action' | 'user_id'; value: string }
@@ -21,16 +24,23 @@ export function EventDrawer({
   onOpen,
   onNarrow,
 }: {
-  /** Open while an event of this page has it. */
+  /** Open while it is not null; an event that is not on this page is fetched. */
   id: string | null
   events: readonly ConnectorEvent[]
   onOpen: (id: string | null) => void
   onNarrow: (filter: Narrow) => void
 }) {
-  const event = events.find((each) => each.id === id)
+  const listed = events.find((each) => each.id === id)
+  const fetched = useApi<ConnectorEvent>(
+    id !== null && !listed ? `/connector-events/${encodeURIComponent(id)}` : null,
+    {
+      keepPrevious: false,
+    },
+  )
+  const event = listed ?? fetched.data
   return (
     <Drawer
-      open={event !== undefined}
+      open={id !== null}
       onOpenChange={(open) => !open && onOpen(null)}
       size="lg"
       title={event ? toWords(event.action) : t('connector-events.event.title')}
@@ -52,7 +62,18 @@ export function EventDrawer({
         />
       }
     >
-      {event ? <EventDetails event={event} onNarrow={onNarrow} /> : null}
+      {event ? (
+        <EventDetails event={event} onNarrow={onNarrow} />
+      ) : fetched.error ? (
+        <ErrorState
+          error={fetched.error}
+          {...(fetched.error.status === 404
+            ? { title: t('connector-events.event.not_found') }
+            : { onRetry: fetched.reload })}
+        />
+      ) : (
+        <TextSkeleton lines={8} />
+      )}
     </Drawer>
   )
 }
