@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { whyUnusable } from '../../processes/dev-stack/chromium'
+import { processIdentity } from '../../processes/dev-stack/process-identity'
 import { inRepository } from '../../processes/dev-stack/repository'
 import { countBrowserTests } from '../../processes/test-run/browser-tests'
 import { countVitest } from '../../processes/test-run/vitest-tests'
@@ -86,4 +89,28 @@ test('journeys that fail or did not run are named wherever they are nested, and 
 test('a browser that does not start is known before the journeys', () => {
   expect(whyUnusable(process.execPath)).toBeNull()
   expect(whyUnusable(join(directory, 'none'))).toContain('ENOENT')
+})
+
+test('a tool, and what it started, ends with the run that is ended from outside', async () => {
+  const tool = join(directory, 'tool.mjs')
+  writeFileSync(
+    tool,
+    `import { spawn } from 'node:child_process'
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+    process.stdout.write(process.pid + ' ' + child.pid)
+    setInterval(() => {}, 1000)`,
+  )
+  const script = `
+    import { runTool } from ${JSON.stringify(inRepository('processes', 'test-run', 'run-tool.ts'))}
+    await runTool([${JSON.stringify(relative(inRepository('node_modules'), tool))}], [])`
+  const run = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    cwd: inRepository(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const pids = String((await once(run.stdout, 'data'))[0])
+    .split(' ')
+    .map(Number)
+  expect(pids.map(processIdentity)).not.toContain(null)
+  run.kill('SIGTERM')
+  await expect.poll(() => pids.map(processIdentity), { timeout: 10_000 }).toEqual([null, null])
 })
