@@ -11,7 +11,9 @@ export const paths = {
   '/api/v1/audit-logs': {
     get: operation({
       summary: 'List the audit log',
-      description: 'Newest first. Reading the audit log is itself recorded in it.',
+      description:
+        'Newest first. Reading the audit log is itself recorded in it. A search by `q` looks through half a million rows for one page at most: ' +
+        'a page may be short, or empty, and still have a `next_cursor` to go on from.',
       tag,
       permission,
       query: auditLogListQuery,

@@ -37,7 +37,8 @@ export function ListTable<Row>({
   const refreshing = page.refreshing && (!live || list.hasPrevious)
   const rows = page.data?.data
   // A cursor of yesterday, or one whose rows are gone.
-  const gone = list.hasPrevious && (page.error?.status === 400 || (!page.error && rows?.length === 0))
+  const gone =
+    list.hasPrevious && (page.error?.status === 400 || (!page.error && rows?.length === 0 && !page.data?.next_cursor))
   const whole = !list.hasPrevious && !page.data?.next_cursor
   const shownColumns = useMemo(() => (whole ? columns : columns.map(withoutSorting)), [whole, columns])
   return (

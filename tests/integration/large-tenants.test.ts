@@ -5,6 +5,7 @@ import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
 import { listFirings } from '@/features/alerts/services/alert-firing-service'
+import { listAuditLogs } from '@/features/audit-logs/services/audit-log-service'
 import { listCappedCustomers } from '@/features/usage-tracking/services/usage-caps-service'
 import { reportUsage } from '@/features/usage-tracking/services/usage-report-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
@@ -12,7 +13,7 @@ import { claimMessages, listDueTopics } from '@/libs/jobs/outbox'
 import { runInTenant, systemActor } from '@/libs/tenancy/tenant-context'
 import { waitForSteadyDay } from '../support/steady-day'
 import { makePartition } from '../support/usage-history'
-import { asSuperuser, call, createTenant } from '../support/world'
+import { asSuperuser, asSystem, call, createTenant } from '../support/world'
 
 const DAYS = 1_000
 /** One row, and what the planner looks at. */
@@ -148,4 +149,42 @@ test('which messages are next, however many wait or were delivered', async () =>
   const take = (topic: string) => () => claimMessages({ topic, limit: 2, ordered: true, leaseMs: 60_000 })
   expect(await rowsRead('outbox', take('events'))).toBeLessThan(FEW)
   expect(await rowsRead('outbox', take('analytics'))).toBeLessThan(FEW)
+})
+
+test('a search of the record', async () => {
+  await asSuperuser(
+    `with rows as (
+       insert into audit_logs (tenant_id, id, created_at, action, outcome, actor_kind, actor_id, target_type, target_id, details_hash)
+       select $1, app.uuid_v7(), now(), 'tier.updated', 'success', 'user', 'someone', 'tier', case when n = 300 then 'deep' else 'tier' end, ''
+       from generate_series(1, 12000) n returning id
+     )
+     insert into audit_details (tenant_id, id, actor_label) select $1, id, 'Person' from rows`,
+    [tenant.id],
+  )
+  await asSuperuser('analyze audit_logs, audit_details')
+  const found = { page: [''], rest: '' }
+  const read = await rowsRead('audit_', async () => {
+    const page = await listAuditLogs({ q: 'person', limit: 50 })
+    found.page = page.data.map(({ id }) => id)
+    found.rest = page.next_cursor ?? ''
+  })
+  expect(read).toBeLessThan(10_000)
+  const next = await asSystem(tenant, () => listAuditLogs({ q: 'PERS', limit: 200, cursor: found.rest }))
+  expect(next.data).toHaveLength(200)
+  expect([...found.page, ...next.data.map(({ id }) => id)]).toEqual(
+    (
+      await asSuperuser<{ id: string }>(
+        `select id from audit_details where tenant_id = $1 and actor_label = 'Person' order by id desc limit 250`,
+        [tenant.id],
+      )
+    ).map(({ id }) => id),
+  )
+  // Whatever lies deep is found as well, and what is nowhere ends the list.
+  const deep = await asSystem(tenant, () => listAuditLogs({ q: 'deep', action: 'tier.updated', limit: 50 }))
+  expect(deep.data.map(({ target }) => target.id)).toEqual(['deep'])
+  expect(deep.next_cursor).toBeNull()
+  expect(await asSystem(tenant, () => listAuditLogs({ q: 'nowhere', limit: 50 }))).toEqual({
+    data: [],
+    next_cursor: null,
+  })
 })

@@ -31,6 +31,9 @@ const actorIcons: Record<AuditLogRow['actor']['kind'], LucideIcon> = {
   system: Bot,
 }
 
+/** Rows of a full page. */
+const PAGE = 50
+
 /** Success is the rule and stays quiet; what was refused or failed stands out. */
 function Outcome({ outcome }: { outcome: AuditLogRow['outcome'] }) {
   if (outcome !== 'success') return <StatusPill status={outcome} />
@@ -146,6 +149,9 @@ export function AuditLogsScreen() {
           />
         }
       />
+      {list.q && page.data?.next_cursor && page.data.data.length < PAGE ? (
+        <p className="mt-3 text-faint text-sm">{t('audit-logs.search_goes_on')}</p>
+      ) : null}
       <EntryDrawer
         id={open}
         entries={page.data?.data ?? []}

@@ -27,13 +27,22 @@ export const auditLine = sql<string>`json_build_object(
   'metadata', coalesce(audit_details.metadata, '{}'),
   'details_hash', encode(audit_logs.details_hash, 'hex'))::text`
 
+/** Ids between which rows are looked for: the oldest, and the one they are all older than. */
+type Slice = { oldest?: string | undefined; before?: string | undefined }
+
 /** All rows a set of filters lets through, with their details (which may be erased), in no order yet. */
-export async function filterAuditLogs(filters: AuditLogFilters) {
+export async function filterAuditLogs(filters: AuditLogFilters, { oldest, before }: Slice = {}) {
   const { actor_id, actor_kind, action, target_type, target_id, outcome, request_id, q } = filters
   const { from, to } = await readTimeRange(filters)
   let query = tenantDb()
     .selectFrom('audit_logs')
-    .leftJoin('audit_details', (join) => join.onRef('audit_details.id', '=', 'audit_logs.id'))
+    .leftJoin('audit_details', (join) => {
+      const pair = join.onRef('audit_details.id', '=', 'audit_logs.id')
+      // Once more for the details: what holds for the id of one is not concluded for the other.
+      return oldest ? pair.on('audit_details.id', '>=', oldest) : pair
+    })
+  if (oldest) query = query.where('audit_logs.id', '>=', oldest)
+  if (before) query = query.where('audit_logs.id', '<', before)
   if (actor_id) query = query.where('audit_logs.actor_id', '=', actor_id)
   if (actor_kind) query = query.where('audit_logs.actor_kind', '=', actor_kind)
   if (action?.endsWith('.')) query = query.where(sql<boolean>`starts_with(audit_logs.action, ${action})`)

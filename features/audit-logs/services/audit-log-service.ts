@@ -1,28 +1,72 @@
-import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
+import { cutPage, encodeCursor, type Page, readCursor } from '@/libs/api-utils/page'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
-import type { AuditLogFacets, AuditLogListQuery, AuditLogRow } from '../schema'
+import type { AuditLogFacets, AuditLogFilters, AuditLogListQuery, AuditLogRow } from '../schema'
 import { auditLine, filterAuditLogs } from './audit-log-query'
 
 const toRow = ({ line }: { line: string }): AuditLogRow => JSON.parse(line) as AuditLogRow
+
+/** How many rows a search looks through at a time. */
+const SLICES = [2_000, 8_000, 40_000, 150_000, 300_000]
 
 /**
  * One page of the audit log, newest first. Looking is itself recorded, as `audit_log.read` with the filters: every page,
  * because a cursor can be made up. The new row is newer than the page, so that it does not disturb the pages to come.
  */
 export async function listAuditLogs({ cursor, limit, ...filters }: AuditLogListQuery): Promise<Page<AuditLogRow>> {
-  let query = (await filterAuditLogs(filters))
-    .select(auditLine.as('line'))
-    .orderBy('audit_logs.id', 'desc')
-    .limit(limit + 1)
-  const [before] = readCursor(cursor, isUuid)
-  if (before !== null) query = query.where('audit_logs.id', '<', before)
-  const rows = (await query.execute()).map(toRow)
-  const page = cutPage(rows, limit, (row) => [row.id])
+  const before = readCursor(cursor, isUuid)[0] ?? undefined
+  const page = filters.q ? await search(filters, before, limit) : await readPage(filters, before, limit)
   await AuditLogger.logRead('audit_log', { filters, rows: page.data.length, ...(cursor ? { continued: true } : {}) })
   return page
+}
+
+async function readPage(
+  filters: AuditLogFilters,
+  before: string | undefined,
+  limit: number,
+): Promise<Page<AuditLogRow>> {
+  return cutPage(await readRows(filters, { before }, limit + 1), limit, toCursor)
+}
+
+const toCursor = ({ id }: AuditLogRow): string[] => [id]
+
+async function readRows(
+  filters: AuditLogFilters,
+  slice: { oldest?: string | undefined; before?: string | undefined },
+  limit: number,
+): Promise<AuditLogRow[]> {
+  const query = await filterAuditLogs(filters, slice)
+  const rows = await query.select(auditLine.as('line')).orderBy('audit_logs.id', 'desc').limit(limit).execute()
+  return rows.map(toRow)
+}
+
+/**
+ * A page of what contains a text: looked for in the newest rows that the other filters let through, then in more and more
+ * of the older ones, until the page is full. After half a million rows it ends early, with a cursor to go on from.
+ */
+async function search(
+  { q, ...others }: AuditLogFilters,
+  start: string | undefined,
+  limit: number,
+): Promise<Page<AuditLogRow>> {
+  const found: AuditLogRow[] = []
+  let before = start
+  for (const size of SLICES) {
+    const query = await filterAuditLogs(others, { before })
+    const ids = query.select('audit_logs.id').orderBy('audit_logs.id', 'desc')
+    const oldest = (
+      await ids
+        .offset(size - 1)
+        .limit(1)
+        .executeTakeFirst()
+    )?.id
+    found.push(...(await readRows({ ...others, q }, { oldest, before }, limit + 1 - found.length)))
+    if (found.length > limit || oldest === undefined) return cutPage(found, limit, toCursor)
+    before = oldest
+  }
+  return { data: found, next_cursor: encodeCursor(before === undefined ? [] : [before]) }
 }
 
 /** One row, and a record of having looked at it. @throws AppError not_found. */
