@@ -257,6 +257,11 @@ describe('grants', () => {
         metadata: { order: 'A-1' },
       },
     })
+    expect((await grants(id, '?meter=TOKENS')).body.data).toHaveLength(1)
+    expect((await grants(id, '?meter=nothing')).body).toMatchObject({
+      status: 404,
+      errors: [{ pointer: '/meter', detail: 'there is no such meter' }],
+    })
     const early = await grant(id, { meter: 'tokens', amount: 20, priority: 0 })
     expect((await balance(id)).body).toMatchObject({
       used: 90,

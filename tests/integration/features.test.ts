@@ -41,7 +41,11 @@ describe('features', () => {
     expect((await make({ key: 'sso' })).body).toMatchObject({ name: 'sso', meter: null })
     expect(await keys()).toEqual(['exports', 'sso'])
     expect(await keys('limit=1')).toEqual(['exports'])
-    expect(await keys('meter=exports')).toEqual(['exports'])
+    expect(await keys('meter=EXPORTS')).toEqual(['exports'])
+    expect(await call(list, 'GET', '/api/v1/features?meter=nothing', { as: acme.api_key })).toMatchObject({
+      status: 404,
+      body: { errors: [{ pointer: '/meter', detail: 'there is no such meter' }] },
+    })
   })
 
   test('a key is taken once, until its feature is archived', async () => {

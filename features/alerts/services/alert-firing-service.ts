@@ -2,9 +2,9 @@ import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { resolveUsageFilter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { AlertKind, FiringListQuery } from '../schema'
-import { resolveWatched } from './alert-reference-service'
 
 export type AlertFiring = {
   id: string
@@ -29,7 +29,7 @@ type StoredFiring = Omit<AlertFiring, 'step' | 'used' | 'available'> & {
 
 /** What rules fired, newest first. @throws AppError not_found for a filter that names nothing. */
 export async function listFirings({ cursor, limit, rule, ...filter }: FiringListQuery): Promise<Page<AlertFiring>> {
-  const { meterId, customerId } = await resolveWatched(filter)
+  const { meterId, customerId } = await resolveUsageFilter(filter)
   const [after] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<StoredFiring>(
     `select f.id, f.period, f.period_start::text, f.step::text, f.used::text, f.available::text, f.fired_at, f.told_at, f.told,

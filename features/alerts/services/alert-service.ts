@@ -4,9 +4,9 @@ import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { findCustomerId } from '@/libs/metering/find-customers'
+import { findMeter, resolveUsageFilter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { AlertInput, AlertKind, AlertListQuery, AlertPatch } from '../schema'
-import { findWatchedMeter, resolveWatched } from './alert-reference-service'
 
 export type Alert = {
   id: string
@@ -50,7 +50,7 @@ const toAlert = ({ threshold, recurring_every, ...row }: StoredAlert): Alert => 
 
 /** The rules that are in force or switched off, newest first. @throws AppError not_found for a filter that names nothing. */
 export async function listAlerts({ cursor, limit, ...filter }: AlertListQuery): Promise<Page<Alert>> {
-  const { meterId, customerId } = await resolveWatched(filter)
+  const { meterId, customerId } = await resolveUsageFilter(filter)
   const [after] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<StoredAlert>(
     `${SELECT} and r.archived_at is null and ($2::uuid is null or r.meter_id = $2) and ($3::uuid is null or r.customer_id = $3)
@@ -72,7 +72,7 @@ export async function getAlert(id: string): Promise<Alert> {
 
 /** Makes a rule; what is reached already fires once the worker has looked. @throws AppError invalid_input. */
 export async function createAlert({ meter, customer, ...fields }: AlertInput): Promise<Alert> {
-  const watched = await findWatchedMeter(meter)
+  const watched = await findMeter(meter)
   if (!watched) throw invalidInput('/meter', 'names no meter')
   if (watched.archived_at) throw invalidInput('/meter', 'is archived')
   if (watched.aggregation === 'WEIGHTED_SUM')

@@ -4,10 +4,11 @@ import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { readCustomerUsage, type UsageLine } from '@/libs/metering/customer-usage'
+import { requireMeter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { HistoryQuery } from '../schema'
-import { findCustomer, requireMeter } from './entitled-customer'
+import { findCustomer } from './entitled-customer'
 import { type Grant, listGrants } from './grant-service'
 
 export type Balance = { customer_id: string } & UsageLine & { grants: Grant[] }

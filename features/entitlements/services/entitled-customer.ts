@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { invalidInput, notFound } from '@/libs/errors'
+import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 
@@ -21,17 +21,6 @@ export async function findCustomer(reference: string): Promise<EntitledCustomer>
     [currentContext().tenantId, reference, isUuid(reference) ? reference : null],
   )
   if (!row) throw notFound()
-  return row
-}
-
-/** A meter that is in use, by id or slug. @throws AppError invalid_input that points at `/meter`. */
-export async function requireMeter(reference: string, pointer = '/meter'): Promise<MeterRow> {
-  const [row] = await tenantQuery<MeterRow>(
-    `select id, slug, name, unit, aggregation from meters
-     where tenant_id = $1 and (slug = $2 or id = $3) and archived_at is null limit 1`,
-    [currentContext().tenantId, reference.toLowerCase(), isUuid(reference) ? reference : null],
-  )
-  if (!row) throw invalidInput(pointer, 'there is no such meter')
   return row
 }
 

@@ -2,9 +2,10 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { changeTerms } from '@/libs/metering/change-terms'
+import { requireMeter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { EntitlementInput, EntitlementTerms } from '../schema'
-import { findCustomer, isAdditive, type MeterRow, requireMeter } from './entitled-customer'
+import { findCustomer, isAdditive, type MeterRow } from './entitled-customer'
 import { type Entitlement, getEntitlement } from './entitlement-service'
 
 type Kind = EntitlementInput['kind']

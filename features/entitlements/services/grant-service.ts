@@ -3,10 +3,11 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { requireMeter, resolveMeterFilter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { GrantInput, GrantListQuery } from '../schema'
-import { findCustomer, isAdditive, type MeterRow, requireMeter } from './entitled-customer'
+import { findCustomer, isAdditive, type MeterRow } from './entitled-customer'
 
 /** An amount of a meter given to a customer on top of its allowance, as it stands now. */
 export type Grant = {
@@ -49,21 +50,21 @@ const SELECT = `
     from (select app.grant_due(g.effective_at, g.recurrence, g.issues, $3) as due) x
   ) d`
 
-/** Grants of a customer, the newest first. @throws AppError not_found. */
+/** Grants of a customer, the newest first. @throws AppError not_found, also for a meter that is not there. */
 export async function listGrants(customerRef: string, query: GrantListQuery): Promise<Page<Grant>> {
   const { cursor, limit, meter, state } = query
   const customer = await findCustomer(customerRef)
   const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<Stored>(
     `${SELECT}
-     where ($4::text is null or m.slug = $4 or m.id::text = $4)
+     where ($4::uuid is null or g.meter_id = $4)
        and ($5 = 'all' or (g.closed_at is null) = ($5 = 'open')) and ($6::uuid is null or g.id < $6)
      order by g.id desc limit $7`,
     [
       currentContext().tenantId,
       customer.id,
       await readTimeZone(),
-      meter?.toLowerCase() ?? null,
+      await resolveMeterFilter(meter),
       state,
       before,
       limit + 1,

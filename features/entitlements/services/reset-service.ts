@@ -1,8 +1,9 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput } from '@/libs/errors'
+import { requireMeter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
-import { findCustomer, isAdditive, requireMeter } from './entitled-customer'
+import { findCustomer, isAdditive } from './entitled-customer'
 
 export type ResetInput = {
   /** Whether what was used beyond the balance counts on. */

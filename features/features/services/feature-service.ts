@@ -1,8 +1,9 @@
 import { cutPage, isAnyText, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, invalidInput, notFound } from '@/libs/errors'
+import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
+import { requireMeter, resolveMeterFilter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { FeatureInput, FeatureListQuery, FeaturePatch } from '../schema'
 
@@ -26,7 +27,7 @@ const SELECT = `
 /** Names a feature. @throws AppError conflict when the key is taken, invalid_input when there is no such meter. */
 export async function createFeature({ key, name, meter, metadata }: FeatureInput): Promise<FeatureRow> {
   const { tenantId } = currentContext()
-  const meterId = meter === null ? null : await findMeterId(meter)
+  const meterId = meter === null ? null : (await requireMeter(meter)).id
   const id = newId()
   const rows = await tenantQuery(
     `insert into features (tenant_id, id, key, name, meter_id, metadata) values ($1, $2, $3, $4, $5, $6)
@@ -37,26 +38,17 @@ export async function createFeature({ key, name, meter, metadata }: FeatureInput
   return getFeature(id)
 }
 
-async function findMeterId(reference: string): Promise<string> {
-  const [row] = await tenantQuery<{ id: string }>(
-    'select id from meters where tenant_id = $1 and (slug = $2 or id = $3) and archived_at is null limit 1',
-    [currentContext().tenantId, reference.toLowerCase(), isUuid(reference) ? reference : null],
-  )
-  if (!row) throw invalidInput('/meter', 'there is no such meter')
-  return row.id
-}
-
-/** Features by key; archived ones only when asked for. */
+/** Features by key; archived ones only when asked for. @throws AppError not_found for a meter that is not there. */
 export async function listFeatures({ cursor, limit, q, meter, archived }: FeatureListQuery): Promise<Page<FeatureRow>> {
   const [key, id] = readCursor(cursor, isAnyText, isUuid)
   const pattern = q ? containsPattern(q) : null
   const rows = await tenantQuery<FeatureRow>(
     `${SELECT} and ($2 = 'all' or (f.archived_at is not null) = ($2 = 'true'))
-       and ($3::text is null or m.slug = $3 or m.id::text = $3)
+       and ($3::uuid is null or f.meter_id = $3)
        and ($4::text is null or (f.key, f.id) > ($4, $5))
        and ($6::text is null or f.name ilike $6 or f.key ilike $6)
      order by f.key, f.id limit $7`,
-    [currentContext().tenantId, archived, meter?.toLowerCase() ?? null, key, id, pattern, limit + 1],
+    [currentContext().tenantId, archived, await resolveMeterFilter(meter), key, id, pattern, limit + 1],
   )
   return cutPage(rows, limit, (row) => [row.key, row.id])
 }

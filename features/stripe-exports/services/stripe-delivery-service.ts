@@ -4,6 +4,7 @@ import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { resolveCustomerFilter } from '@/libs/metering/find-customers'
+import { resolveMeterFilter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { StripeDelivery, StripeDeliveryListQuery } from '../schema'
 import { getStripeExport, makeDue, requireOpenExport } from './stripe-export-service'
@@ -54,14 +55,14 @@ export async function listStripeDeliveries(
   const [before] = readCursor(cursor, isUuid)
   const rows = await tenantQuery<Stored>(
     `${SELECT} and ($3::uuid is null or d.id < $3) and ($4::text is null or d.status = $4)
-       and ($5::text is null or m.slug = $5 or m.id::text = $5) and ($6::uuid is null or d.customer_id = $6)
+       and ($5::uuid is null or d.meter_id = $5) and ($6::uuid is null or d.customer_id = $6)
      order by d.id desc limit $7`,
     [
       currentContext().tenantId,
       exportId,
       before,
       status ?? null,
-      meter ?? null,
+      await resolveMeterFilter(meter),
       await resolveCustomerFilter(customer),
       limit + 1,
     ],

@@ -50,7 +50,7 @@ async function findRow(exportId: string, meter: string): Promise<Stored> {
   const rows = await tenantQuery<Stored>(`${SELECT} and (m.slug = $3 or m.id = $4)`, [
     currentContext().tenantId,
     exportId,
-    meter,
+    meter.toLowerCase(),
     isUuid(meter) ? meter : null,
   ])
   const [row] = rows

@@ -3,10 +3,11 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { parseExactly } from '@/libs/ingest/exact-number'
+import { resolveUsageFilter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { eventKey } from './event-parser'
 import type { EventListQuery } from './event-schema'
-import { resolveFilter, resolveRange } from './usage-range'
+import { resolveRange } from './usage-range'
 
 /** How far back an event_id is looked for whose source is not known. */
 const SEARCHED_DAYS = 62
@@ -68,7 +69,7 @@ export function toEvent({ position: _position, value, counted, properties, ...ro
  */
 export async function listEvents(query: EventListQuery): Promise<Page<EventRow>> {
   const { tenantId } = currentContext()
-  const { meterId, customerId } = await resolveFilter(query)
+  const { meterId, customerId } = await resolveUsageFilter(query)
   const { time_range, from, to } = query
   const range = (time_range ?? from ?? to) ? await resolveRange({ time_range, from, to }) : null
   const [receivedAt, id] = readCursor(query.cursor, isCursorMoment, isUuid)

@@ -1,7 +1,6 @@
 import { isCountable, OUT_OF_RANGE } from '@/libs/api-utils/moment'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { invalidInput, nothingNamed } from '@/libs/errors'
-import { resolveCustomerFilter } from '@/libs/metering/find-customers'
+import { invalidInput } from '@/libs/errors'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
@@ -147,26 +146,4 @@ export async function resolveQueryRange(
   if (row.to_at.getTime() - row.from_at.getTime() > LONGEST_DAYS * 86_400_000)
     throw invalidInput('/from', 'five years at most')
   return { from: row.from_at, to: row.to_at }
-}
-
-export type Filter = { meterId: string | null; customerId: string | null }
-
-/** Ids of the meter and customer a report is filtered by. @throws AppError not_found for one that is not there. */
-export async function resolveFilter({
-  meter,
-  customer,
-}: {
-  meter?: string | undefined
-  customer?: string | undefined
-}): Promise<Filter> {
-  const { tenantId } = currentContext()
-  const [row] =
-    meter === undefined
-      ? []
-      : await tenantQuery<{ id: string }>(
-          'select id from meters where tenant_id = $1 and (slug = lower($2) or id::text = lower($2)) limit 1',
-          [tenantId, meter],
-        )
-  if (meter !== undefined && !row) throw nothingNamed('/meter', 'meter')
-  return { meterId: row?.id ?? null, customerId: await resolveCustomerFilter(customer) }
 }

@@ -1,9 +1,10 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { resolveUsageFilter, type UsageFilter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { DailyQuery, UsageQuery } from '../schema'
-import { type Filter, resolveFilter, resolveRange, type UsageRange } from './usage-range'
+import { resolveRange, type UsageRange } from './usage-range'
 
 export type MeterRef = { id: string; slug: string; name: string; unit: string; aggregation: string }
 type CustomerRef = { id: string; external_id: string; name: string | null }
@@ -78,7 +79,7 @@ function usageRows(
 
 function parametersOf(
   { timeZone }: UsageRange,
-  { meterId, customerId }: Filter,
+  { meterId, customerId }: UsageFilter,
   customerIds: readonly string[] | null = customerId === null ? null : [customerId],
 ): unknown[] {
   return [currentContext().tenantId, meterId, customerIds, timeZone]
@@ -98,7 +99,7 @@ const rangeOf = ({ from, to, timeZone }: UsageRange): Range => ({ from, to, time
  * By event time. @throws AppError invalid_input for the range, not_found for a filter.
  */
 export async function reportUsage(query: UsageQuery): Promise<UsageReport> {
-  const [range, filter] = [await resolveRange(query), await resolveFilter(query)]
+  const [range, filter] = [await resolveRange(query), await resolveUsageFilter(query)]
   const byCustomer = query.group_by === 'customer'
   const { text, values } = usageRows(byCustomer || filter.customerId !== null, range, null)
   const meters = new Map((await loadMeters(filter.meterId)).map((meter) => [meter.id, meter]))
@@ -131,7 +132,7 @@ export async function reportUsage(query: UsageQuery): Promise<UsageReport> {
 
 /** Usage day by day, of each meter, or of the largest customers; days without any are left out unless `fill` asks for them. */
 export async function reportDailyUsage(query: DailyQuery): Promise<DailyReport> {
-  const [range, filter] = [await resolveRange(query), await resolveFilter(query)]
+  const [range, filter] = [await resolveRange(query), await resolveUsageFilter(query)]
   const meters = await loadMeters(filter.meterId)
   const rows = await loadDays(range, filter, query.group_by === 'customer' ? query.limit : null)
   const slugs = new Map(meters.map(({ id, slug }) => [id, slug]))
@@ -149,7 +150,7 @@ export async function reportDailyUsage(query: DailyQuery): Promise<DailyReport> 
 export type DayRow = { day: string; meter_id: string; external_id?: string; used: string; events: number }
 
 /** Rows per day and meter, oldest first; with `customers` per customer as well, the largest so many. */
-async function loadDays(range: UsageRange, filter: Filter, customers: number | null): Promise<DayRow[]> {
+async function loadDays(range: UsageRange, filter: UsageFilter, customers: number | null): Promise<DayRow[]> {
   const { text, values } = usageRows(customers !== null || filter.customerId !== null, range, 'DAY')
   const select = 'select u.day::text as day, u.meter_id, sum(u.used)::text as used, sum(u.events)::bigint as events'
   const used = 'having sum(u.events) <> 0 or sum(u.used) <> 0'
@@ -166,7 +167,7 @@ async function loadDays(range: UsageRange, filter: Filter, customers: number | n
 }
 
 /** Ids of the customers with the most usage in a range. */
-async function findLargest(range: UsageRange, filter: Filter, count: number): Promise<string[]> {
+async function findLargest(range: UsageRange, filter: UsageFilter, count: number): Promise<string[]> {
   const { text, values } = usageRows(true, range, null)
   const parameters = [...parametersOf(range, filter), ...values]
   const rows = await tenantQuery<{ customer_id: string }>(

@@ -1,5 +1,6 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { resolveUsageFilter } from '@/libs/metering/find-meter'
 import { fillDays } from '@/libs/metering/forecast'
 import { loadUsage, type Span, shiftSpan, type UsageRow } from '@/libs/metering/load-usage'
 import { loadOutlooks, type Outlook } from '@/libs/metering/outlook'
@@ -8,7 +9,7 @@ import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { TrendsQuery } from '../schema'
-import { resolveFilter, resolveQueryRange } from './usage-range'
+import { resolveQueryRange } from './usage-range'
 import type { MeterRef } from './usage-report-service'
 
 export type Trend = Outlook & {
@@ -38,7 +39,7 @@ const HOUR_MS = 3_600_000
  */
 export async function reportTrends(query: TrendsQuery): Promise<TrendsReport> {
   const { time_zone: timeZone } = await routeTenant(currentContext().tenantId)
-  const [range, filter] = [await resolveQueryRange(query, timeZone), await resolveFilter(query)]
+  const [range, filter] = [await resolveQueryRange(query, timeZone), await resolveUsageFilter(query)]
   const hourly = query.time_range === '24h'
   const length = Math.max(1, Math.round((range.to.getTime() - range.from.getTime()) / DAY_MS))
   const before = await shiftSpan(range, timeZone, hourly ? { hours: 24 } : { days: length })
