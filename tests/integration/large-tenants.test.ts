@@ -6,6 +6,7 @@ import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
 import { listFirings } from '@/features/alerts/services/alert-firing-service'
 import { listAuditLogs } from '@/features/audit-logs/services/audit-log-service'
+import { reportMonth } from '@/features/reports/services/report-service'
 import { listCappedCustomers } from '@/features/usage-tracking/services/usage-caps-service'
 import { reportUsage } from '@/features/usage-tracking/services/usage-report-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
@@ -187,4 +188,35 @@ test('a search of the record', async () => {
     data: [],
     next_cursor: null,
   })
+})
+
+test('levels of customers whose months begin on thirty different days', async () => {
+  const meter = await post(postMeter, '/api/v1/meters', { slug: 'stored', name: 'Stored', aggregation: 'WEIGHTED_SUM' })
+  const tier = await post(postTier, '/api/v1/tiers', { name: 'Stores', usage_caps: { stored: 10 } })
+  await asSuperuser(
+    `with added as (
+       insert into customers (tenant_id, id, external_id) select $1, app.uuid_v7(), 'store ' || n from generate_series(1, 30) n returning id, external_id
+     ), numbered as (
+       select id, substr(external_id, 7)::integer as n from added
+     ), subscribed as (
+       insert into subscriptions (tenant_id, id, customer_id, tier_id, tier_version, anchor_day, started_at)
+       select $1, app.uuid_v7(), id, $2, 1, n, now() - interval '80 days' from numbered
+     ), totals as (
+       insert into usage_totals (tenant_id, meter_id, day, used, events, moment)
+       select $1, $3, d::date, 30, 30, 30 * extract(epoch from d at time zone 'UTC')
+       from generate_series(current_date - 60, current_date - 1, interval '1 day') d
+     )
+     insert into usage_counters (tenant_id, period, meter_id, starts_on, customer_id, used, events, moment)
+     select $1, 'day', $3, d::date, id, 1, 1, extract(epoch from d at time zone 'UTC')
+     from numbered cross join generate_series(current_date - 60, current_date - 1, interval '1 day') d`,
+    [tenant.id, tier.id, meter.id],
+  )
+  await asSuperuser('analyze usage_counters, usage_totals, customers, subscriptions')
+  const month = new Date(Date.now() - 25 * 86_400_000).toISOString().slice(0, 7)
+  const read = await rowsRead('usage_counters', async () => {
+    const report = await reportMonth({ month })
+    const stored = report.meters.find((line) => line.meter.slug === 'stored')
+    expect(Number(stored?.overage)).toBeGreaterThan(0)
+  })
+  expect(read).toBeLessThan(15_000)
 })
