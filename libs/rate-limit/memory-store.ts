@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import { type Cell, cellAt, EMPTY_CELL, judge, type Limit, usedAt, type Verdict } from './sliding-window'
 
 /** One limit that a call is held against. */
@@ -9,9 +8,43 @@ export type RateLimit = Limit & {
   cost: number
 }
 
-/** Windows that are remembered by one process; the least used are forgotten first. */
+/** Windows that are remembered by one process. */
 const MOST_WINDOWS = 200_000
-const cells = new LRUCache<string, Cell>({ max: MOST_WINDOWS })
+const FORGOTTEN_AT_ONCE = 1_000
+/** The windows of each tenant, the least used first. */
+const tenants = new Map<string, Map<string, Cell>>()
+let remembered = 0
+
+function remember(tenantId: string, key: string, cell: Cell): void {
+  const cells = tenants.get(tenantId) ?? new Map<string, Cell>()
+  tenants.set(tenantId, cells)
+  if (!cells.delete(key)) remembered += 1
+  cells.set(key, cell)
+  if (remembered > MOST_WINDOWS) makeRoom()
+}
+
+/** Forgets the least used windows of whoever has most: a tenant with identifiers without end loses its own, not those of others. */
+function makeRoom(): void {
+  const [largest] = [...tenants.values()].sort((one, other) => other.size - one.size)
+  if (!largest) return
+  let left = FORGOTTEN_AT_ONCE
+  for (const key of largest.keys()) {
+    if (left === 0) break
+    largest.delete(key)
+    remembered -= 1
+    left -= 1
+  }
+}
+
+/** A window as it was left, which by this is the last one that is forgotten. */
+function recall(tenantId: string, key: string): Cell {
+  const cells = tenants.get(tenantId)
+  const cell = cells?.get(key)
+  if (!cells || !cell) return EMPTY_CELL
+  cells.delete(key)
+  cells.set(key, cell)
+  return cell
+}
 
 /**
  * Holds a call against limits, all or nothing: it counts under all of them or, when one has no room, under none, so that
@@ -22,22 +55,23 @@ export function takeInMemory(tenantId: string, limits: readonly RateLimit[], now
   const after = new Map<string, Cell>()
   const passes: boolean[] = []
   for (const { namespace, identifier, limit, duration_ms, cost } of limits) {
-    const key = JSON.stringify([tenantId, namespace, identifier, duration_ms])
-    const cell = after.get(key) ?? cellAt(cells.get(key) ?? EMPTY_CELL, duration_ms, now)
+    const key = JSON.stringify([namespace, identifier, duration_ms])
+    const cell = after.get(key) ?? cellAt(recall(tenantId, key), duration_ms, now)
     if (!before.has(key)) before.set(key, cell)
     passes.push(usedAt(cell, duration_ms, now) + cost <= limit)
     after.set(key, { ...cell, used: cell.used + cost })
   }
   const fits = !passes.includes(false)
-  if (fits) for (const [key, cell] of after) if (cell.used > 0 || cell.used_before > 0) cells.set(key, cell)
+  if (fits) for (const [key, cell] of after) if (cell.used > 0 || cell.used_before > 0) remember(tenantId, key, cell)
   const standing = fits ? after : before
   return limits.map((limit, index) => {
-    const key = JSON.stringify([tenantId, limit.namespace, limit.identifier, limit.duration_ms])
+    const key = JSON.stringify([limit.namespace, limit.identifier, limit.duration_ms])
     return judge(standing.get(key) ?? EMPTY_CELL, limit, limit.cost, now, passes[index] === true)
   })
 }
 
 /** Forgets every window of this process. */
 export function forgetWindows(): void {
-  cells.clear()
+  tenants.clear()
+  remembered = 0
 }

@@ -158,3 +158,13 @@ describe('headers', () => {
     expect(ratelimit).toMatch(/^"a\\"b\\\\c\?";r=40/)
   })
 })
+
+test('a tenant with identifiers without end makes this process forget its own windows, not those of others', () => {
+  const one = limitOf({ limit: 1, duration_ms: 3_600_000 })
+  const other = (identifier: string) => takeInMemory('other', [{ ...one, identifier }], START)[0]?.passed
+  expect([passed(0, one), passed(1, one)]).toEqual([true, false])
+  for (let index = 0; index < 210_000; index += 1) other(`caller-${index}`)
+  expect(passed(2, one)).toBe(false)
+  // The least used of its own are forgotten, the last ones are not.
+  expect([other('caller-0'), other('caller-209999')]).toEqual([true, false])
+})
