@@ -54,6 +54,15 @@ export function bucketLabel(at: string, interval: ChartInterval, timeZone: strin
   return interval === 'week' && !short ? t('ui.chart.weekOf', { date: day }) : day
 }
 
+/**
+ * A figure of a chart in its unit. Charts reckon in doubles, and beyond 2^53 these do not hold every digit: what they hold
+ * is shown, as about that much.
+ */
+export function formatFigure(value: number, unit?: string): string {
+  if (Math.abs(value) <= Number.MAX_SAFE_INTEGER || unit === 'bytes') return formatQuantity(value, unit)
+  return t('ui.chart.about', { amount: formatQuantity(Number(value.toPrecision(15)), unit) })
+}
+
 /** What a chart shows, in sentences: total, highest and lowest bucket, comparison. */
 export function summarizeBuckets(
   buckets: readonly ChartBucket[],
@@ -63,7 +72,7 @@ export function summarizeBuckets(
   const last = buckets.at(-1)
   if (!first || !last) return t('ui.chart.empty')
   const name = (bucket: ChartBucket) => bucketLabel(bucket.at, options.interval, options.timeZone)
-  const amount = (value: number) => formatQuantity(value, options.unit)
+  const amount = (value: number) => formatFigure(value, options.unit)
   if (options.sums === false) return summarizeLevels(buckets, name, amount)
   const total = buckets.reduce((sum, bucket) => sum + bucket.total, 0)
   const sorted = buckets.toSorted((a, b) => b.total - a.total)

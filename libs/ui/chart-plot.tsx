@@ -13,7 +13,14 @@ import {
   XAxis,
   YAxis,
 } from 'recharts'
-import { bucketLabel, type ChartBucket, type ChartInterval, type ChartSeries, seriesColor } from '@/libs/ui/chart-data'
+import {
+  bucketLabel,
+  type ChartBucket,
+  type ChartInterval,
+  type ChartSeries,
+  formatFigure,
+  seriesColor,
+} from '@/libs/ui/chart-data'
 import { formatCompact, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 
@@ -192,13 +199,13 @@ function BucketTip({
       {sums && series.length > 1 ? (
         <p className="mt-1 flex justify-between gap-4 border-t pt-1">
           <span className="text-mute">{t('ui.chart.total')}</span>
-          <span className="tabular font-medium">{formatQuantity(bucket.total, unit)}</span>
+          <span className="tabular font-medium">{formatFigure(bucket.total, unit)}</span>
         </p>
       ) : null}
       {bucket.previous === null ? null : (
         <p className="mt-1 flex justify-between gap-4 text-faint">
           <span>{t('ui.chart.previous')}</span>
-          <span className="tabular">{formatQuantity(bucket.previous, unit)}</span>
+          <span className="tabular">{formatFigure(bucket.previous, unit)}</span>
         </p>
       )}
     </div>
@@ -206,4 +213,4 @@ function BucketTip({
 }
 
 const showValue = (value: number | null | undefined, unit: string | undefined): string =>
-  value === null || value === undefined ? '–' : formatQuantity(value, unit)
+  value === null || value === undefined ? '–' : formatFigure(value, unit)

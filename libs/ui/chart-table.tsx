@@ -1,8 +1,7 @@
 'use client'
 
-import { bucketLabel, type ChartBucket, type ChartInterval, type ChartSeries } from '@/libs/ui/chart-data'
+import { bucketLabel, type ChartBucket, type ChartInterval, type ChartSeries, formatFigure } from '@/libs/ui/chart-data'
 import { cx } from '@/libs/ui/cx'
-import { formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 
 /** The figures of a chart as a table, the newest first, as high as the chart would be. */
@@ -71,15 +70,15 @@ export function ChartTable({
               </th>
               {bucket.values.map((value, index) => (
                 <td key={series[index]?.key} className="border-b px-2 py-1.5 text-right">
-                  {value === null ? '–' : formatQuantity(value, unit)}
+                  {value === null ? '–' : formatFigure(value, unit)}
                 </td>
               ))}
               {sums && series.length > 1 ? (
-                <td className="border-b px-2 py-1.5 text-right font-medium">{formatQuantity(bucket.total, unit)}</td>
+                <td className="border-b px-2 py-1.5 text-right font-medium">{formatFigure(bucket.total, unit)}</td>
               ) : null}
               {compared ? (
                 <td className="border-b px-2 py-1.5 text-right text-mute">
-                  {bucket.previous === null ? '–' : formatQuantity(bucket.previous, unit)}
+                  {bucket.previous === null ? '–' : formatFigure(bucket.previous, unit)}
                 </td>
               ) : null}
             </tr>

@@ -7,6 +7,7 @@ import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
+import { mayClose } from '@/libs/ui/unsaved'
 
 /** The dimmed page behind a dialog. */
 export const backdropClass =
@@ -31,7 +32,7 @@ export type DialogProps = {
   size?: keyof typeof widths
   /** False: neither Escape nor a click outside closes it. */
   dismissible?: boolean
-  /** False: a click outside does not close it; Escape and the close button do. */
+  /** False: a click outside does not close it; Escape and the close button do. Escape asks first where something was typed into a form. */
   closesOutside?: boolean
   children?: ReactNode
 }
@@ -59,6 +60,7 @@ export function Dialog({
       open={open}
       onOpenChange={(next, details) => {
         if (!next && !dismissible && (details.reason === 'escape-key' || details.reason === 'outside-press')) return
+        if (details.reason === 'escape-key' && !mayClose(body.current)) return
         onOpenChange(next)
       }}
       disablePointerDismissal={!closesOutside}

@@ -148,6 +148,7 @@ export function Form<Values extends FieldValues>({
     <form
       id={id}
       method="post"
+      data-unsaved={form.formState.isDirty || undefined}
       noValidate
       onSubmit={(event) => {
         event.stopPropagation()

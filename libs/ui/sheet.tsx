@@ -2,12 +2,13 @@
 
 import { Dialog as Base } from '@base-ui/react/dialog'
 import { X } from 'lucide-react'
-import type { ReactNode } from 'react'
+import { type ReactNode, useRef } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { backdropClass } from '@/libs/ui/dialog'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
+import { mayClose } from '@/libs/ui/unsaved'
 
 const panel =
   'fixed inset-y-0 z-50 flex h-dvh flex-col bg-raised text-ink shadow-dialog outline-none transition-transform duration-200 ease-out'
@@ -80,8 +81,15 @@ export function Drawer({
   children: ReactNode
 }) {
   const { title, description, actions, footer, children } = useLastShown(open, content)
+  const body = useRef<HTMLDivElement>(null)
   return (
-    <Base.Root open={open} onOpenChange={onOpenChange} disablePointerDismissal={!closesOutside}>
+    <Base.Root
+      open={open}
+      onOpenChange={(next, details) => {
+        if (details.reason !== 'escape-key' || mayClose(body.current)) onOpenChange(next)
+      }}
+      disablePointerDismissal={!closesOutside}
+    >
       <Base.Portal>
         <Base.Backdrop className={backdropClass} />
         <Base.Popup
@@ -105,7 +113,9 @@ export function Drawer({
               <Base.Close render={<IconButton label={t('ui.close')} icon={<X />} size="sm" />} />
             </div>
           </header>
-          <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto px-5 py-5">{children}</div>
+          <div ref={body} className="scrollbar-thin min-h-0 flex-1 overflow-y-auto px-5 py-5">
+            {children}
+          </div>
           {footer ? <footer className="flex justify-end gap-2 border-t bg-sunken px-5 py-3.5">{footer}</footer> : null}
         </Base.Popup>
       </Base.Portal>

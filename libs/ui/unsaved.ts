@@ -10,6 +10,11 @@ export function mayLeave(): boolean {
   return unsaved === 0 || window.confirm(t('ui.leave'))
 }
 
+/** Whether a panel with forms may close: asks first while something was typed into one of them that was not sent. */
+export function mayClose(panel: Element | null): boolean {
+  return !panel?.querySelector('form[data-unsaved]') || window.confirm(t('ui.discard'))
+}
+
 function onUnload(event: BeforeUnloadEvent) {
   event.preventDefault()
 }

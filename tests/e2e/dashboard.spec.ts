@@ -158,6 +158,7 @@ test.describe(() => {
     const nobody = '0199a000-0000-7000-8000-000000000000'
     await signIn(page, owner)
     for (const path of [
+      '/no-such-page',
       '/customers/nobody-at-all',
       `/customers/${nobody}`,
       '/meters/nothing_at_all',
@@ -285,7 +286,13 @@ test.describe('a session that ends while its page is open', () => {
     await dialog.getByRole('button', { name: 'Add customer' }).click()
     await expect(dialog.getByRole('link', { name: 'Sign in in a new tab' })).toBeVisible()
     await expect(dialog.getByRole('textbox').first()).toHaveValue('typed-while-signed-out')
+    // What was typed is not given up without a word.
+    page.once('dialog', (question) => question.dismiss())
     await page.keyboard.press('Escape')
+    await expect(dialog.getByRole('textbox').first()).toHaveValue('typed-while-signed-out')
+    page.once('dialog', (question) => question.accept())
+    await page.keyboard.press('Escape')
+    await expect(dialog).toHaveCount(0)
     await page.getByRole('searchbox').fill('cedar')
     await page.clock.fastForward(1_000)
     await page.getByRole('alert').getByRole('link', { name: 'Sign in' }).click()

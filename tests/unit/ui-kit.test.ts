@@ -146,6 +146,21 @@ describe('chart data', () => {
     )
   })
 
+  test('beyond what a double holds the text says about how much, and no digit that is not so', () => {
+    const points = [
+      { at: '2026-11-01', value: Number('9007199254740993') },
+      { at: '2026-11-02', value: 7 },
+    ]
+    const text = summarizeBuckets(toBuckets([{ key: 'a', label: 'A', points }], undefined, false), {
+      interval: 'day',
+      timeZone: 'UTC',
+      unit: 'calls',
+    })
+    expect(text).toBe(
+      'about 9,007,199,254,741,000 calls in total, from 1 Nov 2026 to 2 Nov 2026. Highest: about 9,007,199,254,740,990 calls (1 Nov 2026). Lowest: 7 calls (2 Nov 2026).',
+    )
+  })
+
   test('CSV cannot hold a formula', () => {
     expect(bucketsToCsv(toBuckets(series, undefined, false), series)).toBe(
       "bucket,A,'=cmd(),total\r\n2026-11-01,1,0,1\r\n2026-11-02,2,5,7\r\n",
