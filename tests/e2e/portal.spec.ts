@@ -141,6 +141,12 @@ test.describe(() => {
     await expect(page.getByRole('heading', { level: 1, name: 'Page not found' })).toBeVisible()
     await expect(page).toHaveTitle('Page not found · Holdfast')
   })
+
+  test('an address of the portal that leads nowhere is answered in the brand of its tenant', async ({ page }) => {
+    expect((await page.goto(`${portalOf('acme')}/no-such-page`))?.status()).toBe(404)
+    await expect(page.getByRole('heading', { level: 1, name: 'Page not found' })).toBeVisible()
+    await expect(page).toHaveTitle('Page not found · Acme')
+  })
 })
 
 function dashboardLike(slug: string): string {

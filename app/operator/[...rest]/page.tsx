@@ -1,0 +1,6 @@
+import { notFound } from 'next/navigation'
+
+/** Every other address of the operator console: said within its frame, where the way on is. */
+export default function NoSuchPage(): never {
+  notFound()
+}
