@@ -17,6 +17,7 @@ export const paths = {
     post: operation({
       summary: 'Create an API key',
       tag,
+      description: 'Only a person can: no key makes keys.',
       permission: 'api-keys:write',
       body: apiKeyInput,
       example: { name: 'Backend', permissions: ['usage:read', 'usage:write'] },

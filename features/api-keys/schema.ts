@@ -17,8 +17,16 @@ export const apiKeyInput = z
       .max(KEY_PERMISSIONS.length)
       .transform((list) => [...new Set(list)])
       .default(['usage:read', 'usage:write'])
-      .meta({ description: 'What the key may do; never more than its creator may at the time of use' }),
-    mode: z.enum(['live', 'test']).default('live'),
+      .meta({
+        description:
+          'What the key may do; never more than its creator may at the time of use. Writing does not bring reading along',
+      }),
+    mode: z
+      .enum(['live', 'test'])
+      .default('live')
+      .meta({
+        description: 'How the key begins, `hf_live_` or `hf_test_`; both reach the same data, and usage of both counts',
+      }),
     expires_in_days: z
       .number()
       .int()
