@@ -343,6 +343,22 @@ describe('who may', () => {
     const reader = client((await createApiKey(acme, ['customer-keys:read'])).key)
     expect((await refused(verify(key, {}, reader))).statusCode).toBe(403)
   })
+  test.each([
+    ['/compat/unkey/v2/keys.createKey', '{"name":"x","constructor":1}'],
+    ['/compat/openmeter/api/v1/meters', '{"slug":"x","aggregation":"COUNT","eventType":"x","constructor":1}'],
+  ])('%s names a field as it was sent, also one that every object has', async (path, body) => {
+    const answer = await ingest.send({
+      method: 'POST',
+      path,
+      headers: { authorization: `Bearer ${acme.api_key}`, 'content-type': 'application/json' },
+      body,
+    })
+    expect([answer.status, JSON.stringify(answer.body)]).toEqual([
+      400,
+      expect.stringContaining('constructor: is not a'),
+    ])
+  })
+
   test('what is wrong with a body is said where it is', async () => {
     const error = await refused(unkey.keys.createKey({ apiId: '', prefix: 'has space', expires: -1 }))
     expect(error.statusCode).toBe(400)

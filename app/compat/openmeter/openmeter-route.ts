@@ -7,17 +7,19 @@ import { AppError, type InputError, invalidInput } from '@/libs/errors'
 type Problem = { status: number; detail: string; code: string; request_id: string; errors?: InputError[] }
 
 /** Names of ours that the wire has other words for. */
-const WORDS: Readonly<Record<string, string>> = {
-  customer: 'subject',
-  email: 'primaryEmail',
-  expires_at: 'expiration',
-  external_id: 'key',
-  filter: 'filterGroupBy',
-  meter: 'meterSlug',
-  period: 'usagePeriod/interval',
-  time_zone: 'windowTimeZone',
-  window: 'windowSize',
-}
+const WORDS = new Map(
+  Object.entries({
+    customer: 'subject',
+    email: 'primaryEmail',
+    expires_at: 'expiration',
+    external_id: 'key',
+    filter: 'filterGroupBy',
+    meter: 'meterSlug',
+    period: 'usagePeriod/interval',
+    time_zone: 'windowTimeZone',
+    window: 'windowSize',
+  }),
+)
 /** Codes the client knows by other numbers: what is wrong with the input is 400 there. */
 const STATUS: Readonly<Record<number, number>> = { 402: 403, 422: 400, 423: 403 }
 
@@ -28,7 +30,7 @@ export function openMeterRoute(handler: TenantHandler, options: TenantRouteOptio
 }
 
 /** Names that mean another thing in a list. */
-const WORDS_OF_TERMS: Readonly<Record<string, string>> = { limit: 'issueAfterReset' }
+const WORDS_OF_TERMS = new Map(Object.entries({ limit: 'issueAfterReset' }))
 
 /** What is wrong with the terms of an entitlement, by the names they were sent under. */
 export function inTerms<T>(work: () => T): T {
@@ -39,7 +41,7 @@ export function inTerms<T>(work: () => T): T {
     const errors = error.details.errors.map(({ pointer, detail }) => ({
       pointer: pointer
         .split('/')
-        .map((part) => WORDS_OF_TERMS[part] ?? part)
+        .map((part) => WORDS_OF_TERMS.get(part) ?? part)
         .join('/'),
       detail,
     }))
@@ -71,7 +73,7 @@ async function translate(response: Response): Promise<Response> {
 function reword(pointer: string): string {
   return pointer
     .split('/')
-    .map((part) => WORDS[part] ?? part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
+    .map((part) => WORDS.get(part) ?? part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
     .join('/')
 }
 

@@ -16,12 +16,14 @@ export type UnkeyBody = { data: unknown; pagination?: { cursor?: string; hasMore
 type Options = { permission?: Permission; transaction?: 'request' | 'none' | 'keyed' }
 
 /** Names of ours that the wire has other words for. */
-const WORDS: Readonly<Record<string, string>> = {
-  expires_at: 'expires',
-  remaining: 'credits.remaining',
-  refill: 'credits.refill',
-  duration_ms: 'duration',
-}
+const WORDS = new Map(
+  Object.entries({
+    expires_at: 'expires',
+    remaining: 'credits.remaining',
+    refill: 'credits.refill',
+    duration_ms: 'duration',
+  }),
+)
 /** Codes the client knows by other numbers: what is wrong with the input is 400 there. */
 const STATUS: Readonly<Record<number, number>> = { 402: 403, 422: 400, 423: 403 }
 
@@ -63,6 +65,6 @@ function toUnkeyError({ pointer, detail }: InputError): { location: string; mess
   const parts = pointer
     .split('/')
     .slice(1)
-    .map((part) => WORDS[part] ?? part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
+    .map((part) => WORDS.get(part) ?? part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
   return { location: ['body', ...parts].join('.'), message: detail }
 }
