@@ -25,10 +25,10 @@ export type Verdict = {
 
 export const EMPTY_CELL: Readonly<Cell> = Object.freeze({ started: 0, used: 0, used_before: 0 })
 
-/** The cell at a moment: moved on where its time has passed, begun anew where both have. */
+/** The cell at a moment: moved on where its time has passed, begun anew where both have, or the clock was put back by more than one. */
 export function cellAt(cell: Cell, durationMs: number, now: number): Cell {
   const passed = now - cell.started
-  if (passed >= 2 * durationMs) return { started: now, used: 0, used_before: 0 }
+  if (passed >= 2 * durationMs || passed < -durationMs) return { started: now, used: 0, used_before: 0 }
   if (passed >= durationMs) return { started: cell.started + durationMs, used: 0, used_before: cell.used }
   return cell
 }
