@@ -131,6 +131,7 @@ function meterColumns(ofCustomer: boolean): ReadonlyArray<Column<MeterRow>> {
       key: 'used',
       header: t('reports.column.used'),
       align: 'right',
+      width: 'min-w-28',
       cell: ({ used, meter }) => amount(used, meter.unit),
     },
     ...caps,
@@ -138,12 +139,14 @@ function meterColumns(ofCustomer: boolean): ReadonlyArray<Column<MeterRow>> {
       key: 'overage',
       header: t('reports.column.overage'),
       align: 'right',
+      width: 'min-w-28',
       cell: ({ overage, meter }) => amount(overage, meter.unit),
     },
     {
       key: 'previous',
       header: t('reports.column.previous'),
       align: 'right',
+      width: 'min-w-28',
       cell: ({ previous, meter }) => amount(previous, meter.unit),
     },
     {
