@@ -86,6 +86,6 @@ export function describeError(error: unknown): string {
 }
 
 /** The answer for one thing wrong with the input: where it is (a JSON pointer), and what is expected there. */
-export function invalidInput(pointer: string, detail: string): AppError {
-  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] })
+export function invalidInput(pointer: string, detail: string, cause?: unknown): AppError {
+  return new AppError('invalid_input', `Check ${pointer}.`, { errors: [{ pointer, detail }] }, cause)
 }

@@ -74,6 +74,15 @@ export function isCursorMoment(text: string): boolean {
   return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
 }
 
+/** As cutPage, of rows that say where they stand as `position` and by their id; the position is for the cursor alone. */
+export function cutPositioned<Row extends { position: string; id: string }>(
+  rows: Row[],
+  limit: number,
+): Page<Omit<Row, 'position'>> {
+  const { data, next_cursor } = cutPage(rows, limit, ({ position, id }) => [position, id])
+  return { data: data.map(({ position: _, ...row }) => row), next_cursor }
+}
+
 /** One page of `limit + 1` fetched rows: the extra row only tells that there is a next page. */
 export function cutPage<Row>(rows: Row[], limit: number, toCursor: (row: Row) => readonly string[]): Page<Row> {
   const data = rows.slice(0, limit)

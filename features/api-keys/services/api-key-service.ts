@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
-import { createKey, forgetApiKeys, hashKey } from '@/libs/auth/api-key'
+import { createKey, forgetApiKeys, hashKey, type KeyMode } from '@/libs/auth/api-key'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { registryDb } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
@@ -42,26 +42,28 @@ export type ApiKeyRow = {
  */
 export async function createApiKey(input: ApiKeyInput): Promise<ApiKeyRow & { key: string }> {
   const actor = requireMaker(input.permissions)
-  const key = createKey(input.mode)
-  const row = await registryDb()
-    .insertInto('api_keys')
-    .values({
-      id: newId(),
-      name: input.name,
-      prefix: key.slice(0, 12),
-      last_four: key.slice(-4),
-      key_hash: hashKey(key),
-      permissions: input.permissions,
-      created_by: actor.id,
-      expires_at: input.expires_in_days === null ? null : new Date(Date.now() + input.expires_in_days * 86_400_000),
-    })
-    .returning(COLUMNS)
-    .executeTakeFirstOrThrow()
+  const { name, permissions, expires_in_days: days } = input
+  const expires_at = days === null ? null : new Date(Date.now() + days * 86_400_000)
+  const key = await addKey({ name, permissions, expires_at, created_by: actor.id }, input.mode)
   await TenantAnalytics.trackEvent(actor.id, 'api_key_created', {
     mode: input.mode,
     permissions: input.permissions.length,
   })
-  return { ...row, key }
+  return key
+}
+
+/** A row for a new key, with its text. */
+async function addKey(
+  row: Pick<ApiKeyRow, 'name' | 'permissions' | 'expires_at' | 'created_by'>,
+  mode: KeyMode,
+): Promise<ApiKeyRow & { key: string }> {
+  const key = createKey(mode)
+  const made = await registryDb()
+    .insertInto('api_keys')
+    .values({ ...row, id: newId(), prefix: key.slice(0, 12), last_four: key.slice(-4), key_hash: hashKey(key) })
+    .returning(COLUMNS)
+    .executeTakeFirstOrThrow()
+  return { ...made, key }
 }
 
 /** Who makes a key with these permissions. @throws AppError forbidden when they hold one of them not, or are no person. */
@@ -136,28 +138,18 @@ export async function rotateApiKey(id: string, grace: Grace): Promise<ApiKeyRow 
     throw new AppError('conflict', 'This key is dead; make a new one.')
   if (old.succeeded_by) throw new AppError('conflict', 'This key was rotated before; rotate its successor.')
   const actor = requireMaker(old.permissions)
-  const key = createKey(old.prefix.startsWith('hf_test_') ? 'test' : 'live')
   const life = old.expires_at ? old.expires_at.getTime() - old.created_at.getTime() : null
-  const row = await registryDb()
-    .insertInto('api_keys')
-    .values({
-      id: newId(),
-      name: old.name,
-      prefix: key.slice(0, 12),
-      last_four: key.slice(-4),
-      key_hash: hashKey(key),
-      permissions: old.permissions,
-      created_by: actor.id,
-      expires_at: life === null ? null : new Date(now + life),
-    })
-    .returning(COLUMNS)
-    .executeTakeFirstOrThrow()
+  const expires_at = life === null ? null : new Date(now + life)
+  const successor = await addKey(
+    { name: old.name, permissions: old.permissions, expires_at, created_by: actor.id },
+    old.prefix.startsWith('hf_test_') ? 'test' : 'live',
+  )
   const last = new Date(Math.min(now + GRACES[grace] * 1_000, old.expires_at?.getTime() ?? Number.MAX_SAFE_INTEGER))
   await registryDb()
     .updateTable('api_keys')
-    .set({ succeeded_by: row.id, ...(grace === '0' ? { revoked_at: new Date(now) } : { expires_at: last }) })
+    .set({ succeeded_by: successor.id, ...(grace === '0' ? { revoked_at: new Date(now) } : { expires_at: last }) })
     .where('id', '=', id)
     .execute()
   forgetApiKeys(currentContext().tenantId)
-  return { ...row, key }
+  return successor
 }

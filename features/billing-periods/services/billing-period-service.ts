@@ -1,6 +1,6 @@
 import { cutPage, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -82,9 +82,6 @@ export function readMoment(text: string, zone: string): Date {
   return /^\d{4}-\d\d-\d\d$/.test(text) ? startOfDay(text, 0, zone) : new Date(text)
 }
 
-const wrong = (detail: string, cause: unknown) =>
-  new AppError('invalid_input', 'Check /ends_at.', { errors: [{ pointer: '/ends_at', detail }] }, cause)
-
 /**
  * Closes the time since the period before, up to `ends_at`. Its lines never change; what is received or corrected later
  * belongs to the next one. @throws AppError invalid_input when it ends in the future or not after the one before,
@@ -109,10 +106,11 @@ export async function closeBillingPeriod({ ends_at }: BillingPeriodInput): Promi
     return toPeriod(row)
   } catch (error) {
     const { code, detail } = error as { code?: string; detail?: string }
-    if (code === 'TM023') throw wrong('must not be in the future', error)
+    if (code === 'TM023') throw invalidInput('/ends_at', 'must not be in the future', error)
     if (code !== 'TM024') throw error
     const { starts_at } = JSON.parse(detail ?? '{}') as { starts_at?: string }
-    throw wrong(`must be after ${starts_at ? new Date(starts_at).toISOString() : 'the period before'}`, error)
+    const earliest = starts_at ? new Date(starts_at).toISOString() : 'the period before'
+    throw invalidInput('/ends_at', `must be after ${earliest}`, error)
   }
 }
 

@@ -1,5 +1,5 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError } from '@/libs/errors'
+import { invalidInput } from '@/libs/errors'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
 import { MOST_ROWS, type UsageWindow } from '@/libs/metering/usage-query'
@@ -102,13 +102,8 @@ export async function querySubjectUsage(query: SubjectQuery): Promise<SubjectUsa
       meter.group_by,
     ],
   )
-  if (rows.length > MOST_ROWS) {
-    throw new AppError('invalid_input', 'Check /window.', {
-      errors: [
-        { pointer: '/window', detail: `gives more than ${MOST_ROWS} rows; ask for a shorter range or fewer groups` },
-      ],
-    })
-  }
+  if (rows.length > MOST_ROWS)
+    throw invalidInput('/window', `gives more than ${MOST_ROWS} rows; ask for a shorter range or fewer groups`)
   return rows.map(({ value, window_start, window_end, ...row }) => ({
     ...row,
     window_start: window_start.toISOString(),

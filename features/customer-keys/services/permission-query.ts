@@ -1,4 +1,4 @@
-import { AppError } from '@/libs/errors'
+import { type AppError, invalidInput } from '@/libs/errors'
 
 /** What a key must hold: a word, or some of them joined by AND and OR; AND binds tighter, parentheses as usual. */
 export type PermissionQuery = { word: string } | { all: PermissionQuery[] } | { any: PermissionQuery[] }
@@ -6,9 +6,7 @@ export type PermissionQuery = { word: string } | { all: PermissionQuery[] } | { 
 const MOST_WORDS = 100
 const known = new Map<string, PermissionQuery>()
 
-function refuse(detail: string): AppError {
-  return new AppError('invalid_input', 'Check /permissions.', { errors: [{ pointer: '/permissions', detail }] })
-}
+const refuse = (detail: string): AppError => invalidInput('/permissions', detail)
 
 /** Reads a query such as `docs.read AND (docs.write OR admin)`. @throws AppError invalid_input at /permissions. */
 export function readPermissionQuery(text: string): PermissionQuery {

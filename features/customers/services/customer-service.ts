@@ -1,4 +1,4 @@
-import { cutPage, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
+import { cutPositioned, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound, nothingNamed } from '@/libs/errors'
@@ -59,8 +59,7 @@ export async function listCustomers({
     ],
   )
   if (rows.length === 0 && tier !== undefined) await requireNamedTier(tier)
-  const page = cutPage(rows, limit, (row) => [row.position, row.id])
-  return { data: page.data.map(({ position: _position, ...row }) => row), next_cursor: page.next_cursor }
+  return cutPositioned(rows, limit)
 }
 
 async function requireNamedTier(ref: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { cutPage, isCursorMoment, readCursor } from '@/libs/api-utils/page'
+import { cutPositioned, isCursorMoment, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
@@ -54,13 +54,9 @@ export async function listBalanceHistory(customerRef: string, query: HistoryQuer
      order by occurred_at desc, id desc limit $6`,
     [currentContext().tenantId, customer.id, meter.id, occurredAt, id, query.limit + 1],
   )
-  const page = cutPage(rows, query.limit, (row) => [row.position, row.id])
+  const page = cutPositioned(rows, query.limit)
   return {
-    data: page.data.map(({ position: _position, ...row }) => ({
-      ...row,
-      amount: toQuantity(row.amount),
-      balance: toQuantity(row.balance),
-    })),
+    data: page.data.map((row) => ({ ...row, amount: toQuantity(row.amount), balance: toQuantity(row.balance) })),
     next_cursor: page.next_cursor,
     daily: query.cursor === undefined ? await loadDaily(customer.id, meter.id) : [],
   }

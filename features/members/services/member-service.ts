@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { cutPage, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
+import { cutPositioned, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import type { MemberRole } from '@/libs/auth/permissions'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { registryDb, tenantQuery } from '@/libs/db/tenant-db'
@@ -39,8 +39,7 @@ export async function listMembers({ q, role, cursor, limit }: MemberListQuery): 
   }
   const [position, id] = readCursor(cursor, isCursorMoment, isUuid)
   if (id !== null) query = query.where(sql<boolean>`(created_at, id) > (${position}::timestamptz, ${id}::uuid)`)
-  const page = cutPage(await query.execute(), limit, (row) => [row.position, row.id])
-  return { ...page, data: page.data.map(({ position: _, ...row }) => row) }
+  return cutPositioned(await query.execute(), limit)
 }
 
 /** Reads a member; changes of a tenant's people wait for each other, so that two at once cannot leave it without an owner. */

@@ -1,4 +1,4 @@
-import { encodeCursor, isAnyText, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
+import { cutPositioned, isAnyText, isCursorMoment, type Page, readCursor } from '@/libs/api-utils/page'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { operatorQuery } from '@/libs/db/operator-db'
 import { notFound } from '@/libs/errors'
@@ -74,11 +74,7 @@ export async function listTenants(query: OperatorTenantQuery): Promise<Page<Oper
      order by ${key} ${direction}, t.id ${direction} limit ${bind(limit + 1)}`,
     values,
   )
-  const last = rows.length > limit ? rows[limit - 1] : undefined
-  return {
-    data: rows.slice(0, limit).map(({ position: _, ...row }) => row),
-    next_cursor: last ? encodeCursor([last.position, last.id]) : null,
-  }
+  return cutPositioned(rows, limit)
 }
 
 /** One tenant by id or slug, deleted ones included. @throws AppError not_found. */

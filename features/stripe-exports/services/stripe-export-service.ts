@@ -1,7 +1,7 @@
 import { cutPage, type Page, type PageQuery, readCursor } from '@/libs/api-utils/page'
 import { sealSecret } from '@/libs/crypto/tenant-secrets'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { StripeExport, StripeExportInput, StripeExportPatch } from '../schema'
@@ -112,14 +112,7 @@ export async function updateStripeExport(id: string, patch: StripeExportPatch): 
   if (patch.secret_key !== undefined) {
     const { secret, last_four, mode } = await keyColumns(patch.secret_key, id)
     if (mode !== before.mode)
-      throw new AppError('invalid_input', 'Check /secret_key.', {
-        errors: [
-          {
-            pointer: '/secret_key',
-            detail: `must be of ${before.mode} mode, as the connection is: disconnect it first`,
-          },
-        ],
-      })
+      throw invalidInput('/secret_key', `must be of ${before.mode} mode, as the connection is: disconnect it first`)
     await tenantQuery(
       `update stripe_exports set secret = $3, last_four = $4, mode = $5, status = 'checking', last_error = null, paused_until = null,
          updated_at = now() where tenant_id = $1 and id = $2`,
