@@ -8,6 +8,7 @@ import { changeOf, StatTile } from '@/libs/ui/stat-tile'
 import { useApi } from '@/libs/ui/use-api'
 
 type Daily = { data: ReadonlyArray<{ day: string; events: number }> }
+type Sums = { data: ReadonlyArray<{ events: number }> }
 type ByCustomer = { data: ReadonlyArray<{ customer?: { id: string } }> }
 
 const REFRESH_MS = 5_000
@@ -26,15 +27,18 @@ function monthBefore(today: string): { first: string; until: string } {
 export function OverviewTiles({ today, near }: { today: string; near: NearCaps }) {
   const before = monthBefore(today)
   const month = today.slice(0, 7)
-  const daily = useApi<Daily>(`/usage/daily${toQuery({ from: before.first })}`, { refreshMs: REFRESH_MS })
+  // Days that are over change seldom; today is asked for again and again, and is a row per meter.
+  const past = useApi<Daily>(`/usage/daily${toQuery({ from: before.first, to: today })}`, { refreshMs: 60_000 })
+  const running = useApi<Sums>(`/usage${toQuery({ from: today })}`, { refreshMs: REFRESH_MS })
   const active = useApi<ByCustomer>(`/usage${toQuery({ time_range: '30d', group_by: 'customer', limit: MOST_ROWS })}`, {
     refreshMs: 3 * REFRESH_MS,
   })
-  const rows = daily.data?.data ?? []
+  const rows = past.data?.data ?? []
   const events = (wanted: (day: string) => boolean) =>
     rows.reduce((sum, row) => (wanted(row.day) ? sum + row.events : sum), 0)
   const yesterday = new Date(Date.parse(`${today}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10)
-  const thisMonth = events((day) => day.startsWith(month))
+  const eventsToday = running.data?.data.reduce((sum, row) => sum + row.events, 0) ?? 0
+  const thisMonth = eventsToday + events((day) => day.startsWith(month))
   const lastMonth = events((day) => day <= before.until)
   const customers = new Set(active.data?.data.map((row) => row.customer?.id)).size
   const failed = <span className="text-faint">–</span>
@@ -43,19 +47,19 @@ export function OverviewTiles({ today, near }: { today: string; near: NearCaps }
     <div className="grid grid-cols-2 gap-3 sm:gap-4 xl:grid-cols-4">
       <StatTile
         label={t('overview.tile.today')}
-        value={daily.data ? formatCompact(events((day) => day === today)) : failed}
+        value={running.data ? formatCompact(eventsToday) : failed}
         hint={
-          daily.data ? t('overview.tile.yesterday', { count: formatNumber(events((day) => day === yesterday)) }) : null
+          past.data ? t('overview.tile.yesterday', { count: formatNumber(events((day) => day === yesterday)) }) : null
         }
-        loading={daily.loading}
+        loading={running.loading}
       />
       <StatTile
         label={t('overview.tile.month')}
-        value={daily.data ? formatCompact(thisMonth) : failed}
+        value={past.data && running.data ? formatCompact(thisMonth) : failed}
         change={changeOf(thisMonth, lastMonth)}
         since={t('overview.tile.month_since')}
-        hint={daily.data ? t('overview.tile.month_first') : null}
-        loading={daily.loading}
+        hint={past.data && running.data ? t('overview.tile.month_first') : null}
+        loading={past.loading || running.loading}
       />
       <StatTile
         label={t('overview.tile.active')}
