@@ -175,3 +175,15 @@ describe('the page of errors', () => {
     expect(sections).toEqual(codes)
   })
 })
+
+test('the reference is made once for each scheme: whoever asks for it again and again costs next to nothing', async () => {
+  const secure = { headers: { 'x-forwarded-proto': 'https' } }
+  const started = performance.now()
+  const first = await getOpenApi(new Request(request.url, secure)).text()
+  const took = performance.now() - started
+  const again = performance.now()
+  for (let time = 0; time < 20; time += 1) expect(getOpenApi(new Request(request.url, secure)).status).toBe(200)
+  expect(performance.now() - again).toBeLessThan(took)
+  expect(first).toContain('"servers":[{"url":"https://')
+  expect(await getOpenApi(request).text()).toContain('"servers":[{"url":"http://')
+})

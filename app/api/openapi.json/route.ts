@@ -62,9 +62,16 @@ const paths = {
   ...operator,
 }
 
-/** The OpenAPI document, generated from the schemas the routes check their input with. */
+/** The document by the address it names, http or https. */
+const documents = new Map<string, Uint8Array<ArrayBuffer>>()
+
+/**
+ * The OpenAPI document, generated from the schemas the routes check their input with. Made once: it takes a good part of a
+ * second, and anybody may ask for it.
+ */
 export function GET(request: Request): Response {
-  const scheme = isSecureRequest(request) ? 'https' : 'http'
-  const document = createOpenApi(paths, version, `${scheme}://${env().ROOT_DOMAIN}`)
-  return Response.json(document, { headers: { 'cache-control': 'public, max-age=60' } })
+  const server = `${isSecureRequest(request) ? 'https' : 'http'}://${env().ROOT_DOMAIN}`
+  const bytes = documents.get(server) ?? new TextEncoder().encode(JSON.stringify(createOpenApi(paths, version, server)))
+  documents.set(server, bytes)
+  return new Response(bytes, { headers: { 'content-type': 'application/json', 'cache-control': 'public, max-age=60' } })
 }
