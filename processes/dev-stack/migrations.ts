@@ -25,6 +25,13 @@ export async function applyMigrations(ownerUrl: string): Promise<string[]> {
       'Give them a later number than the last one applied, or start afresh with npm run reset.',
     )
   }
+  const away = code === 0 ? null : findWhyAway(output)
+  if (away) {
+    throw new StackError(
+      `The migrations cannot reach the database: ${away}.`,
+      'See that it runs, and that OWNER_DATABASE_URL has the right host, login, password and name.',
+    )
+  }
   if (code !== 0) {
     throw new StackError(
       `A migration failed:\n${tidy(output)}`,
@@ -32,6 +39,13 @@ export async function applyMigrations(ownerUrl: string): Promise<string[]> {
     )
   }
   return [...output.matchAll(/Applying migration (\S+?\.sql)/g)].map((match) => match[1] ?? '')
+}
+
+/** Why the CLI could not connect; null when it could. */
+function findWhyAway(output: string): string | null {
+  if (output.includes('Cannot resolve "')) return 'OWNER_DATABASE_URL is not postgres://login:password@host:5432/name'
+  const [, why] = /failed to connect to `[^`]*`: (.+)/.exec(output) ?? []
+  return why ?? null
 }
 
 /** Runs the Supabase CLI of node_modules in the checkout; `output` is what it wrote to both streams. */

@@ -19,6 +19,7 @@ import { parseEnv } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isOwnDirectory, prepareDataDirectory, putLogsAside } from '../../processes/dev-stack/data-directory'
 import { describeDemo } from '../../processes/dev-stack/demo'
+import { applyMigrations } from '../../processes/dev-stack/migrations'
 import { findFreePort, requireFreePorts, requireOwnAddress } from '../../processes/dev-stack/ports'
 import { processIdentity, readStart } from '../../processes/dev-stack/process-identity'
 import { inRepository, requireReadablePath } from '../../processes/dev-stack/repository'
@@ -322,4 +323,12 @@ test('a log that becomes too large is put aside while it is written, and the wri
     ['web.log.old', 'third '.repeat(20)],
     ['worker.log', 'firstsecondthird'],
   ])
+})
+
+test('a database that the migrations cannot reach is called that, not a wrong migration', async () => {
+  const port = await findFreePort(20_000)
+  const away = await refusal(() => applyMigrations(`postgresql://holdfast_owner:x@127.0.0.1:${port}/holdfast`))
+  expect(away).toMatch(/cannot reach the database: .*ECONNREFUSED/)
+  expect(away).not.toMatch(/supabase|file/)
+  expect(await refusal(() => applyMigrations('holdfast'))).toContain('OWNER_DATABASE_URL is not postgres://')
 })
