@@ -11,6 +11,8 @@ export async function changeTerms<Result>(
   change: () => Promise<Result>,
 ): Promise<Result> {
   const zone = await readTimeZone()
+  // About a millisecond for each customer who has a balance.
+  if (customerIds === null || customerIds.length > 1_000) await tenantQuery("set local statement_timeout = '5min'")
   const settle = (changed: boolean) =>
     tenantQuery('select app.settle_customers($1, $2::uuid[], $3, $4)', [
       currentContext().tenantId,
