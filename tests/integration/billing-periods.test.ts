@@ -248,6 +248,21 @@ describe('closing', () => {
     expect(cut.lines.find(({ meter }) => meter === 'sum')).toMatchObject({ meter_name: 'All of it' })
   })
 
+  test('a cut that is to end in the future ends now: no period that has not begun is gone through', async () => {
+    const ask = async (query: string) => {
+      const answer = await exportRoute(await request('GET', `/x?${query}`, { as: acme.api_key }))
+      return { headers: answer.headers, text: await answer.text() }
+    }
+    const year = new Date().getUTCFullYear()
+    const whole = await ask('from=2026-01-01&to=9999-12-31T23:59:59Z')
+    expect(whole.headers.get('content-disposition')).toMatch(new RegExp(`-${year}-\\d\\d-\\d\\d\\.jsonl"$`))
+    expect(whole.text.split('\n')).toHaveLength((await ask('from=2026-01-01')).text.split('\n').length)
+    expect(JSON.parse((await ask('from=8000-01-01&to=9000-01-01')).text)).toMatchObject({
+      status: 422,
+      errors: [{ pointer: '/from', detail: 'must be in the past' }],
+    })
+  })
+
   test('two who close at once close one after the other', async () => {
     await track({ meter_id: 'count', user_id: 'ann' })
     const moment = await now()

@@ -94,8 +94,11 @@ export async function exportUsageCut(
   const zone = await readTimeZone()
   const today = dayIn(zone)
   const start = readMoment(from ?? `${today.slice(0, 8)}01`, zone)
-  const end = to === undefined ? new Date() : readMoment(to, zone)
-  if (start >= end) throw invalidInput('/from', 'must be before `to`')
+  // Nothing was received in the future, and periods until the year 9999 would be gone through for it.
+  const now = new Date()
+  const asked = to === undefined ? now : readMoment(to, zone)
+  const end = asked < now ? asked : now
+  if (start >= end) throw invalidInput('/from', start < asked ? 'must be in the past' : 'must be before `to`')
   const reader = { ...actor, permissions: [...new Set([...actor.permissions, ...READS])] }
   return toFile(
     `${slug}-usage-${start.toISOString().slice(0, 10)}-${end.toISOString().slice(0, 10)}`,
