@@ -1,11 +1,10 @@
-import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { DELETE } from '@/app/api/v1/customer-logins/[id]/route'
 import { POST as ACCEPT } from '@/app/api/v1/customer-logins/accept/route'
 import { GET, POST } from '@/app/api/v1/customer-logins/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
-import { requireVariable } from '@/tests/support/variables'
+import { whileLocked } from '@/tests/support/while-locked'
 import {
   asSuperuser,
   asSystem,
@@ -116,19 +115,13 @@ describe('portal logins', () => {
 
   test('who is invited by two at once has one invitation', async () => {
     const twice = newUser('twice')
-    const other = new pg.Client({ connectionString: requireVariable('SUPERUSER_DATABASE_URL') })
-    await other.connect()
-    try {
-      // Both have looked before either can write.
-      await other.query('begin; lock table customer_logins in share mode')
-      const both = [invite(twice.email), invite(twice.email)]
-      for (let waits = 0; waits < 2; )
-        waits = (await other.query('select from pg_locks where not granted')).rowCount ?? 0
-      await other.query('commit')
-      expect((await Promise.all(both)).map(({ status }) => status)).toEqual([201, 201])
-    } finally {
-      await other.end()
-    }
+    // Both have looked before either can write.
+    const both = await whileLocked(
+      'lock table customer_logins in share mode',
+      () => Promise.all([invite(twice.email), invite(twice.email)]),
+      { waiting: 2 },
+    )
+    expect(both.map(({ status }) => status)).toEqual([201, 201])
     expect(await asSuperuser('select 1 from customer_logins where email = $1', [twice.email])).toHaveLength(1)
   })
 

@@ -1,5 +1,4 @@
 // Customers, their tiers, what they may use, and what one of them sees of itself when signed in to the portal.
-import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { GET as getEntitlements } from '@/app/api/v1/customers/[id]/entitlements/route'
 import { DELETE, GET as getCustomer, PATCH } from '@/app/api/v1/customers/[id]/route'
@@ -9,7 +8,7 @@ import { GET as getOverview } from '@/app/api/v1/portal/overview/route'
 import { PATCH as patchTier } from '@/app/api/v1/tiers/[id]/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
-import { requireVariable } from '../support/variables'
+import { whileLocked } from '../support/while-locked'
 import { asSuperuser, call, createWorld, type RequestOptions } from '../support/world'
 
 const { acme, globex, stranger } = await createWorld()
@@ -209,20 +208,12 @@ describe('tiers of customers', () => {
 test('a tier that is archived at this moment is given to nobody', async () => {
   await call(postTier, 'POST', '/api/v1/tiers', { ...admin, body: { name: 'Leaving' } })
   await create({ external_id: 'late' })
-  const other = new pg.Client({ connectionString: requireVariable('SUPERUSER_DATABASE_URL') })
-  await other.connect()
-  try {
-    await other.query(
-      `begin; set local session_replication_role = replica; select from tiers where slug = 'leaving' for update`,
-    )
-    const asked = subscribe('late', { tier: 'leaving' })
-    for (let waits = 0; waits === 0; )
-      waits = (await other.query('select from pg_locks where not granted')).rowCount ?? 0
-    await other.query(`update tiers set archived_at = now() where slug = 'leaving'; commit`)
-    expect(await asked).toMatchObject({ status: 422, body: { errors: [{ pointer: '/tier' }] } })
-  } finally {
-    await other.end()
-  }
+  const asked = await whileLocked(
+    "set local session_replication_role = replica; select from tiers where slug = 'leaving' for update",
+    () => subscribe('late', { tier: 'leaving' }),
+    { last: "update tiers set archived_at = now() where slug = 'leaving'" },
+  )
+  expect(asked).toMatchObject({ status: 422, body: { errors: [{ pointer: '/tier' }] } })
   expect((await one('late')).body.tier).toBeNull()
 })
 

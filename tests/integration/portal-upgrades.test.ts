@@ -19,6 +19,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { findTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { runInTenant } from '@/libs/tenancy/tenant-context'
 import { waitForSteadyDay } from '../support/steady-day'
+import { whileLocked } from '../support/while-locked'
 import { asSuperuser, call, createWorld, type RequestOptions, setStatus } from '../support/world'
 
 const { acme, globex } = await createWorld()
@@ -174,6 +175,17 @@ describe('asking', () => {
     expect((await answer(newer.body.id, 'accepted')).status).toBe(409)
     expect((await tiers()).body.open_request).toBeNull()
   })
+})
+
+test('what the tenant decides at the same moment is not said to be withdrawn', async () => {
+  const { id: request } = (await wish({ tier: 'large' })).body
+  const late = await whileLocked(
+    `set local session_replication_role = replica;
+     update upgrade_requests set status = 'declined', decided_at = now() where id = '${request}'`,
+    () => call(withdraw, 'DELETE', '/api/v1/portal/upgrade-requests/x', { ...customer, params: { id: request } }),
+  )
+  expect(late).toMatchObject({ status: 409, body: { code: 'conflict' } })
+  expect((await requests('?status=declined')).body.data).toContainEqual(expect.objectContaining({ id: request }))
 })
 
 test('who asks and withdraws without end stops being heard', async () => {

@@ -44,7 +44,11 @@ export function PortalTiers({ name }: { name: string }) {
         toast.success(t('upgrade-requests.portal.withdrawn'))
         state.reload()
       },
-      onError: (problem) => toast.problem(problem),
+      onError: (problem) => {
+        toast.problem(problem)
+        // What cannot be withdrawn was decided meanwhile.
+        state.reload()
+      },
     },
   )
   const tiers = state.data?.data

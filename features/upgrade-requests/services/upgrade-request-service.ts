@@ -132,7 +132,7 @@ export async function withdrawRequest(id: string): Promise<UpgradeRequestRow> {
   const request = await getUpgradeRequest(id)
   if (request.status === 'withdrawn') return request
   requireOpen(request)
-  await closeRequest(id, 'withdrawn')
+  await decide(id, 'withdrawn')
   return getUpgradeRequest(id)
 }
 
@@ -142,8 +142,7 @@ export async function decideRequest(id: string, status: 'accepted' | 'declined')
   if (request.status === status) return request
   requireOpen(request)
   if (status === 'accepted') await requireOffered(request)
-  if (!(await closeRequest(id, status)))
-    throw new AppError('conflict', 'Somebody else decided this at the same moment.')
+  await decide(id, status)
   await announce(id, 'upgrade.decided')
   return getUpgradeRequest(id)
 }
@@ -159,6 +158,12 @@ async function requireOffered({ tier }: UpgradeRequestRow): Promise<void> {
 
 function requireOpen({ status }: UpgradeRequestRow): void {
   if (status !== 'open') throw new AppError('conflict', `This request is ${status} already.`, { extra: { status } })
+}
+
+/** @throws AppError conflict when somebody decided it since it was read. */
+async function decide(id: string, status: UpgradeRequestRow['status']): Promise<void> {
+  if (!(await closeRequest(id, status)))
+    throw new AppError('conflict', 'Somebody else decided this at the same moment.')
 }
 
 async function closeRequest(id: string, status: UpgradeRequestRow['status']): Promise<boolean> {
