@@ -4,6 +4,14 @@ const YEAR_ZERO = /^0000/
 /** Clocks of the world lie at most 14 hours apart from UTC; what is further away no database takes. */
 const FAR_ZONE = /[+-](?:1[5-9]|2\d):\d\d$/
 
+const FIRST_MOMENT = Date.parse('0001-01-01T00:00:00Z')
+const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z')
+/** Moments are answered in UTC, with a year of four digits. */
+function hasWritableYear(text: string): boolean {
+  const at = Date.parse(text)
+  return !(at < FIRST_MOMENT || at > LAST_MOMENT)
+}
+
 const exists = (text: string): boolean => !YEAR_ZERO.test(text) && !FAR_ZONE.test(text)
 
 /** A day as `YYYY-MM-DD`, from the year 1 on. */
@@ -22,6 +30,7 @@ export const reportDay = day.refine(isCountable, OUT_OF_RANGE)
 export const zonedMoment = z.iso
   .datetime({ offset: true })
   .refine(exists, 'must be RFC 3339 with a zone of at most 14 hours, such as 2026-11-21T09:30:00Z')
+  .refine(hasWritableYear, 'must lie in the years 1 to 9999, in UTC')
 
 /** A day, or a moment with a zone. */
 export const dayOrMoment = z.union([day, zonedMoment])
