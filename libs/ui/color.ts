@@ -133,13 +133,18 @@ export function brandTokens(primary: string): { light: BrandTokens; dark: BrandT
   }
 }
 
-/** The style sheet of a brand: `:root{…} .dark{…}`; empty when the colour is not one. Holds hex colours only. */
-export function brandCss(primary: string): string {
+/**
+ * The style sheet of a brand: `:root{…} .dark{…}`; what is not a colour is left out. `accent` is that of the line at the top,
+ * which says nothing and is taken as it is. Holds hex colours only.
+ */
+export function brandCss(primary: string, accent: string): string {
   const brand = brandTokens(primary)
-  if (!brand) return ''
+  const line = parseHex(accent)
+  const lineCss = line ? `:root{--brand-line:${formatHex(line)}}` : ''
+  if (!brand) return lineCss
   const block = (values: BrandTokens) =>
     Object.entries(values)
       .map(([name, value]) => `${name}:${value}`)
       .join(';')
-  return `:root{${block(brand.light)}}:root.dark{${block(brand.dark)}}`
+  return `:root{${block(brand.light)}}:root.dark{${block(brand.dark)}}${lineCss}`
 }

@@ -26,13 +26,16 @@ test('a customer opens the portal, signs in there and sees tier, usage, features
   )
 })
 
-test('the brand is the tenant’s: its name and its colour, on the same code', async ({ page }) => {
+test('the brand is the tenant’s: its name and its colours, on the same code', async ({ page }) => {
   const colourOf = async (slug: string) => {
     await page.goto(`${portalOf(slug)}/sign-in`)
     await expect(page.getByRole('heading', { level: 1 })).toContainText(tenantOf(slug).name)
     return page.getByRole('button', { name: 'Sign in' }).evaluate((button) => getComputedStyle(button).backgroundColor)
   }
   const acme = await colourOf('acme')
+  // The line at the top is of the accent colour.
+  const line = page.locator('[data-shell=portal] header > div').first()
+  await expect(line).toHaveCSS('background-color', 'rgb(15, 118, 110)')
   const globex = await colourOf('globex')
   expect(acme).not.toBe(globex)
 })

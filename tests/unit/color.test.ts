@@ -96,9 +96,9 @@ describe('a brand of any colour', () => {
   })
 
   test('lets nothing but hex colours into the style sheet', () => {
-    expect(brandCss('#fff;}body{display:none')).toBe('')
-    expect(brandCss('#0055ff')).toMatch(
-      /^:root\{(--[a-z0-9-]+:#[0-9a-f]{6};?)+\}:root\.dark\{(--[a-z0-9-]+:#[0-9a-f]{6};?)+\}$/,
+    expect(brandCss('#fff;}body{display:none', 'url(x)')).toBe('')
+    expect(brandCss('#0055ff', '#FF0')).toMatch(
+      /^:root\{(--[a-z0-9-]+:#[0-9a-f]{6};?)+\}:root\.dark\{(--[a-z0-9-]+:#[0-9a-f]{6};?)+\}:root\{--brand-line:#ffff00\}$/,
     )
   })
 })

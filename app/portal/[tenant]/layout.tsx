@@ -34,10 +34,10 @@ export default async function PortalLayout({ params, children }: Props) {
   }
   const user = await getPageUser()
   const isCustomer = user !== null && (await findStanding(user.id, tenant.id)).customer_id !== null
-  const { primary_color, support_url } = branding
+  const { primary_color, accent_color, support_url } = branding
   return (
     <PortalFrame
-      brand={{ name, primary_color, support_url, time_zone: tenant.time_zone }}
+      brand={{ name, primary_color, accent_color, support_url, time_zone: tenant.time_zone }}
       email={isCustomer ? user.email : null}
     >
       {children}

@@ -27,7 +27,7 @@ function MiniPortal({ name, tokens, accent }: { name: string; tokens: BrandToken
     <div style={tokens as CSSProperties} className="overflow-hidden rounded-lg border bg-canvas" inert>
       <div className="h-1" style={{ background: accent }} />
       <div className="flex items-center gap-2.5 border-b bg-surface px-4 py-2.5">
-        <span className="flex size-7 items-center justify-center rounded-md bg-accent font-semibold text-accent-ink text-xs">
+        <span className="flex size-7 items-center justify-center rounded-md bg-(--brand) font-semibold text-(--brand-ink) text-xs">
           {name.trim().charAt(0).toUpperCase()}
         </span>
         <span className="min-w-0 flex-1 truncate font-semibold text-sm">{name}</span>

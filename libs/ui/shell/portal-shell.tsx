@@ -16,15 +16,17 @@ import { TimeZoneProvider } from '@/libs/ui/time'
 export type PortalBrand = {
   name: string
   /** `#rrggbb`; adjusted until it can be read. */
-  primary_color?: string | null
+  primary_color: string
+  /** `#rrggbb` of the line at the top. */
+  accent_color: string
   support_url?: string | null
   time_zone?: string
 }
 
 /** The colours of a tenant for everything on the page, popups included. Nothing but hex colours gets through. */
-function BrandStyle({ color }: { color: string | null | undefined }) {
+function BrandStyle({ primary_color, accent_color }: PortalBrand) {
   const nonce = useNonce()
-  const css = color ? brandCss(color) : ''
+  const css = brandCss(primary_color, accent_color)
   if (!css) return null
   return (
     <style nonce={nonce} suppressHydrationWarning>
@@ -80,10 +82,10 @@ export function PortalShell({
   ) : null
   return (
     <TimeZoneProvider timeZone={brand.time_zone ?? 'UTC'}>
-      <BrandStyle color={brand.primary_color} />
+      <BrandStyle {...brand} />
       <div data-shell="portal" className="flex min-h-dvh flex-col">
         <header className="border-b bg-surface">
-          <div aria-hidden="true" className="h-1 bg-(--brand,var(--accent))" />
+          <div aria-hidden="true" className="h-1 bg-(--brand-line,var(--accent))" />
           <div className="mx-auto flex h-14 max-w-5xl items-center gap-3 px-4 sm:px-6">
             <Link href="/" className="flex min-w-0 items-center gap-2.5 rounded-md">
               <Avatar name={brand.name} shape="square" tone="brand" />
