@@ -116,5 +116,5 @@ function HeaderCell<Row>({
 function SortIcon({ direction }: { direction: SortDirection }) {
   if (direction === 'asc') return <ArrowUp aria-hidden="true" className="size-3" />
   if (direction === 'desc') return <ArrowDown aria-hidden="true" className="size-3" />
-  return <ChevronsUpDown aria-hidden="true" className="size-3 opacity-60" />
+  return <ChevronsUpDown aria-hidden="true" className="size-3 opacity-60 print:hidden" />
 }

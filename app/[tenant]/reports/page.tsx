@@ -12,6 +12,7 @@ export default async function ReportsPage({ params }: { params: Promise<{ tenant
   if (!permissions.includes('usage:read')) return <NotAllowed title={t('reports.title')} role={role} />
   return (
     <ReportsScreen
+      tenantName={tenant.name}
       running={dayIn(tenant.time_zone).slice(0, 7)}
       {...(permissions.includes('customers:read') ? { customersHref: `/${tenant.slug}/customers` } : {})}
     />

@@ -8,11 +8,13 @@ import type { MonthReport } from '@/features/reports/schema'
 import { apiUrl, toQuery } from '@/libs/ui/api-client'
 import { Button, buttonClass } from '@/libs/ui/button'
 import { Field } from '@/libs/ui/field'
+import { formatDate } from '@/libs/ui/format'
 import { Input } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { EmptyState, ErrorState } from '@/libs/ui/states'
+import { useNow, useTimeZone } from '@/libs/ui/time'
 import { useApi, useApiPath } from '@/libs/ui/use-api'
 
 /** Paper is white: what is dark on the screen is printed light. */
@@ -37,7 +39,17 @@ function usePrintInLight(): void {
 }
 
 /** The report of a month, of the tenant or of one customer; both are in the address. `running` is the month of today. */
-export function ReportsScreen({ running, customersHref }: { running: string; customersHref?: string }) {
+export function ReportsScreen({
+  tenantName,
+  running,
+  customersHref,
+}: {
+  tenantName: string
+  running: string
+  customersHref?: string
+}) {
+  const now = useNow()
+  const zone = useTimeZone()
   const toPath = useApiPath()
   const [{ month: chosen, customer }, setState] = useQueryStates({ month: parseAsString, customer: parseAsString })
   const month = chosen ?? running
@@ -121,7 +133,13 @@ export function ReportsScreen({ running, customersHref }: { running: string; cus
           description={t('reports.empty.description')}
         />
       ) : (
-        <MonthReportView report={report.data} {...(customersHref ? { customersHref } : {})} />
+        <>
+          {/* On paper nothing else says whose figures these are, and of when. */}
+          <p className="mb-2 hidden text-mute text-sm print:block">
+            {t('reports.printed', { tenant: tenantName, at: formatDate(now, 'exact', zone) })}
+          </p>
+          <MonthReportView report={report.data} {...(customersHref ? { customersHref } : {})} />
+        </>
       )}
     </>
   )
