@@ -5,15 +5,18 @@ import { SuspendedTenant } from '@/features/overview/components/suspended-tenant
 import { TenantBanner } from '@/features/overview/components/tenant-banner'
 import { requirePageTenant } from '@/libs/auth/page-access'
 import { t } from '@/libs/ui/messages'
+import { failureTitle } from '@/libs/ui/shell/failure-title'
 
 type Props = { params: Promise<{ tenant: string }>; children: ReactNode }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
   // Without a tenant the layout answers that there is no such page; asked here as well, that page would have no title.
-  const found = await requirePageTenant((await params).tenant).catch(() => null)
-  if (!found) return { title: t('ui.notFound.title') }
-  const { tenant } = found
-  return { title: { default: tenant.name, template: `%s · ${tenant.name} · ${t('ui.product')}` } }
+  try {
+    const { tenant } = await requirePageTenant((await params).tenant)
+    return { title: { default: tenant.name, template: `%s · ${tenant.name} · ${t('ui.product')}` } }
+  } catch (error) {
+    return { title: failureTitle(error) }
+  }
 }
 
 export default async function TenantLayout({ params, children }: Props) {

@@ -4,16 +4,19 @@ import { PortalFrame } from '@/features/portal/components/portal-frame'
 import { findPortal, getPageUser } from '@/libs/auth/page-access'
 import { findStanding } from '@/libs/auth/standing'
 import { t } from '@/libs/ui/messages'
+import { failureTitle } from '@/libs/ui/shell/failure-title'
 import { MessagePage } from '@/libs/ui/shell/message-page'
 
 type Props = { params: Promise<{ tenant: string }>; children: ReactNode }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
   // Without a tenant the layout answers that there is no such page; asked here as well, that page would have no title.
-  const found = await findPortal((await params).tenant).catch(() => null)
-  if (!found) return { title: t('ui.notFound.title') }
-  const { branding } = found
-  return { title: { default: branding.display_name, template: `%s · ${branding.display_name}` } }
+  try {
+    const { branding } = await findPortal((await params).tenant)
+    return { title: { default: branding.display_name, template: `%s · ${branding.display_name}` } }
+  } catch (error) {
+    return { title: failureTitle(error) }
+  }
 }
 
 export default async function PortalLayout({ params, children }: Props) {
