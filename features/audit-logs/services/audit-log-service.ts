@@ -27,19 +27,12 @@ async function readPage(
   before: string | undefined,
   limit: number,
 ): Promise<Page<AuditLogRow>> {
-  return cutPage(await readRows(filters, { before }, limit + 1), limit, toCursor)
-}
-
-const toCursor = ({ id }: AuditLogRow): string[] => [id]
-
-async function readRows(
-  filters: AuditLogFilters,
-  slice: { oldest?: string | undefined; before?: string | undefined },
-  limit: number,
-): Promise<AuditLogRow[]> {
-  const query = await filterAuditLogs(filters, slice)
-  const rows = await query.select(auditLine.as('line')).orderBy('audit_logs.id', 'desc').limit(limit).execute()
-  return rows.map(toRow)
+  const query = (await filterAuditLogs(filters, { before })).select(auditLine.as('line'))
+  const rows = await query
+    .orderBy('audit_logs.id', 'desc')
+    .limit(limit + 1)
+    .execute()
+  return cutPage(rows.map(toRow), limit, ({ id }) => [id])
 }
 
 /**
@@ -51,22 +44,29 @@ async function search(
   start: string | undefined,
   limit: number,
 ): Promise<Page<AuditLogRow>> {
-  const found: AuditLogRow[] = []
+  const found: string[] = []
   let before = start
   for (const size of SLICES) {
-    const query = await filterAuditLogs(others, { before })
-    const ids = query.select('audit_logs.id').orderBy('audit_logs.id', 'desc')
-    const oldest = (
-      await ids
-        .offset(size - 1)
-        .limit(1)
-        .executeTakeFirst()
-    )?.id
-    found.push(...(await readRows({ ...others, q }, { oldest, before }, limit + 1 - found.length)))
-    if (found.length > limit || oldest === undefined) return cutPage(found, limit, toCursor)
-    before = oldest
+    const slice = (await filterAuditLogs(others, { before })).select('audit_logs.id').orderBy('audit_logs.id', 'desc')
+    const end = await slice
+      .offset(size - 1)
+      .limit(1)
+      .executeTakeFirst()
+    // Ids alone: whole rows are wide, and most are only looked at.
+    const hits = (await filterAuditLogs({ ...others, q }, { oldest: end?.id, before }))
+      .select('audit_logs.id')
+      .orderBy('audit_logs.id', 'desc')
+    for (const { id } of await hits.limit(limit + 1 - found.length).execute()) found.push(id)
+    if (found.length > limit || !end) return readFound(cutPage(found, limit, (id) => [id]))
+    before = end.id
   }
-  return { data: found, next_cursor: encodeCursor(before === undefined ? [] : [before]) }
+  return readFound({ data: found, next_cursor: encodeCursor(before === undefined ? [] : [before]) })
+}
+
+async function readFound({ data, next_cursor }: Page<string>): Promise<Page<AuditLogRow>> {
+  if (data.length === 0) return { data: [], next_cursor }
+  const query = (await filterAuditLogs({})).select(auditLine.as('line')).where('audit_logs.id', 'in', data)
+  return { data: (await query.orderBy('audit_logs.id', 'desc').execute()).map(toRow), next_cursor }
 }
 
 /** One row, and a record of having looked at it. @throws AppError not_found. */
