@@ -210,6 +210,19 @@ test('who asks and withdraws without end stops being heard', async () => {
 })
 
 describe('taking', () => {
+  test('who is archived asks for nothing, and takes nothing', async () => {
+    const archived = (to: string | null) =>
+      asSuperuser('update customers set archived_at = $2 where id = $1', [acme.customer.id, to])
+    await archived('2026-01-01')
+    const before = (await subscription()).body
+    expect(await wish({ tier: 'open' })).toMatchObject({
+      status: 409,
+      body: { detail: 'This customer is archived, and gets no other tier.' },
+    })
+    expect((await subscription()).body).toEqual(before)
+    await archived(null)
+  })
+
   test('a wish for a tier that was archived meanwhile cannot be granted, and is still there to decline', async () => {
     await call(postTier, 'POST', '/api/v1/tiers', { ...admin, body: { slug: 'gone', name: 'Gone', price: 1 } })
     const wished = await wish({ tier: 'gone' })

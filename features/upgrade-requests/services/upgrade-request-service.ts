@@ -68,9 +68,14 @@ export async function isSelfService(ref: string): Promise<boolean> {
   return tier !== undefined
 }
 
-/** A tier that the customer who is signed in may ask for. @throws AppError invalid_input when it is not there, archived, or what it has. */
+/** A tier that the customer who is signed in may ask for. @throws AppError invalid_input when it is not there, archived, or what it has; conflict for a customer who is archived. */
 export async function requireOffer(ref: string): Promise<{ id: string; slug: string; self_service: boolean }> {
   const { tenantId, actor } = currentContext()
+  const [archived] = await tenantQuery(
+    'select from customers where tenant_id = $1 and id = $2 and archived_at is not null',
+    [tenantId, actor.customer_id ?? null],
+  )
+  if (archived) throw new AppError('conflict', 'This customer is archived, and gets no other tier.')
   const [tier] = await tenantQuery<{ id: string; slug: string; self_service: boolean; present: boolean }>(
     `select t.id, t.slug, t.self_service, case when s.id is null then t.is_default else s.tier_id = t.id and s.tier_version = t.version end as present
      from tiers t left join subscriptions s on s.tenant_id = $1 and s.customer_id = $3 and s.canceled_at is null
