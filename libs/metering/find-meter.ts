@@ -4,13 +4,15 @@ import { isUuid } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { resolveCustomerFilter } from './find-customers'
 
-export type FoundMeter = {
-  id: string
-  slug: string
-  name: string
-  unit: string
-  aggregation: string
-  archived_at: Date | null
+export type MeterRef = { id: string; slug: string; name: string; unit: string; aggregation: string }
+export type FoundMeter = MeterRef & { archived_at: Date | null }
+
+/** All meters, archived ones included, or the one of this id, by slug. */
+export function loadMeters(id: string | null): Promise<MeterRef[]> {
+  return tenantQuery<MeterRef>(
+    'select id, slug, name, unit, aggregation from meters where tenant_id = $1 and ($2::uuid is null or id = $2) order by slug',
+    [currentContext().tenantId, id],
+  )
 }
 
 /** The meter that an id or slug names, archived ones included; null when there is none. */

@@ -2,6 +2,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, nothingNamed } from '@/libs/errors'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { findCustomerId } from '@/libs/metering/find-customers'
+import { loadMeters } from '@/libs/metering/find-meter'
 import { loadUsage, type Span, spanOfDays, type UsageRow } from '@/libs/metering/load-usage'
 import { addMonths, changePercent } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -39,7 +40,7 @@ export async function reportMonth({ month: asked, customer: ref }: ReportQuery):
   const caps = new Map((await loadCaps(customerId)).map((row) => [row.meter_id, row]))
   const overage = await loadOverage(customerId, first, timeZone)
   const present = byMeter(totals)
-  const meters = (await loadMeters()).filter(
+  const meters = (await loadMeters(null)).filter(
     ({ id }) => present.has(id) || earlier.has(id) || Number(overage.get(id) ?? 0) > 0,
   )
   const slugs = new Map(meters.map(({ id, slug }) => [id, slug]))
@@ -83,12 +84,6 @@ async function findCustomer(ref: string): Promise<Customer> {
   )
   if (!row) throw nothingNamed('/customer', 'customer')
   return row
-}
-
-function loadMeters(): Promise<Meter[]> {
-  return tenantQuery<Meter>('select id, slug, name, unit, aggregation from meters where tenant_id = $1 order by slug', [
-    currentContext().tenantId,
-  ])
 }
 
 /** The caps that hold now: of one customer with what they allow, or which meters have any. */

@@ -1,6 +1,7 @@
 import { isCountable, OUT_OF_RANGE } from '@/libs/api-utils/moment'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput } from '@/libs/errors'
+import { addDays, addMonths } from '@/libs/metering/trend'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
@@ -44,14 +45,6 @@ const RESOLVE = `
     app.first_moment(first_day, $1) as first_at, app.first_moment(greatest(first_day, end_day), $1) as end_at
   from days`
 
-/** `YYYY-MM-DD` in a time zone, `days` from a moment. */
-function localDay(timeZone: string, days: number, months = 0): string {
-  const day = new Date(`${dayIn(timeZone)}T00:00:00Z`)
-  day.setUTCMonth(day.getUTCMonth() + months)
-  day.setUTCDate(day.getUTCDate() + days)
-  return day.toISOString().slice(0, 10)
-}
-
 function readMoment(pointer: string, text: string): { at: string | null; day: string | null } {
   const wrong = () => invalidInput(pointer, 'is not a date that exists')
   const date = text.slice(0, 10)
@@ -65,18 +58,20 @@ function readMoment(pointer: string, text: string): { at: string | null; day: st
 }
 
 function readRange({ time_range, from, to }: RangeInput, timeZone: string) {
+  const today = dayIn(timeZone)
+  const tomorrow = addDays(today, 1)
   if (from === undefined) {
     if (to !== undefined) throw invalidInput('/from', 'is needed with to')
     const name = time_range ?? '30d'
-    const end = { at: null, day: localDay(timeZone, 1) }
+    const end = { at: null, day: tomorrow }
     if (name === '24h') return { from: { at: new Date(Date.now() - 86_400_000).toISOString(), day: null }, to: end }
-    if (name === '12m') return { from: { at: null, day: localDay(timeZone, 1, -12) }, to: end }
-    return { from: { at: null, day: localDay(timeZone, 1 - DAYS[name]) }, to: end }
+    if (name === '12m') return { from: { at: null, day: addDays(addMonths(today, -12), 1) }, to: end }
+    return { from: { at: null, day: addDays(tomorrow, -DAYS[name]) }, to: end }
   }
   if (time_range !== undefined) throw invalidInput('/time_range', 'excludes from and to')
   return {
     from: readMoment('/from', from),
-    to: to === undefined ? { at: null, day: localDay(timeZone, 1) } : readMoment('/to', to),
+    to: to === undefined ? { at: null, day: tomorrow } : readMoment('/to', to),
   }
 }
 
@@ -87,12 +82,16 @@ export async function resolveRange(input: RangeInput): Promise<UsageRange> {
   return loadRange(timeZone, [from.at, from.day, to.at, to.day])
 }
 
-async function loadRange(timeZone: string, bounds: (string | null)[]): Promise<UsageRange> {
-  const [row] = await tenantQuery<RangeRow>(RESOLVE, [timeZone, ...bounds])
+function requireSpan<Row extends { from_at: Date; to_at: Date }>([row]: readonly Row[]): Row {
   if (!row) throw new Error('A range is one row.')
   if (row.from_at >= row.to_at) throw invalidInput('/to', 'must be after from')
   if (row.to_at.getTime() - row.from_at.getTime() > LONGEST_DAYS * 86_400_000)
     throw invalidInput('/from', 'five years at most')
+  return row
+}
+
+async function loadRange(timeZone: string, bounds: (string | null)[]): Promise<UsageRange> {
+  const row = requireSpan(await tenantQuery<RangeRow>(RESOLVE, [timeZone, ...bounds]))
   const edges =
     row.first_at >= row.to_at
       ? [{ from: row.from_at, to: row.to_at }]
@@ -135,15 +134,12 @@ export async function resolveQueryRange(
     throw invalidInput('/time_zone', `${timeZone} is not a time zone of the IANA database`)
   const { from, to } = readRange(input, timeZone)
   const hours = input.from === undefined && input.time_range === '24h'
-  const [row] = await tenantQuery<{ from_at: Date; to_at: Date }>(
+  const rows = await tenantQuery<{ from_at: Date; to_at: Date }>(
     `select case when $6 then h.next - interval '24 hours' else coalesce($2::timestamptz, app.first_moment($3::date, $1)) end as from_at,
        case when $6 then h.next else coalesce($4::timestamptz, app.first_moment($5::date, $1)) end as to_at
      from (select date_trunc('hour', statement_timestamp(), $1) + interval '1 hour' as next) h`,
     [timeZone, from.at, from.day, to.at, to.day, hours],
   )
-  if (!row) throw new Error('A range is one row.')
-  if (row.from_at >= row.to_at) throw invalidInput('/to', 'must be after from')
-  if (row.to_at.getTime() - row.from_at.getTime() > LONGEST_DAYS * 86_400_000)
-    throw invalidInput('/from', 'five years at most')
-  return { from: row.from_at, to: row.to_at }
+  const { from_at, to_at } = requireSpan(rows)
+  return { from: from_at, to: to_at }
 }

@@ -1,12 +1,12 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
-import { resolveUsageFilter, type UsageFilter } from '@/libs/metering/find-meter'
+import { loadMeters, type MeterRef, resolveUsageFilter, type UsageFilter } from '@/libs/metering/find-meter'
+import { addDays } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { DailyQuery, UsageQuery } from '../schema'
 import { resolveRange, type UsageRange } from './usage-range'
 
-export type MeterRef = { id: string; slug: string; name: string; unit: string; aggregation: string }
 type CustomerRef = { id: string; external_id: string; name: string | null }
 type Range = { from: Date; to: Date; time_zone: string }
 
@@ -83,13 +83,6 @@ function parametersOf(
   customerIds: readonly string[] | null = customerId === null ? null : [customerId],
 ): unknown[] {
   return [currentContext().tenantId, meterId, customerIds, timeZone]
-}
-
-async function loadMeters(meterId: string | null): Promise<MeterRef[]> {
-  return tenantQuery<MeterRef>(
-    `select id, slug, name, unit, aggregation from meters where tenant_id = $1 and ($2::uuid is null or id = $2) order by slug`,
-    [currentContext().tenantId, meterId],
-  )
 }
 
 const rangeOf = ({ from, to, timeZone }: UsageRange): Range => ({ from, to, time_zone: timeZone })
@@ -194,11 +187,6 @@ function fillDays(data: DailyReport['data'], meters: readonly MeterRef[], range:
 function daysOf({ from, to, timeZone }: UsageRange): string[] {
   const last = dayIn(timeZone, to.getTime() - 1)
   const days: string[] = []
-  for (let day = dayIn(timeZone, from); day <= last; ) {
-    days.push(day)
-    const next = new Date(`${day}T00:00:00Z`)
-    next.setUTCDate(next.getUTCDate() + 1)
-    day = next.toISOString().slice(0, 10)
-  }
+  for (let day = dayIn(timeZone, from); day <= last; day = addDays(day, 1)) days.push(day)
   return days
 }

@@ -1,6 +1,5 @@
-import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
-import { resolveUsageFilter } from '@/libs/metering/find-meter'
+import { loadMeters, type MeterRef, resolveUsageFilter } from '@/libs/metering/find-meter'
 import { fillDays } from '@/libs/metering/forecast'
 import { loadUsage, type Span, shiftSpan, type UsageRow } from '@/libs/metering/load-usage'
 import { loadOutlooks, type Outlook } from '@/libs/metering/outlook'
@@ -10,7 +9,6 @@ import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { TrendsQuery } from '../schema'
 import { resolveQueryRange } from './usage-range'
-import type { MeterRef } from './usage-report-service'
 
 export type Trend = Outlook & {
   meter: MeterRef
@@ -53,10 +51,7 @@ export async function reportTrends(query: TrendsQuery): Promise<TrendsReport> {
   ]
   const series = Map.groupBy(await select(range, hourly ? 'HOUR' : 'DAY'), ({ meter_id }) => meter_id)
   const outlookOf = await loadOutlooks(filter, timeZone)
-  const meters = await tenantQuery<MeterRef>(
-    'select id, slug, name, unit, aggregation from meters where tenant_id = $1 and ($2::uuid is null or id = $2) order by slug',
-    [currentContext().tenantId, filter.meterId],
-  )
+  const meters = await loadMeters(filter.meterId)
   const used = meters.filter(({ id }) => current.has(id) || previous.has(id) || yearAgo.has(id))
   return {
     from: range.from,
