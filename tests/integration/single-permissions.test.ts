@@ -68,6 +68,7 @@ beforeAll(async () => {
   })
   await all('POST rate-limits/overrides', { namespace: 'n', identifier: 'i', limit: 1, duration: 1_000 })
   await all('POST metrics', { metric: 'transactions', value: 1 })
+  await all('POST analytics-events', { event: 'opened' })
   await all('POST reconciliations', {})
   await all('POST billing-periods', { ends_at: new Date().toISOString() })
   stripe.keys.set('sk_test_keyacct_one000001', 'acct_one')
