@@ -29,12 +29,12 @@ function wait(line: Line): Promise<void> {
 }
 
 /**
- * Runs a transaction of a tenant when it is its turn: a tenant that asks for much at once waits for itself, and never holds all
+ * Runs a transaction when it is the turn of whose it is, a tenant's as a rule: one that asks for much at once waits for itself, and never holds all
  * the connections that the others need as well. @throws AppError unavailable after five seconds in line.
  */
-export async function inTurn<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
-  const line = lines.get(tenantId) ?? { open: 0, waiting: [] }
-  lines.set(tenantId, line)
+export async function inTurn<T>(whose: string, work: () => Promise<T>): Promise<T> {
+  const line = lines.get(whose) ?? { open: 0, waiting: [] }
+  lines.set(whose, line)
   // Whoever ends hands its place on, so that nobody who comes meanwhile is before who waits.
   if (line.open < mostOfTenant()) line.open += 1
   else await wait(line)
@@ -44,6 +44,6 @@ export async function inTurn<T>(tenantId: string, work: () => Promise<T>): Promi
     const next = line.waiting.shift()
     if (next) next()
     else line.open -= 1
-    if (line.open === 0) lines.delete(tenantId)
+    if (line.open === 0) lines.delete(whose)
   }
 }

@@ -155,7 +155,8 @@ export function runInNewTenant<O extends Opened, T>(
     await client.query(enterStatement(opened.routing, opened.actor))
     return opened
   }
-  return transactAs(open, (_context, opened) => work(opened))
+  // One after the other, whoever asks: waiting for that they must not hold the connections of all tenants there are.
+  return inTurn('new tenants', () => transactAs(open, (_context, opened) => work(opened)))
 }
 
 /** Runs `work` in a context without a transaction of its own: each statement becomes one. For handlers that commit by themselves. */

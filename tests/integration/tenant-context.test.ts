@@ -11,6 +11,7 @@ import {
   findContext,
   getTenantContext,
   jobActor,
+  runInNewTenant,
   runInTenant,
   runOutsideTenant,
   runWithoutTransaction,
@@ -128,6 +129,22 @@ describe('connections', () => {
     finish()
     expect(new Set(await Promise.all(busy))).toEqual(new Set([acme.id]))
     expect(open).toBe(busy.length)
+  })
+
+  test('whoever makes tenants, one after the other, leaves some to those there are', async () => {
+    const { promise: end, resolve: finish } = Promise.withResolvers<void>()
+    const busy = Array.from({ length: env().DATABASE_POOL_SIZE + 2 }, () =>
+      runInNewTenant<never, void>(
+        async () => {
+          await end
+          throw new Error('not made')
+        },
+        async () => undefined,
+      ).catch((error: Error) => error.message),
+    )
+    expect(await runInTenant(globex.id, systemActor(), tenantInDatabase)).toBe(globex.id)
+    finish()
+    expect(new Set(await Promise.all(busy))).toEqual(new Set(['not made']))
   })
 
   test('who waits too long behind its own is turned away, and nothing is out of joint', async () => {
