@@ -29,8 +29,8 @@ function wait(line: Line): Promise<void> {
 }
 
 /**
- * Runs a transaction when it is the turn of whose it is, a tenant's as a rule: one that asks for much at once waits for itself, and never holds all
- * the connections that the others need as well. @throws AppError unavailable after five seconds in line.
+ * Runs a transaction when it is the turn of whose it is, as a rule a tenant's: one that asks for much at once waits for itself,
+ * and never holds all the connections that the others need as well. @throws AppError unavailable after five seconds in line.
  */
 export async function inTurn<T>(whose: string, work: () => Promise<T>): Promise<T> {
   const line = lines.get(whose) ?? { open: 0, waiting: [] }
