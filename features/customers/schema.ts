@@ -32,7 +32,7 @@ export const customerInput = z
   .meta({ id: 'CustomerInput' })
 
 export const customerPatch = z
-  .strictObject({ ...fields, archived: z.boolean() })
+  .strictObject({ ...fields, archived: z.boolean(), external_id: z.never({ error: 'never changes' }) })
   .partial()
   .meta({ id: 'CustomerPatch' })
 

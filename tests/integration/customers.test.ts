@@ -127,12 +127,19 @@ describe('customers', () => {
       name: 'Renamed',
       email: null,
     })
-    expect((await change('list-1', { external_id: 'other' })).status).toBe(422)
+    expect((await change('list-1', { external_id: 'other' })).body).toMatchObject({
+      status: 422,
+      errors: [{ pointer: '/external_id', detail: 'never changes' }],
+    })
     expect((await archive('list-1')).body.archived_at).toEqual(expect.any(String))
     expect((await track({ meter_id: 'api_calls', user_id: 'list-1' })).body.rejected).toEqual([
       expect.objectContaining({ code: 'customer_archived' }),
     ])
     expect(names((await list('?archived=true')).body.data)).toEqual(['list-1'])
+    expect(await create({ external_id: 'list-1' })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('but is archived: bring it back with `archived: false`') },
+    })
     expect((await change('list-1', { archived: false })).body.archived_at).toBeNull()
     expect((await track({ meter_id: 'api_calls', user_id: 'list-1' })).body.inserted).toBe(1)
   })

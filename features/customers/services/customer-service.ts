@@ -95,9 +95,19 @@ export async function createCustomer(input: CustomerInput): Promise<CustomerRow>
     .onConflict((conflict) => conflict.columns(['tenant_id', 'external_id']).doNothing())
     .returning('id')
     .executeTakeFirst()
-  if (!row) throw new AppError('conflict', 'A customer with this external id exists already.')
+  if (!row) throw await isTaken(externalId)
   if (input.tier !== null) await setSubscription(row.id, { tier: input.tier })
   return getCustomer(row.id)
+}
+
+async function isTaken(externalId: string): Promise<AppError> {
+  const { archived_at } = await tenantDb()
+    .selectFrom('customers')
+    .select('archived_at')
+    .where('external_id', '=', externalId)
+    .executeTakeFirstOrThrow()
+  const how = archived_at ? ' but is archived: bring it back with `archived: false`' : ''
+  return new AppError('conflict', `A customer with this external id exists already${how}.`)
 }
 
 /** Changes a customer, archives it (its usage is refused then) or brings it back. @throws AppError not_found. */
