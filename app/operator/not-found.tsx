@@ -4,7 +4,7 @@ import { NothingHere } from '@/libs/ui/nothing-here'
 
 export const metadata: Metadata = { title: t('ui.notFound.title') }
 
-/** In the operator console: a tenant that is not there, or a page that never was. */
+/** In the operator console: a tenant that is not there. */
 export default function OperatorNotFound() {
   return <NothingHere />
 }

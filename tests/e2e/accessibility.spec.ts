@@ -76,6 +76,7 @@ const VISITS: Record<string, Visit> = {
   'portal/[tenant]/forgot-password/page.tsx': { path: '/forgot-password', origin: acme },
   'portal/[tenant]/reset-password/page.tsx': { path: '/reset-password', origin: acme },
   'portal/[tenant]/join/page.tsx': { path: '/join?token=unknown-token-of-a-test', origin: acme },
+  'portal/[tenant]/[...rest]/page.tsx': { path: '/nothing/is/here', origin: acme, status: 404 },
   'not-found.tsx': { path: '/nothing/is/here', status: 404 },
 }
 

@@ -158,7 +158,6 @@ test.describe(() => {
     const nobody = '0199a000-0000-7000-8000-000000000000'
     await signIn(page, owner)
     for (const path of [
-      '/no-such-page',
       '/customers/nobody-at-all',
       `/customers/${nobody}`,
       '/meters/nothing_at_all',
