@@ -9,7 +9,7 @@ import { t } from '@/libs/ui/messages'
 /** The look shared by everything one types into or chooses from. */
 export const controlClass =
   'control-text w-full min-w-0 rounded-md border border-control bg-surface px-3 text-ink shadow-card transition-colors ' +
-  'placeholder:text-faint hover:not-disabled:border-faint focus-visible:border-focus focus-visible:outline-offset-0 ' +
+  'placeholder:text-faint disabled:placeholder:text-transparent hover:not-disabled:border-faint focus-visible:border-focus focus-visible:outline-offset-0 ' +
   'aria-invalid:border-danger disabled:cursor-not-allowed disabled:bg-sunken disabled:text-faint [&[readonly]]:bg-sunken'
 
 export type InputProps = ComponentProps<'input'> & {
