@@ -80,6 +80,16 @@ export function suspendedTenant(cause?: unknown): AppError {
   return new AppError('tenant_suspended', words, {}, cause)
 }
 
+/** What is looked up; null where there is none. */
+export async function orNull<Found>(lookUp: Promise<Found>): Promise<Found | null> {
+  try {
+    return await lookUp
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'not_found') return null
+    throw error
+  }
+}
+
 /** The words of an error, for a log or a record; of anything else that was thrown, what it is as text. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

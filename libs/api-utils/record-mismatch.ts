@@ -1,6 +1,6 @@
 import { recordDenial } from '@/libs/audit/record-denial'
 import type { Caller } from '@/libs/auth/credentials'
-import { AppError } from '@/libs/errors'
+import { orNull } from '@/libs/errors'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { TenantSource } from '@/libs/tenancy/tenant-sources'
 import { findAccess } from './find-access'
@@ -24,11 +24,7 @@ export async function recordMismatch(
     const tenant = await findTenantRouting(name)
     if (!tenant || noted.has(tenant.id)) continue
     noted.add(tenant.id)
-    try {
-      const { actor } = await findAccess(caller, tenant, facts, source === 'host')
-      await recordDenial(tenant, actor, 'access.mismatch', metadata)
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === 'not_found')) throw error
-    }
+    const access = await orNull(findAccess(caller, tenant, facts, source === 'host'))
+    if (access) await recordDenial(tenant, access.actor, 'access.mismatch', metadata)
   }
 }

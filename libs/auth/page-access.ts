@@ -5,7 +5,7 @@ import { cache } from 'react'
 import { findAccess } from '@/libs/api-utils/find-access'
 import { readFacts } from '@/libs/api-utils/request-facts'
 import { serverQuery } from '@/libs/db/server-query'
-import { AppError } from '@/libs/errors'
+import { orNull } from '@/libs/errors'
 import { ASKED_PATH_HEADER } from '@/libs/tenancy/host'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
@@ -50,20 +50,11 @@ export const requirePageTenant = cache(
     const user = await requirePageUser()
     const tenant = /^[a-z0-9-]{1,63}$/.test(slug) ? await findTenantRouting({ slug }) : null
     if (!tenant) notFound()
-    try {
-      const access = await findAccess(
-        { kind: 'user', user, tenant: null, by: 'cookie', portal_of: null },
-        tenant,
-        readFacts({ headers: await headers() }),
-        false,
-      )
-      if (access.role === 'customer' || access.role === 'api_key') notFound()
-      const { actor } = access
-      return { tenant, user, role: access.role, permissions: actor.permissions as readonly Permission[], actor }
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'not_found') notFound()
-      throw error
-    }
+    const caller = { kind: 'user', user, tenant: null, by: 'cookie', portal_of: null } as const
+    const access = await orNull(findAccess(caller, tenant, readFacts({ headers: await headers() }), false))
+    if (!access || access.role === 'customer' || access.role === 'api_key') notFound()
+    const { role, actor } = access
+    return { tenant, user, role, permissions: actor.permissions as readonly Permission[], actor }
   },
 )
 

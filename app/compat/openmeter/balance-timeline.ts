@@ -2,6 +2,7 @@ import { type BalanceChange, listBalanceChanges } from '@/features/entitlements/
 import type { Entitlement } from '@/features/entitlements/services/entitlement-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { parseInput } from '@/libs/api-utils/read-json'
+import type { Quantity } from '@/libs/ingest/decimal'
 import { usageQueryInput } from '@/libs/metering/usage-query'
 import { addPeriod } from './periods'
 
@@ -22,7 +23,7 @@ type Place = { customerId: string; meterId: string }
 const MOST_SEGMENTS = 100
 
 /** What a customer used of a meter between two moments. */
-export async function usedBetween({ customerId, meterId }: Place, from: Date, to: Date): Promise<number> {
+export async function usageBetween({ customerId, meterId }: Place, from: Date, to: Date): Promise<Quantity> {
   if (from >= to) return 0
   const input = parseInput(usageQueryInput, {
     from: from.toISOString(),
@@ -31,7 +32,12 @@ export async function usedBetween({ customerId, meterId }: Place, from: Date, to
     customer: [customerId],
   })
   const { data } = await queryUsage(meterId, input)
-  return Number(data[0]?.value ?? 0)
+  return data[0]?.value ?? 0
+}
+
+/** The same, as near as the wire can say it. */
+export async function usedBetween(place: Place, from: Date, to: Date): Promise<number> {
+  return Number(await usageBetween(place, from, to))
 }
 
 /** Where each period of a plain allowance began: nothing is written down of those. */

@@ -2,15 +2,12 @@ import { findNameOwners, readSubjects } from '@/features/compatibility/services/
 import { customerInput } from '@/features/customers/schema'
 import { type CustomerRow, createCustomer, getCustomer } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
-import { AppError, notFound } from '@/libs/errors'
+import { notFound, orNull } from '@/libs/errors'
 
 /** A customer by id, external id, or another name it was given; null when there is none. */
 export async function findNamedCustomer(reference: string): Promise<CustomerRow | null> {
-  try {
-    return await getCustomer(reference.trim())
-  } catch (error) {
-    if (!(error instanceof AppError && error.code === 'not_found')) throw error
-  }
+  const named = await orNull(getCustomer(reference.trim()))
+  if (named) return named
   const [owner] = await findNameOwners([reference.trim()])
   return owner ? getCustomer(owner.customer_id) : null
 }

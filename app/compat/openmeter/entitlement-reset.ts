@@ -1,11 +1,9 @@
 import { z } from 'zod'
 import { resetBalance } from '@/features/entitlements/services/reset-service'
-import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { zonedMoment } from '@/libs/api-utils/moment'
-import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
-import { usageQueryInput } from '@/libs/metering/usage-query'
+import { usageBetween } from './balance-timeline'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { periodStart, type Version } from './entitlement-shape'
 import { readExact } from './openmeter-route'
@@ -21,21 +19,9 @@ export async function resetUsage(
 ): Promise<void> {
   // The present minute is now: what was used before the call is what is to be forgotten.
   const isNow = since.getTime() > Date.now() - MINUTE_MS
-  await resetBalance(customerId, meter.id, {
-    preserve_overage: preserveOverage,
-    used_since: isNow ? '0' : await usedSince(customerId, meter.id, since),
-  })
-}
-
-async function usedSince(customerId: string, meterId: string, since: Date): Promise<string> {
-  const input = parseInput(usageQueryInput, {
-    from: since.toISOString(),
-    to: new Date(Date.now() + DAY_MS).toISOString(),
-    time_zone: 'UTC',
-    customer: [customerId],
-  })
-  const { data } = await queryUsage(meterId, input)
-  return String(data[0]?.value ?? '0')
+  const tomorrow = new Date(Date.now() + DAY_MS)
+  const used = isNow ? 0 : await usageBetween({ customerId, meterId: meter.id }, since, tomorrow)
+  await resetBalance(customerId, meter.id, { preserve_overage: preserveOverage, used_since: String(used) })
 }
 
 const resetBody = z.strictObject({

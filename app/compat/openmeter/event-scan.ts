@@ -1,9 +1,9 @@
+import { readAll } from '@/app/compat/read-all'
 import { listMeters } from '@/features/meters/services/meter-service'
 import { listEvents } from '@/features/usage-tracking/services/usage-event-service'
 import { listRejections } from '@/features/usage-tracking/services/usage-rejection-service'
 import { encodeCursor, isAnyText, isCursorMoment, readCursor } from '@/libs/api-utils/page'
 import { type Listed, type SentTo, toListedEvent, toRefusedEvent } from './event-shape'
-import { readAll } from './openmeter-route'
 
 export type Scan = {
   /** Only events of this customer, whose id or external id it is. */

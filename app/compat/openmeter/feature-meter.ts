@@ -1,13 +1,12 @@
+import { freeSlug } from '@/app/compat/free-slug'
+import { readAll } from '@/app/compat/read-all'
 import { keepRecord } from '@/features/compatibility/services/compat-record-service'
 import { meterInput } from '@/features/meters/schema'
 import { createMeter, getMeter, listMeters, type MeterRow } from '@/features/meters/services/meter-service'
 import { parseInput } from '@/libs/api-utils/read-json'
-import { AppError, invalidInput } from '@/libs/errors'
+import { invalidInput, orNull } from '@/libs/errors'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
 import { type FilterString, toMeterFilter } from './filter-string'
-import { readAll } from './openmeter-route'
-
-const LONGEST_SLUG = 64
 
 /**
  * Makes the meter that counts what of another one is a feature's: the same events through a filter on its groups, from now
@@ -29,7 +28,7 @@ export async function createFeatureMeter(
   })
   const all = base.filter ? [base.filter as MeterFilter, ...parts] : parts
   const input = {
-    slug: await freeSlug(`${base.slug}_${featureKey}`),
+    slug: await slugFor(`${base.slug}_${featureKey}`),
     name: `${base.name}: ${featureKey}`.slice(0, 120),
     unit: base.unit,
     aggregation: base.aggregation,
@@ -46,23 +45,12 @@ export async function createFeatureMeter(
 }
 
 async function requireMeter(slug: string): Promise<MeterRow> {
-  try {
-    const meter = await getMeter(slug)
-    if (!meter.archived_at) return meter
-  } catch (error) {
-    if (!(error instanceof AppError && error.code === 'not_found')) throw error
-  }
-  throw invalidInput('/meterSlug', 'there is no such meter')
+  const meter = await orNull(getMeter(slug))
+  if (!meter || meter.archived_at) throw invalidInput('/meterSlug', 'there is no such meter')
+  return meter
 }
 
-async function freeSlug(wanted: string): Promise<string> {
-  const base = wanted
-    .replace(/[^a-z0-9]+/g, '_')
-    .slice(0, LONGEST_SLUG - 4)
-    .replace(/_+$/, '')
+async function slugFor(wanted: string): Promise<string> {
   const meters = await readAll((cursor) => listMeters({ cursor, limit: 200, archived: 'all' }))
-  const taken = new Set(meters.map(({ slug }) => slug))
-  let slug = base
-  for (let number = 2; taken.has(slug); number += 1) slug = `${base}_${number}`
-  return slug
+  return freeSlug(wanted.replace(/[^a-z0-9]+/g, '_'), meters)
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readAll } from '@/app/compat/read-all'
 import { keepRecord, readRecords } from '@/features/compatibility/services/compat-record-service'
 import { featureInput } from '@/features/features/schema'
 import {
@@ -13,7 +14,7 @@ import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
 import { createFeatureMeter } from './feature-meter'
 import { filterString } from './filter-string'
-import { inOrder, openMeterRoute, pageOfAll, readAll, readExact, readPaging, readParameters } from './openmeter-route'
+import { inOrder, openMeterRoute, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
 
 /** What is kept of a feature as it was sent: its filters are those of a meter of its own. */
 type SentFeature = {

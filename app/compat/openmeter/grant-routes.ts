@@ -1,3 +1,4 @@
+import { readAll } from '@/app/compat/read-all'
 import { grantInput } from '@/features/entitlements/schema'
 import { findGrantOwner } from '@/features/entitlements/services/grant-owner-service'
 import { listGrantPage } from '@/features/entitlements/services/grant-page-service'
@@ -10,7 +11,7 @@ import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { grantBody } from './entitlement-schema'
 import { idOf, type Version } from './entitlement-shape'
 import { keepGrant, readSentGrants, toOpenMeterGrant } from './grant-shape'
-import { openMeterRoute, pageOfAll, readAll, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
+import { openMeterRoute, pageOfAll, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
 
 const create = (version: Version) =>
   ofEntitlement('customers:write', version, async (request, { entitlement, known: { customer } }) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readAll } from '@/app/compat/read-all'
 import { listGrants } from '@/features/entitlements/services/grant-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { zonedMoment } from '@/libs/api-utils/moment'
@@ -9,7 +10,7 @@ import { usageQueryInput } from '@/libs/metering/usage-query'
 import { readTimeline, type Segment, usedBetween } from './balance-timeline'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { idOf, numberOf, periodStart, type Version } from './entitlement-shape'
-import { readAll, readParameters } from './openmeter-route'
+import { readParameters } from './openmeter-route'
 import { DAY_MS, LONGEST_DAYS } from './periods'
 
 const MINUTE_MS = 60_000

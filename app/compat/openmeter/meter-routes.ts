@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readAll } from '@/app/compat/read-all'
 import { keepRecord, readRecords } from '@/features/compatibility/services/compat-record-service'
 import { AGGREGATIONS, meterInput } from '@/features/meters/schema'
 import { createMeter, getMeter, listMeters, type MeterRow, updateMeter } from '@/features/meters/services/meter-service'
@@ -6,7 +7,7 @@ import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
 import { toJsonPath, toProperty } from './json-path'
-import { inOrder, openMeterRoute, pageOfAll, readAll, readExact, readPaging, readParameters } from './openmeter-route'
+import { inOrder, openMeterRoute, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
 
 /** What is kept of a meter as it was sent; one that only counts for a feature is not listed. */
 export type SentMeter = { metadata?: unknown; feature?: string }

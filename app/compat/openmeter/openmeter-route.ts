@@ -134,20 +134,6 @@ function compare(a: unknown, b: unknown): number {
   return String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0
 }
 
-/** Everything a list in pages of ours holds, up to ten thousand. */
-export async function readAll<Row>(
-  list: (cursor: string | undefined) => Promise<{ data: Row[]; next_cursor: string | null }>,
-): Promise<Row[]> {
-  const rows: Row[] = []
-  let cursor: string | undefined
-  do {
-    const page = await list(cursor)
-    rows.push(...page.data)
-    cursor = page.next_cursor ?? undefined
-  } while (cursor !== undefined && rows.length < 10_000)
-  return rows
-}
-
 /** One page of a list that is whole. */
 export function pageOfAll<Row>(rows: readonly Row[], { page, pageSize }: { page: number; pageSize: number }) {
   return { totalCount: rows.length, page, pageSize, items: rows.slice((page - 1) * pageSize, page * pageSize) }

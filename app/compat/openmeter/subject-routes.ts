@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readAll } from '@/app/compat/read-all'
 import { customerPatch } from '@/features/customers/schema'
 import { type CustomerRow, listCustomers, updateCustomer } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
@@ -6,7 +7,7 @@ import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { customerNameInput } from '@/libs/api-utils/text-input'
 import { notFound } from '@/libs/errors'
 import { ensureSubject, getNamedCustomer } from './customer-names'
-import { openMeterRoute, readAll, readExact } from './openmeter-route'
+import { openMeterRoute, readExact } from './openmeter-route'
 
 /** Where what else a subject has is kept within the metadata of its customer. */
 const KEPT = 'openmeter_subject'

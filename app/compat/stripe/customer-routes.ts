@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { readAll } from '@/app/compat/read-all'
 import { customerInput, customerPatch } from '@/features/customers/schema'
 import {
   type CustomerRow,
@@ -10,13 +11,23 @@ import {
 } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { AppError } from '@/libs/errors'
-import { isLive, missing, readFields, readQueryFields, refuse, stripeRoute, toList, toSeconds } from './stripe-route'
+import { orNull } from '@/libs/errors'
+import {
+  isLive,
+  missing,
+  paging,
+  readFields,
+  readQueryFields,
+  refuse,
+  seconds,
+  stripeRoute,
+  toList,
+  toSeconds,
+} from './stripe-route'
 
 /** Where what we have no field for is kept within the metadata of a customer. */
 const KEPT = 'stripe'
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
-const MOST = 10_000
 
 const parts = z.record(z.string(), z.string().max(500))
 const nested = z.record(z.string(), z.union([z.string().max(500), parts]))
@@ -106,12 +117,9 @@ function newCustomerId(): string {
 }
 
 async function findCustomer(id: string): Promise<CustomerRow> {
-  try {
-    return await getCustomer(id)
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'not_found') throw missing('customer', id)
-    throw error
-  }
+  const row = await orNull(getCustomer(id))
+  if (!row) throw missing('customer', id)
+  return row
 }
 
 const READ = { permission: 'customers:read' } as const
@@ -142,11 +150,8 @@ const remove = stripeRoute(async (request, { params }) => {
   return ApiResponse.success(toStripe(await updateCustomer(id, { archived: true }), isLive(request)))
 }, WRITE)
 
-const seconds = z.coerce.number({ error: 'must be seconds since 1970' }).int().min(0).max(253_402_300_799)
 const listFields = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(100).default(10),
-  starting_after: z.string().max(255).optional(),
-  ending_before: z.string().max(255).optional(),
+  ...paging,
   email: z.string().max(320).optional(),
   created: z
     .union([
@@ -176,13 +181,7 @@ function isAsked(row: CustomerRow, { email, created = {} }: Asked): boolean {
 
 const list = stripeRoute(async (request) => {
   const asked = readQueryFields(request, listFields)
-  const rows: CustomerRow[] = []
-  let cursor: string | undefined
-  do {
-    const page = await listCustomers({ cursor, limit: 200, archived: 'false', q: asked.email })
-    rows.push(...page.data)
-    cursor = page.next_cursor ?? undefined
-  } while (cursor !== undefined && rows.length < MOST)
+  const rows = await readAll((cursor) => listCustomers({ cursor, limit: 200, archived: 'false', q: asked.email }))
   const shown = rows.filter((row) => isAsked(row, asked)).map((row) => toStripe(row, isLive(request)))
   return ApiResponse.success(toList(shown, '/v1/customers', asked))
 }, READ)

@@ -6,7 +6,7 @@ import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { readMeters } from './meter-routes'
-import { isLive, readFields, readJsonFields, refuse, stripeRoute, toSeconds } from './stripe-route'
+import { isLive, readFields, readJsonFields, refuse, seconds, stripeRoute, toSeconds } from './stripe-route'
 
 const name = (sentence: string, longest = 255) =>
   z
@@ -19,7 +19,7 @@ const eventFields = z.strictObject({
   event_name: name('which meters it is for', 100),
   payload: z.record(z.string(), z.string(), { error: 'is needed: payload[stripe_customer_id] and payload[value]' }),
   identifier: name('its own', 100).optional(),
-  timestamp: z.coerce.number({ error: 'must be seconds since 1970' }).int().min(0).max(253_402_300_799).optional(),
+  timestamp: seconds.optional(),
 })
 
 /** What is refused here as there. What is left — a cap of the customer — is taken in, not counted, and listed with its reason. */

@@ -1,14 +1,27 @@
 import { z } from 'zod'
+import { freeSlug } from '@/app/compat/free-slug'
+import { readAll } from '@/app/compat/read-all'
 import { getCustomer } from '@/features/customers/services/customer-service'
 import { meterInput } from '@/features/meters/schema'
 import { createMeter, getMeter, listMeters, type MeterRow, updateMeter } from '@/features/meters/services/meter-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { AppError } from '@/libs/errors'
+import { orNull } from '@/libs/errors'
 import { slugOf } from '@/libs/ingest/slug'
 import { usageQueryInput } from '@/libs/metering/usage-query'
-import { isLive, missing, readFields, readQueryFields, refuse, stripeRoute, toList, toSeconds } from './stripe-route'
+import {
+  isLive,
+  missing,
+  paging,
+  readFields,
+  readQueryFields,
+  refuse,
+  seconds,
+  stripeRoute,
+  toList,
+  toSeconds,
+} from './stripe-route'
 
 const FORMULAS = { sum: 'SUM', count: 'COUNT', last: 'LATEST' } as const
 const CUSTOMER_KEY = 'stripe_customer_id'
@@ -21,11 +34,6 @@ const needed = (sentence: string, longest: number) =>
     .string({ error: `is needed: ${sentence}` })
     .min(1, 'must not be empty')
     .max(longest, `must be at most ${longest} characters`)
-const paging = {
-  limit: z.coerce.number().int().min(1).max(100).default(10),
-  starting_after: z.string().max(255).optional(),
-  ending_before: z.string().max(255).optional(),
-}
 const createFields = z.strictObject({
   display_name: needed('what people call it', 120),
   event_name: needed('the name of its events', 100),
@@ -65,13 +73,7 @@ function toStripe(row: MeterRow, livemode: boolean) {
 
 /** Every meter, archived ones too, the newest first. */
 export async function readMeters(): Promise<MeterRow[]> {
-  const rows: MeterRow[] = []
-  let cursor: string | undefined
-  do {
-    const page = await listMeters({ cursor, limit: 200, archived: 'all' })
-    rows.push(...page.data)
-    cursor = page.next_cursor ?? undefined
-  } while (cursor !== undefined)
+  const rows = await readAll((cursor) => listMeters({ cursor, limit: 200, archived: 'all' }))
   return rows.sort((a, b) => b.created_at.getTime() - a.created_at.getTime() || (a.id < b.id ? 1 : -1))
 }
 
@@ -83,14 +85,10 @@ const create = stripeRoute(async (request) => {
   const meters = await readMeters()
   if (meters.some((meter) => !meter.archived_at && (meter.event_type ?? meter.slug) === event_name))
     throw refuse('/event_name', 'is the name of another active meter', 'resource_already_exists')
-  const base = (slugOf(event_name) || slugOf(display_name) || 'meter').slice(0, 58).replace(/_+$/, '')
-  const taken = new Set(meters.map(({ slug }) => slug))
-  let slug = base
-  for (let number = 2; taken.has(slug); number += 1) slug = `${base}_${number}`
   const aggregation = FORMULAS[default_aggregation.formula]
   const key = value_settings?.event_payload_key ?? VALUE_KEY
   const input = {
-    slug,
+    slug: freeSlug(slugOf(event_name) || slugOf(display_name) || 'meter', meters),
     name: display_name,
     aggregation,
     event_type: event_name,
@@ -116,12 +114,9 @@ const get = stripeRoute(
 
 /** @throws AppError not_found, in the words of the wire. */
 async function findMeter(id: string): Promise<MeterRow> {
-  try {
-    return await getMeter(id)
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'not_found') throw missing('billing meter', id)
-    throw error
-  }
+  const row = await orNull(getMeter(id))
+  if (!row) throw missing('billing meter', id)
+  return row
 }
 
 const updateFields = z.strictObject({ display_name: z.string().trim().min(1).max(120).optional() })
@@ -142,7 +137,6 @@ const archive = (archived: boolean) =>
     WRITE,
   )
 
-const seconds = z.coerce.number({ error: 'must be seconds since 1970' }).int().min(0).max(253_402_300_799)
 const summaryFields = z.strictObject({
   ...paging,
   customer: needed('whose usage', 255),
@@ -191,13 +185,9 @@ const summaries = stripeRoute(
 )
 
 async function findCustomer(reference: string): Promise<{ id: string }> {
-  try {
-    return await getCustomer(reference)
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'not_found')
-      throw refuse('/customer', `there is no customer ${reference}`, 'resource_missing')
-    throw error
-  }
+  const row = await orNull(getCustomer(reference))
+  if (!row) throw refuse('/customer', `there is no customer ${reference}`, 'resource_missing')
+  return row
 }
 
 export const METER_PATHS = [

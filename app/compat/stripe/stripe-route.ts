@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import { parseFields, readForm } from '@/libs/api-utils/read-form'
 import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
@@ -140,6 +140,16 @@ export function isLive(request: Request): boolean {
 
 /** A moment in whole seconds since 1970. */
 export const toSeconds = (at: Date | string): number => Math.floor(new Date(at).getTime() / 1_000)
+
+/** A moment as the wire sends it. */
+export const seconds = z.coerce.number({ error: 'must be seconds since 1970' }).int().min(0).max(253_402_300_799)
+
+/** What pages are asked for with. */
+export const paging = {
+  limit: z.coerce.number().int().min(1).max(100).default(10),
+  starting_after: z.string().max(255).optional(),
+  ending_before: z.string().max(255).optional(),
+}
 
 type Paging = { limit: number; starting_after?: string | undefined; ending_before?: string | undefined }
 

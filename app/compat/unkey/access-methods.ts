@@ -19,9 +19,9 @@ import { changeKeyWords, type WordChange } from '@/features/customer-keys/servic
 import { encodeCursor, isAnyText, readCursor } from '@/libs/api-utils/page'
 import { readJson } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, notFound, orNull } from '@/libs/errors'
 import { livingKey } from './living-key'
-import { type UnkeyBody, unkeyRoute } from './unkey-route'
+import { toPagination, type UnkeyBody, unkeyRoute } from './unkey-route'
 
 const WRITE = { permission: 'customer-keys:write' } as const
 const READ = { permission: 'customer-keys:read' } as const
@@ -88,19 +88,14 @@ const changeRoles = (operation: WordChange['operation']) =>
   }, WRITE)
 
 async function roleName(reference: string): Promise<string> {
-  try {
-    return (await getKeyRole(reference)).name
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'not_found') return reference
-    throw error
-  }
+  return (await orNull(getKeyRole(reference)))?.name ?? reference
 }
 
 /** One page of what was fetched with one more than fits. */
 function toPage<Row>(rows: readonly Row[], limit: number, nameOf: (row: Row) => string, data: unknown[]): UnkeyBody {
   const last = rows[limit - 1]
   const more = rows.length > limit && last !== undefined
-  return { data, pagination: more ? { cursor: encodeCursor([nameOf(last)]), hasMore: true } : { hasMore: false } }
+  return { data, pagination: toPagination(more ? encodeCursor([nameOf(last)]) : null) }
 }
 
 const after = (cursor: string | undefined): string | null => readCursor(cursor, isAnyText)[0]

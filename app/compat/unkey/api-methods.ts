@@ -7,7 +7,7 @@ import { customerNameInput } from '@/libs/api-utils/text-input'
 import { notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { toUnkeyKey } from './key-shape'
-import { unkeyRoute } from './unkey-route'
+import { toPagination, unkeyRoute } from './unkey-route'
 
 const apiId = z.string().min(1).max(255)
 const apiBody = z.strictObject({ api_id: apiId })
@@ -76,8 +76,7 @@ export const API_METHODS: readonly (readonly [string, RouteHandler])[] = [
       const { api_id, limit, cursor, external_id } = await readJson(request, listBody)
       await nameOf(api_id)
       const { data, next_cursor } = await listCustomerKeys({ api_id, limit, cursor, external_id, status: 'living' })
-      const pagination = next_cursor ? { cursor: next_cursor, hasMore: true } : { hasMore: false }
-      return { data: data.map(toUnkeyKey), pagination }
+      return { data: data.map(toUnkeyKey), pagination: toPagination(next_cursor) }
     }, READ),
   ],
 ]

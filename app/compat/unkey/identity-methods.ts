@@ -11,7 +11,7 @@ import { parseInput, readJson } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { customerNameInput } from '@/libs/api-utils/text-input'
 import { notFound } from '@/libs/errors'
-import { unkeyRoute } from './unkey-route'
+import { toPagination, unkeyRoute } from './unkey-route'
 
 const externalId = customerNameInput()
 const meta = z.record(z.string(), z.unknown()).optional()
@@ -64,8 +64,7 @@ export const IDENTITY_METHODS: readonly (readonly [string, RouteHandler])[] = [
     unkeyRoute(async (request) => {
       const { search, ...query } = await readJson(request, listBody)
       const { data, next_cursor } = await listCustomers({ ...query, q: search, archived: 'false' })
-      const pagination = next_cursor ? { cursor: next_cursor, hasMore: true } : { hasMore: false }
-      return { data: data.map(toIdentity), pagination }
+      return { data: data.map(toIdentity), pagination: toPagination(next_cursor) }
     }, READ),
   ],
   [

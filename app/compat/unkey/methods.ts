@@ -24,7 +24,7 @@ import { IDENTITY_METHODS } from './identity-methods'
 import { toCredits, toUnkeyKey, toUnkeyVerification } from './key-shape'
 import { livingKey } from './living-key'
 import { notSupported } from './method-not-supported'
-import { unkeyRoute } from './unkey-route'
+import { toPagination, unkeyRoute } from './unkey-route'
 import {
   createBody,
   creditsBody,
@@ -168,8 +168,7 @@ export const METHODS: ReadonlyMap<string, RouteHandler> = new Map<string, RouteH
     'ratelimit.listOverrides',
     unkeyRoute(async (request) => {
       const { data, next_cursor } = await listOverrides(await readJson(request, overrideListBody))
-      const pagination = next_cursor ? { cursor: next_cursor, hasMore: true } : { hasMore: false }
-      return { data: data.map(toOverride), pagination }
+      return { data: data.map(toOverride), pagination: toPagination(next_cursor) }
     }, READ_LIMITS),
   ],
   [

@@ -12,7 +12,13 @@ type Problem = {
   errors?: InputError[]
 }
 /** What an answer holds besides `meta`. */
-export type UnkeyBody = { data: unknown; pagination?: { cursor?: string; hasMore: boolean } }
+export type UnkeyBody = { data: unknown; pagination?: ReturnType<typeof toPagination> }
+
+/** Where to go on, as the wire says it. */
+export function toPagination(cursor: string | null): { cursor?: string; hasMore: boolean } {
+  return cursor === null ? { hasMore: false } : { cursor, hasMore: true }
+}
+
 type Options = { permission?: Permission; transaction?: 'request' | 'none' | 'keyed' }
 
 /** Names of ours that the wire has other words for. */
