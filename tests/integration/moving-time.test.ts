@@ -742,3 +742,31 @@ test('usage ahead of its period is billed by what that begins with, whoever look
   await use('more', 2)
   await expectOverage('2026-05-01T00:04:00Z', '8')
 })
+
+test('what comes late for a day nobody looked after does not use what rolled over from it', async () => {
+  const start = Date.parse('2026-04-01T00:00:00Z')
+  const daily = { ...OWN, limit: 10_000n, rollover_max: 5_000n }
+  const caps = { ...CAPS, period: 'day' as const, credits: daily }
+  const billed = []
+  for (const looks of [false, true]) {
+    const tenant = await createTenant(`late-${looks}`)
+    await moveClock(start)
+    await arrange(tenant, 'UTC', { ...CALENDAR, period: 'day' }, [caps, caps], start)
+    for (let day = 1; day <= 10; day += 1) {
+      await moveClock(start + day * DAY)
+      if (looks)
+        await asSystem(tenant, () =>
+          tenantQuery(
+            "select app.settle_customer($1, id, app.stopped_now(), 'UTC') from customers where tenant_id = $1",
+            [tenant.id],
+          ),
+        )
+    }
+    // Fifteen were left of the fifth day, and five of them rolled over.
+    const late = { meter_id: 'credits', user_id: HOLDER, event_value: 12, timestamp: at(start + 5 * DAY) }
+    expect(await track(tenant, 0, [late])).toMatchObject({ inserted: 1 })
+    await moveClock(start + 10 * DAY + 1)
+    billed.push((await compareOverage(tenant, 'UTC', '2026-04-01', 'app.stopped_now()')).map(({ billed }) => billed))
+  }
+  expect(billed).toEqual([['2'], ['2']])
+})
