@@ -18,7 +18,7 @@ export const FREE_SPACE =
 
 /** The way out of a failure: of a full disk, in whoever's words it is told, to make room. */
 export function findWayOut({ message, way_out }: StackError): string {
-  return /No space left on device|ENOSPC|Check free disk space/.test(message) ? FREE_SPACE : way_out
+  return /No space left on device|ENOSPC|wrote only \d+ of \d+ bytes/.test(message) ? FREE_SPACE : way_out
 }
 
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT'])
