@@ -1,6 +1,7 @@
 // A key that holds one permission and no other can do what the reference says the permission is for: it reads what a key with all
 // of them reads, and writes what it is to write. Nothing is left out of an answer without a word.
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listOperations, readDocument } from '@/app/(platform)/docs/api/openapi-document'
 import { GET as readOpenApi } from '@/app/api/openapi.json/route'
@@ -121,12 +122,13 @@ describe('reading', () => {
 
   test.each(readings)('%s with %s alone', async (path, permission) => {
     const address = await addressOf(path)
-    const [one, whole] = [
-      await send(await keyWith(permission), `GET ${address}`),
-      await send(acme.api_key, `GET ${address}`),
-    ]
+    const whole = await send(acme.api_key, `GET ${address}`)
     expect([address, whole.status]).toEqual([address, 200])
-    expect([one.status, still(one.body)]).toEqual([200, still(whole.body)])
+    const one = await send(await keyWith(permission), `GET ${address}`)
+    // What is counted of these very requests may come in between: then it is as it is afterwards.
+    const after = await send(acme.api_key, `GET ${address}`)
+    const same = isDeepStrictEqual(still(one.body), still(whole.body)) ? whole : after
+    expect([one.status, still(one.body)]).toEqual([200, still(same.body)])
   })
 })
 
