@@ -140,14 +140,14 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
           <TierPreviewCard tier={opened} body={readChange(values, opened)} moves={moves} onMovesChange={setMoves} />
         ) : null}
       </fieldset>
-      <div className="flex flex-wrap items-center justify-end gap-2">
-        <LinkButton href={listHref}>{t('ui.cancel')}</LinkButton>
-        {readOnly ? null : (
+      {readOnly ? null : (
+        <div className="flex flex-wrap items-center justify-end gap-2">
+          <LinkButton href={listHref}>{t('ui.cancel')}</LinkButton>
           <Button type="submit" variant="primary" loading={isSubmitting} disabled={tier !== null && !isDirty}>
             {t(tier ? 'tiers.form.save' : 'tiers.create')}
           </Button>
-        )}
-      </div>
+        </div>
+      )}
     </Form>
   )
 }
