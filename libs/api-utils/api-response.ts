@@ -1,4 +1,5 @@
 import { newId } from '@/libs/ids'
+import type { Page } from './page'
 import { problemResponse } from './problem'
 
 type Options = { status?: number; headers?: Record<string, string> }
@@ -20,8 +21,8 @@ export const ApiResponse = Object.freeze({
   created: (data: unknown, location?: string): Response => json(data, 201, location ? { location } : {}),
   /** 202: accepted, a job does the rest. */
   accepted: (data: unknown): Response => json(data, 202),
-  /** 200 with one page of a list; `nextCursor` null on the last. */
-  page: (data: readonly unknown[], nextCursor: string | null): Response => json({ data, next_cursor: nextCursor }, 200),
+  /** 200 with one page of a list. */
+  page: ({ data, next_cursor }: Page<unknown>): Response => json({ data, next_cursor }, 200),
   /** 204 without a body. */
   noContent: (): Response => new Response(null, { status: 204 }),
   /** The problem document of an error. */

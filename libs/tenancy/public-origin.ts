@@ -6,5 +6,5 @@ import { env } from '@/libs/env'
  */
 export function publicOrigin(label: string): string {
   const { ROOT_DOMAIN } = env()
-  return `${/^localhost(?::|$)/i.test(ROOT_DOMAIN) ? 'http' : 'https'}://${label}.${ROOT_DOMAIN}`
+  return `${/(?:^|\.)localhost(?::\d+)?$/i.test(ROOT_DOMAIN) ? 'http' : 'https'}://${label}.${ROOT_DOMAIN}`
 }

@@ -1,8 +1,8 @@
 import type { Metadata } from 'next'
-import { portalUrl } from '@/app/[tenant]/api-address'
 import { BrandingSettings } from '@/features/branding/components/branding-settings'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
 import { requirePageTenant } from '@/libs/auth/page-access'
+import { publicOrigin } from '@/libs/tenancy/public-origin'
 import { t } from '@/libs/ui/messages'
 
 export const metadata: Metadata = { title: t('settings.nav.branding') }
@@ -13,7 +13,7 @@ export default async function BrandingPage({ params }: { params: Promise<{ tenan
   return (
     <BrandingSettings
       tenantName={tenant.name}
-      portalUrl={await portalUrl(tenant.slug)}
+      portalUrl={publicOrigin(tenant.slug)}
       canWrite={permissions.includes('branding:write')}
     />
   )

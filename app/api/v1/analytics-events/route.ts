@@ -7,10 +7,7 @@ import { parseInput, parseJson, readBody, readQuery } from '@/libs/api-utils/rea
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request) => {
-    const { data, next_cursor } = await listAnalyticsEvents(readQuery(request, analyticsEventListQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request) => ApiResponse.page(await listAnalyticsEvents(readQuery(request, analyticsEventListQuery))),
   { permission: 'analytics-events:read' },
 )
 

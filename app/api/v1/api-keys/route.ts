@@ -4,10 +4,7 @@ import { readJson, readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request) => {
-    const { data, next_cursor } = await listApiKeys(readQuery(request, apiKeyListQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request) => ApiResponse.page(await listApiKeys(readQuery(request, apiKeyListQuery))),
   { permission: 'api-keys:read' },
 )
 

@@ -4,9 +4,6 @@ import { readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request) => {
-    const { data, next_cursor } = await listConnectorEvents(readQuery(request, connectorEventListQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request) => ApiResponse.page(await listConnectorEvents(readQuery(request, connectorEventListQuery))),
   { permission: 'connector-events:read' },
 )

@@ -4,10 +4,7 @@ import { readJson, readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request) => {
-    const { data, next_cursor } = await listCustomers(readQuery(request, customerListQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request) => ApiResponse.page(await listCustomers(readQuery(request, customerListQuery))),
   { permission: 'customers:read' },
 )
 

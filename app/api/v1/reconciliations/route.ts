@@ -4,10 +4,7 @@ import { readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request) => {
-    const { data, next_cursor } = await listReconciliations(readQuery(request, reconciliationListQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request) => ApiResponse.page(await listReconciliations(readQuery(request, reconciliationListQuery))),
   { permission: 'usage:read' },
 )
 

@@ -5,10 +5,7 @@ import { readJson, readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request) => {
-    const { data, next_cursor } = await listStripeExports(readQuery(request, pageQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request) => ApiResponse.page(await listStripeExports(readQuery(request, pageQuery))),
   { permission: 'stripe-exports:read' },
 )
 

@@ -14,14 +14,10 @@ import { withUserAuth } from '@/libs/api-utils/user-api-wrapper'
 
 /** Operators see every tenant, everybody else their own. */
 export const GET = forStaffOrUser(
-  withOperatorAuth(async (request) => {
-    const { data, next_cursor } = await listTenants(readQuery(request, operatorTenantQuery))
-    return ApiResponse.page(data, next_cursor)
-  }),
-  withUserAuth(async (request, { user }) => {
-    const { data, next_cursor } = await listOwnTenants(user.id, readQuery(request, ownTenantListQuery))
-    return ApiResponse.page(data, next_cursor)
-  }),
+  withOperatorAuth(async (request) => ApiResponse.page(await listTenants(readQuery(request, operatorTenantQuery)))),
+  withUserAuth(async (request, { user }) =>
+    ApiResponse.page(await listOwnTenants(user.id, readQuery(request, ownTenantListQuery))),
+  ),
 )
 
 function answerCreated({ tenant, repeated }: { tenant: { id: string }; repeated: boolean }): Response {

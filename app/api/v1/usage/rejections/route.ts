@@ -4,9 +4,6 @@ import { readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request) => {
-    const { data, next_cursor } = await listRejections(readQuery(request, rejectionListQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request) => ApiResponse.page(await listRejections(readQuery(request, rejectionListQuery))),
   { permission: 'usage:read' },
 )

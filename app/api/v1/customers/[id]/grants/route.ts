@@ -4,10 +4,8 @@ import { readJson, readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request, { params }) => {
-    const { data, next_cursor } = await listGrants(params.id ?? '', readQuery(request, grantListQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request, { params }) =>
+    ApiResponse.page(await listGrants(params.id ?? '', readQuery(request, grantListQuery))),
   { permission: 'customers:read' },
 )
 

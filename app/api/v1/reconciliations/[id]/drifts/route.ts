@@ -4,9 +4,7 @@ import { readQuery } from '@/libs/api-utils/read-json'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (request, { params }) => {
-    const { data, next_cursor } = await listDrifts(params.id ?? '', readQuery(request, reconciliationListQuery))
-    return ApiResponse.page(data, next_cursor)
-  },
+  async (request, { params }) =>
+    ApiResponse.page(await listDrifts(params.id ?? '', readQuery(request, reconciliationListQuery))),
   { permission: 'usage:read' },
 )

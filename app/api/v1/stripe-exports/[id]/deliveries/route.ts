@@ -6,8 +6,7 @@ import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper
 export const GET = withTenantAuth(
   async (request, { params }) => {
     const query = readQuery(request, stripeDeliveryListQuery)
-    const { data, next_cursor } = await listStripeDeliveries(params.id ?? '', query)
-    return ApiResponse.page(data, next_cursor)
+    return ApiResponse.page(await listStripeDeliveries(params.id ?? '', query))
   },
   { permission: 'stripe-exports:read' },
 )

@@ -2,6 +2,7 @@ import { listStripeMeters } from '@/features/stripe-exports/services/stripe-mete
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
-  async (_request, { params }) => ApiResponse.page(await listStripeMeters(params.id ?? ''), null),
+  async (_request, { params }) =>
+    ApiResponse.page({ data: await listStripeMeters(params.id ?? ''), next_cursor: null }),
   { permission: 'stripe-exports:read' },
 )
