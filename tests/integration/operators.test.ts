@@ -129,6 +129,12 @@ describe('deletion', () => {
     await tenantCall('DELETE', tenant.id, super_admin)
     expect((await act('restore', tenant.id, super_admin)).body.status).toBe('active')
     expect((await act('restore', tenant.id, super_admin)).status).toBe(200)
+    for (const status of ['past_due', 'read_only', 'pending']) {
+      await asSuperuser('update tenants set status = $2::tenant_status where id = $1', [tenant.id, status])
+      await tenantCall('DELETE', tenant.id, super_admin)
+      expect((await act('restore', tenant.id, super_admin)).body.status).toBe(status)
+    }
+    await act('activate', tenant.id, super_admin)
     expect((await call(getMeters, 'GET', '/api/v1/meters', { as: tenant.api_key })).status).toBe(200)
   })
 

@@ -135,13 +135,13 @@ export function deleteTenant(name: string): Promise<OperatorTenant> {
     name,
     'deleted',
     ['pending', 'active', 'past_due', 'read_only', 'suspended'],
-    `status = 'deleted', deleted_at = now(), purge_after = now() + make_interval(days => $3)`,
+    `status = 'deleted', deleted_from = status, deleted_at = now(), purge_after = now() + make_interval(days => $3)`,
     [RESTORE_DAYS],
   )
 }
 
 /**
- * Brings a deleted tenant back to where it was: suspended, open if it had been opened before, else pending.
+ * Brings a deleted tenant back to the state it was deleted in.
  * @throws AppError conflict when its time has run out.
  */
 export async function restoreTenant(name: string): Promise<OperatorTenant> {
@@ -149,6 +149,18 @@ export async function restoreTenant(name: string): Promise<OperatorTenant> {
   if (present.status !== 'deleted') return present
   if (present.purge_after && present.purge_after.getTime() <= Date.now())
     throw new AppError('conflict', 'The time in which this tenant could be restored is over.')
-  const before = present.suspended_at ? 'suspended' : present.activated_at ? 'active' : 'pending'
-  return move(name, before, ['deleted'], 'status = $3::tenant_status, deleted_at = null, purge_after = null', [before])
+  const [kept] = await operatorQuery<{ deleted_from: TenantStatus | null }>(
+    'select deleted_from from tenants where id = $1',
+    [present.id],
+  )
+  // One that was deleted before its state was kept has left traces.
+  const before =
+    kept?.deleted_from ?? (present.suspended_at ? 'suspended' : present.activated_at ? 'active' : 'pending')
+  return move(
+    name,
+    before,
+    ['deleted'],
+    'status = $3::tenant_status, deleted_from = null, deleted_at = null, purge_after = null',
+    [before],
+  )
 }

@@ -1022,6 +1022,10 @@ export interface Tenants {
   created_at: Generated<Timestamp>;
   created_by: string | null;
   deleted_at: Timestamp | null;
+  /**
+   * The state it was deleted in, which it comes back to; null unless it is deleted, or was before this was kept.
+   */
+  deleted_from: TenantStatus | null;
   description: Generated<string>;
   id: string;
   /**
