@@ -1,5 +1,5 @@
 import { renderToStaticMarkup } from 'react-dom/server'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { GroupReference } from '@/app/(platform)/docs/api/group-reference'
 import {
   describeLimits,
@@ -178,12 +178,12 @@ describe('the page of errors', () => {
 
 test('the reference is made once for each scheme: whoever asks for it again and again costs next to nothing', async () => {
   const secure = { headers: { 'x-forwarded-proto': 'https' } }
-  const started = performance.now()
+  const written = vi.spyOn(JSON, 'stringify')
   const first = await getOpenApi(new Request(request.url, secure)).text()
-  const took = performance.now() - started
-  const again = performance.now()
   for (let time = 0; time < 20; time += 1) expect(getOpenApi(new Request(request.url, secure)).status).toBe(200)
-  expect(performance.now() - again).toBeLessThan(took)
+  const documents = written.mock.calls.filter(([value]) => (value as { openapi?: string }).openapi !== undefined)
+  written.mockRestore()
+  expect(documents).toHaveLength(1)
   expect(first).toContain('"servers":[{"url":"https://')
   expect(await getOpenApi(request).text()).toContain('"servers":[{"url":"http://')
 })
