@@ -289,8 +289,10 @@ describe('the data directory', () => {
           while (Date.now() < Number(data) + round * 10) {}
           claimed += await claimDataDirectory(${JSON.stringify(directory)} + '/' + round).then(() => '1', () => '0')
         }
-        process.stdout.write(claimed, () => process.exit(0))
-      })`
+        process.stdout.write(claimed)
+      })
+      // Who has gone holds nothing: the faster one waits for the other.
+      process.stdin.once('end', () => process.exit(0))`
     const starts = [1, 2].map(() =>
       spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
         cwd: inRepository(),
@@ -302,6 +304,7 @@ describe('the data directory', () => {
     const moment = Date.now() + 20
     for (const { stdin } of starts) stdin.write(String(moment))
     const [first = '', second = ''] = await Promise.all(answers)
+    for (const { stdin } of starts) stdin.end()
     expect([...first].map((claimed, round) => Number(claimed) + Number(second[round]))).toEqual(Array(rounds).fill(1))
   })
 })
