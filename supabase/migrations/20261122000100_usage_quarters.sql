@@ -358,6 +358,7 @@ create or replace function app.record_usage(
                 left join lateral (
                   select x.customer_id from public.balances x
                   where v_balanced and x.tenant_id = p_tenant and x.customer_id = v_customer_ids[e.u] and x.meter_id = v_meter_ids[e.m]
+                  limit 1
                 ) b on true
                 cross join lateral (
                   select coalesce(y.cap_limit, 0) as cap_limit, y.period, y.behaviour, y.rolls and v_kinds[e.m] in ('SUM', 'COUNT') as rolls
@@ -639,6 +640,7 @@ create or replace function app.record_usage(
             select x.customer_id, x.used, x.granted, x.overage from public.balances x
             where v_balanced and x.tenant_id = p_tenant and x.customer_id = v_customer_ids[e.u] and x.meter_id = v_meter_ids[e.m]
               and x.starts_on = q.starts_on
+            limit 1
           ) b on true;
       end if;
       return jsonb_build_object(
