@@ -21,12 +21,9 @@ export const apiKeyInput = z
         description:
           'What the key may do; never more than its creator may at the time of use. Writing does not bring reading along',
       }),
-    mode: z
-      .enum(['live', 'test'])
-      .default('live')
-      .meta({
-        description: 'How the key begins, `hf_live_` or `hf_test_`; both reach the same data, and usage of both counts',
-      }),
+    mode: z.enum(['live', 'test']).default('live').meta({
+      description: 'How the key begins, `hf_live_` or `hf_test_`; both reach the same data, and usage of both counts',
+    }),
     expires_in_days: z
       .number()
       .int()

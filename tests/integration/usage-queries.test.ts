@@ -332,8 +332,8 @@ test('all meters together say what each of them says', async () => {
   )
   const picked = (world: World) => customers.filter((row) => row.tenant_id === world.tenant.id).map(({ id }) => id)
   let rows = 0
+  // Whole days, and not.
   for (const world of worlds.filter(({ zone }) => ['Europe/Berlin', 'Australia/Lord_Howe'].includes(zone)))
-    // Whole days, and not.
     for (const window of [null, 'DAY', 'HOUR'])
       for (const count of [0, 1, 2])
         for (const split of [true, false])
