@@ -6,8 +6,11 @@ import { statementName } from './kysely-driver'
 import { queryInPipeline } from './pipelines'
 import { serverPool } from './pools'
 import { tenantQuery } from './tenant-db'
+import { inTurn } from './tenant-turns'
 
 const ATTEMPTS = 5
+/** Connections on which short statements of one tenant may wait for a lock. */
+const LOCKED_OUT = 2
 
 /** The actor of a statement that serves several requests of the same caller: who it is, with the rights it is asked with. */
 export function statementActor({ id, kind, label, on_behalf_of }: Actor, permissions: readonly string[]): string {
@@ -17,14 +20,14 @@ export function statementActor({ id, kind, label, on_behalf_of }: Actor, permiss
 /**
  * Sends one statement whose function opens its tenant itself, as a transaction of its own, and gives its one value. What is
  * short goes out together with what others send at this moment; where it finds a lock in its way it has changed nothing and
- * waits on a connection of its own. @throws what the database says.
+ * waits on a connection of its own, of which its tenant has two. @throws what the database says, AppError unavailable.
  */
-export async function sendStatement<T>(text: string, values: unknown[], short: boolean): Promise<T> {
+export async function sendStatement<T>(text: string, tenantId: string, values: unknown[], short: boolean): Promise<T> {
   const query = { name: statementName(text), text, values }
   const alone = () => serverPool().query<{ value: T }>(query)
   const { rows } = short
     ? await queryInPipeline<{ value: T }>(query).catch((error: unknown) => {
-        if (isLockedOut(error)) return alone()
+        if (isLockedOut(error)) return inTurn(`${tenantId} locked out`, alone, LOCKED_OUT)
         throw error
       })
     : await alone()
@@ -46,7 +49,7 @@ export async function runTenantStatement<T>(
   for (let attempt = 1; ; attempt += 1) {
     const routing = await routeTenant(tenantId)
     try {
-      return await sendStatement<T>(text, toValues(routing), short)
+      return await sendStatement<T>(text, tenantId, toValues(routing), short)
     } catch (error) {
       const stale = isStaleRouting(error)
       if (stale) forgetTenantRouting(tenantId)

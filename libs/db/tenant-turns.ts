@@ -30,13 +30,14 @@ function wait(line: Line): Promise<void> {
 
 /**
  * Runs a transaction when it is the turn of whose it is, as a rule a tenant's: one that asks for much at once waits for itself,
- * and never holds all the connections that the others need as well. @throws AppError unavailable after five seconds in line.
+ * and never holds all the connections that the others need as well, or no more than `most`.
+ * @throws AppError unavailable after five seconds in line.
  */
-export async function inTurn<T>(whose: string, work: () => Promise<T>): Promise<T> {
+export async function inTurn<T>(whose: string, work: () => Promise<T>, most: number = mostOfTenant()): Promise<T> {
   const line = lines.get(whose) ?? { open: 0, waiting: [] }
   lines.set(whose, line)
   // Whoever ends hands its place on, so that nobody who comes meanwhile is before who waits.
-  if (line.open < mostOfTenant()) line.open += 1
+  if (line.open < most) line.open += 1
   else await wait(line)
   try {
     return await work()

@@ -21,6 +21,15 @@ const connections = () =>
     [NAME],
   )
 
+/** How many connections of a name wait for a lock. */
+async function waiting(name: string): Promise<number> {
+  const rows = await asSuperuser(
+    "select 1 from pg_stat_activity where datname = current_database() and application_name = $1 and wait_event_type = 'Lock'",
+    [name],
+  )
+  return rows.length
+}
+
 /** What a connection remembers after a transaction, and which one it is. */
 async function look(): Promise<{ tenant: string | null; visible: number; pid: number }> {
   const { rows } = await queryInPipeline<{ tenant: string | null; visible: number; pid: number }>({
@@ -46,6 +55,7 @@ test('what goes together is apart: tenants, failures and what is left behind', a
     if (index % 5 === 0) return look().then(({ tenant: left, visible }) => [left, visible])
     return sendStatement<unknown[][]>(
       CHECK,
+      tenant.id,
       [tenant.id, 1, ACTOR, ['none'], [tenant.customer.external_id], ['1']],
       true,
     )
@@ -67,14 +77,19 @@ test('who waits for a lock holds up nobody else, and has its answer once the loc
   await holder.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [acme.id])
   const done: string[] = []
   const ask = (tenant: typeof acme) =>
-    sendStatement(CHECK, [tenant.id, 1, ACTOR, ['none'], ['nobody'], ['1']], true).then(() => done.push(tenant.slug))
-  const blocked = Array.from({ length: 4 }, () => ask(acme))
+    sendStatement(CHECK, tenant.id, [tenant.id, 1, ACTOR, ['none'], ['nobody'], ['1']], true).then(() =>
+      done.push(tenant.slug),
+    )
+  const blocked = Array.from({ length: 20 }, () => ask(acme))
   await Promise.all(Array.from({ length: 40 }, () => ask(globex)))
+  // Not one of those that wait has a connection that the others share, and two of the pool is all they have together.
+  await expect.poll(() => waiting('holdfast server pipeline')).toBe(0)
+  expect(await waiting('holdfast server')).toBe(2)
   expect(new Set(done)).toEqual(new Set(['globex']))
   await holder.query('commit')
   await holder.end()
   await Promise.all(blocked)
-  expect(done.filter((slug) => slug === 'acme')).toHaveLength(4)
+  expect(done.filter((slug) => slug === 'acme')).toHaveLength(20)
 })
 
 test('a connection that is cut fails what was on it; the next statement has another', async () => {

@@ -51,7 +51,7 @@ export async function runStatement<T>(
   for (let attempt = 1; ; attempt += 1) {
     const routing = await routeTenant(tenantId)
     try {
-      return await sendStatement<T>(text, toValues(routing, again), short)
+      return await sendStatement<T>(text, tenantId, toValues(routing, again), short)
     } catch (error) {
       if (attempt === ATTEMPTS || !(await prepareAgain(error, tenantId, attempt))) throw error
       again = true
