@@ -12,6 +12,8 @@ type Sums = { data: ReadonlyArray<{ events: number }> }
 type ByCustomer = { data: ReadonlyArray<{ customer?: { id: string } }> }
 
 const REFRESH_MS = 5_000
+/** What changes little and, with hundreds of meters, takes long to find. */
+const SLOW_REFRESH_MS = 60_000
 const MOST_ROWS = 500
 
 /** The first day of the month before, and the day of it that this month has reached, both as `2026-10-01`. */
@@ -28,10 +30,12 @@ export function OverviewTiles({ today, near }: { today: string; near: NearCaps }
   const before = monthBefore(today)
   const month = today.slice(0, 7)
   // Days that are over change seldom; today is asked for again and again, and is a row per meter.
-  const past = useApi<Daily>(`/usage/daily${toQuery({ from: before.first, to: today })}`, { refreshMs: 60_000 })
+  const past = useApi<Daily>(`/usage/daily${toQuery({ from: before.first, to: today })}`, {
+    refreshMs: SLOW_REFRESH_MS,
+  })
   const running = useApi<Sums>(`/usage${toQuery({ from: today })}`, { refreshMs: REFRESH_MS })
   const active = useApi<ByCustomer>(`/usage${toQuery({ time_range: '30d', group_by: 'customer', limit: MOST_ROWS })}`, {
-    refreshMs: 3 * REFRESH_MS,
+    refreshMs: SLOW_REFRESH_MS,
   })
   const rows = past.data?.data ?? []
   const events = (wanted: (day: string) => boolean) =>
