@@ -16,9 +16,10 @@ export function isRetryable(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
-/** Whether a lock was not to be had in the time a statement may wait for it. */
-export function isLockedOut(error: unknown): boolean {
-  return error instanceof Error && (error as DatabaseError).code === '55P03'
+/** Whether a statement was taken back for its time: that of waiting for a lock, or that of all it does. */
+export function isTakenBack(error: unknown): boolean {
+  const code = error instanceof Error ? (error as DatabaseError).code : undefined
+  return code === '55P03' || code === '57014'
 }
 
 const UNAVAILABLE = new Set([

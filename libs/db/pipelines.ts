@@ -5,8 +5,9 @@ import { log } from '@/libs/log'
 import { connectionSettings } from './connection'
 
 const LANES = 4
-/** How long a statement may hold up those behind it while it waits for somebody's lock. */
+/** How long a statement may hold up those behind it while it waits for somebody's lock, and by all it does. */
 const LOCK_WAIT_MS = 50
+const LONGEST_MS = 2_000
 
 type Lane = { client: pg.Client; socket: Socket; opened: Promise<unknown>; waiting: number }
 const lanes: Lane[] = []
@@ -15,7 +16,7 @@ const lanes: Lane[] = []
  * Runs a short statement that is a transaction of its own as `app_server`, on a connection that others use at the same
  * moment: what is asked in one turn of the loop goes out in one write, and nobody waits for the answer to the one before.
  * Where many tenants ask for little each, connections and wake-ups cost more than the statements. One that has to wait for a
- * lock is taken back. @throws what the database says, 55P03 when it waited too long, and what a lost connection does.
+ * lock, or takes long, is taken back. @throws what the database says, 55P03 or 57014 then, and what a lost connection does.
  */
 export async function queryInPipeline<R extends pg.QueryResultRow>(query: pg.QueryConfig): Promise<pg.QueryResult<R>> {
   const lane = findLane()
@@ -43,6 +44,7 @@ function openLane(): Lane {
     connectionString: env().DATABASE_URL,
     application_name: 'holdfast server pipeline',
     lock_timeout: LOCK_WAIT_MS,
+    statement_timeout: LONGEST_MS,
     pipeline: true,
     stream: () => socket,
   })

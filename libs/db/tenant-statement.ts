@@ -1,7 +1,7 @@
 import { AppError } from '@/libs/errors'
 import { forgetTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
-import { isLockedOut, isRetryable, isStaleRouting } from './errors'
+import { isRetryable, isStaleRouting, isTakenBack } from './errors'
 import { statementName } from './kysely-driver'
 import { queryInPipeline } from './pipelines'
 import { serverPool } from './pools'
@@ -9,8 +9,8 @@ import { tenantQuery } from './tenant-db'
 import { inTurn } from './tenant-turns'
 
 const ATTEMPTS = 5
-/** Connections on which short statements of one tenant may wait for a lock. */
-const LOCKED_OUT = 2
+/** Connections for statements of one tenant that turned out not to be short. */
+const TAKEN_BACK = 2
 
 /** The actor of a statement that serves several requests of the same caller: who it is, with the rights it is asked with. */
 export function statementActor({ id, kind, label, on_behalf_of }: Actor, permissions: readonly string[]): string {
@@ -19,15 +19,15 @@ export function statementActor({ id, kind, label, on_behalf_of }: Actor, permiss
 
 /**
  * Sends one statement whose function opens its tenant itself, as a transaction of its own, and gives its one value. What is
- * short goes out together with what others send at this moment; where it finds a lock in its way it has changed nothing and
- * waits on a connection of its own, of which its tenant has two. @throws what the database says, AppError unavailable.
+ * short goes out together with what others send at this moment; where it finds a lock in its way, or takes long after all, it
+ * has changed nothing and goes to a connection of its own, of which its tenant has two. @throws what the database says, AppError unavailable.
  */
 export async function sendStatement<T>(text: string, tenantId: string, values: unknown[], short: boolean): Promise<T> {
   const query = { name: statementName(text), text, values }
   const alone = () => serverPool().query<{ value: T }>(query)
   const { rows } = short
     ? await queryInPipeline<{ value: T }>(query).catch((error: unknown) => {
-        if (isLockedOut(error)) return inTurn(`${tenantId} locked out`, alone, LOCKED_OUT)
+        if (isTakenBack(error)) return inTurn(`${tenantId} taken back`, alone, TAKEN_BACK)
         throw error
       })
     : await alone()

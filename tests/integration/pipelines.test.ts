@@ -92,9 +92,20 @@ test('who waits for a lock holds up nobody else, and has its answer once the loc
   expect(done.filter((slug) => slug === 'acme')).toHaveLength(20)
 })
 
+test('what takes long after all has its answer, and those behind it do not wait for that', async () => {
+  const done: string[] = []
+  // Five statements for four connections that are opened for them: one goes behind the slow one.
+  await closePipelines()
+  const slow = sendStatement<string>("select 'slow' as value from pg_sleep(3)", acme.id, [], true)
+  const behind = Array.from({ length: 4 }, () => look().then(() => done.push('behind')))
+  await Promise.all([slow.then((value) => done.push(value)), ...behind])
+  expect(done).toEqual(['behind', 'behind', 'behind', 'behind', 'slow'])
+})
+
 test('a connection that is cut fails what was on it; the next statement has another', async () => {
   log.level = 'fatal'
   const before = await look()
+  await queryInPipeline({ text: 'set statement_timeout = 0' })
   const hanging = queryInPipeline({ text: 'select pg_sleep(20)' })
   const behind = Array.from({ length: 12 }, () => look())
   const outcome = Promise.allSettled([hanging, ...behind])
