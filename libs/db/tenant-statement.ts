@@ -1,3 +1,4 @@
+import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
 import { forgetTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
@@ -25,12 +26,14 @@ export function statementActor({ id, kind, label, on_behalf_of }: Actor, permiss
 export async function sendStatement<T>(text: string, tenantId: string, values: unknown[], short: boolean): Promise<T> {
   const query = { name: statementName(text), text, values }
   const alone = () => serverPool().query<{ value: T }>(query)
-  const { rows } = short
-    ? await queryInPipeline<{ value: T }>(query).catch((error: unknown) => {
-        if (isTakenBack(error)) return inTurn(`${tenantId} taken back`, alone, TAKEN_BACK)
-        throw error
-      })
-    : await alone()
+  // A pooler may drop the time limits a connection asks for, and without them one that waits holds up those behind it.
+  const { rows } =
+    short && env().DATABASE_PREPARED_STATEMENTS
+      ? await queryInPipeline<{ value: T }>(query).catch((error: unknown) => {
+          if (isTakenBack(error)) return inTurn(`${tenantId} taken back`, alone, TAKEN_BACK)
+          throw error
+        })
+      : await alone()
   return rows[0]?.value as T
 }
 

@@ -4,6 +4,7 @@ import pg from 'pg'
 import { expect, test } from 'vitest'
 import { closePipelines, queryInPipeline } from '@/libs/db/pipelines'
 import { sendStatement } from '@/libs/db/tenant-statement'
+import { forgetEnv } from '@/libs/env'
 import { log } from '@/libs/log'
 import { requireVariable } from '../support/variables'
 import { asSuperuser, createTenant, createWorld } from '../support/world'
@@ -128,6 +129,18 @@ test('a connection that is cut fails what was on it; the next statement has anot
   const lookAround = () => Promise.all(Array.from({ length: 12 }, () => look()))
   await expect.poll(() => lookAround().catch(() => [])).toHaveLength(12)
   expect((await lookAround()).map(({ pid }) => pid)).not.toContain(before.pid)
+})
+
+test('behind a pooler, which may drop the time limits of a connection, each has one of its own', async () => {
+  process.env.DATABASE_PREPARED_STATEMENTS = 'false'
+  forgetEnv()
+  await closePipelines()
+  const names = Array.from({ length: 3 }, () =>
+    sendStatement<string>("select current_setting('application_name') as value", acme.id, [], true),
+  )
+  expect(new Set(await Promise.all(names))).toEqual(new Set(['holdfast server']))
+  delete process.env.DATABASE_PREPARED_STATEMENTS
+  forgetEnv()
 })
 
 test('closing waits for the answers and leaves no connection', async () => {
