@@ -17,7 +17,13 @@ const CUSTOMERS = Number(process.env.BENCH_CUSTOMERS ?? 100)
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
 const CONNECTIONS = 64
 
+const PARTS = 'batches singles enforcement check keys overload growth soak next queries database application'.split(' ')
 const asked = process.argv.slice(2)
+const unknown = asked.filter((part) => !PARTS.includes(part))
+if (unknown.length > 0) {
+  process.stderr.write(`There is no part "${unknown.join('", "')}"; there are ${PARTS.join(', ')}.\n`)
+  process.exit(1)
+}
 const wants = (part: string): boolean => asked.length === 0 || asked.includes(part)
 /** What takes more than a few minutes runs only when it is named. */
 const names = (part: string): boolean => asked.includes(part)

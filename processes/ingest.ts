@@ -15,7 +15,7 @@ import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { stopNotifications } from '@/libs/db/notifications'
 import { closePools } from '@/libs/db/pools'
 import { env } from '@/libs/env'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError } from '@/libs/errors'
 import { checkAtBoot } from '@/libs/health/boot'
 import { checkReadiness } from '@/libs/health/readiness'
 import { newId } from '@/libs/ids'
@@ -25,11 +25,13 @@ import { takeOriginForm } from '@/libs/net/origin-form'
 import { isWithoutHost, refuseMalformed } from '@/libs/net/refuse-malformed'
 import { readTenantPath } from '@/libs/tenancy/host'
 import { findCompatRoute, toCompatRequest } from './ingest/compat-routes'
-import { endEarly, readIncoming, toRequest } from './ingest/incoming-request'
+import { countUnread, endEarly, readIncoming, toRequest } from './ingest/incoming-request'
 import { installSmallResponse } from './ingest/small-response'
 import { METHODS, methodNotAllowed } from './web/explain-methods'
 
 const SHUTDOWN_MS = 15_000
+/** How long whoever is still sending a request has for the rest of it when the process ends; nothing of it is accepted yet. */
+const LAST_UPLOADS_MS = 2_000
 const routes = new Map<string, RouteHandler>([
   ['/api/v1/usage/track', track],
   ['/api/v1/usage/check', check],
@@ -45,7 +47,8 @@ let stopping = false
 
 installSmallResponse()
 await checkAtBoot()
-const { INGEST_PORT, TRUSTED_PROXY_HOPS } = env()
+const { INGEST_PORT, ROOT_DOMAIN, TRUSTED_PROXY_HOPS } = env()
+const ELSEWHERE = `There is nothing here: this port takes usage alone. All else, the dashboard and the API, is at app.${ROOT_DOMAIN}.`
 // A line for every one of ten thousand requests a second is noise; what fails is logged. LOG_LEVEL=info asks for all.
 if (!process.env.LOG_LEVEL) log.level = 'warn'
 
@@ -129,7 +132,7 @@ async function answer(incoming: IncomingMessage, pathname: string, query: string
   const known = routes.get(pathname)
   const path = known ? { pathname, tenant: null } : readTenantPath(pathname)
   const handler = known ?? (path ? routes.get(path.pathname) : undefined)
-  if (!path || !handler) return problemResponse(notFound(), newId())
+  if (!path || !handler) return problemResponse(new AppError('not_found', ELSEWHERE), newId())
   if (incoming.method !== 'POST') return methodNotAllowed('POST')
   const body = await readIncoming(incoming)
   return handler(toRequest(incoming, body, { url: path.pathname + query, tenant: path.tenant }, TRUSTED_PROXY_HOPS))
@@ -141,9 +144,11 @@ async function stop(signal: string): Promise<void> {
   log.info({ signal, active }, 'ingest stops')
   server.close()
   server.closeIdleConnections()
-  const deadline = Date.now() + SHUTDOWN_MS
+  const started = performance.now()
+  const passed = () => performance.now() - started
   await drainWriter()
-  while (active > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (active > (passed() < LAST_UPLOADS_MS ? 0 : countUnread()) && passed() < SHUTDOWN_MS)
+    await new Promise((resolve) => setTimeout(resolve, 20))
   server.closeAllConnections()
   await runShutdown()
   await stopNotifications()

@@ -14,6 +14,7 @@ import { isWithoutHost, refuseMalformed } from '@/libs/net/refuse-malformed'
 import { isInternalHeader } from '@/libs/tenancy/host'
 import { isDecodable } from '@/libs/tenancy/route-request'
 import { SECURITY_HEADERS, STRICT_TRANSPORT } from '@/libs/tenancy/security-headers'
+import { answerPage } from './web/answer-page'
 import { dropFlight } from './web/drop-flight'
 import { endServer } from './web/end-server'
 import { explainMethods, METHODS, methodNotAllowed, send } from './web/explain-methods'
@@ -112,7 +113,7 @@ async function main(): Promise<void> {
       }
       if (USAGE.test(request.url ?? '') && !request.headers.cookie) dropInternal(request, publicNames)
       readPastUnread(request, response)
-      void handle(request, response)
+      answerPage(response, () => void handle(request, response))
     },
   )
   refuseMalformed(server)

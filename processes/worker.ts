@@ -2,6 +2,7 @@
 // SIGTERM lets it finish what is under way, for fifteen seconds; what a killed one held comes free within a minute.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { alertSink } from '@/features/alerts/jobs/alert-sink'
+import { closeGrants } from '@/features/entitlements/jobs/close-grants'
 import { measureTenants } from '@/features/metrics/jobs/measure-tenants'
 import { dropUsagePartitions } from '@/features/reconciliations/jobs/drop-usage-partitions'
 import { reconcileTenants, reconciliationSink } from '@/features/reconciliations/jobs/reconcile-usage'
@@ -36,6 +37,7 @@ const jobs: PeriodicJob[] = [
   { name: 'stripe-exports', everyMs: MINUTE, run: pushToStripe },
   { name: 'tenant-keys', everyMs: 10 * MINUTE, run: renewTenantKeys },
   { name: 'sweep-reservations', everyMs: MINUTE, run: sweepReservations },
+  { name: 'close-grants', everyMs: MINUTE, run: closeGrants },
   { name: 'sweep-leftovers', everyMs: 10 * MINUTE, run: sweepLeftovers },
   { name: 'sweep-rate-limits', everyMs: 10 * MINUTE, run: sweepWindows },
 ]

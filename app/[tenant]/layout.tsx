@@ -4,6 +4,7 @@ import { DashboardFrame } from '@/features/overview/components/dashboard-frame'
 import { SuspendedTenant } from '@/features/overview/components/suspended-tenant'
 import { TenantBanner } from '@/features/overview/components/tenant-banner'
 import { requirePageTenant } from '@/libs/auth/page-access'
+import { env } from '@/libs/env'
 import { t } from '@/libs/ui/messages'
 import { failureTitle } from '@/libs/ui/shell/failure-title'
 
@@ -29,7 +30,7 @@ export default async function TenantLayout({ params, children }: Props) {
       role={role}
       permissions={permissions}
       user={user}
-      banner={<TenantBanner tenant={tenant} role={role} />}
+      banner={<TenantBanner tenant={tenant} role={role} opensItself={env().ONBOARDING_AUTO_ACTIVATE} />}
     >
       {status === 'suspended' ? <SuspendedTenant name={name} /> : children}
     </DashboardFrame>

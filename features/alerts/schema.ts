@@ -2,13 +2,10 @@ import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { pageQuery } from '@/libs/api-utils/page'
 import { customerNameInput, nameInput } from '@/libs/api-utils/text-input'
+import { customerRef, meterRef, quantity } from '@/libs/metering/fields'
 
 const ALERT_KINDS = ['usage', 'usage_percent', 'remaining', 'remaining_percent'] as const
 
-const quantity = z.union([z.number(), z.string()]).meta({
-  id: 'AlertQuantity',
-  description: 'A number, or exact decimal text where a double would lie',
-})
 const kind = z.enum(ALERT_KINDS).meta({
   description:
     'usage: used at or above the threshold; usage_percent: that share of the cap; remaining and remaining_percent: as little or less left',
@@ -58,9 +55,6 @@ export const firingListQuery = pageQuery.extend({
   meter: watched.optional().meta({ description: 'Id or slug' }),
   customer: customerNameInput().optional().meta({ description: 'Id or external id' }),
 })
-
-const meterRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string(), unit: z.string() })
-const customerRef = z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() })
 
 export const alert = z
   .object({

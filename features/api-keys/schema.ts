@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
+import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 import { nameInput } from '@/libs/api-utils/text-input'
 import { KEY_PERMISSIONS } from '@/libs/auth/permissions'
@@ -7,6 +9,13 @@ const [firstPermission, ...otherPermissions] = KEY_PERMISSIONS
 if (!firstPermission) throw new Error('An API key needs a permission to be given.')
 
 const keyPermission = z.enum([firstPermission, ...otherPermissions])
+
+const LONGEST_DAYS = 3_650
+
+function isWithinReach(moment: string): boolean {
+  const days = (Date.parse(moment) - Date.now()) / 86_400_000
+  return days > 0 && days <= LONGEST_DAYS
+}
 
 export const apiKeyInput = z
   .strictObject({
@@ -28,10 +37,20 @@ export const apiKeyInput = z
       .number()
       .int()
       .min(1)
-      .max(3650)
+      .max(LONGEST_DAYS)
       .nullable()
       .default(null)
       .meta({ description: 'null: no expiry' }),
+    expires_at: zonedMoment
+      .refine(isWithinReach, `must lie ahead, by at most ${LONGEST_DAYS} days`)
+      .nullable()
+      .default(null)
+      .meta({ description: 'The same as a moment' }),
+  })
+  .refine(({ expires_in_days, expires_at }) => expires_in_days === null || expires_at === null, {
+    path: ['expires_at'],
+    error: 'is said by expires_in_days already',
+    ...whenFieldsAreRight,
   })
   .meta({ id: 'ApiKeyInput' })
 

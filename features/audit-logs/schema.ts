@@ -45,7 +45,15 @@ export const auditLog = z
     outcome,
     actor: z.object({ kind: actorKind, id: z.string().nullable(), label: z.string().nullable() }),
     on_behalf_of: z.string().nullable(),
-    target: z.object({ type: z.string(), id: z.string().nullable() }),
+    target: z.object({
+      type: z.string(),
+      id: z.string().nullable(),
+      name: z.string().nullable().meta({
+        description:
+          'What it is called now; between two, such as a subscription, by both. null: unknown, or not yours to see',
+        example: 'Bluebird · Pro',
+      }),
+    }),
     request_id: z.string().nullable(),
     ip: z.string().nullable(),
     user_agent: z.string().nullable(),

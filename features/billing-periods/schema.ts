@@ -1,19 +1,20 @@
 import { z } from 'zod'
-import { dayOrMoment } from '@/libs/api-utils/moment'
+import { dayOrMoment, isCountable, OUT_OF_RANGE } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 import { customerNameInput } from '@/libs/api-utils/text-input'
-
-const quantity = z.union([z.number(), z.string()])
+import { quantity } from '@/libs/metering/fields'
 
 export const billingPeriodListQuery = pageQuery
 
 export const billingPeriodInput = z
   .strictObject({
-    ends_at: dayOrMoment.meta({
-      description:
-        'End of the period: a moment, or a day that begins in the time zone of the tenant. Not in the future, and after the period before.',
-      example: '2026-11-01',
-    }),
+    ends_at: dayOrMoment
+      .refine((text) => isCountable(text.slice(0, 10)), OUT_OF_RANGE)
+      .meta({
+        description:
+          'End of the period: a moment, or a day that begins in the time zone of the tenant. Not in the future, and after the period before.',
+        example: '2026-11-01',
+      }),
   })
   .meta({ id: 'BillingPeriodInput' })
 

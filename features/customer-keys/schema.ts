@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 import { customerNameInput, givenNameInput, lineInput } from '@/libs/api-utils/text-input'
@@ -106,7 +105,6 @@ export const customerKeyInput = z
 export const customerKeyPatch = z
   .strictObject(fields)
   .partial()
-  .refine((patch) => Object.keys(patch).length > 0, { error: 'changes nothing', ...whenFieldsAreRight })
   .refine(refillNeedsCredits.check, refillNeedsCredits.params)
   .meta({ id: 'CustomerKeyPatch' })
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
 import { nameInput, userIdInput } from '@/libs/api-utils/text-input'
+import { tierRef } from '@/libs/metering/fields'
 
 const externalId = userIdInput().meta({
   description: 'The user_id of usage calls; never changes',
@@ -36,7 +37,6 @@ export const customerPatch = z
   .partial()
   .meta({ id: 'CustomerPatch' })
 
-const tierRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string() })
 const tierSource = z
   .enum(['subscription', 'default'])
   .nullable()

@@ -2,23 +2,17 @@ import { z } from 'zod'
 import { decimalInput, rolloverInput } from '@/libs/api-utils/decimal-input'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
-import { quantity, usageLine, behaviour as writtenBehaviour } from '@/libs/metering/usage-line'
-
-const FEATURE_KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
+import { featureKeyInput } from '@/libs/api-utils/text-input'
+import { behaviour, behaviourInput, meterRef, quantity, tierRef } from '@/libs/metering/fields'
+import { usageLine } from '@/libs/metering/usage-line'
 
 const ref = z.string().trim().min(1).max(64)
-const featureKey = z
-  .string()
-  .max(64)
-  .regex(FEATURE_KEY, 'must be lower-case letters and digits, with single . - or _ between')
+const featureKey = featureKeyInput()
 const config = z
   .unknown()
   .refine((value) => JSON.stringify(value ?? null).length <= 8_192, 'may have at most 8,192 characters as JSON')
 const moment = zonedMoment.transform((text) => new Date(text))
 
-const behaviour = z
-  .enum(['reject', 'overflow', 'cap', 'hard', 'soft'])
-  .transform((name) => (name === 'hard' ? 'reject' : name === 'soft' ? 'overflow' : name))
 const rollover = rolloverInput.meta({
   description: 'What is left carries over as min(max, max(left, min)); a number is max',
 })
@@ -30,7 +24,7 @@ const terms = {
   limit: decimalInput('zero')
     .nullish()
     .meta({ description: 'Allowance of each period; without it only grants count. Only for metered ones' }),
-  behaviour: behaviour.optional().meta({
+  behaviour: behaviourInput.optional().meta({
     description:
       'reject (hard) refuses, overflow (soft) counts as overage, cap counts the part that is left. Default reject',
   }),
@@ -51,7 +45,6 @@ export const entitlementInput = z
   })
   .meta({ id: 'EntitlementInput' })
 
-const meterRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string(), unit: z.string() })
 export const entitlement = z
   .object({
     id: z.uuid().nullable().meta({ description: 'null: it is the tier that entitles' }),
@@ -62,7 +55,7 @@ export const entitlement = z
     config: z.unknown(),
     meter: meterRef.extend({ aggregation: z.string() }).nullable(),
     limit: quantity.nullable().meta({ description: 'Allowance of each period' }),
-    behaviour: writtenBehaviour.nullable(),
+    behaviour: behaviour.nullable(),
     period: z.enum(['day', 'month']).nullable(),
     rollover: z.object({ min: quantity, max: quantity }).nullable(),
     preserve_overage: z.boolean().nullable(),
@@ -80,7 +73,7 @@ export const entitlement = z
 export const entitlements = z
   .object({
     customer_id: z.uuid(),
-    tier: z.object({ id: z.uuid(), slug: z.string(), name: z.string() }).nullable(),
+    tier: tierRef.nullable(),
     features: z.array(z.object({ key: z.string(), config: z.unknown() })),
     usage: z.array(usageLine),
     entitlements: z.array(entitlement),

@@ -1,17 +1,13 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
-import { nameInput } from '@/libs/api-utils/text-input'
-
-const KEY = /^[a-z0-9]+([._-][a-z0-9]+)*$/
-const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+import { nameInput, newFeatureKeyInput } from '@/libs/api-utils/text-input'
+import { meterRef } from '@/libs/metering/fields'
 
 const fields = {
-  key: z
-    .string()
-    .max(64)
-    .regex(KEY, 'must be lower-case letters and digits, with single . - or _ between')
-    .refine((text) => !UUID_LIKE.test(text), 'must not look like an id')
-    .meta({ description: 'Name in tiers, entitlements and calls; never changes', example: 'exports' }),
+  key: newFeatureKeyInput().meta({
+    description: 'Name in tiers, entitlements and calls; never changes',
+    example: 'exports',
+  }),
   name: nameInput(200).meta({ example: 'Exports' }),
   metadata: z
     .record(z.string().max(128), z.unknown())
@@ -51,7 +47,7 @@ export const feature = z
   .object({
     id: z.uuid(),
     ...fields,
-    meter: z.object({ id: z.uuid(), slug: z.string(), name: z.string(), unit: z.string() }).nullable(),
+    meter: meterRef.nullable(),
     created_at: z.iso.datetime(),
     archived_at: z.iso.datetime().nullable(),
   })

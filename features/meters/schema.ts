@@ -1,10 +1,7 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
-import { lineInput, nameInput } from '@/libs/api-utils/text-input'
+import { lineInput, nameInput, slugInput } from '@/libs/api-utils/text-input'
 import { meterFilter } from '@/libs/metering/meter-filter'
-
-const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
-const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export const AGGREGATIONS = ['SUM', 'COUNT', 'UNIQUE_COUNT', 'MIN', 'MAX', 'AVG', 'LATEST', 'WEIGHTED_SUM'] as const
 
@@ -50,12 +47,7 @@ const counting = {
     }),
 }
 
-const slug = z
-  .string()
-  .max(64)
-  .regex(SLUG, 'must be lower-case letters and digits, with single - or _ between')
-  .refine((text) => !UUID_LIKE.test(text), 'must not look like an id')
-  .meta({ description: 'Name in calls and tiers; never changes', example: 'api_calls' })
+const slug = slugInput().meta({ description: 'Name in calls and tiers; never changes', example: 'api_calls' })
 
 const fields = {
   name: nameInput(120).meta({ example: 'API calls' }),

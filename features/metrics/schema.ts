@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { reportDay, zonedMoment } from '@/libs/api-utils/moment'
+import { quantity } from '@/libs/metering/fields'
 
 /** What the product measures of every tenant. Sums add up over a day; gauges hold the last value of it. */
 export const METRICS = {
@@ -18,10 +19,6 @@ const METRIC_NAMES = Object.keys(METRICS) as [MetricName, ...MetricName[]]
 const CHANNELS = ['email', 'whatsapp', 'sms', 'push'] as const
 
 const metric = z.enum(METRIC_NAMES)
-const quantity = z.union([z.number(), z.string()]).meta({
-  id: 'MetricQuantity',
-  description: 'A number, or exact decimal text where a double would lie',
-})
 const label = z.string().meta({ description: 'communications: the channel; revenue: the currency; otherwise empty' })
 
 /** What others send: the product cannot know it by itself. Gauges and what it counts itself are not taken. */

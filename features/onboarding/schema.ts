@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 
 const stepKey = z.enum([
   'create_meter',
@@ -17,12 +16,10 @@ export const completeStepInput = z.strictObject({
   skip: z.boolean().default(false).meta({ description: 'Put the step aside instead of completing it' }),
 })
 
-export const onboardingChange = z
-  .strictObject({
-    dismissed: z.boolean().optional(),
-    skipped_steps: z.array(stepKey).max(20).optional(),
-  })
-  .refine((change) => Object.keys(change).length > 0, { error: 'names nothing to change', ...whenFieldsAreRight })
+export const onboardingChange = z.strictObject({
+  dismissed: z.boolean().optional(),
+  skipped_steps: z.array(stepKey).max(20).optional(),
+})
 
 export const onboardingStatus = z
   .object({

@@ -21,16 +21,22 @@ export const suspendInput = z.strictObject({
     .meta({ description: 'Why, for the record and for other operators' }),
 })
 
-export const planChange = z
+const planName = z
   .string()
   .trim()
   .toLowerCase()
   .regex(/^[a-z][a-z0-9_-]{1,30}$/, 'must be the name of a plan')
 
+/** The plan of a tenant, by both of its names, as for a new one. */
+export const planChange = {
+  plan: planName.optional().meta({ description: 'For operators alone' }),
+  billing_plan: planName.optional().meta({ description: 'Another name for plan' }),
+}
+
 export const operatorTenantQuery = pageQuery.extend({
   q: z.string().trim().max(120).optional(),
   status: z.enum(['pending', 'active', 'past_due', 'read_only', 'suspended', 'deleted']).optional(),
-  plan: planChange.optional(),
+  plan: planName.optional(),
   sort: z.enum(['newest', 'oldest', 'name']).default('newest'),
 })
 

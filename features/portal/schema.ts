@@ -1,12 +1,17 @@
 import { z } from 'zod'
 import { day } from '@/libs/api-utils/moment'
+import { quantity } from '@/libs/metering/fields'
 
 export const portalUsageQuery = z.strictObject({
-  meter: z.string().min(1).max(64).optional().meta({ description: 'Slug; the first meter by default' }),
+  meter: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({ description: 'Slug; by default the first with a cap, else the first that was used' }),
   starts_on: day.optional().meta({ description: 'First day of the period; the present one by default' }),
 })
 
-const quantity = z.union([z.number(), z.string()])
 const meter = z.object({ slug: z.string(), name: z.string(), unit: z.string(), aggregation: z.string() })
 
 export const portalUsage = z

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
 import { givenNameInput } from '@/libs/api-utils/text-input'
 
@@ -56,7 +55,6 @@ export const overrideInput = z
 
 export const overridePatch = z
   .strictObject({ limit: limit.optional(), duration: duration.optional() })
-  .refine((patch) => Object.keys(patch).length > 0, { error: 'changes nothing', ...whenFieldsAreRight })
   .meta({ id: 'RateLimitOverridePatch' })
 
 export const override = z

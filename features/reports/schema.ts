@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { customerNameInput } from '@/libs/api-utils/text-input'
+import { customerRef, meterRef, quantity } from '@/libs/metering/fields'
 
 const month = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'must be a month, such as 2026-11')
 
@@ -12,18 +13,7 @@ export const reportQuery = z.strictObject({
     .meta({ description: 'csv: one table of the meters, the customers and the days' }),
 })
 
-const quantity = z.union([z.number(), z.string()]).meta({
-  id: 'ReportQuantity',
-  description: 'A number, or exact decimal text where a double would lie',
-})
-const customer = z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() })
-const meter = z.object({
-  id: z.uuid(),
-  slug: z.string(),
-  name: z.string(),
-  unit: z.string(),
-  aggregation: z.string(),
-})
+const meter = meterRef.extend({ aggregation: z.string() })
 
 export const monthReport = z
   .object({
@@ -32,7 +22,7 @@ export const monthReport = z
     to: z.iso.datetime(),
     time_zone: z.string(),
     complete: z.boolean().meta({ description: 'false while the month is running' }),
-    customer: customer.nullable(),
+    customer: customerRef.nullable(),
     meters: z.array(
       z.object({
         meter,
@@ -51,7 +41,7 @@ export const monthReport = z
     top_customers: z.array(
       z.object({
         meter: z.string(),
-        customers: z.array(z.object({ customer, used: quantity, events: z.number().int() })),
+        customers: z.array(z.object({ customer: customerRef, used: quantity, events: z.number().int() })),
       }),
     ),
     daily: z.array(z.object({ day: z.iso.date(), meter: z.string(), used: quantity, events: z.number().int() })),

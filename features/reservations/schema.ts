@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { userIdInput } from '@/libs/api-utils/text-input'
-import { quantity } from '@/libs/metering/usage-line'
+import { quantity, tierUpgrade } from '@/libs/metering/fields'
 
 export const reserveInput = z
   .strictObject({
@@ -54,9 +54,7 @@ export const reserveAnswer = z
     overage: quantity.nullable(),
     reset_at: z.iso.datetime().nullable(),
     reservation: z.object({ id: z.uuid(), amount: quantity, expires_at: z.iso.datetime() }).nullable(),
-    upgrade: z
-      .object({ reason: z.string(), meter: z.string(), next_tiers: z.array(z.record(z.string(), z.unknown())) })
-      .optional(),
+    upgrade: tierUpgrade.optional(),
   })
   .meta({ id: 'ReserveAnswer' })
 

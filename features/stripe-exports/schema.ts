@@ -1,16 +1,13 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
 import { customerNameInput } from '@/libs/api-utils/text-input'
+import { customerRef, meterRef, quantity } from '@/libs/metering/fields'
 
 const CONNECTION_STATES = ['checking', 'connected', 'refused', 'disconnected'] as const
 export const DELIVERY_STATES = ['pending', 'sent', 'failed', 'skipped'] as const
 /** Stripe takes usage that is at most 35 days old. */
 export const OLDEST_DAYS = 35
 
-const quantity = z.union([z.number(), z.string()]).meta({
-  id: 'StripeQuantity',
-  description: 'A number, or exact decimal text where a double would lie',
-})
 const moment = z.iso.datetime()
 
 const secretKey = z
@@ -94,9 +91,6 @@ export const stripeExport = z
     disconnected_at: moment.nullable(),
   })
   .meta({ id: 'StripeExport' })
-
-const meterRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string(), unit: z.string() })
-const customerRef = z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() })
 
 export const stripeMeter = z
   .object({

@@ -27,9 +27,9 @@ const billingEmail = z
   .max(320)
   .pipe(z.email('must be an e-mail address'))
   .meta({ format: 'email', example: 'billing@example.com' })
-const metadata = z
-  .record(z.string(), z.unknown())
-  .refine((value) => JSON.stringify(value).length <= 16_384, 'may have at most 16 KiB')
+const isShort = (value: unknown): boolean => JSON.stringify(value).length <= 16_384
+const TOO_LONG = 'may have at most 16 KiB'
+const metadata = z.record(z.string(), z.unknown()).refine(isShort, TOO_LONG)
 const plan = z
   .string()
   .trim()
@@ -72,8 +72,8 @@ export const tenantInput = z
     billing_email: billingEmail.optional(),
     max_users: z.number().int().min(1).max(100_000_000).optional(),
     max_storage: z.number().min(0).max(1_000_000_000).optional(),
-    features: z.record(z.string().max(64), z.boolean()).optional(),
-    settings: z.record(z.string().max(64), z.unknown()).optional(),
+    features: z.record(z.string().max(64), z.boolean()).refine(isShort, TOO_LONG).optional(),
+    settings: z.record(z.string().max(64), z.unknown()).refine(isShort, TOO_LONG).optional(),
     metadata: metadata.optional(),
   })
   .refine(({ slug, subdomain }) => !slug || !subdomain || slug === subdomain, {
@@ -88,15 +88,13 @@ export const tenantInput = z
   })
 
 /** What the people of a tenant may change of it. */
-export const tenantChange = z
-  .strictObject({
-    name: name.optional(),
-    description: description.optional(),
-    time_zone: timeZone.optional(),
-    billing_email: billingEmail.nullable().optional(),
-    metadata: metadata.optional(),
-  })
-  .refine((change) => Object.keys(change).length > 0, { error: 'names nothing to change', ...whenFieldsAreRight })
+export const tenantChange = z.strictObject({
+  name: name.optional(),
+  description: description.optional(),
+  time_zone: timeZone.optional(),
+  billing_email: billingEmail.nullable().optional(),
+  metadata: metadata.optional(),
+})
 
 export const ownTenantListQuery = pageQuery.extend({
   q: z.string().trim().max(120).optional().meta({ description: 'In the name or the slug' }),

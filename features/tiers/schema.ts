@@ -2,20 +2,11 @@ import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { decimalInput, rolloverInput } from '@/libs/api-utils/decimal-input'
 import { numberInQuery, pageQuery } from '@/libs/api-utils/page'
-import { customerNameInput, nameInput } from '@/libs/api-utils/text-input'
+import { customerNameInput, featureKeyInput, nameInput, slugInput } from '@/libs/api-utils/text-input'
+import { behaviour, behaviourInput, customerRef, quantity } from '@/libs/metering/fields'
 
-const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/
-const UUID_LIKE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-const slug = z
-  .string()
-  .max(64)
-  .regex(SLUG, 'must be lower-case letters and digits, with single - or _ between')
-  .refine((text) => !UUID_LIKE.test(text), 'must not look like an id')
-
+const slug = slugInput()
 const limit = decimalInput('zero')
-const behaviour = z
-  .enum(['reject', 'overflow', 'cap', 'hard', 'soft'])
-  .transform((name) => (name === 'hard' ? 'reject' : name === 'soft' ? 'overflow' : name))
 const rollover = rolloverInput.meta({
   description:
     'What is left at a reset carries over as min(max, max(left, min)); a number is max. Only for SUM and COUNT.',
@@ -31,7 +22,7 @@ const cap = z.union([
   })),
   z.strictObject({
     limit,
-    behaviour: behaviour.default('reject').meta({
+    behaviour: behaviourInput.default('reject').meta({
       description: 'reject (hard) refuses, overflow (soft) counts as overage, cap counts the part that is left',
     }),
     period: z.enum(['day', 'month']).default('month'),
@@ -50,13 +41,16 @@ const usageCaps = z
     example: { api_calls: 100_000 },
   })
 
-const featureKey = z
-  .string()
-  .max(64)
-  .regex(/^[a-z0-9]+([._-][a-z0-9]+)*$/, 'must be lower-case letters and digits, with single . - or _ between')
+const featureKey = featureKeyInput()
 const feature = z.union([
   featureKey.transform((key) => ({ key, config: null as unknown })),
-  z.strictObject({ key: featureKey, config: z.unknown().default(null) }),
+  z.strictObject({
+    key: featureKey,
+    config: z
+      .unknown()
+      .default(null)
+      .refine((value) => JSON.stringify(value).length <= 8_192, 'may have at most 8,192 characters as JSON'),
+  }),
 ])
 const featureEntitlements = z
   .array(feature)
@@ -152,10 +146,9 @@ export const tierQuery = z.strictObject({
     .meta({ description: 'The newest by default' }),
 })
 
-const quantity = z.union([z.number(), z.string()])
 const capRead = z.object({
   limit: quantity,
-  behaviour: z.enum(['reject', 'overflow', 'cap']),
+  behaviour,
   period: z.enum(['day', 'month']),
   rollover: z.object({ min: quantity, max: quantity }).nullable(),
   preserve_overage: z.boolean(),
@@ -211,7 +204,7 @@ export const tierMoved = z
   .meta({ id: 'TierMoved' })
 
 const standing = z.object({
-  customer: z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() }),
+  customer: customerRef,
   meter: z.string(),
   name: z.string(),
   unit: z.string(),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
 import { customerNameInput } from '@/libs/api-utils/text-input'
+import { behaviour, customerRef, quantity, tierRef } from '@/libs/metering/fields'
 
 const STATUSES = ['open', 'accepted', 'declined', 'withdrawn'] as const
 
@@ -15,11 +16,10 @@ export const upgradeRequestPatch = z
   .strictObject({ status: z.enum(['accepted', 'declined']) })
   .meta({ id: 'UpgradeRequestPatch' })
 
-const tierRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string() })
 export const upgradeRequest = z
   .object({
     id: z.uuid(),
-    customer: z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() }),
+    customer: customerRef,
     tier: tierRef,
     status: z.enum(STATUSES),
     requested_by: z.string().nullable(),
@@ -34,7 +34,6 @@ export const upgradeRequestListQuery = pageQuery.extend({
   customer: customerNameInput().optional().meta({ description: 'Id or external id' }),
 })
 
-const quantity = z.union([z.number(), z.string()])
 export const portalTier = z
   .object({
     id: z.uuid(),
@@ -51,7 +50,7 @@ export const portalTier = z
         name: z.string(),
         unit: z.string(),
         limit: quantity,
-        behaviour: z.enum(['reject', 'overflow', 'cap']),
+        behaviour,
         period: z.enum(['day', 'month']),
       }),
     ),

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
+import { quantity } from '@/libs/metering/fields'
 import {
   cappedCustomer,
   checkBody,
   dailyQuery,
   dailyReport,
-  quantity,
   trackQuery,
   trendsQuery,
   trendsReport,

@@ -3,11 +3,7 @@ import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { numberInQuery, pageQuery } from '@/libs/api-utils/page'
 import { customerNameInput, userIdInput } from '@/libs/api-utils/text-input'
-
-/** An exact amount: a number, or decimal text where a double would lie. */
-export const quantity = z
-  .union([z.number(), z.string()])
-  .meta({ id: 'Quantity', description: 'A number, or exact decimal text where a double would lie', example: 42 })
+import { behaviour, customerRef, meterRef, quantity, tierRef } from '@/libs/metering/fields'
 
 export const trackQuery = z.strictObject({
   strict: z.enum(['true', 'false']).optional().meta({ description: 'true: all or nothing, 422 when one is refused' }),
@@ -50,13 +46,7 @@ export const dailyQuery = z.strictObject({
 })
 export const trendsQuery = z.strictObject(rangeFields)
 
-const meterRef = z.object({
-  id: z.uuid(),
-  slug: z.string(),
-  name: z.string(),
-  unit: z.string(),
-  aggregation: z.string(),
-})
+const meter = meterRef.extend({ aggregation: z.string() })
 const range = { from: z.iso.datetime(), to: z.iso.datetime(), time_zone: z.string() }
 
 export const usageReport = z
@@ -65,8 +55,8 @@ export const usageReport = z
     group_by: z.enum(['meter', 'customer']),
     data: z.array(
       z.object({
-        meter: meterRef,
-        customer: z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() }).optional(),
+        meter,
+        customer: customerRef.optional(),
         used: quantity,
         events: z.number().int(),
       }),
@@ -87,7 +77,7 @@ export const dailyReport = z
         events: z.number().int(),
       }),
     ),
-    meters: z.array(meterRef),
+    meters: z.array(meter),
   })
   .meta({ id: 'DailyUsage' })
 
@@ -100,7 +90,7 @@ export const trendsReport = z
     last_year: span,
     data: z.array(
       z.object({
-        meter: meterRef,
+        meter,
         current: quantity,
         previous: quantity,
         last_year: quantity,
@@ -153,7 +143,7 @@ export const cappedCustomer = z
       id: z.uuid(),
       external_id: z.string(),
       name: z.string().nullable(),
-      tier: z.object({ id: z.uuid(), slug: z.string(), name: z.string() }).nullable(),
+      tier: tierRef.nullable(),
     }),
     percent: z.number().meta({ description: 'Of the cap that is nearest' }),
     caps: z.array(
@@ -169,7 +159,7 @@ export const cappedCustomer = z
         remaining: quantity,
         overage: quantity,
         percent: z.number(),
-        behaviour: z.enum(['reject', 'overflow', 'cap']),
+        behaviour,
         period: z.enum(['day', 'month']),
         starts_on: z.iso.date(),
         reset_at: z.iso.datetime(),

@@ -1,5 +1,5 @@
 import { toPlainJson } from '@/libs/audit/hide-secrets'
-import { cutText } from '@/libs/cut-text'
+import { cutText, toStorable } from '@/libs/cut-text'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
 import { newId } from '@/libs/ids'
@@ -30,7 +30,7 @@ const STORE_AND_FORWARD = `with input as materialized (${INPUT}),
 
 /** A text of 1 to 200 characters that Postgres can hold. */
 function toName(text: string, fallback: string): string {
-  return cutText(text.replaceAll('\0', '\u{fffd}').toWellFormed().trim(), 200) || fallback
+  return cutText(toStorable(text).trim(), 200) || fallback
 }
 
 function toProperties(properties: Readonly<Record<string, unknown>>): unknown {

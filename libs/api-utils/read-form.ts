@@ -1,3 +1,4 @@
+import { cutText } from '@/libs/cut-text'
 import { AppError } from '@/libs/errors'
 import { readText } from './read-json'
 
@@ -19,7 +20,7 @@ export function parseFields(fields: URLSearchParams): { [name: string]: FormValu
     if (`${name}${value}`.includes('\0') || !`${name}${value}`.isWellFormed())
       throw new AppError('bad_request', 'NUL characters and lone surrogates are not allowed.')
     const [, first = '', rest = ''] = NAME.exec(name) ?? []
-    if (first === '') throw new AppError('bad_request', `${name.slice(0, 64)} is not the name of a field.`)
+    if (first === '') throw new AppError('bad_request', `${cutText(name, 64)} is not the name of a field.`)
     const path = [first, ...[...rest.matchAll(/\[([^[\]]*)\]/g)].map(([, part = '']) => part)]
     if (path.length > DEEPEST) throw new AppError('bad_request', `Fields may be nested at most ${DEEPEST} levels deep.`)
     put(result, path, value)

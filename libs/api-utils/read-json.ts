@@ -10,6 +10,7 @@ const gunzip = promisify(gunzipCallback)
 const MIB = 1_048_576
 const MAX_DEPTH = 32
 const LONGEST_NOTED = 50
+const JSON_TYPE = /^application\/(?:[a-z.+-]*\+)?json(?:\s*;|$)/i
 const BYTE_ORDER_MARK = '\ufeff'
 
 /** What stands in the place of the stream of a Request where a server has the body already, no larger than any route takes. */
@@ -19,12 +20,10 @@ export type WholeBody = { whole: Uint8Array }
  * The body of a JSON request as text: size is checked before parsing, gzip is unpacked up to the same size.
  * @throws AppError payload_too_large, unsupported_media_type, bad_request.
  */
-export async function readBody(request: Request, maxBytes = MIB): Promise<string> {
-  const type = request.headers.get('content-type') ?? ''
-  if (type && !/^application\/(?:[a-z.+-]*\+)?json(?:\s*;|$)/i.test(type.trim())) {
-    throw new AppError('unsupported_media_type', 'Send JSON with Content-Type: application/json.')
-  }
-  return readText(request, maxBytes)
+export function readBody(request: Request, maxBytes = MIB): Promise<string> {
+  const type = request.headers.get('content-type')?.trim() ?? 'application/json'
+  if (type === 'application/json' || type === '' || JSON_TYPE.test(type)) return readText(request, maxBytes)
+  return Promise.reject(new AppError('unsupported_media_type', 'Send JSON with Content-Type: application/json.'))
 }
 
 /** The body of a request as text, whatever it is written in. @throws AppError as readBody, but for the type of JSON. */
@@ -36,13 +35,11 @@ export async function readText(request: Request, maxBytes = MIB): Promise<string
 }
 
 /** The body of a request, unpacked. @throws AppError payload_too_large, unsupported_media_type, bad_request. */
-export async function readContent(request: Request, maxBytes = MIB): Promise<Uint8Array> {
+export function readContent(request: Request, maxBytes = MIB): Promise<Uint8Array> {
   const encoding = request.headers.get('content-encoding')?.trim().toLowerCase() ?? 'identity'
-  if (encoding !== 'identity' && encoding !== 'gzip') {
-    throw new AppError('unsupported_media_type', 'Only gzip is understood as Content-Encoding.')
-  }
-  const bytes = await readBytes(request, maxBytes)
-  return encoding === 'gzip' ? unpack(bytes, maxBytes) : bytes
+  if (encoding === 'identity') return readBytes(request, maxBytes)
+  if (encoding === 'gzip') return readBytes(request, maxBytes).then((bytes) => unpack(bytes, maxBytes))
+  return Promise.reject(new AppError('unsupported_media_type', 'Only gzip is understood as Content-Encoding.'))
 }
 
 function tooLarge(maxBytes: number): AppError {
@@ -99,7 +96,8 @@ async function unpack(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> 
  * snake_case (keys inside `properties`, `metadata` and `config`, and names of meters in `usage_caps`, stay as they are;
  * `verbatim`: all do).
  * A number that a double would round is an ExactNumber. `lenient` is for lists whose entries fail one by one: text that cannot
- * be kept, and a field under both of its names, are left to who reads the entries.
+ * be kept, a field under both of its names, and lists within lists, less what is nested too deep, are left to who reads the
+ * entries.
  * @throws AppError bad_request.
  */
 export function parseJson(text: string, { verbatim = false, lenient = false } = {}): unknown {
@@ -189,7 +187,10 @@ function readingOf(name: string, reading: Reading): Reading {
 }
 
 function toSnakeCase(value: unknown, depth: number, reading: Reading): unknown {
-  if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON may be nested at most ${MAX_DEPTH} levels deep.`)
+  if (depth > MAX_DEPTH) {
+    if (reading.lenient) return null
+    throw new AppError('bad_request', `JSON may be nested at most ${MAX_DEPTH} levels deep.`)
+  }
   if (Array.isArray(value)) {
     // Of a long list nobody is told more than the index.
     const entry = reading.noted && value.length > LONGEST_NOTED ? { ...reading, noted: false } : reading

@@ -16,14 +16,7 @@ import { readIdempotencyKey, runOnce } from './idempotency'
 import { recordMismatch } from './record-mismatch'
 import { repeatUndone } from './repeat-undone'
 import { type RequestFacts, traceOf } from './request-facts'
-import {
-  answer,
-  type RequestTrace,
-  type RouteArguments,
-  type RouteHandler,
-  type RouteParams,
-  readParams,
-} from './route-handler'
+import { answer, type RequestTrace, type RouteHandler, type RouteParams, readParams } from './route-handler'
 import { isSafeMethod, requireSameOrigin } from './same-origin'
 import { takeWholeBody } from './whole-body'
 
@@ -81,8 +74,8 @@ export function withTenantAuth(handler: TenantHandler, options: TenantRouteOptio
           extra: { required_permission: permission },
         })
       }
-      const context = await toContext(tenant, access, facts, route)
-      return run(request, context, handler, transaction)
+      const params = route ? await readParams(route) : {}
+      return run(request, toContext(tenant, access, facts, params), handler, transaction)
     })
 }
 
@@ -108,13 +101,12 @@ function requireWritable(tenant: TenantRouting, method: string): void {
   if (tenant.status === 'read_only' && !isSafeMethod(method)) throw readOnlyTenant()
 }
 
-async function toContext(
+function toContext(
   tenant: TenantRouting,
   { user, role, customerId, actor }: Access,
   facts: RequestFacts,
-  route: RouteArguments | undefined,
-): Promise<TenantRequestContext> {
-  const params = await readParams(route)
+  params: RouteParams,
+): TenantRequestContext {
   return { tenantId: tenant.id, tenant, user, actor, role, customerId, params, requestId: facts.requestId }
 }
 

@@ -1,3 +1,5 @@
+import { toStorable } from '@/libs/cut-text'
+
 /** What stands in the record instead of a secret. */
 const HIDDEN = '[hidden]'
 
@@ -12,11 +14,6 @@ function toSnake(name: string): string {
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replaceAll(/[-.\s]/g, '_')
     .toLowerCase()
-}
-
-/** Text as jsonb can hold it: no NUL, no lone surrogate. */
-function toStorable(text: string): string {
-  return text.replaceAll('\0', '\u{fffd}').toWellFormed()
 }
 
 /**

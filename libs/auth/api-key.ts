@@ -63,7 +63,7 @@ export function hashKey(key: string): Buffer {
   return hash('sha256', key, 'buffer')
 }
 
-const cache = new LRUCache<string, { key: ApiKey | null }>({ max: 50_000 })
+const cache = new LRUCache<string, { key: ApiKey | null }>({ max: 50_000, ttlResolution: 100 })
 /** Hashes of texts seen in the last seconds, because a busy caller sends the same few over and over. */
 const hashes = new LRUCache<string, string>({ max: 10_000, ttl: 5_000, ttlAutopurge: true, ttlResolution: 100 })
 const flights = new Map<string, Promise<ApiKey | null>>()

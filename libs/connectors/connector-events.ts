@@ -1,5 +1,6 @@
 import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { hideSecrets } from '@/libs/audit/hide-secrets'
+import { cutText, toStorable } from '@/libs/cut-text'
 import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb } from '@/libs/db/tenant-db'
 import { isUuid, newId } from '@/libs/ids'
@@ -66,8 +67,7 @@ function withoutSecrets(target: string): string {
   return `${url.protocol}//${url.host}${path}`
 }
 
-const storable = (text: string, longest: number): string =>
-  text.replaceAll('\0', '\u{fffd}').toWellFormed().slice(0, longest)
+const storable = (text: string, longest: number): string => cutText(toStorable(text), longest)
 
 /**
  * Notes one thing that went through a connector, or is to be known as meant for it; in the transaction of the current

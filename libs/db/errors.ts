@@ -22,6 +22,16 @@ export function isTakenBack(error: unknown): boolean {
   return code === '55P03' || code === '57014'
 }
 
+/** Whether a connection broke, or could not be had: what it was doing may or may not have been committed. */
+export function isLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code = '' } = error as DatabaseError
+  return (
+    /^(?:ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|57P0|08)/.test(code) ||
+    /Connection terminated|timeout exceeded|is not queryable/.test(error.message)
+  )
+}
+
 const UNAVAILABLE = new Set([
   '40001',
   '40P01',
@@ -30,14 +40,10 @@ const UNAVAILABLE = new Set([
   '53100',
   '55P03',
   '57014',
-  '57P01',
-  '57P02',
-  '57P03',
   '58030',
   '25P03',
   STALE_ROUTING,
 ])
-const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
 
 /**
  * What a database error means to the caller, or null when it is not one (then it is a fault of ours).
@@ -45,13 +51,8 @@ const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EN
  */
 export function mapDatabaseError(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null
-  const { code = '', message } = error as DatabaseError
-  if (
-    UNAVAILABLE.has(code) ||
-    NETWORK.has(code) ||
-    code.startsWith('08') ||
-    /timeout exceeded when trying to connect|Connection terminated|is not queryable/.test(message)
-  ) {
+  const { code = '' } = error as DatabaseError
+  if (UNAVAILABLE.has(code) || isLost(error)) {
     return new AppError(
       'unavailable',
       'The service is busy or restarting. Try again in a moment.',

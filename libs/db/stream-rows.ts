@@ -7,6 +7,8 @@ import { type Actor, runInTenant } from '@/libs/tenancy/tenant-context'
 const ROWS_AT_ONCE = 1_000
 const PATIENCE_MS = 50_000
 const STREAMS_OF_TENANT = 2
+/** How long a reader may leave what is sent to it while others wait. */
+const STILL_MS = 5_000
 
 export type RowStream<Row> = {
   /** Gives the statement, within the transaction it will run in; done before the first byte leaves. */
@@ -21,23 +23,30 @@ export type RowStream<Row> = {
   onEnd: (rows: number, error: Error | null) => Promise<void> | void
 }
 
-const running = new Map<string, number>()
+/** A stream that holds a connection: since when its reader has not taken what is there for it, and a way to end it. */
+type Running = { tenantId: string; stillSince: number | null; giveUp: (reason: unknown) => void }
 
-/** Each stream holds a connection for as long as it runs: at most two of a tenant, and half of the pool together. */
-function takeSlot(tenantId: string): () => void {
-  const own = running.get(tenantId) ?? 0
-  const all = [...running.values()].reduce((sum, count) => sum + count, 0)
-  if (own >= STREAMS_OF_TENANT || all >= Math.max(1, Math.floor(env().DATABASE_POOL_SIZE / 2)))
-    throw new AppError('rate_limited', 'Other exports are still running. Try again when they are done.', {
-      retry_after: 10,
-    })
-  running.set(tenantId, own + 1)
-  return () => {
-    const left = (running.get(tenantId) ?? 1) - 1
-    if (left > 0) running.set(tenantId, left)
-    else running.delete(tenantId)
+const running = new Set<Running>()
+
+/**
+ * Each stream holds a connection for as long as it runs: at most two of a tenant, and half of the pool together. When these
+ * are taken, the reader who has stood still longest makes room, so that nobody holds them all by not reading.
+ */
+function takeSlot(stream: Running): void {
+  const busy = new AppError('rate_limited', 'Other exports are still running. Try again when they are done.', {
+    retry_after: 10,
+  })
+  if ([...running].filter(({ tenantId }) => tenantId === stream.tenantId).length >= STREAMS_OF_TENANT) throw busy
+  if (running.size >= Math.max(1, Math.floor(env().DATABASE_POOL_SIZE / 2))) {
+    const [still] = [...running].sort((a, b) => stillness(b) - stillness(a))
+    if (!still || stillness(still) < STILL_MS) throw busy
+    running.delete(still)
+    still.giveUp(new Error('The reader stood still while others waited.'))
   }
+  running.add(stream)
 }
+
+const stillness = ({ stillSince }: Running): number => (stillSince === null ? 0 : Date.now() - stillSince)
 
 /**
  * The rows of a statement as a stream of bytes, from one snapshot of the database, batch by batch as the reader takes
@@ -50,13 +59,15 @@ export async function streamRows<Row extends pg.QueryResultRow>(
   actor: Actor,
   { prepare, frozen = false, encode, signal, onEnd }: RowStream<Row>,
 ): Promise<ReadableStream<Uint8Array>> {
-  const release = takeSlot(tenantId)
   const pipe = new TransformStream<Uint8Array, Uint8Array>()
   const sink = pipe.writable.getWriter()
+  const giveUp = (reason: unknown) => void sink.abort(reason).catch(() => undefined)
+  const stream: Running = { tenantId, stillSince: null, giveUp }
+  takeSlot(stream)
   const started = Promise.withResolvers<void>()
   let sent = 0
-  const giveUp = () => void sink.abort(signal.reason).catch(() => undefined)
-  signal.addEventListener('abort', giveUp, { once: true })
+  const leave = () => giveUp(signal.reason)
+  signal.addEventListener('abort', leave, { once: true })
 
   const pump = async (client: pg.PoolClient): Promise<void> => {
     await client.query(
@@ -68,14 +79,16 @@ export async function streamRows<Row extends pg.QueryResultRow>(
       const { rows } = await client.query<Row>(`fetch ${ROWS_AT_ONCE} from row_stream`)
       if (first) started.resolve()
       const bytes = encode(rows, first)
+      stream.stillSince = Date.now()
       if (bytes.byteLength > 0) await send(sink, bytes)
+      stream.stillSince = null
       sent += rows.length
       if (rows.length < ROWS_AT_ONCE) return
     }
   }
   const end = async (error: Error | null): Promise<void> => {
-    signal.removeEventListener('abort', giveUp)
-    release()
+    signal.removeEventListener('abort', leave)
+    running.delete(stream)
     if (error) started.reject(error)
     await onEnd(sent, error)
     if (error) await sink.abort(error).catch(() => undefined)

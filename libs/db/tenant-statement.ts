@@ -1,15 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { env } from '@/libs/env'
-import { AppError } from '@/libs/errors'
+import { readOnlyTenant } from '@/libs/errors'
 import { forgetTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
-import { isRetryable, isStaleRouting, isTakenBack } from './errors'
+import { isLost, isRetryable, isStaleRouting, isTakenBack } from './errors'
 import { statementName } from './kysely-driver'
 import { queryInPipeline } from './pipelines'
 import { serverPool } from './pools'
 import { tenantQuery } from './tenant-db'
 import { inTurn } from './tenant-turns'
 
-const ATTEMPTS = 5
+const ATTEMPTS = 6
 /** Connections for statements of one tenant that turned out not to be short. */
 const TAKEN_BACK = 2
 
@@ -37,43 +38,64 @@ export async function sendStatement<T>(text: string, tenantId: string, values: u
   return rows[0]?.value as T
 }
 
+type ToValues = (routing: TenantRouting, again: boolean) => unknown[]
+
+type StatementOptions = {
+  /** As in sendStatement. */
+  short?: boolean
+  /** It may be sent again although a connection that broke may have done it: `toValues` hears that it comes again. */
+  repeatable?: boolean
+  /** Clears away what stood in its way the first time; false when it knows nothing of that. */
+  mend?: (error: unknown) => Promise<boolean>
+}
+
 /**
  * Runs one statement whose function opens its tenant itself, as a transaction of its own, and gives its one value. Stale
- * routing is read again; a deadlock or serialisation failure, which has changed nothing, is tried again. A connection that
- * breaks is not: what it was doing may have been committed. `short` as in sendStatement.
+ * routing is read again; a deadlock or serialisation failure, which has changed nothing, is tried again.
  * @throws AppError not_found, tenant_read_only, and of the database.
  */
 export async function runTenantStatement<T>(
   text: string,
   tenantId: string,
-  toValues: (routing: TenantRouting) => unknown[],
-  short = false,
+  toValues: ToValues,
+  options: StatementOptions = {},
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const routing = await routeTenant(tenantId)
     try {
-      return await sendStatement<T>(text, tenantId, toValues(routing), short)
+      return await sendStatement<T>(text, tenantId, toValues(routing, attempt > 1), options.short ?? false)
     } catch (error) {
-      const stale = isStaleRouting(error)
-      if (stale) forgetTenantRouting(tenantId)
-      if (attempt < ATTEMPTS && (stale || isRetryable(error))) continue
-      throw isRefused(error)
-        ? new AppError('tenant_read_only', 'This tenant is read-only at the moment.', {}, error)
-        : error
+      if (attempt < ATTEMPTS && (await mayRepeat(error, tenantId, attempt, options))) continue
+      throw isRefused(error) ? readOnlyTenant(error) : error
     }
   }
+}
+
+async function mayRepeat(
+  error: unknown,
+  tenantId: string,
+  attempt: number,
+  { repeatable, mend }: StatementOptions,
+): Promise<boolean> {
+  if (isStaleRouting(error)) {
+    forgetTenantRouting(tenantId)
+    if (attempt > 1) await sleep(20 * attempt)
+    return true
+  }
+  if (isRetryable(error)) return true
+  if (repeatable && isLost(error)) {
+    await sleep(50 * 2 ** attempt)
+    return true
+  }
+  return attempt === 1 && (await mend?.(error)) === true
 }
 
 /**
  * The same as part of the transaction that is open, which from then on acts with the rights the statement was given.
  * @throws what the database says.
  */
-export async function runStatementInside<T>(
-  text: string,
-  tenantId: string,
-  toValues: (routing: TenantRouting) => unknown[],
-): Promise<T> {
-  const [row] = await tenantQuery<{ value: T }>(text, toValues(await routeTenant(tenantId)))
+export async function runStatementInside<T>(text: string, tenantId: string, toValues: ToValues): Promise<T> {
+  const [row] = await tenantQuery<{ value: T }>(text, toValues(await routeTenant(tenantId), false))
   return row?.value as T
 }
 

@@ -1,31 +1,18 @@
 import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
+import { createGate, type Gate } from '@/libs/gate'
 
-const PATIENCE_MS = 5_000
-
-type Line = { open: number; waiting: (() => void)[] }
-const lines = new Map<string, Line>()
+const gates = new Map<string, Gate>()
+/** As long as others wait for a connection. */
+const PATIENCE = {
+  ms: 5_000,
+  refuse: () =>
+    new AppError('unavailable', 'This tenant has too much under way. Try again in a moment.', { retry_after: 1 }),
+}
 
 /** Transactions of one tenant that a process has open at one moment: one more than half of the connections. */
 function mostOfTenant(): number {
   return Math.floor(env().DATABASE_POOL_SIZE / 2) + 1
-}
-
-/** Waits in line, as long as others wait for a connection. @throws AppError unavailable. */
-function wait(line: Line): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => {
-    line.waiting.splice(line.waiting.indexOf(called), 1)
-    reject(
-      new AppError('unavailable', 'This tenant has too much under way. Try again in a moment.', { retry_after: 1 }),
-    )
-  }, PATIENCE_MS)
-  const called = () => {
-    clearTimeout(timer)
-    resolve()
-  }
-  line.waiting.push(called)
-  return promise
 }
 
 /**
@@ -34,17 +21,11 @@ function wait(line: Line): Promise<void> {
  * @throws AppError unavailable after five seconds in line.
  */
 export async function inTurn<T>(whose: string, work: () => Promise<T>, most: number = mostOfTenant()): Promise<T> {
-  const line = lines.get(whose) ?? { open: 0, waiting: [] }
-  lines.set(whose, line)
-  // Whoever ends hands its place on, so that nobody who comes meanwhile is before who waits.
-  if (line.open < most) line.open += 1
-  else await wait(line)
+  const gate = gates.get(whose) ?? createGate(most, PATIENCE)
+  gates.set(whose, gate)
   try {
-    return await work()
+    return await gate.run(work)
   } finally {
-    const next = line.waiting.shift()
-    if (next) next()
-    else line.open -= 1
-    if (line.open === 0) lines.delete(whose)
+    if (gate.isEmpty()) gates.delete(whose)
   }
 }

@@ -1,3 +1,4 @@
+import { answerWithin } from '@/libs/answer-within'
 import { serverQuery } from '@/libs/db/server-query'
 import { env } from '@/libs/env'
 import { describeError } from '@/libs/errors'
@@ -10,18 +11,12 @@ const LIMIT_MS = 2_000
 
 async function measure(name: string, probe: () => Promise<unknown>): Promise<Check> {
   const started = performance.now()
-  let timer: NodeJS.Timeout | undefined
   try {
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${LIMIT_MS} ms`)), LIMIT_MS)
-    })
-    await Promise.race([probe(), late])
+    await answerWithin(LIMIT_MS, probe())
     return { ok: true, ms: Math.round(performance.now() - started) }
   } catch (error) {
     log.warn({ check: name, error: describeError(error) }, 'not ready')
     return { ok: false, ms: Math.round(performance.now() - started) }
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -14,6 +14,9 @@ type Queue<Item, Result> = { waiting: Waiting<Item, Result>[]; size: number; run
 /** What waits for one owner under all keys, and how many batches are under way: of singles, and with a writer. */
 type Owner<Item, Result> = { queues: Map<string, Queue<Item, Result>>; size: number; singles: number; running: number }
 
+/** Batches of one key under way at a time: more of them would only wait for each other. */
+const WRITERS_OF_KEY = 2
+
 export type GroupCommitOptions<Item, Result> = {
   /** Does a batch of one key: one result, or the error, of each item in order. A throw fails the whole batch. */
   run: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>
@@ -24,8 +27,6 @@ export type GroupCommitOptions<Item, Result> = {
    * without it they take a writer.
    */
   singles?: number
-  /** Batches of one key under way at a time, 2 unless told: more of them would only wait for each other. */
-  writersOfKey?: number
   /** How much must wait under a key for a second batch of it beside one that is under way; less waits for that to end. */
   worthJoining: number
   /** Largest batch, in units of `size`. */
@@ -52,8 +53,8 @@ export type GroupCommit<Item, Result> = {
  * a busy one cannot starve a quiet one, and who waits for a lock of its own leaves the others writers to go on with.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
-  const { run, writers, singles = 0, writersOfKey = 2, worthJoining, maxBatch, maxQueued } = options
-  const mostRunning = Math.max(writersOfKey, Math.floor(writers / 2))
+  const { run, writers, singles = 0, worthJoining, maxBatch, maxQueued } = options
+  const mostRunning = Math.max(WRITERS_OF_KEY, Math.floor(writers / 2))
   const mostSingles = Math.max(1, Math.floor(singles / 2))
   // Insertion order is the order of turns.
   const owners = new Map<string, Owner<Item, Result>>()
@@ -92,7 +93,7 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
       const mayGoAlone = runningSingles < singles && owner.singles < mostSingles
       if (!mayWrite && !mayGoAlone) continue
       for (const [key, queue] of owner.queues) {
-        if (queue.size === 0 || queue.running >= writersOfKey || (queue.running > 0 && queue.size < worthJoining))
+        if (queue.size === 0 || queue.running >= WRITERS_OF_KEY || (queue.running > 0 && queue.size < worthJoining))
           continue
         if (isSingle(queue) ? mayGoAlone : mayWrite) return [name, key]
       }

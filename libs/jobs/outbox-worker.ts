@@ -1,6 +1,8 @@
+import { answerWithin } from '@/libs/answer-within'
 import { onNotification } from '@/libs/db/notifications'
 import { serverQuery } from '@/libs/db/server-query'
 import { describeError } from '@/libs/errors'
+import { createGate } from '@/libs/gate'
 import { log } from '@/libs/log'
 import { findTenantRouting, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { jobActor, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
@@ -72,7 +74,7 @@ export function backoffMs(attempts: number): number {
  */
 export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
   const { pollMs = 2_000, leaseMs = 60_000, delayMs = backoffMs } = options
-  const sinks = new Map(options.sinks.map((sink) => [sink.topic, { sink, inLane: createLanes(sink.lanes) }]))
+  const sinks = new Map(options.sinks.map((sink) => [sink.topic, { sink, gate: createGate(sink.lanes) }]))
   const underWay = new Map<string, Promise<void>>()
   const rests = createRests(pollMs)
   let visits = 0
@@ -139,7 +141,7 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
       begin(key, async () => {
         // Whose turn is over gets in line again: all of a long list goes, and nobody waits for its end.
         for (let more = true; more && !stopping; )
-          more = await known.inLane(async () => !stopping && drain(routing, known.sink, key))
+          more = await known.gate.run(async () => !stopping && drain(routing, known.sink, key))
       })
     }
     // All of it is being worked on; or the tenant is suspended or gone, or nobody here delivers the topic.
@@ -214,15 +216,12 @@ export function startOutboxWorker(options: OutboxWorkerOptions): OutboxWorker {
       stopping = true
       stopListening()
       clearInterval(timer)
-      let grace: NodeJS.Timeout | undefined
-      const impatient = new Promise<void>((resolve) => {
-        grace = setTimeout(resolve, graceMs)
-      })
-      const finished = async () => {
+      const finish = async () => {
         while (underWay.size > 0) await Promise.all(underWay.values())
       }
-      await Promise.race([finished(), impatient])
-      clearTimeout(grace)
+      await answerWithin(graceMs, finish()).catch(() =>
+        log.warn({ under_way: underWay.size }, 'outbox work left under way'),
+      )
     },
   }
 }
@@ -244,23 +243,6 @@ function createRests(firstMs: number) {
       const ms = times === 0 ? 0 : Math.min(mostMs, firstMs * 2 ** Math.min(times - 1, 20))
       resting.set(key, { until: performance.now() + ms, times: times + 1 })
     },
-  }
-}
-
-/** Runs work in so many lanes at one moment; what finds them full waits its turn. */
-function createLanes(lanes: number) {
-  const waiting: (() => void)[] = []
-  let free = lanes
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (free > 0) free -= 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else free += 1
-    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { cutText, toStorable } from '@/libs/cut-text'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 
@@ -115,7 +116,7 @@ export async function markFailed(
      where o.tenant_id = (select app.tenant_id()) and o.id = h.id and o.attempts = h.attempts and o.delivered_at is null`,
     [
       ...keys(messages),
-      messages.map(({ id }) => (failures.get(id)?.error ?? 'unknown').replaceAll('\0', '').slice(0, 1_000)),
+      messages.map(({ id }) => cutText(toStorable(failures.get(id)?.error ?? 'unknown'), 1_000)),
       messages.map(({ id, attempts }) => {
         const { permanent, wait_ms = 0 } = failures.get(id) ?? {}
         return permanent ? null : Math.max(delayMs(attempts), Math.min(wait_ms, HOUR_MS)) / 1_000

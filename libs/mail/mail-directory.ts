@@ -17,8 +17,8 @@ export function isMailPageOpen(): boolean {
   return !SMTP_URL && (NODE_ENV !== 'production' || MAIL_PAGE)
 }
 
-/** The newest mails, newest first. An absent directory holds none. */
-export async function listStoredMails(limit = 100): Promise<StoredMail[]> {
+/** The newest hundred mails, newest first. An absent directory holds none. */
+export async function listStoredMails(): Promise<StoredMail[]> {
   const names = await readdir(env().MAIL_DIR).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw error
@@ -27,7 +27,7 @@ export async function listStoredMails(limit = 100): Promise<StoredMail[]> {
     .filter((name) => name.endsWith('.eml') && NAME.test(name.slice(0, -4)))
     .sort()
     .reverse()
-    .slice(0, limit)
+    .slice(0, 100)
   const mails = await Promise.all(newest.map((name) => findStoredMail(name.slice(0, -4))))
   return mails.filter((mail) => mail !== null)
 }

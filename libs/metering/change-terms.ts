@@ -11,7 +11,7 @@ export async function changeTerms<Result>(
   change: () => Promise<Result>,
 ): Promise<Result> {
   const zone = await readTimeZone()
-  // About a millisecond for each customer who has a balance.
+  // A second for each ten thousand customers with a balance, more where many months went by since anybody looked.
   if (customerIds === null || customerIds.length > 1_000) await tenantQuery("set local statement_timeout = '5min'")
   const settle = (changed: boolean) =>
     tenantQuery('select app.settle_customers($1, $2::uuid[], $3, $4)', [

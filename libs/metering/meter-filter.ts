@@ -16,6 +16,12 @@ const MOST_CHOICES = 100
 const LONGEST_TEXT = 255
 const LONGEST_PROPERTY = 128
 
+/** The properties that a filter looks at. */
+export function propertiesOf(filter: MeterFilter): string[] {
+  if ('and' in filter) return filter.and.flatMap(propertiesOf)
+  return 'or' in filter ? filter.or.flatMap(propertiesOf) : [filter.property]
+}
+
 type Path = (string | number)[]
 type Report = (path: Path, message: string) => void
 

@@ -24,14 +24,15 @@ export function countRequest(
   request: Pick<Request, 'headers'>,
   response: Pick<Response, 'headers'>,
 ): void {
-  const bytes = lengthOf(request) + lengthOf(response)
+  add(tenantId, 1, lengthOf(request) + lengthOf(response))
+}
+
+function add(tenantId: string, calls: number, bytes: number): void {
   const count = pending.get(tenantId)
   if (count) {
-    count.calls += 1
+    count.calls += calls
     count.bytes += bytes
-    return
-  }
-  pending.set(tenantId, { calls: 1, bytes })
+  } else pending.set(tenantId, { calls, bytes })
   timer ??= setTimeout(() => void flushMetrics(), FLUSH_MS).unref()
 }
 
@@ -57,18 +58,10 @@ async function writeAll(): Promise<void> {
     } catch (error) {
       log.debug({ tenant: tenantId, error: describeError(error) }, 'metrics not written')
       // The database itself refusing the tenant is for good; anything else, its own end too, is tried again.
-      if (!(error instanceof pg.DatabaseError) || mapDatabaseError(error)?.code === 'unavailable') keep(tenantId, count)
+      if (!(error instanceof pg.DatabaseError) || mapDatabaseError(error)?.code === 'unavailable')
+        add(tenantId, count.calls, count.bytes)
     }
   }
-}
-
-function keep(tenantId: string, { calls, bytes }: Count): void {
-  const count = pending.get(tenantId)
-  if (count) {
-    count.calls += calls
-    count.bytes += bytes
-  } else pending.set(tenantId, { calls, bytes })
-  timer ??= setTimeout(() => void flushMetrics(), FLUSH_MS).unref()
 }
 
 async function write(tenantId: string, { calls, bytes }: Count): Promise<void> {

@@ -1,5 +1,5 @@
 import { type ExactNumber, isExactNumber } from '@/libs/ingest/exact-number'
-import type { MeterFilter } from './meter-filter'
+import { type MeterFilter, propertiesOf } from './meter-filter'
 
 /** A meter as far as events need it that name a type. */
 export type EventMeter = {
@@ -41,12 +41,6 @@ export function flattenData(data: Readonly<Record<string, unknown>>): Map<string
   return flat
 }
 
-function propertiesOf(filter: MeterFilter | null): string[] {
-  if (!filter) return []
-  if ('and' in filter) return filter.and.flatMap(propertiesOf)
-  return 'or' in filter ? filter.or.flatMap(propertiesOf) : [filter.property]
-}
-
 /**
  * The properties of an event as a meter counts it: what it needs first, then the rest as far as there is room.
  * A group that has a path of its own takes its value from there alone.
@@ -58,7 +52,11 @@ export function layOutProperties(data: Readonly<Record<string, unknown>>, meter:
     if (value === undefined) flat.delete(name)
     else flat.set(name, value)
   }
-  const needed = new Set([meter.value_property ?? '', ...meter.group_by, ...propertiesOf(meter.filter)])
+  const needed = new Set([
+    meter.value_property ?? '',
+    ...meter.group_by,
+    ...(meter.filter ? propertiesOf(meter.filter) : []),
+  ])
   const entries = [...flat].filter(([name]) => name.length <= LONGEST_NAME)
   const properties: Record<string, Scalar> = {}
   let count = 0

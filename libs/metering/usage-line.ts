@@ -1,9 +1,5 @@
 import { z } from 'zod'
-
-/** An exact amount: a number, or decimal text where a double would lie. */
-export const quantity = z.union([z.number(), z.string()])
-
-export const behaviour = z.enum(['reject', 'overflow', 'cap'])
+import { behaviour, quantity } from '@/libs/metering/fields'
 
 /** A meter of a customer in its present period; see UsageLine. */
 export const usageLine = z

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { AppError, invalidInput } from '@/libs/errors'
+import { customerRef, quantity } from '@/libs/metering/fields'
 import { type FilterCondition, type MeterFilter, meterFilter } from './meter-filter'
 
 const WINDOWS = ['MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH'] as const
@@ -44,8 +45,6 @@ export const usageQueryInput = z.strictObject({
 })
 export type UsageQueryInput = z.infer<typeof usageQueryInput>
 
-const quantity = z.union([z.number(), z.string()])
-
 export const usageSeries = z
   .object({
     meter: z.object({
@@ -70,7 +69,7 @@ export const usageSeries = z
           .nullable()
           .meta({ description: 'Exact; null for the MIN, MAX, AVG or LATEST of nothing. Quotients to 12 decimals' }),
         events: z.number().int(),
-        customer: z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() }).optional(),
+        customer: customerRef.optional(),
         group: z.record(z.string(), z.string().nullable()).optional(),
       }),
     ),

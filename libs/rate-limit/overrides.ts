@@ -1,12 +1,15 @@
 import { LRUCache } from 'lru-cache'
+import { answerWithin } from '@/libs/answer-within'
 import { isListening, onNotification } from '@/libs/db/notifications'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { log } from '@/libs/log'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { soonEnough } from './patience'
 
 /** A limit that a tenant made for some identifiers of a namespace, instead of the one that was asked for. */
 export type Override = { id: string; identifier: string; limit: number; duration_ms: number }
+
+/** How long a caller waits for a store of limits before it is judged without it, in milliseconds. */
+export const PATIENCE_MS = 250
 
 /** Most overrides of one namespace; so many are read at once. */
 export const MOST_OVERRIDES = 10_000
@@ -16,7 +19,7 @@ type Namespaces = Map<string, Known>
 
 const SELECT = `select id, identifier, call_limit as limit, duration_ms from rate_limit_overrides
   where tenant_id = (select app.tenant_id()) and namespace = $1 order by id limit ${MOST_OVERRIDES}`
-const NONE: Known = { exact: new Map(), patterns: [], readAt: 0 }
+const NONE: Known = { exact: new Map(), patterns: [], readAt: -Infinity }
 const FRESH_MS = 5_000
 const FRESH_UNHEARD_MS = 500
 
@@ -38,7 +41,7 @@ function forgetOverrides(tenantId?: string): void {
   flights.clear()
   // Kept for the case that the database does not answer: an old exception is better than none.
   for (const [id, namespaces] of tenants.entries())
-    if (tenantId === undefined || id === tenantId) for (const known of namespaces.values()) known.readAt = 0
+    if (tenantId === undefined || id === tenantId) for (const known of namespaces.values()) known.readAt = -Infinity
 }
 
 /**
@@ -49,7 +52,7 @@ export function findOverride(namespace: string, identifier: string): Override | 
   const { tenantId } = currentContext()
   const known = tenants.get(tenantId)?.get(namespace)
   const fresh = isListening() ? FRESH_MS : FRESH_UNHEARD_MS
-  if (known && Date.now() - known.readAt < fresh) return choose(known, identifier)
+  if (known && performance.now() - known.readAt < fresh) return choose(known, identifier)
   return read(tenantId, namespace, known).then((found) => choose(found, identifier))
 }
 
@@ -58,7 +61,7 @@ function read(tenantId: string, namespace: string, old: Known = NONE): Promise<K
   const key = `${tenantId} ${namespace}`
   const flying = flights.get(key)
   if (flying) return flying
-  const flight: Promise<Known> = soonEnough(tenantQuery<Override>(SELECT, [namespace]))
+  const flight: Promise<Known> = answerWithin(PATIENCE_MS, tenantQuery<Override>(SELECT, [namespace]))
     .then((rows) => {
       const known = sort(rows)
       // A change that came in between has taken this flight off the list.
@@ -94,7 +97,7 @@ function sort(rows: readonly Override[]): Known {
     .filter(({ identifier }) => identifier.includes('*'))
     .sort((a, b) => literals(b) - literals(a) || (a.identifier < b.identifier ? -1 : 1))
   const exact = new Map(rows.map((row) => [row.identifier, row]))
-  return { exact, patterns, readAt: Date.now() }
+  return { exact, patterns, readAt: performance.now() }
 }
 
 function choose({ exact, patterns }: Known, identifier: string): Override | null {

@@ -1,10 +1,10 @@
+import { answerWithin } from '@/libs/answer-within'
 import { env } from '@/libs/env'
 import { AppError, describeError } from '@/libs/errors'
 import { log } from '@/libs/log'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { type RateLimit, takeInMemory } from './memory-store'
-import { findOverride } from './overrides'
-import { soonEnough } from './patience'
+import { findOverride, PATIENCE_MS } from './overrides'
 import { takeInPostgres } from './postgres-store'
 import type { Verdict } from './sliding-window'
 
@@ -42,13 +42,13 @@ async function takeShared(limits: readonly RateLimit[]): Promise<Verdict[]> {
   const { tenantId, client } = currentContext()
   // A transaction that a statement has failed in is over: nothing can be counted instead.
   if (client) return takeInPostgres(limits)
-  if (Date.now() >= awayUntil) {
+  if (performance.now() >= awayUntil) {
     try {
-      return await soonEnough(takeInPostgres(limits))
+      return await answerWithin(PATIENCE_MS, takeInPostgres(limits))
     } catch (error) {
       // What the tenant may not do it may not do; everything else is the store's fault and not the caller's.
       if (error instanceof AppError && error.code !== 'unavailable') throw error
-      awayUntil = Date.now() + REST_MS
+      awayUntil = performance.now() + REST_MS
       log.warn({ error: describeError(error) }, 'rate limits counted in memory for now')
     }
   }

@@ -1,4 +1,5 @@
 import { createServerClient, serializeCookieHeader } from '@supabase/ssr'
+import { answerWithin } from '@/libs/answer-within'
 import { isSecureRequest, readCookies, readSession, sessionCookieOptions } from '@/libs/auth/session-cookie'
 import { env } from '@/libs/env'
 
@@ -58,9 +59,8 @@ async function renew(present: Cookie[], secure: boolean): Promise<RefreshedSessi
       fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) }),
     },
   })
-  const timer = new Promise<null>((resolve) => setTimeout(() => resolve(null), ANSWER_WITHIN_MS))
   // Reading a session that runs out within 90 seconds renews it.
-  await Promise.race([supabase.auth.getSession().catch(() => null), timer])
+  await answerWithin(ANSWER_WITHIN_MS, supabase.auth.getSession()).catch(() => null)
   if (setCookies.length === 0) return null
   return { setCookies, cookie: [...next].map(([name, value]) => `${name}=${value}`).join('; ') }
 }

@@ -1,5 +1,5 @@
 import type { Caller } from '@/libs/auth/credentials'
-import { env } from '@/libs/env'
+import { type Env, env } from '@/libs/env'
 import { AppError, notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type HostKind, PATH_TENANT_HEADER, readHost } from './host'
@@ -24,16 +24,17 @@ function tenantHeaders(): readonly string[] {
 }
 
 const hosts = new Map<string, HostKind>()
+let hostsOf: Env | undefined
 
 /** What a Host header means here; remembered, because a few names are asked for over and over. */
 function hostOf(header: string): HostKind {
-  const { ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED } = env()
-  const key = `${header} ${ROOT_DOMAIN} ${TENANT_SUBDOMAIN_ENABLED}`
-  const known = hosts.get(key)
+  const here = env()
+  if (hostsOf !== here || hosts.size >= 1_000) hosts.clear()
+  hostsOf = here
+  const known = hosts.get(header)
   if (known) return known
-  const host = readHost(header, ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED)
-  if (hosts.size >= 1_000) hosts.clear()
-  if (header.length <= 300) hosts.set(key, host)
+  const host = readHost(header, here.ROOT_DOMAIN, here.TENANT_SUBDOMAIN_ENABLED)
+  if (header.length <= 300) hosts.set(header, host)
   return host
 }
 

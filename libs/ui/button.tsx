@@ -36,6 +36,7 @@ export function buttonClass(variant: ButtonVariant = 'secondary', size: ButtonSi
   return cx(
     'inline-flex shrink-0 select-none items-center justify-center whitespace-nowrap font-medium transition-colors duration-100',
     'disabled:cursor-not-allowed disabled:opacity-55 data-disabled:cursor-not-allowed data-disabled:opacity-55',
+    'aria-disabled:cursor-not-allowed aria-disabled:opacity-55',
     "[&_svg:not([class*='size-'])]:size-4 [&_svg]:shrink-0",
     variant === 'link' ? 'gap-1.5 rounded-sm text-sm' : cx(sizes[size], square ? squares[size] : paddings[size]),
     variants[variant],
@@ -54,12 +55,14 @@ export type ButtonProps = ComponentProps<'button'> & {
  * A button; `type` is `button` unless said otherwise.
  * @example <Button variant="primary" icon={<Plus />} loading={saving} onClick={save}>Create tier</Button>
  */
-export function Button({ variant, size, loading = false, icon, className, children, disabled, ...props }: ButtonProps) {
+export function Button({ variant, size, loading = false, icon, className, children, onClick, ...props }: ButtonProps) {
   return (
     <button
       type="button"
       {...props}
-      disabled={disabled || loading}
+      // Not disabled while it is busy: the focus would fall off it, to the beginning of the page.
+      onClick={loading ? (event) => event.preventDefault() : onClick}
+      aria-disabled={loading || undefined}
       aria-busy={loading || undefined}
       className={cx(buttonClass(variant, size), className)}
     >

@@ -134,7 +134,7 @@ export function brandTokens(primary: string): { light: BrandTokens; dark: BrandT
 }
 
 /**
- * The style sheet of a brand: `:root{…} .dark{…}`; what is not a colour is left out. `accent` is that of the line at the top,
+ * The style sheet of a brand: `:root{…}`, and `.dark{…}` but on paper; what is not a colour is left out. `accent` is that of the line at the top,
  * which says nothing and is taken as it is. Holds hex colours only.
  */
 export function brandCss(primary: string, accent: string): string {
@@ -146,5 +146,5 @@ export function brandCss(primary: string, accent: string): string {
     Object.entries(values)
       .map(([name, value]) => `${name}:${value}`)
       .join(';')
-  return `:root{${block(brand.light)}}:root.dark{${block(brand.dark)}}${lineCss}`
+  return `:root{${block(brand.light)}}@media not print{:root.dark{${block(brand.dark)}}}${lineCss}`
 }

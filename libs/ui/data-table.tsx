@@ -1,6 +1,6 @@
 'use client'
 
-import type { ReactNode } from 'react'
+import { type ReactNode, type RefObject, useEffect, useRef } from 'react'
 import type { ApiProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
@@ -62,6 +62,8 @@ export type DataTableProps<Row> = {
  */
 export function DataTable<Row>(props: DataTableProps<Row>) {
   const { rows, loading, error, onRetry, filtered, onClearFilters, empty, footer, skeletonRows = 8 } = props
+  const body = useRef<HTMLDivElement>(null)
+  useFocusKept(body, rows)
   const frame = 'overflow-clip rounded-lg border bg-surface shadow-card'
   if (error && !rows) {
     return (
@@ -90,11 +92,39 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     return <div className={frame}>{filtered && onClearFilters ? <NoMatches onClear={onClearFilters} /> : empty}</div>
   }
   return (
-    <div className="group/table flex flex-col gap-3">
+    <div ref={body} className="group/table flex flex-col gap-3">
       <TableBody {...props} rows={rows} />
       {footer}
     </div>
   )
+}
+
+/** Where the row that had the focus is gone, the focus stays at its list: it would begin anew at the top of the page. */
+function useFocusKept(body: RefObject<HTMLElement | null>, rows: unknown): void {
+  const within = useRef(false)
+  useEffect(() => {
+    const onFocus = ({ target }: FocusEvent) => {
+      within.current = target instanceof Node && (body.current?.contains(target) ?? false)
+    }
+    // Left by its own will, such as by a click beside it: what has gone is not there any more a moment later.
+    const onLeave = ({ target }: FocusEvent) =>
+      queueMicrotask(() => {
+        if (target instanceof Node && target.isConnected && document.activeElement === document.body)
+          within.current = false
+      })
+    document.addEventListener('focusin', onFocus)
+    document.addEventListener('focusout', onLeave)
+    return () => {
+      document.removeEventListener('focusin', onFocus)
+      document.removeEventListener('focusout', onLeave)
+    }
+  }, [body])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other rows may have taken it away
+  useEffect(() => {
+    if (!within.current || document.activeElement !== document.body) return
+    const list = body.current?.querySelector<HTMLElement>('[data-rows]') ?? document.getElementById('main')
+    list?.focus()
+  }, [body, rows])
 }
 
 function TableBody<Row>(props: DataTableProps<Row> & { rows: readonly Row[] }) {

@@ -7,7 +7,7 @@ import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
-import { mayClose } from '@/libs/ui/unsaved'
+import { mayClose, useTypedGuard } from '@/libs/ui/unsaved'
 
 /** The dimmed page behind a dialog. */
 export const backdropClass =
@@ -19,6 +19,15 @@ export const dialogBoxClass =
   'transition-[opacity,translate,scale] duration-150 data-ending-style:translate-y-4 data-ending-style:opacity-0 data-starting-style:translate-y-4 data-starting-style:opacity-0 ' +
   'sm:bottom-auto sm:top-[max(2rem,12dvh)] sm:max-h-[80dvh] sm:w-[calc(100vw-3rem)] sm:rounded-xl ' +
   'sm:data-ending-style:translate-y-0 sm:data-ending-style:scale-[0.98] sm:data-starting-style:translate-y-0 sm:data-starting-style:scale-[0.98]'
+
+// A field that is disabled takes no focus, nor one that stands for one that is drawn.
+const FIELD =
+  ':is(input, textarea, select, [role=combobox], [role=checkbox], [role=radio][tabindex="0"]):not(:disabled, [data-disabled], [type=hidden], [aria-hidden=true])'
+
+/** The first thing in a panel that can be filled in or chosen; null when there is none. */
+export function findField(panel: Element | null): HTMLElement | null {
+  return panel?.querySelector<HTMLElement>(FIELD) ?? null
+}
 
 const widths = { sm: 'sm:max-w-md', md: 'sm:max-w-lg', lg: 'sm:max-w-2xl', xl: 'sm:max-w-4xl' }
 
@@ -52,9 +61,9 @@ export function Dialog({
 }: DialogProps) {
   const { title, description, footer, children } = useLastShown(open, content)
   const body = useRef<HTMLDivElement>(null)
+  useTypedGuard(open, body)
   // The close button comes first in the document; people came for the first field.
-  const firstField = () =>
-    body.current?.querySelector<HTMLElement>('input:not([type=hidden]), textarea, select') ?? true
+  const firstField = () => findField(body.current) ?? true
   return (
     <Base.Root
       open={open}

@@ -1,3 +1,5 @@
+import { fromMinor } from '@/libs/ingest/money'
+
 const LOCALE = 'en'
 
 /** A number, or decimal text of one that no double holds: its digits are shown as they are. */
@@ -59,9 +61,7 @@ export function formatBytes(bytes: number): string {
 
 /** Minor units with an ISO currency: `(4900, 'USD')` → `$49.00`; `(4900, 'JPY')` → `¥4,900`. */
 export function formatMoney(minor: number, currency: string): string {
-  const format = new Intl.NumberFormat(LOCALE, { style: 'currency', currency })
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2
-  return format.format(minor / 10 ** digits)
+  return new Intl.NumberFormat(LOCALE, { style: 'currency', currency }).format(fromMinor(minor, currency))
 }
 
 /** A quantity in the unit of its meter: bytes become KB, MB, …; everything else is number and unit. */

@@ -1,25 +1,20 @@
 'use client'
 
-import { useCallback, useSyncExternalStore } from 'react'
+import { useSyncExternalStore } from 'react'
 
-/** Whether a media query matches; on the server, and until the page is alive, `onServer`. */
-function useMediaQuery(query: string, onServer = false): boolean {
-  const subscribe = useCallback(
-    (listener: () => void) => {
-      const list = window.matchMedia(query)
-      list.addEventListener('change', listener)
-      return () => list.removeEventListener('change', listener)
-    },
-    [query],
-  )
-  return useSyncExternalStore(
-    subscribe,
-    () => window.matchMedia(query).matches,
-    () => onServer,
-  )
+const PHONE = '(max-width: 639.98px)'
+
+function subscribe(listener: () => void): () => void {
+  const list = window.matchMedia(PHONE)
+  list.addEventListener('change', listener)
+  return () => list.removeEventListener('change', listener)
 }
 
-/** Narrower than 640 px. */
+/** Whether the window is narrower than 640 px; on the server, and until the page is alive, it is not. */
 export function usePhone(): boolean {
-  return useMediaQuery('(max-width: 639.98px)')
+  return useSyncExternalStore(
+    subscribe,
+    () => window.matchMedia(PHONE).matches,
+    () => false,
+  )
 }

@@ -7,9 +7,10 @@ import { Checkbox } from '@/libs/ui/checkbox'
 import { CopyField } from '@/libs/ui/copy-button'
 import { Dialog } from '@/libs/ui/dialog'
 import { t } from '@/libs/ui/messages'
+import { useUnsavedGuard } from '@/libs/ui/unsaved'
 
 /**
- * Shows a secret that nobody can see again; closes only after “I have stored it”.
+ * Shows a secret that nobody can see again; closes only after “I have stored it”, and until then the page is not left without a question.
  * @example <SecretDialog secret={key?.secret ?? null} title="Your API key" onDone={() => setKey(null)}><CodeSnippet … /></SecretDialog>
  */
 export function SecretDialog({
@@ -33,6 +34,7 @@ export function SecretDialog({
   useEffect(() => {
     if (secret) setStored(false)
   }, [secret])
+  useUnsavedGuard(secret !== null && !stored)
   return (
     <Dialog
       open={secret !== null}
@@ -54,7 +56,7 @@ export function SecretDialog({
             checked={stored}
             onCheckedChange={setStored}
             label={t('ui.secret.stored')}
-            className="mr-auto items-center self-center"
+            className="mr-auto items-center self-center max-sm:order-last"
           />
           <Button variant="primary" disabled={!stored} onClick={onDone}>
             {t('ui.done')}

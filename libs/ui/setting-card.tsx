@@ -3,8 +3,11 @@
 import type { FormEvent, ReactNode } from 'react'
 import type { ApiProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
+import { Card } from '@/libs/ui/card'
 import { ProblemNotice } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
+import { Loading, Skeleton } from '@/libs/ui/skeleton'
+import { ErrorState } from '@/libs/ui/states'
 import { useUnsavedGuard } from '@/libs/ui/unsaved'
 
 /**
@@ -68,5 +71,34 @@ export function SettingCard({
         </footer>
       </form>
     </section>
+  )
+}
+
+/**
+ * In place of setting cards while what they are of is not there: their outlines, of these heights, or why it is not.
+ * @example if (!state.data) return <AwaitedSettings {...state} heights={['h-52', 'h-96']} />
+ */
+export function AwaitedSettings({
+  error,
+  reload,
+  heights,
+}: {
+  error: ApiProblem | null
+  reload: () => void
+  heights: readonly string[]
+}) {
+  if (error)
+    return (
+      <Card>
+        <ErrorState error={error} onRetry={reload} />
+      </Card>
+    )
+  return (
+    <Loading className="flex flex-col gap-6">
+      {heights.map((height, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the list is fixed, the place is the identity
+        <Skeleton key={index} className={height} />
+      ))}
+    </Loading>
   )
 }

@@ -5,10 +5,10 @@ import { X } from 'lucide-react'
 import { type ReactNode, useRef } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
-import { backdropClass } from '@/libs/ui/dialog'
+import { backdropClass, findField } from '@/libs/ui/dialog'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
-import { mayClose } from '@/libs/ui/unsaved'
+import { mayClose, useTypedGuard } from '@/libs/ui/unsaved'
 
 const panel =
   'fixed inset-y-0 z-50 flex h-dvh flex-col bg-raised text-ink shadow-dialog outline-none transition-transform duration-200 ease-out'
@@ -82,6 +82,10 @@ export function Drawer({
 }) {
   const { title, description, actions, footer, children } = useLastShown(open, content)
   const body = useRef<HTMLDivElement>(null)
+  const buttons = useRef<HTMLDivElement>(null)
+  useTypedGuard(open, body)
+  // Not a time in the heading: its tooltip would open, and take the first Escape for itself.
+  const first = () => findField(body.current) ?? buttons.current?.querySelector<HTMLElement>('button:enabled') ?? true
   return (
     <Base.Root
       open={open}
@@ -93,6 +97,7 @@ export function Drawer({
       <Base.Portal>
         <Base.Backdrop className={backdropClass} />
         <Base.Popup
+          initialFocus={first}
           className={cx(
             panel,
             'right-0 w-full border-l data-ending-style:translate-x-full data-starting-style:translate-x-full',
@@ -108,7 +113,7 @@ export function Drawer({
                 </Base.Description>
               ) : null}
             </div>
-            <div className="-mr-1.5 flex items-center gap-1">
+            <div ref={buttons} className="-mr-1.5 flex items-center gap-1">
               {actions}
               <Base.Close render={<IconButton label={t('ui.close')} icon={<X />} size="sm" />} />
             </div>

@@ -7,7 +7,7 @@ import { FirstCell, RowActions } from '@/libs/ui/table-cells'
 export function TableCards<Row>(props: DataTableProps<Row> & { rows: readonly Row[] }) {
   const [first, ...rest] = props.columns
   return (
-    <ul aria-label={props.label} className="divide-y divide-line">
+    <ul aria-label={props.label} tabIndex={-1} data-rows="" className="divide-y divide-line">
       {props.rows.map((row) => (
         <li key={props.rowKey(row)} className="px-4 py-3">
           <div className="flex items-start gap-3">

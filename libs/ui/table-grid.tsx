@@ -14,6 +14,7 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
     <section
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
       tabIndex={0}
+      data-rows=""
       aria-label={props.label}
       className="scrollbar-thin relative overflow-x-auto focus-visible:-outline-offset-2"
     >

@@ -1,6 +1,6 @@
 'use client'
 
-import { useEffect } from 'react'
+import { type RefObject, useEffect } from 'react'
 import { t } from '@/libs/ui/messages'
 
 let unsaved = 0
@@ -10,9 +10,32 @@ export function mayLeave(): boolean {
   return unsaved === 0 || window.confirm(t('ui.leave'))
 }
 
+function isTypedInto(panel: Element | null): boolean {
+  return panel?.querySelector('form[data-unsaved]') != null
+}
+
 /** Whether a panel with forms may close: asks first while something was typed into one of them that was not sent. */
 export function mayClose(panel: Element | null): boolean {
-  return !panel?.querySelector('form[data-unsaved]') || window.confirm(t('ui.discard'))
+  return !isTypedInto(panel) || window.confirm(t('ui.discard'))
+}
+
+/** Asks before a panel with forms is gone with what was typed into it: by Back, which closes many, by a reload, with the window. */
+export function useTypedGuard(open: boolean, panel: RefObject<Element | null>): void {
+  useEffect(() => {
+    if (!open) return
+    const onBack = (event: NavigateEvent) => {
+      if (event.navigationType === 'traverse' && event.cancelable && !mayClose(panel.current)) event.preventDefault()
+    }
+    const onEnd = (event: BeforeUnloadEvent) => {
+      if (isTypedInto(panel.current)) event.preventDefault()
+    }
+    window.addEventListener('beforeunload', onEnd)
+    window.navigation?.addEventListener('navigate', onBack)
+    return () => {
+      window.removeEventListener('beforeunload', onEnd)
+      window.navigation?.removeEventListener('navigate', onBack)
+    }
+  }, [open, panel])
 }
 
 function onUnload(event: BeforeUnloadEvent) {

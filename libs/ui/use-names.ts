@@ -21,8 +21,8 @@ export function useMeterNames(enabled = true): (slug: string) => MeterName {
 }
 
 /** What people call the features of the tenant, by key; null for a key without a name. For those who may read tiers. */
-export function useFeatureNames(enabled = true): (key: string) => string | null {
-  const page = useApi<Page<{ key: string; name: string }>>(enabled ? '/features?limit=200' : null, { whole: true })
+export function useFeatureNames(): (key: string) => string | null {
+  const page = useApi<Page<{ key: string; name: string }>>('/features?limit=200', { whole: true })
   return useMemo(() => {
     const names = new Map(page.data?.data.map(({ key, name }) => [key, name]))
     return (key: string) => names.get(key) ?? null

@@ -82,7 +82,6 @@ function isWritable(directory: string): boolean {
 }
 
 async function stackOrPorts(settings: Settings): Promise<Finding[]> {
-  if (settings.external) return database(settings)
   const main = readRecord(settings.data_dir)?.main
   if (main && processIdentity(main.pid) === main.identity) {
     const running: Finding = { state: 'ok', text: `Holdfast is running (process ${main.pid})` }
@@ -106,6 +105,7 @@ async function stackOrPorts(settings: Settings): Promise<Finding[]> {
         way_out: `Stop what listens there, or set ${variable} to another port.`,
       })
   }
+  if (settings.external) return [...findings, ...(await database(settings))]
   const isOurs = existsSync(settings.data_dir) && isOwnDirectory(settings.data_dir)
   const cluster = isOurs ? postgresDirectory(settings.data_dir) : null
   findings.push({
@@ -152,7 +152,9 @@ async function database(settings: Settings): Promise<Finding[]> {
     findings.push({
       state: 'wrong',
       text: `Postgres does not answer: ${error instanceof Error ? error.message : String(error)}`,
-      way_out: `Its log is ${join(settings.data_dir, 'logs', 'postgres.log')}.`,
+      way_out: settings.external
+        ? 'See to it that it runs, and to DATABASE_URL and OWNER_DATABASE_URL.'
+        : `Its log is ${join(settings.data_dir, 'logs', 'postgres.log')}.`,
     })
   }
   const { url, publishable_key } = addresses.supabase
@@ -162,7 +164,9 @@ async function database(settings: Settings): Promise<Finding[]> {
       : {
           state: 'wrong',
           text: `The Auth API does not answer at ${url}`,
-          way_out: `Its log is ${join(settings.data_dir, 'logs', 'supabase-api.log')}.`,
+          way_out: settings.external
+            ? 'See to it that it runs, and to SUPABASE_URL and SUPABASE_PUBLISHABLE_KEY.'
+            : `Its log is ${join(settings.data_dir, 'logs', 'supabase-api.log')}.`,
         },
   )
   return findings
@@ -171,10 +175,14 @@ async function database(settings: Settings): Promise<Finding[]> {
 async function migrations(ownerUrl: string): Promise<Finding> {
   const files = readdirSync(inRepository('supabase', 'migrations')).filter((name) => name.endsWith('.sql'))
   const applied = await withClient(ownerUrl, async (client) => {
+    const { rows: found } = await client.query("select to_regclass('supabase_migrations.schema_migrations') as name")
+    if (found[0].name === null) return new Set<string>()
     const { rows } = await client.query('select version from supabase_migrations.schema_migrations')
     return new Set(rows.map((row) => String(row.version)))
   })
   const pending = files.filter((name) => !applied.has(name.split('_')[0] ?? ''))
+  if (applied.size === 0)
+    return { state: 'note', text: 'The database holds nothing yet', way_out: 'npm start applies the migrations.' }
   if (pending.length === 0) return { state: 'ok', text: `All ${files.length} migrations are applied` }
   return {
     state: 'wrong',

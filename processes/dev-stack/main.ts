@@ -4,11 +4,12 @@ import { doctor } from './doctor'
 import { explain } from './progress'
 import { resetDemo } from './reset'
 import { runStack, type Stack, StoppedEarly } from './run'
-import { readSettings } from './settings'
+import { readSettings, requireKnownOptions } from './settings'
 
 const options = new Set(process.argv.slice(2))
 
 try {
+  requireKnownOptions([...options])
   if (options.has('--doctor')) process.exit(await doctor())
   if (options.has('--reset')) process.exit(await resetDemo(options.has('--yes')))
   await main()

@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, closeSync, existsSync, fstatSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -70,6 +80,8 @@ const DEFAULT_SETTINGS: Record<string, string> = {
 
 const START_ATTEMPTS = 20
 const STOP_PATIENCE_MS = 30_000
+/** How often a running postmaster is looked at. */
+const LOOK_MS = 2_000
 const LAST_WORDS_BYTES = 65_536
 
 /** Makes the cluster when it is not there (or was left half made) and starts it. Throws StackError when it cannot. */
@@ -93,7 +105,12 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
       },
       isWanted: () => !expected,
     })
+    // Told to stop by somebody else's SIGTERM, it lets nobody in and waits for the last connection to go, which ours never do.
+    const look = setInterval(() => {
+      if (!expected && isStopping(options)) started.kill('SIGINT')
+    }, LOOK_MS).unref()
     started.once('exit', (code, signal) => {
+      clearInterval(look)
       if (!expected) listener(signal ?? `exit code ${code}`)
     })
   }
@@ -130,6 +147,16 @@ export function connectionUrl(user: string, password: string, port: number, data
 
 function dataDirectory(options: PostgresOptions): string {
   return join(options.directory, 'data')
+}
+
+/** Whether the postmaster says of itself, in the eighth line of its file, that it stops. */
+function isStopping(options: PostgresOptions): boolean {
+  const file = join(dataDirectory(options), 'postmaster.pid')
+  try {
+    return readFileSync(file, 'utf8').split('\n')[7]?.trim() === 'stopping'
+  } catch {
+    return false // The file goes with the postmaster.
+  }
 }
 
 /** `initdb`, once: a marker beside the data says that it came to its end, without it the remains are thrown away. */

@@ -1,3 +1,8 @@
+/** The dashboard and all portals below a root domain, for `isAllowedRedirect`: with https too, which a proxy in front of us may speak. */
+export function redirectsBelow(rootDomain: string): string[] {
+  return ['http', 'https'].map((scheme) => `${scheme}://*.${rootDomain}/**`)
+}
+
 /**
  * Whether a link in a mail may lead to `target`: same origin as `siteUrl`, or a match of one of the globs, in which `*`
  * stops at `.` and `/` and `**` does not (the rules of Supabase Auth). Only http and https, no credentials in the URL.

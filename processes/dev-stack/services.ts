@@ -3,6 +3,7 @@ import { type Child, startChild } from './child-process'
 import { logFile } from './data-directory'
 import { connectionUrl } from './postgres'
 import { answersOk, isListening } from './readiness'
+import { redirectsBelow } from './redirects'
 import { inRepository } from './repository'
 import type { Secrets } from './secrets'
 import type { Settings } from './settings'
@@ -39,7 +40,7 @@ export function startAuthApi(context: ServiceContext): Promise<Child> {
       SUPABASE_SECRET_KEY: secrets.secret_key,
       AUTH_SITE_URL: `http://app.${settings.root_domain}/auth/confirm`,
       AUTH_REDIRECT_URLS: [
-        `http://*.${settings.root_domain}/**`,
+        ...redirectsBelow(settings.root_domain),
         `http://portal.acme.test:${settings.port}/**`,
         ...own,
       ].join(),

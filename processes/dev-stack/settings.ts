@@ -26,6 +26,18 @@ export type Settings = {
 /** Below the range from which systems lend ports to outgoing connections (Linux from 32768): none of those can be in the way. */
 const PORTS = { PORT: 3000, INGEST_PORT: 3001, SUPABASE_PORT: 3002, DATABASE_PORT: 3003 } as const
 
+const OPTIONS = ['--dev', '--doctor', '--reset', '--yes']
+
+/** Throws StackError that names what is no option: what is mistyped must not start or remove anything. */
+export function requireKnownOptions(options: readonly string[]): void {
+  const unknown = options.filter((option) => !OPTIONS.includes(option))
+  if (unknown.length === 0) return
+  throw new StackError(
+    `"${unknown.join(' ')}" is not understood: the only option is --yes, of npm run reset.`,
+    'The commands are in the README; everything that can be set is a variable of .env.example.',
+  )
+}
+
 /** Reads `.env` of the checkout (variables already set win) and the environment. Throws StackError on a wrong value. */
 export function readSettings(mode: Mode): Settings {
   loadEnvFile()

@@ -7,6 +7,13 @@ const MAX_BODY = 1_048_576
 /** How long the rest of a request is read past, so that its sender can read the answer before the connection is cut. */
 const LINGER_MS = 1_000
 
+let unread = 0
+
+/** How many requests there are of which a part has not arrived. */
+export function countUnread(): number {
+  return unread
+}
+
 /**
  * The body of a request, or as much of it as shows that it is too large.
  * @throws Error when the client goes away before its end.
@@ -15,7 +22,16 @@ export function readIncoming(incoming: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    const finish = () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
+    let waits = true
+    unread += 1
+    const settle = () => {
+      if (waits) unread -= 1
+      waits = false
+    }
+    const finish = () => {
+      settle()
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
+    }
     const take = (chunk: Buffer) => {
       chunks.push(chunk)
       size += chunk.length
@@ -27,9 +43,9 @@ export function readIncoming(incoming: IncomingMessage): Promise<Buffer> {
     }
     incoming.on('data', take)
     incoming.on('end', finish)
-    incoming.on('error', reject)
-    incoming.on('close', () => {
-      if (!incoming.complete) reject(new Error('the client went away'))
+    incoming.on('error', (error) => {
+      settle()
+      reject(error)
     })
   })
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { startGuard } from '../dev-stack/guard'
 import { inRepository } from '../dev-stack/repository'
 import { type Count, countOf } from './count'
 import { runTool } from './run-tool'
@@ -31,6 +32,8 @@ export function countVitest(code: number, reportFile: string): Count {
 /** Unit and integration tests; a file that could not be loaded counts as a failed test. */
 export async function runVitest(): Promise<Count> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-report-'))
+  const guard = startGuard()
+  guard.watchDirectory(directory)
   const reportFile = join(directory, 'vitest.json')
   try {
     const code = await runTool(
@@ -40,5 +43,6 @@ export async function runVitest(): Promise<Count> {
     return countVitest(code, reportFile)
   } finally {
     rmSync(directory, { recursive: true, force: true })
+    guard.release(directory)
   }
 }

@@ -65,6 +65,21 @@ test('pages carry a strict policy with a nonce of their own, and the other heade
   expect(policies.size).toBe(3)
 })
 
+test('only the host of the platform has a start page to go to from a page that is not there', async () => {
+  for (const [host, starts] of [
+    [app, 1],
+    [`nobody-at-all.localhost:${port}`, 0],
+    ['unknown.test', 0],
+  ] as const) {
+    const { status, body } = await ask(host, '/nothing/is/here')
+    expect([host, status, body.match(/<a\b[^>]*href="\/"[^>]*>Go to the start page/g)?.length ?? 0]).toEqual([
+      host,
+      404,
+      starts,
+    ])
+  }
+})
+
 test('the API redirects nobody: a slash at the end says nothing, an empty part leads nowhere, a host of nobody is told so', async () => {
   const key = tenantOf('acme').api_key
   const post = (host: string, path: string) =>

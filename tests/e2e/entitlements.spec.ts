@@ -84,7 +84,7 @@ test('a customer gets an allowance of its own and a grant, and its balance says 
   const grant = page.getByRole('dialog', { name: 'Add a grant' })
   await numberField(page, 'Amount', '40')
   await grant.getByRole('button', { name: 'Add grant' }).click()
-  await expect(page.getByText('40 calls granted')).toBeVisible()
+  await expect(page.getByText('40 calls granted', { exact: true })).toBeVisible()
   await expect(page.getByRole('table', { name: 'Grants' }).getByRole('row', { name: /API calls/ })).toContainText(
     'Active',
   )
@@ -122,7 +122,7 @@ test('a customer looks back and ahead, asks for a tier and withdraws; the tenant
 
   await page.getByRole('link', { name: 'Tiers' }).click()
   await page.getByRole('button', { name: 'Ask for Scale' }).click()
-  await expect(page.getByText('Acme was told that you want Scale')).toBeVisible()
+  await expect(page.getByText('Acme has been told that you want Scale')).toBeVisible()
   await page.getByRole('button', { name: 'Withdraw' }).click()
   await expect(page.getByText('Your request is withdrawn')).toBeVisible()
   await page.getByRole('button', { name: 'Ask for Scale' }).click()
@@ -133,7 +133,7 @@ test('a customer looks back and ahead, asks for a tier and withdraws; the tenant
   await office.goto(`${dashboard}/acme/customers`)
   await expect(office.getByText('Cedar Labs asks for Scale')).toBeVisible()
   await office.getByRole('button', { name: 'Decline' }).click()
-  await expect(office.getByText('Declined: Cedar Labs keeps the tier it has')).toBeVisible()
+  await expect(office.getByText('Declined: Cedar Labs keeps its tier')).toBeVisible()
   await office.close()
 })
 
@@ -144,7 +144,7 @@ test('a tier that customers may take holds at once', async ({ page }) => {
   await page.goto(`${portalOf('acme')}/tiers`)
   await page.getByRole('button', { name: 'Change to Growth' }).click()
   await page.getByRole('alertdialog').getByRole('button', { name: 'Change tier' }).click()
-  await expect(page.getByText('You have Growth now')).toBeVisible()
+  await expect(page.getByText('You are now on Growth')).toBeVisible()
   expect((await api('/customers/cedar/subscription')).body.tier.slug).toBe('growth')
   expect((await back()).status).toBe(200)
 })

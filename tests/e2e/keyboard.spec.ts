@@ -1,6 +1,6 @@
 // The main job without a mouse.
 import type { Page } from '@playwright/test'
-import { at, dashboard, expect, loginOf, signIn, test } from './fixtures'
+import { at, callApi, dashboard, expect, loginOf, signIn, tenantOf, test } from './fixtures'
 
 const unique = Date.now().toString(36)
 
@@ -104,6 +104,61 @@ test('a dialog keeps the focus and gives it back', async ({ page }) => {
   await page.keyboard.press('Escape')
   await expect(dialog).toHaveCount(0)
   await expect(opener).toBeFocused()
+})
+
+test('the focus is on the first field that takes one, stays on a button that is busy and at a list whose row has gone', async ({
+  page,
+}) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  await page.goto(`${dashboard}/acme/customers`)
+  await page.getByRole('button', { name: 'Actions for Lumen Energy' }).focus()
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('menuitem', { name: 'Edit' })).toBeFocused()
+  await page.keyboard.press('Enter')
+  // Its id never changes: the field before it is closed.
+  await expect(page.getByRole('dialog').getByRole('textbox', { name: /^Name/ })).toBeFocused()
+  await page.keyboard.press('Escape')
+
+  await page.goto(`${dashboard}/acme/events`)
+  await page.getByRole('row').nth(2).getByRole('button').first().focus()
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('dialog').getByRole('button', { name: 'Close' })).toBeFocused()
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+
+  await page.goto(`${dashboard}/acme/reconciliations`)
+  const run = page.getByRole('button', { name: 'Reconcile now' })
+  await run.focus()
+  await page.keyboard.press('Enter')
+  await expect(page.getByText('Reconciliation under way').first()).toBeVisible()
+  await expect(run).toBeFocused()
+
+  await callApi('/api/v1/features', {
+    key: tenantOf('acme').api_key,
+    body: { key: `short_lived_${unique}`, name: `Short-lived ${unique}` },
+    base: dashboard.replace('//app.', '//'),
+  })
+  await page.goto(`${dashboard}/acme/features`)
+  await page.getByRole('button', { name: `Actions for Short-lived ${unique}` }).focus()
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('menuitem', { name: 'Edit' })).toBeFocused()
+  await page.keyboard.press('End')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('button', { name: `Actions for Short-lived ${unique}` })).toHaveCount(0)
+  await expect(page.getByRole('region', { name: 'Features' })).toBeFocused()
+
+  await page.goto(`${dashboard}/acme/tiers/new`)
+  const add = page.getByRole('button', { name: 'Add feature' })
+  await add.focus()
+  await page.keyboard.press('Enter')
+  await expect(
+    page
+      .getByRole('textbox', { name: 'Key', exact: true })
+      .or(page.getByRole('combobox', { name: 'Key', exact: true })),
+  ).toBeFocused()
+  await page.getByRole('button', { name: 'Remove this feature' }).focus()
+  await page.keyboard.press('Enter')
+  await expect(add).toBeFocused()
 })
 
 test('the command palette leads everywhere', async ({ page }) => {

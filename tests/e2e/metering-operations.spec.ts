@@ -51,6 +51,12 @@ test('an event is found by its id, amended, and cancelled; its history says so',
     return response.json()
   }, event_id)
   expect(again).toMatchObject({ corrected: 0, duplicates: 1 })
+
+  // The newest events of a customer say so as well, and open in the same way.
+  await page.goto(`${dashboard}/acme/usage?meter=api_calls&customer=cedar`)
+  const latest = page.getByRole('table', { name: 'Latest events' })
+  await latest.getByRole('row').filter({ hasText: 'Taken back' }).getByRole('button').first().click()
+  await expect(drawer.getByText('Taken back').first()).toBeVisible()
 })
 
 test('what was refused says why, and what to do', async ({ page }) => {
@@ -67,6 +73,37 @@ test('what was refused says why, and what to do', async ({ page }) => {
   const refused = page.getByRole('table', { name: 'Events refused' })
   await refused.getByRole('row').filter({ hasText: unique }).getByRole('button').click()
   await expect(page.getByRole('dialog').getByText(/Create the meter, or correct meter_id/)).toBeVisible()
+})
+
+test('what usage is taken in is set card by card', async ({ page }) => {
+  await signIn(page, owner)
+  await page.goto(`${dashboard}/acme/settings/usage`)
+  const newcomers = page.getByRole('region', { name: 'New customers' })
+  const box = newcomers.getByRole('checkbox', { name: 'The first event of somebody new makes a customer' })
+  const setNewcomers = async (taken: boolean) => {
+    await box.setChecked(taken)
+    await newcomers.getByRole('button', { name: 'Save' }).click()
+    await expect(newcomers.getByRole('button', { name: 'Save' })).toBeDisabled()
+    await expect(newcomers.getByText('Not saved yet')).toHaveCount(0)
+  }
+  await setNewcomers(false)
+  const stranger = { meter_id: 'api_calls', user_id: `stranger-${unique}` }
+  expect((await track(stranger)).body).toMatchObject({ inserted: 0, rejected: [{ code: 'unknown_customer' }] })
+  await setNewcomers(true)
+  expect((await track(stranger)).body).toMatchObject({ inserted: 1, rejected: [] })
+
+  const late = page.getByRole('region', { name: 'Late events' })
+  await late.getByRole('textbox', { name: 'Late events' }).fill('34')
+  await late.getByRole('button', { name: 'Save' }).click()
+  await expect(late.getByRole('textbox')).toHaveAttribute('aria-invalid', 'true')
+  await late.getByRole('textbox').fill('36')
+  await late.getByRole('button', { name: 'Save' }).click()
+  await expect(late.getByRole('button', { name: 'Save' })).toBeDisabled()
+  await page.reload()
+  await expect(late.getByRole('textbox')).toHaveValue('36')
+  await late.getByRole('textbox').fill('35')
+  await late.getByRole('button', { name: 'Save' }).click()
+  await expect(late.getByRole('button', { name: 'Save' })).toBeDisabled()
 })
 
 test('a period is closed and downloaded, and reconciliation finds nothing', async ({ page }) => {

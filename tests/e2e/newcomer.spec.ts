@@ -61,6 +61,8 @@ test('from nothing to the first event', async ({ page }) => {
 
   // It is there without a reload, and the tenant is open by itself.
   await expect(steps).not.toContainText('Waiting for your first event', { timeout: 15_000 })
+  for (const figure of ['Events today', 'Active customers'])
+    await expect(page.getByText(figure, { exact: true }).locator('..')).toContainText('1', { timeout: 15_000 })
   await page.getByRole('link', { name: 'Customers', exact: true }).click()
   await expect(page.getByRole('row', { name: /customer-1/ })).toBeVisible()
   await page.getByRole('link', { name: 'Usage', exact: true }).click()

@@ -186,7 +186,7 @@ test('a meter is made with a filter and groups, and shows them', async ({ page }
   await page.getByRole('link', { name: new RegExp(name) }).click()
   await expect(page.getByText('kind ∈ click, view')).toBeVisible()
   await expect(page.getByText('region, plan')).toBeVisible()
-  await expect(page.getByText('No usage in this time').first()).toBeVisible()
+  await expect(page.getByText('No usage in this period').first()).toBeVisible()
 })
 
 test('every field of a meter is made on the screen and shown on its page', async ({ page }) => {

@@ -16,6 +16,7 @@ import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
 import { alertSink } from '@/features/alerts/jobs/alert-sink'
 import { tellFirings } from '@/features/alerts/services/alert-mail-service'
+import { closeGrants } from '@/features/entitlements/jobs/close-grants'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { startOutboxWorker } from '@/libs/jobs/outbox-worker'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
@@ -397,6 +398,27 @@ describe('what a customer has of its own', () => {
     expect(await steps(rule.id)).toEqual([])
     await use('granted', 1)
     expect(await firings(`?rule=${rule.id}`)).toMatchObject([{ step: 80, used: 160, available: 200 }])
+  })
+
+  test('a grant that expires takes what was left of it, used or not', async () => {
+    const rules: Row[] = []
+    for (const name of ['unused', 'used']) {
+      const id = await addCustomer(name)
+      rules.push(await makeRule({ meter: 'calls', kind: 'remaining', threshold: 100, customer: name }))
+      expect((await of(postGrant, 'POST', id, 'grants', { meter: 'calls', amount: 50 })).status).toBe(201)
+    }
+    await use('used', 10)
+    await work()
+    await asSuperuser(
+      `update grants set effective_at = now() - interval '2 hours', expires_at = now() - interval '1 hour'
+       where tenant_id = $1 and amount = 50`,
+      [acme.id],
+    )
+    expect(await closeGrants(new AbortController().signal)).toBe(2)
+    await work()
+    expect(await firings(`?rule=${rules[0]?.id}`)).toMatchObject([{ step: 100, used: 0, available: 100 }])
+    expect(await firings(`?rule=${rules[1]?.id}`)).toMatchObject([{ step: 100, used: 10, available: 100 }])
+    expect(await closeGrants(new AbortController().signal)).toBe(0)
   })
 
   test('an entitlement stands in the place of the cap', async () => {

@@ -38,6 +38,20 @@ describe('API keys', () => {
     ])
   })
 
+  test('when a key ends is said in days or as a moment that lies ahead, as it is answered', async () => {
+    const expires_at = new Date(Date.now() + 3_600_000).toISOString()
+    expect(await create({ name: 'An hour', expires_at })).toMatchObject({ status: 201, body: { expires_at } })
+    for (const wrong of [
+      { expires_at: new Date(Date.now() - 1_000).toISOString() },
+      { expires_at: '9999-12-31T23:59:59Z' },
+      { expires_at, expires_in_days: 1 },
+    ])
+      expect(await create({ name: 'Wrong', ...wrong })).toMatchObject({
+        status: 422,
+        body: { errors: [{ pointer: '/expires_at' }] },
+      })
+  })
+
   test('a key is shown once, stored as a hash, and works with what it was given', async () => {
     const { status, body } = await create({ name: 'Reader', permissions: ['branding:read'] })
     expect(status).toBe(201)

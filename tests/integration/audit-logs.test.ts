@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { GET as GET_ONE } from '@/app/api/v1/audit-logs/[id]/route'
 import { GET as DOWNLOAD, POST as EXPORT } from '@/app/api/v1/audit-logs/export/route'
 import { GET as FACETS } from '@/app/api/v1/audit-logs/facets/route'
@@ -7,6 +7,9 @@ import { GET as EXPORT_USAGE } from '@/app/api/v1/billing-periods/export/route'
 import type { AuditLogRow } from '@/features/audit-logs/schema'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { serverPool } from '@/libs/db/pools'
+import { tenantQuery } from '@/libs/db/tenant-db'
+import { forgetEnv } from '@/libs/env'
+import { newId } from '@/libs/ids'
 import { runInTenant, setTenantContext } from '@/libs/tenancy/tenant-context'
 import { asSuperuser, asSystem, call, createTenant, createWorld, request, setStatus } from '../support/world'
 
@@ -251,6 +254,25 @@ describe('list', () => {
     expect((await recorded(acme, 'audit_log.read'))[0]).toMatchObject({ target_id: change?.id })
   })
 
+  test('what stands between two is named after both, as they are called now; what is gone or hidden is not', async () => {
+    const [tier, subscription, gone] = [newId(), newId(), newId()]
+    await asSystem(globex, async () => {
+      await tenantQuery("insert into tiers (id, slug, name) values ($1, 'gold', 'Silver')", [tier])
+      await tenantQuery('insert into subscriptions (id, customer_id, tier_id) values ($1, $2, $3)', [
+        subscription,
+        globex.customer.id,
+        tier,
+      ])
+      await tenantQuery("update tiers set name = 'Gold' where id = $1", [tier])
+      await AuditLogger.log({ action: 'customer.waved', target_type: 'customer', target_id: gone })
+    })
+    const { data } = await list('', { as: globex.users.compliance, tenant: globex })
+    const nameOf = (id: string) => data.filter(({ target }) => target.id === id).map(({ target }) => target.name)
+    expect(nameOf(subscription)).toEqual(['Customer One · Gold'])
+    expect(nameOf(tier)).toEqual(['Gold', 'Gold'])
+    expect(nameOf(gone)).toEqual([null])
+  })
+
   test('every filter narrows', async () => {
     const cases: [string, (row: AuditLogRow) => boolean][] = [
       [`?actor_id=${acme.users.admin.id}`, (row) => row.actor.id === acme.users.admin.id],
@@ -424,7 +446,9 @@ describe('export', () => {
     const { text, type, rows } = await exportLines({ action: 'number.kept' })
     expect(type).toBe('application/x-ndjson; charset=utf-8')
     expect(text).toContain('123456789012345678901234567890.5')
-    expect(rows).toEqual((await list('?action=number.kept')).data.reverse())
+    // What a target is called now is no part of what was recorded.
+    const listed = (await list('?action=number.kept')).data.reverse()
+    expect(rows).toEqual(listed.map(({ target: { name: _, ...target }, ...row }) => ({ ...row, target })))
   })
 
   test('is on record before it starts, and how it ended after', async () => {
@@ -491,6 +515,18 @@ describe('export', () => {
       await expect.poll(() => serverPool().totalCount - serverPool().idleCount, soon).toBe(0)
     })
 
+    test('HEAD asks for none of it, and holds up nothing', async () => {
+      for (let time = 0; time < 3; time += 1) {
+        const head = await DOWNLOAD(await request('HEAD', `${path}/export?format=csv&action=row.made`, theirs))
+        expect([head.status, head.headers.get('content-type'), head.body]).toEqual([
+          200,
+          'text/csv; charset=utf-8',
+          null,
+        ])
+      }
+      await expect.poll(() => serverPool().totalCount - serverPool().idleCount, soon).toBe(0)
+    })
+
     test('two run beside each other, a third is asked to wait', async () => {
       const start = async () => DOWNLOAD(await request('GET', `${path}/export?format=csv&action=row.made`, theirs))
       const [first, second] = [await start(), await start()]
@@ -511,6 +547,27 @@ describe('export', () => {
           soon,
         )
         .toBe(200)
+    })
+
+    test('readers who stand still make room for others when there is none left', async () => {
+      process.env.DATABASE_POOL_SIZE = '4'
+      forgetEnv()
+      const start = async () => DOWNLOAD(await request('GET', `${path}/export?format=csv&action=row.made`, theirs))
+      const still = [await start(), await start()]
+      const ask = async () => DOWNLOAD(await request('GET', `${path}/export?format=csv`, officer))
+      expect((await ask()).status).toBe(429)
+      const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 6_000)
+      try {
+        const other = await ask()
+        expect(other.status).toBe(200)
+        expect(readCsv(await other.text()).length).toBeGreaterThan(1)
+      } finally {
+        clock.mockRestore()
+        delete process.env.DATABASE_POOL_SIZE
+        forgetEnv()
+      }
+      const ends = await Promise.allSettled(still.map((answer) => answer.text()))
+      expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     })
 
     test('a lost database connection breaks the file off, it never looks whole', async () => {

@@ -72,6 +72,26 @@ describe('verbs', () => {
     expect(await recordOf(id)).toHaveLength(1)
   })
 
+  test('what is written as it was keeps the moment of its last change', async () => {
+    const changed = async (table: string, id: string) =>
+      String((await asSuperuser(`select updated_at::text as at from ${table} where id = $1`, [id]))[0]?.at)
+    const [customer, tier] = [newId(), newId()]
+    await asAdmin("insert into customers (id, external_id, name) values ($1, 'kept', 'Kept')", [customer])
+    await asAdmin("insert into tiers (id, slug, name) values ($1, 'kept', 'Kept')", [tier])
+    for (const [table, id] of [
+      ['meters', await newMeter()],
+      ['customers', customer],
+      ['tiers', tier],
+      ['tenants', acme.id],
+    ] as const) {
+      const before = await changed(table, id)
+      await asAdmin(`update ${table} set name = name, updated_at = clock_timestamp() where id = $1`, [id])
+      expect([table, await changed(table, id)]).toEqual([table, before])
+      await asAdmin(`update ${table} set name = name || '!', updated_at = clock_timestamp() where id = $1`, [id])
+      expect([table, await changed(table, id)]).not.toEqual([table, before])
+    }
+  })
+
   test('the life of a tenant: suspended, activated, deleted, restored, read-only', async () => {
     const before = (await recordOf(acme.id)).length
     for (const status of ['suspended', 'active', 'deleted', 'suspended', 'deleted', 'active', 'read_only', 'active'])

@@ -655,10 +655,12 @@ describe('a question', () => {
       const answer = await ask(path, route, 'meter=nothing')
       expect(answer).toMatchObject({ status: 404, body: { code: 'not_found' } })
       expect(answer.body.detail).toMatch(/there is no such meter/i)
-      if (path.endsWith('/query')) continue
       expect(await ask(path, route, 'meter=calls&customer=nobody')).toMatchObject({
         status: 404,
-        body: { code: 'not_found', errors: [{ pointer: '/customer', detail: 'there is no such customer' }] },
+        body: {
+          code: 'not_found',
+          errors: [{ pointer: '/customer', detail: expect.stringMatching(/^there is no such customer(: nobody)?$/) }],
+        },
       })
     }
   })

@@ -144,6 +144,8 @@ const step = fc.oneof(
       priority: fc.integer({ min: 0, max: 2 }),
       delay: fc.integer({ min: -10 * DAY, max: 20 * DAY }),
       life: fc.option(fc.integer({ min: HOUR, max: 120 * DAY })),
+      // From and to the first moment of a day of UTC, where months and days begin.
+      whole_days: fc.boolean(),
       recurrence: fc.constantFrom(null, null, 'day' as const, 'week' as const, 'month' as const, 'year' as const),
       rollover_min: maybeNothing,
       rollover_max: maybeNothing,
@@ -201,12 +203,13 @@ test('is the model, to the last digit, after every step', async () => {
                 toMoment(now),
               ])
             } else if (step.kind === 'grant') {
-              const effective_at = now + step.delay
+              const moment = (at: number) => (step.whole_days ? Math.ceil(at / DAY) * DAY : at)
+              const effective_at = moment(now + step.delay)
               const grant = {
                 ...step,
                 id: newId(),
                 effective_at,
-                expires_at: step.life === null ? null : Math.max(effective_at, now) + step.life,
+                expires_at: step.life === null ? null : moment(Math.max(effective_at, now) + step.life),
               }
               granted.push(grant.id)
               model.grant(grant)
@@ -327,6 +330,55 @@ describe('the calendar', () => {
       ),
     )
     expect(entries?.n).toBeLessThanOrEqual(1_095)
+  })
+
+  test('a grant that expires with a period does so before the next one begins', async () => {
+    const start = Date.parse('2026-01-20T00:00:00Z')
+    const place = await arrange({ zone: 'UTC', period: 'month', anchor: 1 }, { limit: 10n * UNITS, ...fixed }, start)
+    const once = { amount: 5n * UNITS, recurrence: null, rollover_min: 0n, rollover_max: 0n, effective_at: start }
+    await asSystem(acme, async () => {
+      await addGrant(place, start, {
+        ...once,
+        id: newId(),
+        priority: 2,
+        expires_at: Date.parse('2026-02-01T00:00:00Z'),
+      })
+      await addGrant(place, start, {
+        ...once,
+        id: newId(),
+        priority: 3,
+        expires_at: Date.parse('2026-06-01T00:00:00Z'),
+      })
+      await tenantQuery('select app.burn_balance($1, $2, $3, 4, $4)', [
+        acme.id,
+        place.customer,
+        place.meter,
+        toMoment(start),
+      ])
+      // Neither rolls over.
+      const settled = await settle(place, Date.parse('2026-02-03T00:00:00Z'))
+      expect(settled).toMatchObject({ used: '0', balance: '10.000', granted: '10.000', starts_on: '2026-02-01' })
+    })
+  })
+
+  test('what a grant gives anew while nobody uses any is counted in no time, and leaves no lines', async () => {
+    const start = Date.parse('2023-01-01T12:00:00Z')
+    const monthly = { limit: 10n * UNITS, ...fixed, rollover_max: 5n * UNITS }
+    const place = await arrange({ zone: 'America/Havana', period: 'month', anchor: 31 }, monthly, start)
+    const once = { amount: 5n * UNITS, priority: 1, rollover_min: 0n, effective_at: start, expires_at: null }
+    await asSystem(acme, async () => {
+      await addGrant(place, start, { ...once, id: newId(), recurrence: 'day', rollover_max: 12n * UNITS })
+      await addGrant(place, start, { ...once, id: newId(), recurrence: 'month', rollover_max: 0n })
+      const settled = await settle(place, Date.parse('2026-01-01T11:59:59Z'))
+      expect(scaled(settled.balance)).toBe(37n * UNITS)
+      const [row] = await tenantQuery(
+        `select (select count(*)::int from balance_entries where tenant_id = $1 and customer_id = $2) < 60 as few,
+           (select array_agg(issues || ' ' || issued_at at time zone 'UTC' order by issues) from grants
+             where tenant_id = $1 and customer_id = $2) as issues`,
+        [acme.id, place.customer],
+      )
+      expect(row).toEqual({ few: true, issues: ['36 2025-12-01 12:00:00', '1096 2025-12-31 12:00:00'] })
+    })
   })
 
   test('an allowance that rolls over has done so since the customer has it, also before anything was used', async () => {

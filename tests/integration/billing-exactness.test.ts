@@ -1,11 +1,13 @@
 // What closed periods must never do: bill twice, bill what never counted, forget what changed, or depend on how often one cut.
 import { describe, expect, test } from 'vitest'
+import { GET as exportRoute } from '@/app/api/v1/billing-periods/export/route'
 import { POST as closeRoute } from '@/app/api/v1/billing-periods/route'
 import { setSubscription } from '@/features/customers/services/subscription-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { compareOverage } from '../support/compare-overage'
 import { type PastEvent, writePast } from '../support/usage-history'
-import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
+import { asSuperuser, asSystem, call, createTenant, createWorld, request, type TestTenant } from '../support/world'
 
 await createWorld()
 
@@ -244,6 +246,32 @@ describe('overage', () => {
       { quantity: '2', overage: '1' },
     ])
   })
+
+  test('of a cap of each day is billed as well where as much was taken back on one day as came in on another', async () => {
+    const tenant = await arrange()
+    await tier(tenant, 'daily', 4, 'sum', 'day')
+    await subscribe(tenant, 'ann', 'daily', 1)
+    await asSuperuser("update subscriptions set started_at = '2026-01-01' where tenant_id = $1", [tenant.id])
+    await writePast(tenant, 'UTC', [
+      at('sum', '2026-11-02T10:00:00Z', 10, { name: 'taken back' }),
+      at('sum', '2026-11-03T10:00:00Z', 4),
+    ])
+    await close(tenant, '2026-11-04')
+    await writePast(
+      tenant,
+      'UTC',
+      [at('sum', '2026-11-03T11:00:00Z', 10, { received: '2026-11-04T11:00:00Z' })],
+      [{ name: 'taken back', received: '2026-11-04T12:00:00Z' }],
+    )
+    const reported = { customer: 'ann', meter: 'sum', starts_on: '2026-11-01', reported: '10', billed: '10' }
+    expect(await compareOverage(tenant, 'UTC', '2026-11-01')).toEqual([reported])
+    await close(tenant, '2026-11-05')
+    expect(await lines(tenant, 'sum')).toEqual([
+      line('2026-11-01', '2026-12-01', '14', 2, { overage: '6' }),
+      line('2026-11-01', '2026-12-01', '0', 0, { overage: '4' }),
+    ])
+    expect(await compareOverage(tenant, 'UTC', '2026-11-01')).toEqual([reported])
+  })
 })
 
 describe('the first period', () => {
@@ -416,6 +444,97 @@ describe('over many cuts, changes of anchor, late events and corrections', () =>
       }
   })
 })
+
+test.each([
+  { run: 7, zone: 'Asia/Kathmandu' },
+  { run: 18, zone: 'Australia/Lord_Howe' },
+])(
+  'exports of one range after the other come to the export of all, and to what closing bills: run $run in $zone',
+  async ({ run, zone }) => {
+    let state = 991 + run * 7_919
+    const next = (below: number): number => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+      return Math.floor((state / 2 ** 32) * below)
+    }
+    const tenant = await arrange(zone)
+    for (const [name, flip] of [
+      ['even', 0],
+      ['odd', 1],
+    ] as const) {
+      await tier(tenant, name, 7)
+      await asSystem(tenant, () =>
+        tenantQuery(
+          `insert into tier_caps (id, tier_id, meter_id, cap_limit, behaviour, period)
+         select gen_random_uuid(), t.id, m.id, 7, 'overflow', case when (ascii(m.slug) + $3) % 2 = 0 then 'day' else 'month' end
+         from meters m join tiers t on t.tenant_id = $1 and t.slug = $2 where m.tenant_id = $1 and m.slug <> 'sum'`,
+          [tenant.id, name, flip],
+        ),
+      )
+    }
+    for (const [customer, name] of [
+      ['ann', 'even'],
+      ['bob', 'odd'],
+    ] as const)
+      await subscribe(tenant, customer, name, [1, 15, 30, 31][next(4)] ?? 1)
+    await asSuperuser("update subscriptions set started_at = '2026-01-01' where tenant_id = $1", [tenant.id])
+    const base = Date.parse('2026-08-20T00:00:00Z')
+    const span = 60 * 86_400
+    const events = Array.from({ length: 160 }, (_, index): PastEvent & { received: string } => {
+      const received = base + next(span) * 1_000 + index
+      return {
+        name: `cut ${run} ${index}`,
+        meter: METERS[next(METERS.length)]?.slug ?? 'sum',
+        customer: ['ann', 'bob'][next(2)] ?? 'ann',
+        value: (next(160) - 30) / 8,
+        occurred: new Date(received - (next(2) ? 0 : next(40 * 86_400) * 1_000)).toISOString(),
+        received: new Date(received).toISOString(),
+        properties: { device: `d${next(6)}` },
+        weight: next(8) ? 1 : 0,
+      }
+    })
+    const last = base + span * 1_000
+    const canceled = [...new Set(Array.from({ length: 25 }, () => next(events.length)))].flatMap((index) => {
+      const event = events[index]
+      const received = Math.min(last, Date.parse(event?.received ?? '') + next(20 * 86_400) * 1_000)
+      return event ? [{ name: event.name, received: new Date(received).toISOString() }] : []
+    })
+    await writePast(tenant, zone, events, canceled)
+    const between = Array.from({ length: 5 }, () => base + next(span) * 1_000).sort((a, b) => a - b)
+    const cuts = [base, ...between, last + 1_000].map((at) => new Date(at).toISOString())
+    type Exported = { customer: string; meter: string; starts_on: string } & Record<
+      'quantity' | 'events' | 'overage',
+      number
+    >
+    const exported = async (from = '', to = '') => {
+      const answer = await exportRoute(await request('GET', `/x?from=${from}&to=${to}`, { as: tenant.api_key }))
+      return (await answer.text())
+        .split('\n')
+        .filter(Boolean)
+        .map((text): Exported => JSON.parse(text))
+    }
+    const sumUp = (all: readonly Exported[]) =>
+      [...Map.groupBy(all, ({ customer, meter, starts_on }) => `${customer} ${meter} ${starts_on}`)]
+        .map(([key, rows]) => {
+          const sum = (field: 'quantity' | 'events' | 'overage') =>
+            rows.reduce((total, row) => total + Number(row[field] ?? 0), 0)
+          return `${key}: ${sum('quantity').toFixed(8)} of ${sum('events')}, ${sum('overage').toFixed(8)} over`
+        })
+        .filter((text) => !/: -?0\.0+ of 0, -?0\.0+ over$/.test(text))
+        .map((text) => text.replaceAll('-0.00000000', '0.00000000'))
+        .sort()
+    const parts: Exported[] = []
+    for (const [index, to] of cuts.entries()) if (index > 0) parts.push(...(await exported(cuts[index - 1], to)))
+    const whole = sumUp(await exported(cuts[0], cuts.at(-1)))
+    expect(whole.length).toBeGreaterThan(30)
+    expect(sumUp(parts)).toEqual(whole)
+    await close(tenant, cuts.at(-1) ?? '')
+    const billed = await asSuperuser<Exported>(
+      'select customer, meter, starts_on::text, quantity, events, overage from billing_lines where tenant_id = $1',
+      [tenant.id],
+    )
+    expect(sumUp(billed)).toEqual(whole)
+  },
+)
 
 test('every quotient is rounded once: averages and levels are the model to the last digit', async () => {
   let state = 5n

@@ -1,5 +1,6 @@
 // What is billed is cut by reception: a closed period never changes, and over all cuts the lines add up to the usage exactly.
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { GET as downloadRoute } from '@/app/api/v1/billing-periods/[id]/download/route'
 import { GET as linesRoute } from '@/app/api/v1/billing-periods/[id]/lines/route'
@@ -12,6 +13,7 @@ import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { addDecimals, subtractDecimals } from '@/libs/ingest/decimal'
+import { requireVariable } from '../support/variables'
 import {
   type Answer,
   asSuperuser,
@@ -124,6 +126,11 @@ describe('closing', () => {
     expect(await close(new Date(Date.now() + DAY).toISOString())).toMatchObject({
       status: 422,
       body: { errors: [{ pointer: '/ends_at', detail: 'must not be in the future' }] },
+    })
+    // Years that calendars and clocks do not agree about; some of them have no name of four digits in UTC.
+    expect(await close('0001-01-01')).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/ends_at', detail: 'must lie between 1900-01-01 and 9000-01-01' }] },
     })
     expect((await exported('?from=2026-02-01&to=2026-01-01')).status).toBe(422)
     expect((await exported('?from=yesterday')).status).toBe(422)
@@ -261,6 +268,52 @@ describe('closing', () => {
       status: 422,
       errors: [{ pointer: '/from', detail: 'must be in the past' }],
     })
+  })
+
+  test('a cut since ever of a tenant without usage goes through no period at all', async () => {
+    const empty = await createTenant('without-usage', { time_zone: 'Europe/Berlin' })
+    await asSystem(empty, async () => {
+      const tier = newId()
+      await tenantQuery('insert into tiers (id, slug, name) values ($1, $2, $2)', [tier, 'any'])
+      for (let anchor = 1; anchor <= 31; anchor += 1) {
+        const customer = newId()
+        await tenantQuery('insert into customers (id, external_id) values ($1, $2)', [customer, `c${anchor}`])
+        await tenantQuery('insert into subscriptions (id, customer_id, tier_id, anchor_day) values ($1, $2, $3, $4)', [
+          newId(),
+          customer,
+          tier,
+          anchor,
+        ])
+      }
+    })
+    expect(await exported('?from=0001-01-01', empty.api_key)).toMatchObject({ status: 200, text: '' })
+  })
+
+  test('a cut waits for what was received before its end and is not committed yet', async () => {
+    await track({ meter_id: 'count', user_id: 'waited-for' })
+    const client = new pg.Client({ connectionString: requireVariable('SUPERUSER_DATABASE_URL') })
+    await client.connect()
+    try {
+      await client.query('begin')
+      await client.query("select pg_advisory_xact_lock_shared(hashtextextended('usage ' || $1, 0))", [acme.id])
+      await client.query(
+        `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month)
+         select e.tenant_id, gen_random_uuid(), e.meter_id, e.customer_id, 1, n.at, n.at, date_trunc('month', n.at at time zone 'UTC')
+         from usage_events e cross join (select clock_timestamp() as at) n
+         join customers c on c.tenant_id = e.tenant_id and c.id = e.customer_id and c.external_id = 'waited-for' where e.tenant_id = $1`,
+        [acme.id],
+      )
+      const cut = exported('?from=2026-01-01').then(({ lines: all }) =>
+        all.find(({ customer }) => customer === 'waited-for'),
+      )
+      const waiting = async () =>
+        (await asSuperuser("select from pg_locks where locktype = 'advisory' and not granted")).length > 0
+      await Promise.race([cut, expect.poll(waiting, { timeout: 10_000 }).toBe(true)])
+      await client.query('commit')
+      expect(await cut).toMatchObject({ events: 2 })
+    } finally {
+      await client.end()
+    }
   })
 
   test('two who close at once close one after the other', async () => {

@@ -6,6 +6,7 @@ import {
   PUT as replaceEntitlement,
 } from '@/app/api/v1/customers/[id]/entitlements/[feature]/route'
 import { POST as entitle } from '@/app/api/v1/customers/[id]/entitlements/route'
+import { POST as grant } from '@/app/api/v1/customers/[id]/grants/route'
 import { PUT as subscribe } from '@/app/api/v1/customers/[id]/subscription/route'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
@@ -118,6 +119,27 @@ test('a new version of the default tier, or another one, changes nothing of the 
   await send(postTier, 'POST', { name: 'Second', is_default: true, usage_caps: { calls: { limit: 5, period: 'day' } } })
   expect([await remaining('quiet', 'calls'), await remaining('busy', 'calls')]).toEqual([55, 54])
   expect(await driftOf('calls')).toEqual([])
+})
+
+test('whoever may change tiers and nothing else settles what hangs on them', async () => {
+  await at(0)
+  const caps = (limit: number) => ({ usage_caps: { turns: { limit, rollover: { max: 50 } } } })
+  await send(postTier, 'POST', { name: 'Third', is_default: true, ...caps(100) })
+  for (const user of ['still', 'moving']) await use(user, 60, 'turns')
+  await send(grant, 'POST', { meter: 'turns', amount: 5, recurrence: 'month' }, { id: 'moving' })
+  await at(1)
+  await use('moving', 1, 'turns')
+  const { key } = await createApiKey(acme, ['tiers:write'])
+  const change = async (body: unknown) => {
+    const { status } = await call(patchTier, 'PATCH', '/x', { as: key, body, params: { id: 'third' } })
+    expect(status).toBe(200)
+    return [await remaining('still', 'turns'), await remaining('moving', 'turns')]
+  }
+  expect(await change(caps(10))).toEqual([50, 54])
+  expect(await change(caps(100))).toEqual([140, 144])
+  await at(2)
+  expect(await change({ usage_caps: { turns: 7 } })).toEqual([57, 62])
+  expect(await driftOf('turns')).toEqual([])
 })
 
 test('months that begin on another day are counted anew, also by a key that sees no usage', async () => {

@@ -1,8 +1,10 @@
 // Entitlements, grants, resets and history as the package of OpenMeter has them, in both versions, against the ingest process.
 import { HTTPError, OpenMeter } from '@openmeter/sdk'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { GET as readRun } from '@/app/api/v1/reconciliations/[id]/route'
 import { POST as requestRun } from '@/app/api/v1/reconciliations/route'
+import { GET as readList } from '@/app/compat/openmeter/api/[...path]/route'
 import { runReconciliation } from '@/features/reconciliations/jobs/reconcile-usage'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
@@ -171,6 +173,41 @@ describe('the first version, by subject', () => {
 })
 
 describe('the second version, by customer', () => {
+  test('those of many customers are listed by as many questions as those of one', async () => {
+    const { feature, use } = await prepare()
+    const customerKeys = Array.from({ length: 6 }, (_, index) => `listed-${made}-${index}`)
+    for (const key of customerKeys) {
+      await openmeter.customers.create({ key, name: key, usageAttribution: { subjectKeys: [key, `${key}-too`] } })
+      const sent = { type: 'metered', featureKey: feature.key, issueAfterReset: 5, ...monthly } as const
+      const created = await known(openmeter.customers.entitlements.create(key, sent))
+      await openmeter.customers.entitlements.createGrant(key, created.id, { amount: 2, effectiveAt: new Date() })
+    }
+    await use(1)
+    const list = async (names: readonly string[]) => {
+      const asked = vi.spyOn(pg.Client.prototype, 'query')
+      const query = names.map((name) => `customerKeys=${name}`).join('&')
+      const { status, body } = await call(readList, 'GET', `/compat/openmeter/api/v2/entitlements?${query}`, {
+        as: acme.api_key,
+      })
+      const { length } = asked.mock.calls
+      asked.mockRestore()
+      expect([status, body.items.length]).toEqual([200, names.length])
+      return { length, items: body.items }
+    }
+    await list(customerKeys)
+    const [one, all] = [await list(customerKeys.slice(0, 1)), await list(customerKeys)]
+    expect(one.length).toBeGreaterThan(3)
+    expect(all.length).toBe(one.length)
+    for (const { id, customerKey, ...item } of all.items) {
+      const single = await known(openmeter.customers.entitlements.get(customerKey, id))
+      expect(JSON.parse(JSON.stringify(single))).toEqual({ id, customerKey, ...item })
+    }
+    const beyond = await known(openmeter.entitlements.list({ query: { customerKeys, page: 9 } }))
+    expect(beyond).toMatchObject({ totalCount: customerKeys.length, items: [] })
+    const grants = await known(openmeter.entitlements.grants.list({ query: { customer: customerKeys, page: 9 } }))
+    expect(grants).toMatchObject({ totalCount: customerKeys.length, items: [] })
+  })
+
   test('lists over all customers, by feature, customer and type', async () => {
     const { feature, subject } = await prepare()
     const customer = await known(openmeter.customers.create({ key: subject, name: 'Writer' }))
@@ -287,6 +324,32 @@ describe('the second version, by customer', () => {
       params: { id: body.id },
     })
     expect(run).toMatchObject({ status: 'finished', drifts: 0 })
+  })
+
+  test('what is left of decimals is told to the last digit', async () => {
+    const { feature, subject, use } = await prepare()
+    const { entitlements } = openmeter.customers
+    await openmeter.customers.create({ key: subject, name: 'x' })
+    const sent = { type: 'metered', featureKey: feature.key, issueAfterReset: 10, ...monthly } as const
+    const { id } = await known(entitlements.create(subject, sent))
+    await use(9.7)
+    const { id: grant } = await known(entitlements.createGrant(subject, id, { amount: 0.1, effectiveAt: new Date() }))
+    expect(await entitlements.value(subject, id)).toMatchObject({
+      balance: 0.4,
+      usage: 9.7,
+      totalAvailableGrantAmount: 10.1,
+      grantBalances: { [id]: 0.3, [grant]: 0.1 },
+    })
+    await use(0.2)
+    const { burndownHistory } = await known(entitlements.history(subject, id, 'DAY'))
+    expect(burndownHistory.map(({ balanceAtStart, balanceAtEnd }) => [balanceAtStart, balanceAtEnd])).toEqual([
+      [10, 0.3],
+      [0.4, 0.2],
+    ])
+    expect(burndownHistory.at(-1)).toMatchObject({
+      grantBalancesAtStart: { [id]: 0.3, [grant]: 0.1 },
+      grantUsages: [{ grantId: id, usage: 0.2 }],
+    })
   })
 
   test('the history has windows with what was left, and stretches with what each grant paid', async () => {

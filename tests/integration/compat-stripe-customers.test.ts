@@ -1,9 +1,12 @@
 // Customers and the second version of meter events as the package of Stripe has them, and what it asks that is not here.
+import pg from 'pg'
 import Stripe from 'stripe'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { GET as listRoute } from '@/app/compat/stripe/[...path]/route'
+import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
-import { createApiKey, createWorld } from '../support/world'
+import { asSystem, call, createApiKey, createTenant, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
 let ingest: IngestProcess
@@ -105,6 +108,45 @@ describe('customers', () => {
     const [first, second] = walked
     const back = await stripe.customers.list({ email, ending_before: second ?? '', limit: 5 })
     expect(back.data.map(({ id }) => id)).toEqual([first])
+  })
+
+  test('lists are as long as there are customers, and a page asks as little as another', async () => {
+    const tenant = await createTenant(`many-${newId().slice(-6)}`)
+    const many = client(tenant.api_key)
+    await asSystem(tenant, () =>
+      tenantQuery(
+        `insert into customers (id, external_id, email, created_at)
+         select app.uuid_v7(), 'c-' || i, case when i % 3 = 0 then 'third@example.test' end, timestamptz '2026-01-01Z' + i * interval '1 second'
+         from generate_series(1, 450) i`,
+      ),
+    )
+    const list = async (query: string) => {
+      const asked = vi.spyOn(pg.Client.prototype, 'query')
+      const { body } = await call(listRoute, 'GET', `/compat/stripe/v1/customers?${query}`, { as: tenant.api_key })
+      const { length } = asked.mock.calls
+      asked.mockRestore()
+      return { length, ids: (body.data as { id: string }[]).map(({ id }) => id), more: body.has_more }
+    }
+    await list('limit=1')
+    const [one, all] = [await list('limit=1&created[lte]=1767225601'), await list('limit=100')]
+    expect([one.ids, one.more, all.ids.length, all.more]).toEqual([['c-1'], false, 100, true])
+    expect(all.length).toBe(one.length)
+    const walked: string[] = []
+    for await (const { id } of many.customers.list({ limit: 100 })) walked.push(id)
+    expect(walked).toEqual(['customer-1', ...Array.from({ length: 450 }, (_, index) => `c-${450 - index}`)])
+    const start = Date.parse('2026-01-01T00:00:00Z') / 1_000
+    const idsOf = async (query: Stripe.CustomerListParams) =>
+      (await many.customers.list(query)).data.map(({ id }) => id)
+    expect(await idsOf({ created: { gt: start + 3, lt: start + 6 } })).toEqual(['c-5', 'c-4'])
+    expect(await idsOf({ created: { gte: start + 3, lte: start + 4 } })).toEqual(['c-4', 'c-3'])
+    expect(await idsOf({ created: start + 9 })).toEqual(['c-9'])
+    expect(await idsOf({ created: { gt: start + 449, lte: 253_402_300_799 } })).toEqual(['customer-1', 'c-450'])
+    expect(await idsOf({ email: 'third@example.test', limit: 2, starting_after: 'c-10' })).toEqual(['c-9', 'c-6'])
+    expect(await idsOf({ limit: 2, ending_before: 'c-10' })).toEqual(['c-12', 'c-11'])
+    // Where a page ended is known also when that customer is deleted meanwhile.
+    await many.customers.del('c-10')
+    expect(await idsOf({ limit: 2, starting_after: 'c-10' })).toEqual(['c-9', 'c-8'])
+    expect((await refused(many.customers.list({ starting_after: 'nobody' }))).param).toBe('starting_after')
   })
 
   test('what is wrong is said by its parameter, and other tenants have none of them', async () => {

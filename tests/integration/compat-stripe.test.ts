@@ -240,6 +240,23 @@ describe('events', () => {
     expect(body.data[0]).toMatchObject({ code: 'usage_exceeded', event: { event_value: '5' } })
   })
 
+  test('are cancelled under their own name alone', async () => {
+    const [meter, other] = [await createMeter(), await createMeter()]
+    const identifier = newId()
+    await stripe.billing.meterEvents.create({
+      event_name: meter.event_name,
+      identifier,
+      payload: { stripe_customer_id: 'cus_o', value: '7' },
+    })
+    const cancel = (event_name: string) =>
+      stripe.billing.meterEventAdjustments.create({ event_name, type: 'cancel', cancel: { identifier } })
+    const error = await refused(cancel(other.event_name))
+    expect([error.statusCode, error.param, error.code]).toEqual([400, 'cancel[identifier]', 'resource_missing'])
+    expect(await usageOf(meter.id, 'cus_o')).toBe(7)
+    expect(await cancel(meter.event_name)).toMatchObject({ status: 'complete' })
+    expect(await usageOf(meter.id, 'cus_o')).toBe(0)
+  })
+
   test('are cancelled by their identifier, in every meter of the name', async () => {
     const { id, event_name } = await createMeter()
     await stripe.billing.meters.deactivate(id)

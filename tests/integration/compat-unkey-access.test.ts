@@ -4,11 +4,13 @@ import type { AddressInfo } from 'node:net'
 import { Unkey } from '@unkey/api'
 import { UnkeyError } from '@unkey/api/models/errors'
 import { type Duration, NoopRatelimit, Overrides, Ratelimit } from '@unkey/ratelimit'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { POST as callMethod } from '@/app/compat/unkey/v2/[method]/route'
 import { newId } from '@/libs/ids'
 import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
-import { createApiKey, createWorld } from '../support/world'
+import { call, createApiKey, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
 let ingest: IngestProcess
@@ -170,6 +172,32 @@ describe('permissions and roles', () => {
     expect(await statusOf(permissions.getRole({ role: name }))).toBe(404)
     expect(await statusOf(other.permissions.getRole({ role: roleId }))).toBe(404)
   })
+
+  test('roles are listed by as many questions as one, with what each permits', async () => {
+    const prefix = `many-${newId()}`
+    const made = ['a', 'b', 'c'].map((letter) => ({ name: `${prefix}-${letter}`, permissions: [letter, 'shared'] }))
+    for (const role of made) await unkey.permissions.createRole(role)
+    const list = async (search: string) => {
+      const asked = vi.spyOn(pg.Client.prototype, 'query')
+      const { body } = await call(callMethod, 'POST', '/compat/unkey/v2/permissions.listRoles', {
+        as: acme.api_key,
+        params: { method: 'permissions.listRoles' },
+        body: { search },
+      })
+      const { length } = asked.mock.calls
+      asked.mockRestore()
+      type Role = { name: string; permissions: { slug: string }[] }
+      const roles = (body.data as Role[]).map(({ name, permissions }) => ({
+        name,
+        permissions: permissions.map(({ slug }) => slug),
+      }))
+      return { length, roles }
+    }
+    await list(prefix)
+    const [one, all] = [await list(`${prefix}-a`), await list(prefix)]
+    expect([one.roles, all.roles]).toEqual([made.slice(0, 1), made])
+    expect(all.length).toBe(one.length)
+  })
 })
 
 describe('identities', () => {
@@ -197,6 +225,10 @@ describe('identities', () => {
     await identities.deleteIdentity({ identity: externalId })
     expect(await statusOf(identities.getIdentity({ identity: externalId }))).toBe(404)
     await expect.poll(async () => (await unkey.keys.verifyKey({ key })).data.code, whenHeard).toBe('FORBIDDEN')
+    // Made anew it is the same customer, with what is said of it now.
+    expect((await identities.createIdentity({ externalId, meta: { b: 2 } })).data).toEqual({ identityId })
+    expect((await identities.getIdentity({ identity: externalId })).data).toEqual({ ...identity, meta: { b: 2 } })
+    await expect.poll(async () => (await unkey.keys.verifyKey({ key })).data.code, whenHeard).toBe('VALID')
   })
 })
 

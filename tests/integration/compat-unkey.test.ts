@@ -369,6 +369,12 @@ describe('who may', () => {
       type: expect.any(String),
     })
     expect(JSON.stringify(error.error?.errors)).toMatch(/body\.apiId/)
+    const { keyId } = await create({ credits: { remaining: 1 } })
+    for (const [change, location] of [
+      [() => unkey.keys.updateCredits({ keyId, operation: 'increment' }), 'body.value'],
+      [() => unkey.keys.updateKey({ keyId, name: 'n'.repeat(10_000) }), 'body.name'],
+    ] as const)
+      expect((await refused(change())).error?.errors).toEqual([{ location, message: expect.any(String) }])
     expect((await refused(unkey.keys.createKey({ apiId: 'x', recoverable: true }))).statusCode).toBe(400)
     expect((await refused(unkey.keys.createKey({ apiId: 'x', prefix: 'hf_live' }))).statusCode).toBe(400)
     for (const body of ['', '{', '[]', '{"key":1}', '{"key":"\\u0000"}'])

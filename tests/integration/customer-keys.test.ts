@@ -93,6 +93,7 @@ describe('create', () => {
     const shown = await one(body.id)
     expect(shown.body).toMatchObject({ name: 'One', meta: { camelCase: 1 }, remaining: null, refill: null })
     expect(shown.text).not.toContain(body.key)
+    expect(await change(body.id, {})).toMatchObject({ status: 200, body: shown.body })
     const rows = await asSuperuser('select 1 from customer_keys where key_hash = $1', [hashKey(body.key)])
     expect(rows).toHaveLength(1)
   })

@@ -44,7 +44,15 @@ describe('portal logins', () => {
     const { status, body } = await invite('not an address')
     expect([status, body.errors[0].pointer]).toEqual([422, '/email'])
     const foreign = { customer_id: globex.customer.id, email: 'x@example.test' }
-    expect((await call(POST, 'POST', path, { as: acme.users.owner, tenant: acme, body: foreign })).status).toBe(404)
+    expect(await call(POST, 'POST', path, { as: acme.users.owner, tenant: acme, body: foreign })).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '/customer_id', detail: 'there is no such customer' }] },
+    })
+    const filtered = `${path}?customer_id=${globex.customer.id}`
+    expect(await call(GET, 'GET', filtered, { as: acme.users.owner, tenant: acme })).toMatchObject({
+      status: 404,
+      body: { errors: [{ pointer: '/customer_id', detail: 'there is no such customer' }] },
+    })
   })
 
   test('nobody is invited as a customer who is archived', async () => {
@@ -94,6 +102,24 @@ describe('portal logins', () => {
     const { body } = await call(GET, 'GET', path, { as: acme.users.member, tenant: acme })
     const mine = body.data.filter((row: { email: string }) => row.email === guest.email)
     expect(mine.map((row: { status: string }) => row.status)).toEqual(['expired'])
+  })
+
+  test('strangers are not written to in masses: a tenant sends five hundred invitations a day', async () => {
+    const ask = (tenant: typeof acme, email: string) =>
+      call(POST, 'POST', path, {
+        as: tenant.users.admin,
+        tenant,
+        body: { customer_id: tenant.customer.id, email },
+      })
+    await asSuperuser(
+      "select app.count_auth_attempt('portal_invitations', $1, 500, 86400) from generate_series(1, 499)",
+      [globex.id],
+    )
+    expect((await ask(globex, 'last@example.test')).status).toBe(201)
+    const { status, body, headers } = await ask(globex, 'one-more@example.test')
+    expect([status, body.code, Number(headers.get('retry-after')) > 86_000]).toEqual([429, 'rate_limited', true])
+    expect((await ask(acme, 'one-more@example.test')).status).toBe(201)
+    await asSuperuser("select app.return_auth_attempts('portal_invitations', $1, null)", [globex.id])
   })
 
   test('a mailbox is not filled from here: an address is invited five times an hour, and each tenant counts alone', async () => {

@@ -196,12 +196,12 @@ describe('a name', () => {
     expect(await value('customer=otter&customer=Otter, Ltd.')).toBe(5)
     expect(await value('customer=otter, first')).toBe(4)
     const many = Array.from({ length: 101 }, (_, at) => `customer-${at}`)
-    for (const [list, detail] of [
-      ['otter,Otter', 'no such customer: Otter'],
-      [many.join(','), 'may have at most 100 entries'],
+    for (const [list, status, detail] of [
+      ['otter,Otter', 404, 'there is no such customer: Otter'],
+      [many.join(','), 422, 'may have at most 100 entries'],
     ])
       expect((await send(`GET /usage/query?meter=calls&customer=${list}`)).body).toMatchObject({
-        status: 422,
+        status,
         errors: [{ pointer: '/customer', detail }],
       })
   })

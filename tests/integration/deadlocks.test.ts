@@ -1,9 +1,14 @@
 // Two requests that want the same rows in opposite order: the database ends one of them, and its caller never sees it.
 import { beforeAll, describe, expect, test } from 'vitest'
+import { PATCH as patchTier } from '@/app/api/v1/tiers/[id]/route'
+import { POST as postTier } from '@/app/api/v1/tiers/route'
+import { POST as track } from '@/app/api/v1/usage/track/route'
 import { readBody } from '@/libs/api-utils/read-json'
+import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { whileLocked } from '../support/while-locked'
 import { asSuperuser, asSystem, call, createWorld, request } from '../support/world'
 
 const { acme } = await createWorld()
@@ -75,4 +80,18 @@ test.each([
   const { status } = await route(new Request(endless, { body, duplex: 'half' } as RequestInit))
   expect(status).toBe(413)
   expect(runs()).toBe(0)
+})
+
+test('a tier that waits to change keeps nobody from being given it', async () => {
+  const caps = (limit: number) => ({ usage_caps: { units: { limit, rollover: { max: 50 } } } })
+  const send = (handler: RouteHandler, method: string, body: unknown, params = {}) =>
+    call(handler, method, '/x', { as: acme.api_key, body, params })
+  await send(postTier, 'POST', { name: 'Kept', is_default: true, ...caps(100) })
+  await send(track, 'POST', { meter_id: 'units', user_id: NAMES[0], event_value: 1 })
+  const { status } = await whileLocked(
+    `select app.hold_usage('${acme.id}')`,
+    () => send(patchTier, 'PATCH', caps(50), { id: 'kept' }),
+    { last: `select from tiers where tenant_id = '${acme.id}' and slug = 'kept' for key share nowait` },
+  )
+  expect(status).toBe(200)
 })

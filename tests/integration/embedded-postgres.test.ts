@@ -57,6 +57,16 @@ test('what was committed is there after a kill', async () => {
   expect(await countRows(postgres.superuserUrl())).toBe(100)
 })
 
+test('told by somebody else to stop, it does not wait for connections that stay', async () => {
+  const ended = new Promise<string>((resolve) => postgres.onUnexpectedExit(resolve))
+  await withClient(postgres.superuserUrl(), async () => {
+    process.kill(postgres.pid(), 'SIGTERM')
+    expect(await ended).toBe('exit code 0')
+  })
+  await postgres.start()
+  expect(await countRows(postgres.superuserUrl())).toBe(100)
+})
+
 test('an error is in its log, what somebody sent is not', async () => {
   const told = await withClient(postgres.superuserUrl(), async (client) => {
     await client.query('create table named (name text primary key); insert into named values ($$a person$$)')

@@ -7,6 +7,7 @@ import { POST as track } from '@/app/api/v1/usage/track/route'
 import { listFirings } from '@/features/alerts/services/alert-firing-service'
 import { listAuditLogs } from '@/features/audit-logs/services/audit-log-service'
 import { reportMonth } from '@/features/reports/services/report-service'
+import { previewTier } from '@/features/tiers/services/tier-preview-service'
 import { listCappedCustomers } from '@/features/usage-tracking/services/usage-caps-service'
 import { reportUsage } from '@/features/usage-tracking/services/usage-report-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
@@ -219,4 +220,19 @@ test('levels of customers whose months begin on thirty different days', async ()
     expect(Number(stored?.overage)).toBeGreaterThan(0)
   })
   expect(read).toBeLessThan(15_000)
+})
+
+test('who would be over a cap, of two thousand customers with balances', async () => {
+  await asSuperuser(
+    `insert into usage_counters (tenant_id, period, meter_id, starts_on, customer_id, used, events)
+     select b.tenant_id, 'day', b.meter_id, (now() at time zone 'UTC')::date, b.customer_id, 1, 1 from balances b where b.tenant_id = $1
+     on conflict do nothing`,
+    [tenant.id],
+  )
+  const cap = { behaviour: 'reject', period: 'day', rollover: { min: '0', max: '0' }, preserve_overage: false } as const
+  const ask = () => previewTier('small', { usage_caps: { calls: { ...cap, limit: '50' } } }, { limit: 10 })
+  await asSuperuser('analyze usage_counters, balances, customers')
+  expect(await asSystem(tenant, ask)).toMatchObject({ over_count: 1 })
+  expect(await rowsRead('balances', ask)).toBeLessThan(10_000)
+  expect(await rowsRead('usage_counters', ask)).toBeLessThan(20_000)
 })

@@ -1,4 +1,5 @@
-// All of it at once while time goes by: usage now, late and a little ahead, repeated, cancelled and amended, also in periods that are over;
+// All of it at once while time goes by: usage now, late and a little ahead, repeated, cancelled and amended, also in periods that are over, by
+// our own calls and those of other clients; amounts that are held, settled and released; a tenant that moves to another time zone;
 // grants of every priority, recurrence and expiry; other terms in the middle of a period; anchors at the end of the month, in zones whose
 // clocks change; caps of four kinds; billing periods closed in between; sent to two processes while their connections break. After each
 // step used, balance and overage are the model's, and used + balance - overage = granted.
@@ -8,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { forgetTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { createBalanceModel, type ModelCalendar, type ModelGrant } from '../support/balance-model'
 import { compareOverage } from '../support/compare-overage'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
@@ -24,6 +26,8 @@ const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const HOLDER = 'holder'
 const ZONES = ['UTC', 'America/New_York', 'Europe/Berlin', 'America/Havana', 'Africa/Cairo', 'Asia/Kathmandu']
+/** Where a day begins when it is half over, or not for as long, elsewhere. */
+const FAR_ZONES = ['Pacific/Apia', 'Asia/Tokyo', 'America/Los_Angeles']
 /** What adds up has a balance; what does not, a cap alone. */
 const BALANCED = ['credits', 'visits'] as const
 const KINDS = { credits: 'SUM', visits: 'COUNT', peak: 'MAX', latest: 'LATEST', devices: 'UNIQUE_COUNT' } as const
@@ -75,6 +79,13 @@ const event = fc.record({
   ago: when,
   device: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
 })
+type Wire = 'ours' | 'openmeter' | 'stripe' | 'stripe2'
+const wire = fc.constantFrom<Wire>('ours', 'openmeter', 'stripe', 'stripe2')
+const hold = {
+  meter: fc.constantFrom(...BALANCED),
+  amount: thousandths,
+  seconds: fc.integer({ min: 60, max: 86_400 }),
+}
 const step = fc.oneof(
   {
     weight: 8,
@@ -87,6 +98,12 @@ const step = fc.oneof(
       border: fc.boolean(),
       /** Of now and sent alone: the short way. */
       plain: fc.boolean(),
+      /** By which wire each is sent; all by ours go together. */
+      wires: fc.oneof(
+        { weight: 2, arbitrary: fc.constant([]) },
+        { weight: 1, arbitrary: fc.array(wire, { minLength: 6, maxLength: 6 }) },
+      ),
+      again: wire,
     }),
   },
   {
@@ -96,6 +113,7 @@ const step = fc.oneof(
       wait: fc.oneof(fc.constant(1), wait),
       which: fc.nat(),
       value: fc.option(thousandths),
+      stripe: fc.boolean(),
     }),
   },
   {
@@ -125,7 +143,25 @@ const step = fc.oneof(
       anchor: fc.option(fc.constantFrom(1, 10, 29, 31)),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('close' as const), wait }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('close' as const), wait }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('zone' as const), wait, zone: fc.constantFrom(...ZONES, ...FAR_ZONES) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reserve' as const), wait, ...hold }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('settle' as const),
+      wait,
+      ...hold,
+      /** How long it is held. */
+      during: fc.integer({ min: 1, max: HOUR }),
+      /** Halves of what is held that are used of it; null: all, without saying so. */
+      halves: fc.constantFrom(null, 0n, 1n, 2n, 3n),
+      releases: fc.boolean(),
+    }),
+  },
 )
 const run = fc.record({
   zone: fc.constantFrom(...ZONES),
@@ -159,6 +195,8 @@ type Standing = {
   occurred: number
   received: number
   device: string
+  /** Of what was recorded for a reservation. */
+  source?: string
 }
 
 async function arrange(
@@ -242,11 +280,107 @@ async function track(tenant: TestTenant, to: number, body: unknown) {
   }
 }
 
+type Body = {
+  event_id: string
+  meter_id: Meter
+  user_id: string
+  event_value: string
+  properties: { device: string }
+  timestamp?: string
+}
+async function json(tenant: TestTenant, to: number, path: string, body: unknown) {
+  const answer = await processes[to % 2]?.send({ path, headers: { authorization: `Bearer ${tenant.api_key}` }, body })
+  if (!answer) throw new Error('no process')
+  return answer
+}
+async function form(tenant: TestTenant, to: number, path: string, fields: Record<string, string>) {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await processes[to % 2]?.send({
+      path,
+      headers: { authorization: `Bearer ${tenant.api_key}`, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(fields).toString(),
+    })
+    if (answer && answer.status !== 503) return answer
+    expect(attempt).toBeLessThan(50)
+    await sleep(50)
+  }
+}
+/** Has a tenant live in another time zone, and its totals made anew as the worker does it. */
+async function moveZone(tenant: TestTenant, zone: string) {
+  await asSuperuser('update tenants set time_zone = $2 where id = $1', [tenant.id, zone])
+  forgetTenantRouting(tenant.id)
+  await asSystem(tenant, () => tenantQuery('select app.recount_usage($1, $2)', [tenant.id, zone]))
+  await asSuperuser("update outbox set delivered_at = now() where tenant_id = $1 and topic = 'usage_time_zone'", [
+    tenant.id,
+  ])
+}
+
+/** One event by a wire, until it is answered. */
+async function sendBy(tenant: TestTenant, wire: Wire, to: number, body: Body): Promise<number> {
+  const { event_id, meter_id, user_id, event_value, properties, timestamp } = body
+  if (wire === 'ours') {
+    await track(tenant, to, [body])
+    return 200
+  }
+  if (wire === 'stripe' && !timestamp)
+    return (
+      await form(tenant, to, '/v1/billing/meter_events', {
+        event_name: meter_id,
+        identifier: event_id,
+        'payload[stripe_customer_id]': user_id,
+        'payload[value]': event_value,
+        'payload[device]': properties.device,
+      })
+    ).status
+  for (let attempt = 0; ; attempt += 1) {
+    const answer =
+      wire === 'openmeter'
+        ? await json(tenant, to, '/compat/openmeter/api/v1/events', {
+            id: event_id,
+            type: meter_id,
+            subject: user_id,
+            ...(timestamp ? { time: timestamp } : {}),
+            data: { value: event_value, ...properties },
+          })
+        : await json(tenant, to, '/v2/billing/meter_events', {
+            event_name: meter_id,
+            identifier: event_id,
+            ...(timestamp ? { timestamp } : {}),
+            payload: { stripe_customer_id: user_id, value: event_value, ...properties },
+          })
+    if (answer.status !== 503) return answer.status
+    expect(attempt).toBeLessThan(50)
+    await sleep(50)
+  }
+}
+
 test('is as the model says, after every step', async () => {
   let runs = 0
-  const met = { refused: 0, part: 0, ahead: 0, late: 0, past: 0, resets: 0, over: 0, moved: 0 }
+  const met = {
+    wired: 0,
+    adjusted: 0,
+    zones: 0,
+    held: 0,
+    settled: 0,
+    refused: 0,
+    part: 0,
+    ahead: 0,
+    late: 0,
+    past: 0,
+    resets: 0,
+    over: 0,
+    moved: 0,
+  }
   await fc.assert(
-    fc.asyncProperty(run, async ({ zone, anchor, start, tiers, steps }) => {
+    fc.asyncProperty(run, async ({ zone: firstZone, anchor, start, tiers, steps }) => {
+      let zone = firstZone
+      let closed = false
+      let zoned = false
+      const holds: { id: string; meter: Balanced; amount: bigint; ends: number; open: boolean }[] = []
+      const heldOf = (meter: Balanced) =>
+        holds
+          .filter((each) => each.open && each.meter === meter && each.ends > now)
+          .reduce((sum, { amount }) => sum + amount, 0n)
       runs += 1
       const tenant = await createTenant(`moving-${runs}-${newId().slice(-6)}`, { time_zone: zone })
       const calendar = { zone, period: tiers[0].period, anchor }
@@ -268,7 +402,7 @@ test('is as the model says, after every step', async () => {
         const day = localDay(moment, zone)
         const known = places.get(day)
         if (known) return known
-        const place = createBalanceModel({ zone, ...present }, tiers[0].credits, moment).state().starts_on
+        const place = createBalanceModel({ ...present, zone }, tiers[0].credits, moment).state().starts_on
         places.set(day, place)
         return place
       }
@@ -309,7 +443,13 @@ test('is as the model says, after every step', async () => {
           const { balance, overage, starts_on } = models[meter].state()
           const assured = models[meter].assured() - used
           const left =
-            place === starts_on ? balance - overage : place < starts_on ? limit - used : assured > 0n ? assured : 0n
+            place === starts_on
+              ? balance - overage - heldOf(meter)
+              : place < starts_on
+                ? limit - used
+                : assured > 0n
+                  ? assured
+                  : 0n
           if (amount <= 0n || amount <= left) return amount
           return behaviour === 'cap' && meter === 'credits' && left > 0n ? left : null
         }
@@ -354,8 +494,9 @@ test('is as the model says, after every step', async () => {
               [tenant.id, ids.customer, zone, ids.meters[meter]],
             ),
           )
+          const free = balance - heldOf(meter)
           expect({ check: pick(asked?.body), shown }).toEqual({
-            check: { used: toNumber(used), remaining: toNumber(balance), overage: toNumber(overage) },
+            check: { used: toNumber(used), remaining: toNumber(free > 0n ? free : 0n), overage: toNumber(overage) },
             shown: { used: toText(used), balance: toText(balance), overage: toText(overage), starts_on },
           })
           if (overage > 0n) met.over += 1
@@ -393,6 +534,27 @@ test('is as the model says, after every step', async () => {
         )
       }
 
+      /** Gives the reservation, unless it did not fit. */
+      const reserve = async (each: { meter: Balanced; seconds: number; amount: bigint }) => {
+        const { meter, seconds } = each
+        const amount = meter === 'visits' ? (each.amount / 10_000n + 1n) * 1_000n : each.amount
+        const { balance, overage } = models[meter].state()
+        const fits = own[meter].behaviour === 'overflow' || amount <= balance - overage - heldOf(meter)
+        const answer = await json(tenant, seconds, '/api/v1/usage/reserve', {
+          meter_id: meter,
+          user_id: HOLDER,
+          amount: toDecimal(amount),
+          expires_in: seconds,
+        })
+        expect([answer.status, answer.body.allowed]).toEqual([200, fits])
+        if (!fits) return null
+        met.held += 1
+        const held = { id: String(answer.body.reservation.id), meter, amount, ends: now + seconds * 1_000, open: true }
+        // It lasts by the time of day of the process: here by the clock that is moved.
+        await asSuperuser('update reservations set expires_at = $2 where id = $1', [held.id, at(held.ends)])
+        holds.push(held)
+        return held
+      }
       for (const each of steps) {
         if (each.kind === 'use') {
           const border = models.credits.state().resets_at - MINUTE
@@ -401,10 +563,14 @@ test('is as the model says, after every step', async () => {
           const bodies: object[] = []
           const wanted: (bigint | null)[] = []
           const drawn = each.plain ? each.events.slice(0, 1).map((one) => ({ ...one, ago: 0 })) : each.events
+          const wires = drawn.map((_, index) => each.wires[index] ?? 'ours')
+          const isOurs = wires.every((wire) => wire === 'ours')
+          // What is sent together comes in microseconds, one by one in milliseconds.
+          const gap = isOurs ? 0.001 : 1
           for (const [order, { meter, value, ago, device }] of drawn.entries()) {
             sequence += 1
             // No two at one moment, so that the latest is known.
-            const occurred = ago === 0 ? now + order / 1_000 : now - ago - sequence
+            const occurred = ago === 0 ? now + order * gap : now - ago - sequence
             const explicit = ago !== 0
             const one = {
               id: `event-${sequence}`,
@@ -412,7 +578,7 @@ test('is as the model says, after every step', async () => {
               value: meter === 'visits' ? 1_000n : value,
               counted: 0n,
               occurred,
-              received: now + order / 1_000,
+              received: now + order * gap,
               device,
               explicit,
             }
@@ -439,16 +605,32 @@ test('is as the model says, after every step', async () => {
             fresh.push(stands)
           }
           const breaking = each.breaks ? sleep(2).then(cutConnections) : undefined
-          const answer = await track(tenant, sequence, bodies)
-          await breaking
-          expect(answer.rejected.map(({ index }: { index: number }) => index)).toEqual(
-            wanted.flatMap((counted, index) => (counted === null ? [index] : [])),
-          )
-          expect(answer.inserted + answer.duplicates).toBe(fresh.length)
-          // What was counted is known to the other process as well.
+          if (isOurs) {
+            const answer = await track(tenant, sequence, bodies)
+            await breaking
+            expect(answer.rejected.map(({ index }: { index: number }) => index)).toEqual(
+              wanted.flatMap((counted, index) => (counted === null ? [index] : [])),
+            )
+            expect(answer.inserted + answer.duplicates).toBe(fresh.length)
+          } else {
+            for (const [index, body] of bodies.entries()) {
+              await moveClock(now + index)
+              const code = await sendBy(tenant, wires[index] ?? 'ours', index, body as Body)
+              met.wired += 1
+              expect([wires[index], code]).toEqual([wires[index], wires[index] === 'openmeter' ? 204 : 200])
+            }
+            now += bodies.length
+            await breaking
+            for (const [index, body] of bodies.entries())
+              if (wanted[index] !== null) await sendBy(tenant, each.again, index + 1, body as Body)
+          }
           const again = bodies.filter((_, index) => wanted[index] !== null)
+          // What was counted is known to the other process as well.
           if (again.length > 0)
-            expect(await track(tenant, sequence + 1, again)).toMatchObject({ inserted: 0, duplicates: again.length })
+            expect(await track(tenant, sequence + 1, again)).toMatchObject({
+              inserted: 0,
+              ...(isOurs ? { duplicates: again.length } : {}),
+            })
         } else if (each.kind === 'correct') {
           await go(now + each.wait)
           const event = standing[each.which % Math.max(standing.length, 1)]
@@ -474,11 +656,27 @@ test('is as the model says, after every step', async () => {
               standing = [...standing, next]
             }
           }
+          if (value === null && each.stripe && event.source === undefined) {
+            const answer = await form(tenant, 0, '/v1/billing/meter_event_adjustments', {
+              event_name: event.meter,
+              type: 'cancel',
+              'cancel[identifier]': event.id,
+            })
+            met.adjusted += 1
+            expect([answer.status, answer.body.status]).toEqual([200, 'complete'])
+            await compare()
+            continue
+          }
           const result = await asSystem(tenant, () =>
             correctUsage(
               value === null
-                ? { action: 'cancel', event_id: event.id }
-                : { action: 'amend', event_id: event.id, event_value: toDecimal(value) },
+                ? { action: 'cancel', event_id: event.id, ...(event.source ? { source: event.source } : {}) }
+                : {
+                    action: 'amend',
+                    event_id: event.id,
+                    ...(event.source ? { source: event.source } : {}),
+                    event_value: toDecimal(value),
+                  },
             ),
           )
           expect({
@@ -540,7 +738,7 @@ test('is as the model says, after every step', async () => {
             met.moved += 1
           }
           const settle = () =>
-            tenantQuery('select app.settle_customer($1, $2, $3, $4)', [tenant.id, ids.customer, at(now), zone])
+            tenantQuery('select app.settle_balances($1, $2, $3, $4)', [tenant.id, [ids.customer], at(now), zone])
           await asSystem(tenant, async () => {
             await tenantQuery('select app.hold_usage($1)', [tenant.id])
             await settle()
@@ -559,9 +757,75 @@ test('is as the model says, after every step', async () => {
             ])
             await settle()
           })
+        } else if (each.kind === 'zone') {
+          await go(now + each.wait)
+          // What was billed by the days of a zone keeps it.
+          if (closed || each.zone === zone) continue
+          // What time did until now is by the zone of before.
+          await asSystem(tenant, async () => {
+            await tenantQuery('select app.hold_usage($1)', [tenant.id])
+            await tenantQuery('select app.settle_balances($1, $2, $3, $4)', [tenant.id, [ids.customer], at(now), zone])
+          })
+          zone = each.zone
+          zoned = true
+          met.zones += 1
+          await moveZone(tenant, zone)
+          places.clear()
+          for (const meter of BALANCED)
+            models[meter].setCalendar({ ...present, zone }, (place) =>
+              inPeriod(meter, place).reduce((sum, { counted }) => sum + counted, 0n),
+            )
+        } else if (each.kind === 'reserve') {
+          await go(now + each.wait)
+          await reserve(each)
+        } else if (each.kind === 'settle') {
+          await go(now + each.wait)
+          const held = await reserve(each)
+          await go(now + each.during)
+          if (!held) continue
+          const { id, meter } = held
+          const isOver = held.ends <= now
+          if (each.releases) {
+            expect((await json(tenant, 0, '/api/v1/usage/release', { reservation_id: id })).status).toBe(200)
+            held.open = false
+            continue
+          }
+          const unit = meter === 'visits' ? 1_000n : 1n
+          const amount = each.halves === null ? held.amount : ((held.amount * each.halves) / 2n / unit) * unit
+          const answer = await json(tenant, 1, '/api/v1/usage/settle', {
+            reservation_id: id,
+            ...(each.halves === null ? {} : { amount: toDecimal(amount) }),
+          })
+          if (isOver) {
+            expect([answer.status, answer.body.code]).toEqual([409, 'reservation_expired'])
+            continue
+          }
+          held.open = false
+          const back = BALANCED.map((one) => models[one].keep())
+          const before = standing
+          // Of what is counted each is an event, of what adds up all together.
+          const parts = meter === 'visits' ? Number(amount / unit) : amount > 0n ? 1 : 0
+          let fits = true
+          for (let part = 1; part <= parts && fits; part += 1) {
+            const value = meter === 'visits' ? unit : amount
+            const counted = judge(meter, value, now, '')
+            fits = counted !== null
+            if (counted === null) continue
+            const one = { meter, value, counted, occurred: now, received: now, device: '' }
+            const stands = { ...one, id: `${id}/${part}`, source: 'reservation' }
+            standing = [...standing, stands]
+            burn(stands, 1n)
+          }
+          if (!fits) {
+            for (const restore of back) restore()
+            standing = before
+            held.open = true
+          } else met.settled += 1
+          expect([meter, each.halves, answer.status]).toEqual([meter, each.halves, fits ? 200 : 409])
         } else {
           await go(now + each.wait)
           if (standing.length === 0) continue
+          closed = true
           await asSystem(tenant, () =>
             tenantQuery('select app.close_billing_period($1, $2, $3, $4)', [tenant.id, zone, newId(), at(now)]),
           )
@@ -571,7 +835,7 @@ test('is as the model says, after every step', async () => {
         await compare()
       }
       await go(now + 1)
-      const overage = await compareOverage(tenant, zone, '2025-06-01', 'app.stopped_now()')
+      const overage = zoned ? [] : await compareOverage(tenant, zone, '2025-06-01', 'app.stopped_now()')
       expect(overage.map(({ billed: _, ...row }) => row)).toEqual(
         overage.map(({ reported: _, billed, ...row }) => ({ ...row, reported: billed })),
       )
@@ -587,8 +851,10 @@ test('is as the model says, after every step', async () => {
     { numRuns: RUNS, seed: SEED, endOnFailure: true },
   )
   // What was drawn was not all of one kind; of many runs each was there.
-  const { refused, late, resets, over, moved } = met
-  for (const [what, count] of Object.entries(RUNS < 40 ? { refused, late, resets, over, moved } : met))
+  const { refused, late, resets, over, moved, wired, zones, held } = met
+  for (const [what, count] of Object.entries(
+    RUNS < 40 ? { refused, late, resets, over, moved, wired, zones, held } : met,
+  ))
     expect([what, count > 0]).toEqual([what, true])
 }, 900_000)
 
@@ -757,7 +1023,7 @@ test('what comes late for a day nobody looked after does not use what rolled ove
       if (looks)
         await asSystem(tenant, () =>
           tenantQuery(
-            "select app.settle_customer($1, id, app.stopped_now(), 'UTC') from customers where tenant_id = $1",
+            "select app.settle_balances($1, array_agg(id), app.stopped_now(), 'UTC') from customers where tenant_id = $1",
             [tenant.id],
           ),
         )
@@ -769,4 +1035,46 @@ test('what comes late for a day nobody looked after does not use what rolled ove
     billed.push((await compareOverage(tenant, 'UTC', '2026-04-01', 'app.stopped_now()')).map(({ billed }) => billed))
   }
   expect(billed).toEqual([['2'], ['2']])
+})
+
+test('a tenant that moves to another time zone takes its balances along into the period that runs there', async () => {
+  const now = Date.parse('2026-05-10T20:00:00Z')
+  const tenant = await createTenant('far-zones', { time_zone: 'Asia/Tokyo' })
+  const daily = { ...OWN, limit: 10_000n, behaviour: 'reject' as const, rollover_max: 5_000n }
+  const caps = { ...CAPS, period: 'day' as const, credits: daily }
+  await moveClock(now - 3 * DAY)
+  await arrange(tenant, 'Asia/Tokyo', { ...CALENDAR, zone: 'Asia/Tokyo', period: 'day' }, [caps, caps], now - 3 * DAY)
+  await moveClock(now)
+  const use = (event_value: number) => track(tenant, 0, [{ meter_id: 'credits', user_id: HOLDER, event_value }])
+  const look = async () => {
+    const body = { meter_id: 'credits', user_id: HOLDER, amount: 0 }
+    const { used, remaining, reset_at } = (await json(tenant, 1, '/api/v1/usage/check', body)).body
+    const drift = await asSystem(tenant, () =>
+      tenantQuery(
+        `select table_name, stored, expected from app.find_usage_drift($1, $2, null, null) where table_name is not null
+         union all select table_name, stored, expected from app.find_clock_drift($1, $2, null)`,
+        [tenant.id, zone],
+      ),
+    )
+    return { used, remaining, reset_at, drift }
+  }
+  let zone = 'Asia/Tokyo'
+  expect(await use(4)).toMatchObject({ inserted: 1 })
+  expect(await look()).toEqual({ used: 4, remaining: 11, reset_at: '2026-05-11T15:00:00.000Z', drift: [] })
+  for (const [next, reset_at, at] of [
+    // There it is still the day before, then again the day after, of which the same has been used.
+    ['America/Los_Angeles', '2026-05-11T07:00:00.000Z', now + 1_000],
+    ['Pacific/Auckland', '2026-05-11T12:00:00.000Z', now + 2_000],
+  ] as const) {
+    zone = next
+    await moveClock(at)
+    await moveZone(tenant, next)
+    expect({ next, ...(await look()) }).toEqual({ next, used: 4, remaining: 11, reset_at, drift: [] })
+  }
+  expect([await use(12), await use(11), await use(1)]).toMatchObject([
+    { inserted: 0 },
+    { inserted: 1 },
+    { inserted: 0 },
+  ])
+  expect(await look()).toMatchObject({ used: 15, remaining: 0, drift: [] })
 })

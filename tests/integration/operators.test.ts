@@ -181,6 +181,15 @@ describe('tenants', () => {
       body: { name: 'On Pro', billing_plan: 'pro' },
     })
     expect([pro.status, pro.body.plan_id]).toEqual([201, 'premium'])
+    const change = async (body: unknown) => (await tenantCall('PATCH', pro.body.id, super_admin, body)).body
+    expect(await change({ billingPlan: 'starter' })).toMatchObject({ plan_id: 'basic' })
+    expect(await change({ plan: 'pro', billing_plan: 'pro', name: 'On Pro Again' })).toMatchObject({
+      plan_id: 'premium',
+    })
+    expect(await change({ billing_plan: 'gold' })).toMatchObject({ errors: [{ pointer: '/billing_plan' }] })
+    expect(await change({ plan: 'pro', billing_plan: 'free' })).toMatchObject({
+      errors: [{ pointer: '/billing_plan' }],
+    })
     const alone = await call(create, 'POST', '/api/v1/tenants', {
       as: super_admin,
       body: { name: 'Nobody’s Yet', plan: 'pro' },

@@ -4,6 +4,7 @@ import { GET as getBalance } from '@/app/api/v1/customers/[id]/balance/route'
 import { POST as postGrant } from '@/app/api/v1/customers/[id]/grants/route'
 import { GET as getSubscription, PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
 import { GET as listFeatures, POST as postFeature } from '@/app/api/v1/features/route'
+import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { GET as getOverview } from '@/app/api/v1/portal/overview/route'
 import { GET as getTiers } from '@/app/api/v1/portal/tiers/route'
 import { DELETE as withdraw } from '@/app/api/v1/portal/upgrade-requests/[id]/route'
@@ -327,6 +328,25 @@ describe('usage', () => {
     const earlier = await usage(`?meter=api_calls&starts_on=${before.starts_on}`)
     expect(earlier.body.period).toMatchObject({ starts_on: before.starts_on, ends_on: before.ends_on, present: false })
     expect(earlier.body.days).toHaveLength((Date.parse(before.ends_on) - Date.parse(before.starts_on)) / 86_400_000)
+  })
+  test('begins with a meter that concerns the customer, not with the first of the alphabet', async () => {
+    const shown = async (options: RequestOptions) => (await usage('', options)).body.meter?.slug
+    const make = async (name: string, options: RequestOptions) =>
+      expect((await call(postMeter, 'POST', '/api/v1/meters', { ...options, body: { name, slug: name } })).status).toBe(
+        201,
+      )
+    const other = { as: globex.users.customer, tenant: globex }
+    for (const name of ['aaa_idle', 'aab_used']) {
+      await make(name, admin)
+      await make(name, { as: globex.users.admin, tenant: globex })
+    }
+    expect(await shown(other)).toBe('aaa_idle')
+    for (const { api_key, customer } of [acme, globex]) {
+      const body = { meter_id: 'aab_used', user_id: customer.external_id }
+      expect((await call(trackRoute, 'POST', '/api/v1/usage/track', { as: api_key, body })).body.inserted).toBe(1)
+    }
+    expect(await shown(other)).toBe('aab_used')
+    expect(await shown(customer)).toBe('api_calls')
   })
   test.each([
     ['?meter=nothing', '/meter'],

@@ -134,6 +134,29 @@ describe('the report of a month', () => {
   })
 })
 
+test('CSV has very small and very large amounts as plain decimals', async () => {
+  const extreme = await createTenant('extreme', { time_zone: ZONE })
+  const small = '0.0000001'
+  const large = '1000000000000000000000000'
+  for (const slug of ['small', 'large'])
+    await call(postMeter, 'POST', '/api/v1/meters', { as: extreme.api_key, body: { slug, name: slug } })
+  const tracked = await call(track, 'POST', '/api/v1/usage/track', {
+    as: extreme.api_key,
+    body: [
+      { meter_id: 'small', user_id: 'ann', event_value: small },
+      { meter_id: 'large', user_id: 'ann', event_value: large },
+    ],
+  })
+  expect(tracked.body).toMatchObject({ inserted: 2 })
+  const csv = String(
+    (await call(getReport, 'GET', '/api/v1/usage/reports?format=csv', { as: extreme.api_key })).body,
+  ).split('\r\n')
+  const used = csv.filter((line) => /^(meter|customer|day),/.test(line)).map((line) => line.split(',')[6])
+  expect(used.toSorted()).toEqual([small, small, small, large, large, large])
+  const series = await call(getQuery, 'GET', '/api/v1/usage/query?meter=small&format=csv', { as: extreme.api_key })
+  expect(String(series.body).split('\r\n')[1]?.split(',')[2]).toBe(small)
+})
+
 test('a level is used as long as it stands, whether or not it changes', async () => {
   const place = await createTenant('standing', { time_zone: ZONE })
   const ask = async (handler: Parameters<typeof call>[0], path: string, body?: unknown) => {

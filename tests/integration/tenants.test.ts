@@ -56,12 +56,13 @@ describe('create', () => {
       time_zone: 'Mars/Olympus',
       billing_email: 'nope',
       max_users: 0,
+      settings: { long: 'x'.repeat(17_000) },
       domain: 'no_host',
       colour: 'red',
     })
     expect(answer.status).toBe(422)
     expect(answer.body.errors.map((error: { pointer: string }) => error.pointer).sort()).toEqual(
-      ['/name', '/slug', '/time_zone', '/billing_email', '/max_users', '/domain', '/colour'].sort(),
+      ['/name', '/slug', '/time_zone', '/billing_email', '/max_users', '/settings', '/domain', '/colour'].sort(),
     )
     expect((await post(stranger, { name: 'X', plan: 'gold' })).body.errors[0].pointer).toBe('/plan')
     expect((await post(stranger, { name: 'X', slug: 'one', subdomain: 'two' })).body.errors[0].pointer).toBe(
@@ -321,7 +322,6 @@ describe('change', () => {
       { plan: 'enterprise' },
       { status: 'active' },
       { slug: 'other' },
-      {},
       { name: '' },
       { metadata: [] },
     ])
@@ -334,6 +334,7 @@ describe('change', () => {
       timeZone: 'Asia/Tokyo',
     })
     expect(changed.body).toMatchObject({ description: 'Anvils', time_zone: 'Asia/Tokyo', name: acme.name })
+    expect((await tenantCall('PATCH', acme.id, acme.users.admin, {})).body).toEqual(changed.body)
     const put = await tenantCall('PUT', acme.slug, acme.users.owner, { metadata: { camelCase: { kept: true } } })
     expect(put.body).toMatchObject({ description: 'Anvils', metadata: { camelCase: { kept: true } } })
     const [entry] = await auditOf(acme, 'tenant.updated')

@@ -132,6 +132,7 @@ describe('create', () => {
     [{ name: 'X', usage_caps: { api_calls: { limit: 1, rollover: 'all' } } }, '/usage_caps/api_calls/rollover'],
     [{ name: 'X', feature_entitlements: ['a', 'a'] }, '/feature_entitlements'],
     [{ name: 'X', feature_entitlements: ['Not A Key'] }, '/feature_entitlements/0'],
+    [{ name: 'X', feature_entitlements: [{ key: 'a', config: 'x'.repeat(8_191) }] }, '/feature_entitlements/0/config'],
     [{ name: 'X', surprise: true }, '/surprise'],
   ])('%j is invalid at %s', async (body, pointer) => {
     const answer = await create(body)

@@ -32,6 +32,18 @@ async function arrange(): Promise<TestTenant> {
   })
   return tenant
 }
+/** Of each day something is kept from now on: who counts has balances. */
+async function keepOfDays(tenant: TestTenant): Promise<void> {
+  await asSystem(tenant, async () => {
+    const tier = newId()
+    await tenantQuery("insert into tiers (id, slug, name, is_default) values ($1, 'base', 'Base', true)", [tier])
+    await tenantQuery(
+      `insert into tier_caps (id, tier_id, meter_id, cap_limit, behaviour, period, rollover_max)
+       select $1, $2, m.id, 10, 'overflow', 'day', 5 from meters m where m.slug = 'sum'`,
+      [newId(), tier],
+    )
+  })
+}
 const track = (tenant: TestTenant, body: unknown) =>
   call(trackRoute, 'POST', '/api/v1/usage/track', { as: tenant.api_key, body })
 const change = (tenant: TestTenant, time_zone: string, as: TestTenant['users']['owner'] = tenant.users.owner) =>
@@ -43,10 +55,11 @@ const change = (tenant: TestTenant, time_zone: string, as: TestTenant['users']['
   })
 const drift = (tenant: TestTenant, zone: string) =>
   asSystem(tenant, () =>
-    tenantQuery('select * from app.find_usage_drift($1, $2, null, null) where table_name is not null', [
-      tenant.id,
-      zone,
-    ]),
+    tenantQuery(
+      `select table_name, row_key, stored, expected from app.find_usage_drift($1, $2, null, null) where table_name is not null
+       union all select * from app.find_clock_drift($1, $2, null)`,
+      [tenant.id, zone],
+    ),
   )
 const waiting = async (tenant: TestTenant) =>
   (
@@ -81,10 +94,44 @@ describe('before anything was counted', () => {
   })
 })
 
+test('a period is not closed by totals of the days there were', async () => {
+  const tenant = await arrange()
+  await asSystem(tenant, async () => {
+    const tier = newId()
+    await tenantQuery('insert into tiers (id, slug, name, is_default) values ($1, $2, $2, true)', [tier, 'capped'])
+    await tenantQuery(
+      `insert into tier_caps (id, tier_id, meter_id, cap_limit, behaviour) select $1, $2, m.id, 4, 'overflow' from meters m
+       where m.tenant_id = $3 and m.slug = 'sum'`,
+      [newId(), tier, tenant.id],
+    )
+  })
+  // The last hour of a month in UTC is the first day of the next one in Tokyo.
+  const now = new Date()
+  const timestamp = Date.UTC(now.getUTCFullYear(), now.getUTCMonth()) - 3_600_000
+  await track(tenant, { meter_id: 'sum', user_id: 'ann', event_value: 10, timestamp })
+  expect((await change(tenant, 'Asia/Tokyo')).status).toBe(200)
+  const close = () =>
+    call(closeRoute, 'POST', '/api/v1/billing-periods', {
+      as: tenant.api_key,
+      body: { ends_at: new Date(Date.now() - 1).toISOString() },
+    })
+  const refused = await close()
+  expect(refused).toMatchObject({ status: 409, body: { code: 'conflict' } })
+  expect(refused.headers.get('retry-after')).toBe('5')
+  await work(tenant)
+  expect(await close()).toMatchObject({ status: 201, body: { lines: 1 } })
+  const lines = await asSuperuser(
+    'select starts_on::text, quantity::int, overage::int from billing_lines where tenant_id = $1',
+    [tenant.id],
+  )
+  expect(lines).toEqual([{ starts_on: `${now.toISOString().slice(0, 7)}-01`, quantity: 10, overage: 6 }])
+})
+
 describe('after usage was counted', () => {
   let tenant: TestTenant
   beforeAll(async () => {
     tenant = await arrange()
+    await keepOfDays(tenant)
     expect((await track(tenant, someEvents(200))).body).toMatchObject({ inserted: 200 })
   })
 

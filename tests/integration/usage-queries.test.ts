@@ -442,7 +442,6 @@ describe('asked over HTTP', () => {
     ['?meter=bytes&filter[color]=red', '/filter', 'allowed: region, plan'],
     ['?meter=bytes&filter=region', '/filter', 'must be JSON'],
     ['?meter=bytes&filter=%7B%22property%22:%22region%22%7D', '/filter/operator', 'one of'],
-    ['?meter=bytes&customer=nobody', '/customer', 'no such customer: nobody'],
     ['?meter=bytes&fill=perhaps', '/fill', ''],
     ['?meter=bytes&format=xml', '/format', 'json or csv'],
     ['?meter=bytes&color=red', '/color', 'not a known field'],

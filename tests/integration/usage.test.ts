@@ -16,6 +16,7 @@ import { TenantUsageTrackingService } from '@/features/usage-tracking/services/t
 import { nameOfKey } from '@/libs/crypto/keyed-box'
 import { runInTenant, setTenantContext, systemActor } from '@/libs/tenancy/tenant-context'
 import { waitForSteadyDay } from '../support/steady-day'
+import { whileLocked } from '../support/while-locked'
 import {
   type Answer,
   asSuperuser,
@@ -43,6 +44,7 @@ const check = (user: string, meter: string, amount: unknown = 1, as = acme.api_k
   call(checkRoute, 'POST', '/api/v1/usage/check', { as, body: { user_id: user, meter_id: meter, amount } })
 let made = 0
 const newName = (prefix: string): string => `${prefix}-${++made}`
+const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels))
 const event = (user: string, extra: object = {}) => ({ meter_id: 'api_calls', user_id: user, ...extra })
 
 async function arrange(tenant: TestTenant): Promise<void> {
@@ -338,6 +340,7 @@ describe('what is refused', () => {
     ['a negative value', 'negative_value', event('x', { event_value: -1 })],
     ['a list of properties', 'invalid_properties', event('x', { properties: ['a'] })],
     ['a nested property', 'invalid_properties', event('x', { properties: { a: { b: 1 } } })],
+    ['a property of 100 levels', 'invalid_properties', event('x', { properties: { a: nested(100) } })],
     ['a long property', 'invalid_properties', event('x', { properties: { a: 'x'.repeat(9_000) } })],
     ['an empty id', 'invalid_event_id', event('x', { event_id: '' })],
     ['a number for a source', 'invalid_source', event('x', { source: 7 })],
@@ -497,6 +500,27 @@ describe('caps', () => {
     expect((await track(yesterday)).body).toMatchObject({ inserted: 1 })
   })
 
+  test('questions asked at one moment are each answered, equal ones and those that look alike', async () => {
+    const [some, other] = [newName('asks'), newName('asks')]
+    const names = [some, `${some} 1`, `1 ${some}`, other]
+    expect((await track(names.map((name, index) => event(name, { event_value: index + 1 })))).status).toBe(200)
+    expect((await track([event(`${some} 1`, { meter_id: 'uploads' })])).status).toBe(200)
+    const asked = Array.from({ length: 60 }, (_, index) => index % 6)
+    const answers = await Promise.all(
+      asked.map((at) => {
+        if (at === 4) return check(`${some} 1`, 'uploads', 0)
+        return at === 5 ? check(some, 'nothing', 0) : check(names[at] ?? '', 'api_calls', 0)
+      }),
+    )
+    const used = [1, 2, 3, 4, 1, 0]
+    for (const [index, { body }] of answers.entries()) {
+      const at = asked[index] ?? 0
+      expect(body).toMatchObject({ allowed: at !== 5, used: used[at] })
+    }
+    expect((await track([event(some)])).status).toBe(200)
+    expect((await check(some, 'api_calls', 0)).body.used).toBe(2)
+  })
+
   test('a check is a look with amount 0, and asks for any decimal', async () => {
     const user = await newCustomer('small')
     await track(event(user, { event_value: 99.5 }))
@@ -552,6 +576,16 @@ describe('customers at first sight', () => {
       [tenant.id],
     )
     expect(logged).toHaveLength(1)
+  })
+
+  test('of two who change two settings at once neither undoes the other', async () => {
+    const tenant = await createTenant('two-hands')
+    const patch = async (body: object) =>
+      (await call(patchSettings, 'PATCH', '/api/v1/usage/settings', { as: tenant.users.admin, tenant, body })).body
+    await patch({ accepts_early_seconds: 60 })
+    const off = `update usage_settings set creates_customers = false where tenant_id = '${tenant.id}'`
+    const late = await whileLocked(off, () => patch({ accepts_late_days: 60 }))
+    expect(late).toEqual({ creates_customers: false, accepts_late_days: 60, accepts_early_seconds: 60 })
   })
 
   test('no customer is made for an event that is refused', async () => {

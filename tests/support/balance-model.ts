@@ -94,8 +94,7 @@ function findDayStart(year: number, month: number, day: number, zone: string): n
 
 /** A balance as it should be, from `now` on, with nothing used yet. */
 export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTerms, now: number) {
-  const { zone } = calendar
-  let { period, anchor } = calendar
+  let { zone, period, anchor } = calendar
   let terms = firstTerms
   let at = now
   let used = 0n
@@ -103,6 +102,7 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
   let granted = terms.limit
   let carried = 0n
   let startsOn = startOf(now)
+  let resetsAt = nextReset(now)
   const allowance = { left: terms.limit, full: terms.limit }
   const grants: HeldGrant[] = []
 
@@ -147,11 +147,10 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
 
   /** Everything that holds something, in the order in which it is used. */
   function inOrder(): Source[] {
-    const end = nextReset(at)
     const key = (source: Source): number[] =>
       'id' in source
         ? [source.priority, source.expires_at ?? Number.POSITIVE_INFINITY, 1, source.effective_at]
-        : [1, end, 0, 0]
+        : [1, resetsAt, 0, 0]
     return [allowance, ...grants.filter(({ open }) => open)].sort((a: Source, b: Source) => {
       const [left, right] = [key(a), key(b)]
       for (let place = 0; place < 4; place += 1) {
@@ -188,6 +187,7 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
 
   function reset(): void {
     startsOn = startOf(at)
+    resetsAt = nextReset(at)
     const debt = terms.preserve_overage ? overage : 0n
     carried = debt
     allowance.left = terms.limit + least(terms.rollover_max, most(allowance.left, terms.rollover_min))
@@ -218,7 +218,7 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
   }
 
   function nextStep(): Step {
-    const steps: Step[] = [{ at: nextReset(at), rank: 2, run: reset }]
+    const steps: Step[] = [{ at: resetsAt, rank: 2, run: reset }]
     for (const grant of grants.filter(({ open }) => open)) {
       const due = dueAt(grant)
       const end = grant.expires_at ?? Number.POSITIVE_INFINITY
@@ -240,10 +240,11 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
 
   /** Gives the way back to how it stands now. */
   function keep(): () => void {
-    const kept = { at, used, overage, granted, carried, startsOn, terms, period, anchor, allowance: { ...allowance } }
+    const clock = { at, startsOn, resetsAt, zone, period, anchor }
+    const kept = { ...clock, used, overage, granted, carried, terms, allowance: { ...allowance } }
     const held = grants.map((grant) => ({ ...grant }))
     return () => {
-      ;({ at, used, overage, granted, carried, startsOn, terms, period, anchor } = kept)
+      ;({ at, startsOn, resetsAt, zone, period, anchor, used, overage, granted, carried, terms } = kept)
       Object.assign(allowance, kept.allowance)
       grants.length = 0
       grants.push(...held)
@@ -264,15 +265,20 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
       const restore = keep()
       allowance.left = 0n
       for (const grant of grants) grant.left = 0n
-      advance(nextReset(at))
+      advance(resetsAt)
       const left = grants.reduce((sum, grant) => sum + grant.left, allowance.left)
       restore()
       return left
     },
     /** Other periods from now on; `counted` is what was used in the present one of those. */
-    setCalendar: (next: Pick<ModelCalendar, 'period' | 'anchor'>, counted: (startsOn: string) => bigint) => {
-      ;({ period, anchor } = next)
-      if (startOf(at) === startsOn) return
+    setCalendar: (
+      next: Pick<ModelCalendar, 'period' | 'anchor'> & { zone?: string },
+      counted: (startsOn: string) => bigint,
+    ) => {
+      const isMoved = next.zone !== undefined && next.zone !== zone
+      ;({ zone = zone, period, anchor } = next)
+      resetsAt = nextReset(at)
+      if (startOf(at) === startsOn && !isMoved) return
       startsOn = startOf(at)
       const more = counted(startsOn) + carried - used
       if (more < 0n) takeBack(-more)
@@ -304,7 +310,7 @@ export function createBalanceModel(calendar: ModelCalendar, firstTerms: ModelTer
       granted,
       balance: grants.reduce((sum, { left }) => sum + left, allowance.left),
       starts_on: startsOn,
-      resets_at: nextReset(at),
+      resets_at: resetsAt,
       allowance_left: allowance.left,
       left: Object.fromEntries(grants.map(({ id, left }) => [id, left])),
     }),

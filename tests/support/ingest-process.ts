@@ -67,7 +67,7 @@ export async function startIngestProcess(environment: Record<string, string> = {
               resolve({
                 status: incoming.statusCode ?? 0,
                 headers: incoming.headers,
-                body: isJson ? JSON.parse(answer) : answer,
+                body: isJson && answer !== '' ? JSON.parse(answer) : answer,
               })
             })
             incoming.on('error', reject)

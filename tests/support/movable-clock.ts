@@ -20,6 +20,7 @@ const READERS = [
   'repair_usage',
   'repair_clocks',
   'settle_customers',
+  'recount_usage',
 ]
 
 /** Has usage go by a clock that only `moveClock` moves, in the database of this test file. */

@@ -92,3 +92,9 @@ describe.each(Object.entries(THEMES))('chart colours, %s', (_, theme) => {
     expect(near).toEqual([])
   })
 })
+
+test('on paper the colours are the light ones, whatever the theme', () => {
+  const dark = [...css.matchAll(/^.*\.dark[ :][^{]*\{$/gm)].filter(([rule]) => !rule.includes('@'))
+  expect(dark.length).toBeGreaterThan(1)
+  for (const { index } of dark) expect(css.slice(0, index).trimEnd()).toMatch(/@media not print \{$/)
+})

@@ -98,7 +98,7 @@ describe('a brand of any colour', () => {
   test('lets nothing but hex colours into the style sheet', () => {
     expect(brandCss('#fff;}body{display:none', 'url(x)')).toBe('')
     expect(brandCss('#0055ff', '#FF0')).toMatch(
-      /^:root\{(--[a-z0-9-]+:#[0-9a-f]{6};?)+\}:root\.dark\{(--[a-z0-9-]+:#[0-9a-f]{6};?)+\}:root\{--brand-line:#ffff00\}$/,
+      /^:root\{(--[a-z0-9-]+:#[0-9a-f]{6};?)+\}@media not print\{:root\.dark\{(--[a-z0-9-]+:#[0-9a-f]{6};?)+\}\}:root\{--brand-line:#ffff00\}$/,
     )
   })
 })

@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type MailBrand, renderMail } from '@/libs/mail/templates'
 
@@ -43,5 +44,17 @@ describe('renderMail', () => {
     expect(() => renderMail('portal-invitation', { ...invitation, url: 'javascript:alert(1)' }, brand)).toThrow()
     expect(() => renderMail('portal-invitation', { ...invitation, days: 0 }, brand)).toThrow()
     expect(() => renderMail('notice', { subject: 'x', paragraphs: [] }, brand)).toThrow()
+  })
+})
+
+describe('mails of the auth server', () => {
+  const templates = globSync('supabase/templates/*.html')
+
+  test('there are some', () => expect(templates.length).toBeGreaterThan(3))
+
+  test.each(templates)('%s leads on by its link alone: no page takes a code', (path) => {
+    const html = readFileSync(path, 'utf8')
+    expect(html.match(/<a href="{{ \.RedirectTo }}\?token_hash={{ \.TokenHash }}&amp;type=\w+">/g)).toHaveLength(1)
+    expect(html).not.toContain('{{ .Token }}')
   })
 })

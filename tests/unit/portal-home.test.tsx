@@ -38,6 +38,19 @@ test('usage without caps is no empty period', () => {
   expect(counted).toContain('85')
 })
 
+test('a meter without a cap is shown to who used it, one with a cap to everybody who has it', () => {
+  const page = draw({
+    usage: [
+      usageOf('Internal'),
+      usageOf('Level', { used: '-3' }),
+      usageOf('Capped', { limit: 5, behaviour: 'reject' }),
+    ],
+  })
+  expect(page).not.toContain('Internal')
+  for (const name of ['Level', 'Capped']) expect(page).toContain(name)
+  expect(draw({ usage: [usageOf('Internal')] })).toContain(t('portal.home.no_usage'))
+})
+
 test('meters and features stand in the order people count in', () => {
   const page = draw({
     usage: ['Meter 10', 'Meter 9', 'Meter 1'].map((meter) => usageOf(meter, { limit: 100, behaviour: 'reject' })),

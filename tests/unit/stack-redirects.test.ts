@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isAllowedRedirect } from '../../processes/dev-stack/redirects'
+import { isAllowedRedirect, redirectsBelow } from '../../processes/dev-stack/redirects'
 
 const site = 'http://app.localhost:3000/auth/confirm'
 const globs = ['http://*.localhost:3000/**', 'http://portal.acme.test:3000/**']
@@ -27,4 +27,12 @@ test.each([
   '',
 ])('a link in a mail may not lead to %s', (target) => {
   expect(isAllowedRedirect(target, site, globs)).toBe(false)
+})
+
+test('behind a proxy that speaks https, a mail leads back to the portal it was asked for in', () => {
+  const allows = (target: string) =>
+    isAllowedRedirect(target, 'http://app.example.com/auth/confirm', redirectsBelow('example.com'))
+  expect(allows('https://acme.example.com/auth/confirm')).toBe(true)
+  expect(allows('http://acme.example.com/auth/confirm')).toBe(true)
+  expect(allows('https://example.com.evil.example/auth/confirm')).toBe(false)
 })

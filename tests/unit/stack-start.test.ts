@@ -12,20 +12,21 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { isOwnDirectory, prepareDataDirectory, putLogsAside } from '../../processes/dev-stack/data-directory'
 import { describeDemo } from '../../processes/dev-stack/demo'
+import { doctor } from '../../processes/dev-stack/doctor'
 import { applyMigrations } from '../../processes/dev-stack/migrations'
 import { findFreePort, requireFreePorts, requireOwnAddress } from '../../processes/dev-stack/ports'
 import { processIdentity, readStart } from '../../processes/dev-stack/process-identity'
 import { inRepository, requireReadablePath } from '../../processes/dev-stack/repository'
 import { claimDataDirectory } from '../../processes/dev-stack/run-record'
 import { loadSecrets } from '../../processes/dev-stack/secrets'
-import { portsOf, readSettings } from '../../processes/dev-stack/settings'
+import { portsOf, readSettings, requireKnownOptions } from '../../processes/dev-stack/settings'
 import {
   hasMailPage,
   productEnvironment,
@@ -207,6 +208,11 @@ test.each(['/home/a/#1/holdfast', '/home/why?/holdfast'])(
   },
 )
 
+test('an option that is mistyped is named, and starts or removes nothing', async () => {
+  expect(await refusal(() => requireKnownOptions(['--reset', '--yes', '--help', '--yse']))).toContain('"--help --yse"')
+  expect(() => requireKnownOptions(['--reset', '--yes'])).not.toThrow()
+})
+
 test('a checkout may be in a path with spaces, umlauts and other signs', () => {
   expect(() => requireReadablePath("/home/Jürgen & Söhne/it's (100 %) here")).not.toThrow()
 })
@@ -214,6 +220,27 @@ test('a checkout may be in a path with spaces, umlauts and other signs', () => {
 test('half of a database of one’s own is refused with the other half named', async () => {
   process.env.DATABASE_URL = 'postgres://db.example/holdfast'
   expect(await refusal(() => readSettings('production'))).toContain('OPERATOR_DATABASE_URL and SUPABASE_URL')
+})
+
+test('doctor looks at the ports beside a database of one’s own too, and names what it is set by', async () => {
+  const busy = createServer().listen(0, '127.0.0.1')
+  await once(busy, 'listening')
+  const { port } = busy.address() as AddressInfo
+  Object.assign(process.env, { DATA_DIR: directory, PORT: String(port), CHROMIUM_PATH: process.execPath })
+  for (const name of ['DATABASE_URL', 'OPERATOR_DATABASE_URL'])
+    process.env[name] = 'postgres://app_server@127.0.0.1:1/a'
+  Object.assign(process.env, { SUPABASE_URL: 'http://127.0.0.1:1', SUPABASE_PUBLISHABLE_KEY: 'a' })
+  let said = ''
+  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    said += text
+    return true
+  })
+  const code = await doctor().finally(() => spy.mockRestore())
+  busy.close()
+  expect(code).toBe(1)
+  expect(said).toContain(`Port ${port} (PORT) is in use`)
+  expect(said).toContain('to DATABASE_URL and OWNER_DATABASE_URL.')
+  expect(said).toContain('to SUPABASE_URL and SUPABASE_PUBLISHABLE_KEY.')
 })
 
 describe('the data directory', () => {

@@ -28,6 +28,7 @@ export default async function SettingsLayout({
             ...(permissions.includes('branding:read')
               ? [{ href: `${base}/branding`, label: t('settings.nav.branding') }]
               : []),
+            ...(permissions.includes('usage:read') ? [{ href: `${base}/usage`, label: t('settings.nav.usage') }] : []),
             ...(permissions.includes('members:read')
               ? [{ href: `${base}/members`, label: t('settings.nav.members') }]
               : []),

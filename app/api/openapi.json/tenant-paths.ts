@@ -32,7 +32,7 @@ const change = {
   permission: 'tenants:write',
   description: 'Operators may change the `plan` as well.',
   params,
-  body: tenantChange.safeExtend({ plan: planChange.optional().meta({ description: 'For operators alone' }) }),
+  body: tenantChange.safeExtend(planChange),
   example: { name: 'Acme', time_zone: 'Europe/Berlin' },
   success: [200, eitherTenant] as [200, typeof eitherTenant],
 }

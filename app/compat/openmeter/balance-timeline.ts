@@ -4,6 +4,7 @@ import { queryUsage } from '@/features/usage-tracking/services/usage-query-servi
 import { parseInput } from '@/libs/api-utils/read-json'
 import type { Quantity } from '@/libs/ingest/decimal'
 import { usageQueryInput } from '@/libs/metering/usage-query'
+import { exactSum } from './exact-sum'
 import { addPeriod } from './periods'
 
 /** Between two changes of a balance it only falls, by usage. */
@@ -67,7 +68,7 @@ export async function readTimeline(
   const past = all.filter(({ at }) => at <= from)
   const later = all.filter(({ at }) => at > from)
   const last = past.at(-1)
-  let balance = last ? Math.max(0, last.balance - (await usedBetween(place, last.at, from))) : 0
+  let balance = last ? Math.max(0, exactSum(last.balance, -(await usedBetween(place, last.at, from)))) : 0
   const moments = [...new Set(later.map(({ at }) => at.getTime()))].slice(-MOST_SEGMENTS)
   const starts = [from, ...moments.map((ms) => new Date(ms))]
   const segments: Segment[] = []
@@ -77,12 +78,12 @@ export async function readTimeline(
     if (changed) balance = changed.balance
     const end = starts[index + 1] ?? to
     const usage = await usedBetween(place, start, end)
-    const left = Math.max(0, balance - usage)
+    const left = Math.max(0, exactSum(balance, -usage))
     segments.push({
       from: start,
       to: end,
       usage,
-      overage: Math.max(0, usage - balance),
+      overage: Math.max(0, exactSum(usage, -balance)),
       balanceAtStart: balance,
       balanceAtEnd: left,
       changes,

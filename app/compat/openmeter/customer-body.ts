@@ -31,10 +31,12 @@ export const customerBody = z.strictObject({
 })
 export type CustomerBody = z.infer<typeof customerBody>
 
+type Named = Pick<CustomerRow, 'external_id' | 'metadata'>
+
 /** Whether the key it was made with, if any, is kept as sent: its external id may be another of its names. */
 type Kept = { key?: string | null; subjectKeys?: string[] }
 
-function readKept({ metadata }: CustomerRow): {
+function readKept({ metadata }: Pick<CustomerRow, 'metadata'>): {
   kept: Kept
   shown: Record<string, unknown>
   own: Record<string, unknown>
@@ -53,7 +55,7 @@ function readKept({ metadata }: CustomerRow): {
 }
 
 /** The key of a customer as the wire has it; undefined for one that was made by its subjects alone. */
-export function keyOf(row: CustomerRow): string | undefined {
+export function keyOf(row: Named): string | undefined {
   const { key } = readKept(row).kept
   return key === null ? undefined : (key ?? row.external_id)
 }

@@ -1,4 +1,4 @@
-import { findNameOwners, readSubjects } from '@/features/compatibility/services/customer-subject-service'
+import { findCustomerIds, findNameOwners } from '@/features/compatibility/services/customer-subject-service'
 import { customerInput } from '@/features/customers/schema'
 import { type CustomerRow, createCustomer, getCustomer } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
@@ -25,8 +25,8 @@ export async function ensureSubject(subject: string): Promise<CustomerRow> {
   return row ?? createCustomer(parseInput(customerInput, { external_id: subject }))
 }
 
-/** The subject a customer goes by when only one can be said. */
-export async function firstSubject(row: { id: string; external_id: string }): Promise<string> {
-  const subjects = (await readSubjects([row.id])).get(row.id)
-  return subjects?.[0] ?? row.external_id
+/** Ids of the customers these names lead to, each by id, external id, or another name; null for no names at all. */
+export async function findNamedIds(references: readonly string[] | undefined): Promise<string[] | null> {
+  if (references === undefined) return null
+  return findCustomerIds([...new Set(references.map((reference) => reference.trim()))])
 }

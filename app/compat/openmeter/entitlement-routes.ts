@@ -23,6 +23,7 @@ import {
   toOpenMeterValue,
   type Version,
 } from './entitlement-shape'
+import { exactSum } from './exact-sum'
 import { keepGrant } from './grant-shape'
 import { inTerms, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
 
@@ -143,7 +144,7 @@ async function balancesOf(customerId: string, row: Entitlement): Promise<Record<
   const grants = data
     .filter(({ state }) => state !== 'scheduled')
     .map(({ id, remaining }) => [id, Number(remaining)] as const)
-  const left = numberOf(row.balance) - grants.reduce((sum, [, remaining]) => sum + remaining, 0)
+  const left = exactSum(numberOf(row.balance), ...grants.map(([, remaining]) => -remaining))
   return Object.fromEntries([...grants, ...(numberOf(row.limit) > 0 ? [[idOf(row), Math.max(0, left)] as const] : [])])
 }
 

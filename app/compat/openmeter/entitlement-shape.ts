@@ -1,12 +1,13 @@
 import { readRecords } from '@/features/compatibility/services/compat-record-service'
+import { readSubjects } from '@/features/compatibility/services/customer-subject-service'
 import type { CustomerRow } from '@/features/customers/services/customer-service'
+import type { ListedEntitlement } from '@/features/entitlements/services/entitlement-page-service'
 import { type Entitlement, listEntitlements } from '@/features/entitlements/services/entitlement-service'
 import { readLastResets } from '@/features/entitlements/services/reset-service'
 import { type FeatureRow, findFeature } from '@/features/features/services/feature-service'
 import type { TenantRequestContext } from '@/libs/api-utils/tenant-api-wrapper'
 import { startOfDay } from '@/libs/tenancy/zoned-day'
 import { keyOf } from './customer-body'
-import { firstSubject } from './customer-names'
 import { readFeatures } from './feature-routes'
 import { toRecurringPeriod } from './periods'
 
@@ -16,38 +17,50 @@ export type Version = 1 | 2
 /** What is kept of an entitlement as it was sent, because nothing here depends on it. */
 export type Sent = { metadata?: unknown; measureUsageFrom?: string; issues?: boolean }
 
-/** A customer's entitlements with all that their answers hold. */
-export type Known = {
-  customer: CustomerRow
+/** What is said of a customer with each of its entitlements. */
+export type Holder = {
+  customer: Pick<CustomerRow, 'id' | 'external_id' | 'metadata' | 'created_at'>
   subject: string
   timeZone: string
   features: readonly FeatureRow[]
   resets: ReadonlyMap<string, Date>
   sent: ReadonlyMap<string, Sent>
-  entitlements: readonly Entitlement[]
 }
+/** A customer's entitlements with all that their answers hold. */
+export type Known = Holder & { customer: CustomerRow; entitlements: readonly Entitlement[] }
 
 export const numberOf = (value: number | string | null): number => Number(value ?? 0)
 
 /** An entitlement that is its tier's has no id of its own and goes by its feature. */
-export const idOf = ({ id, feature_key }: Entitlement): string => id ?? feature_key
+export const idOf = ({ id, feature_key }: Pick<Entitlement, 'id' | 'feature_key'>): string => id ?? feature_key
+
+/** What is said of customers with these entitlements, by their ids: as many questions for all as for one. */
+export async function readHolders<C extends Holder['customer']>(
+  customers: readonly C[],
+  entitlementIds: readonly string[],
+  { tenant }: Pick<TenantRequestContext, 'tenant'>,
+): Promise<(customer: C) => Holder & { customer: C }> {
+  const ids = [...new Set(customers.map(({ id }) => id))]
+  const subjects = await readSubjects(ids)
+  const resets = await readLastResets(ids)
+  const features = await readFeatures()
+  const sent = (await readRecords('entitlement', entitlementIds)) as Map<string, Sent>
+  return (customer) => ({
+    customer,
+    subject: subjects.get(customer.id)?.[0] ?? customer.external_id,
+    timeZone: tenant.time_zone,
+    features,
+    resets: resets.get(customer.id) ?? new Map(),
+    sent,
+  })
+}
 
 /** Everything the answers about a customer's entitlements are made of. */
-export async function readKnown(
-  customer: CustomerRow,
-  { tenant }: Pick<TenantRequestContext, 'tenant'>,
-): Promise<Known> {
+export async function readKnown(customer: CustomerRow, context: Pick<TenantRequestContext, 'tenant'>): Promise<Known> {
   const { entitlements } = await listEntitlements(customer.id)
   const ids = entitlements.flatMap(({ id }) => (id === null ? [] : [id]))
-  return {
-    customer,
-    subject: await firstSubject(customer),
-    timeZone: tenant.time_zone,
-    features: await readFeatures(),
-    resets: await readLastResets(customer.id),
-    sent: (await readRecords('entitlement', ids)) as Map<string, Sent>,
-    entitlements,
-  }
+  const holderOf = await readHolders([customer], ids, context)
+  return { ...holderOf(customer), entitlements }
 }
 
 /** One entitlement of a customer by its id, its feature, or the meter of that feature. */
@@ -66,12 +79,12 @@ export async function pickEntitlement(
 }
 
 /** When the present period of an entitlement began, by the clocks of the tenant. */
-export function periodStart({ starts_on }: Entitlement, timeZone: string): Date | null {
+export function periodStart({ starts_on }: Pick<Entitlement, 'starts_on'>, timeZone: string): Date | null {
   return starts_on === null ? null : startOfDay(starts_on, 0, timeZone)
 }
 
-export function toOpenMeterEntitlement(row: Entitlement, known: Known, version: Version) {
-  const { customer, subject, timeZone, features, resets, sent } = known
+export function toOpenMeterEntitlement(row: Entitlement | ListedEntitlement, holder: Holder, version: Version) {
+  const { customer, subject, timeZone, features, resets, sent } = holder
   const { feature_key, kind, created_at } = row
   const since = periodStart(row, timeZone)
   const createdAt = created_at ?? since ?? customer.created_at

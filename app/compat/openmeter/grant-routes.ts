@@ -6,7 +6,7 @@ import { createGrant, listGrants, voidGrant } from '@/features/entitlements/serv
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
-import { findNamedCustomer } from './customer-names'
+import { findNamedIds } from './customer-names'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { grantBody } from './entitlement-schema'
 import { idOf, type Version } from './entitlement-shape'
@@ -33,11 +33,10 @@ const list = (version: Version) =>
     return ApiResponse.success(version === 1 ? rows : pageOfAll(rows, readPaging(parameters)))
   })
 
-/** Ids of the customers that are asked for; null for all. */
-export async function customersAsked(names: readonly string[]): Promise<string[] | null> {
-  if (names.length === 0) return null
-  const rows = await Promise.all([...new Set(names)].slice(0, 200).map(findNamedCustomer))
-  return rows.flatMap((row) => (row ? [row.id] : []))
+/** Ids of the customers that parameters of these names ask for; null for all. */
+export async function customersAsked(parameters: URLSearchParams, names: readonly string[]): Promise<string[] | null> {
+  const references = names.flatMap((name) => parameters.getAll(name))
+  return references.length === 0 ? null : findNamedIds(references)
 }
 
 const ORDERS = { id: 'id', createdAt: 'created_at', updatedAt: 'created_at' } as const
@@ -51,7 +50,7 @@ const listAll = (version: Version) =>
       const { total, data } = await listGrantPage({
         page,
         page_size: pageSize,
-        customers: await customersAsked([...parameters.getAll('subject'), ...parameters.getAll('customer')]),
+        customers: await customersAsked(parameters, ['subject', 'customer']),
         features: features.length > 0 ? features : null,
         closed: parameters.get('includeDeleted') === 'true',
         descending: readOrder(parameters, ORDERS, 'created_at').descending,

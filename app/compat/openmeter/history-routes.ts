@@ -10,6 +10,7 @@ import { usageQueryInput } from '@/libs/metering/usage-query'
 import { readTimeline, type Segment, usedBetween } from './balance-timeline'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { idOf, numberOf, periodStart, type Version } from './entitlement-shape'
+import { exactSum } from './exact-sum'
 import { readParameters } from './openmeter-route'
 import { DAY_MS, LONGEST_DAYS } from './periods'
 
@@ -21,8 +22,8 @@ const parameters = z.object({
   windowTimeZone: z.string().max(64).default('UTC'),
 })
 
-/** A source a balance is made of: a grant, or the allowance. */
-type Source = { id: string; left: number; room: number; priority: number; ends: number }
+/** A source a balance is made of: a grant, or the allowance, whose room knows no end. */
+type Source = { id: string; left: number; room: number | null; priority: number; ends: number }
 
 /**
  * What each source held at both ends of the last segments, as far back as they only fell: from what is left now, what was
@@ -32,11 +33,11 @@ function unburn(segments: readonly Segment[], sources: Source[]): Map<Segment, {
   const found = new Map<Segment, { start: Balances; end: Balances }>()
   for (const segment of [...segments].reverse()) {
     const end = balancesOf(sources)
-    let back = segment.balanceAtStart - segment.balanceAtEnd
+    let back = exactSum(segment.balanceAtStart, -segment.balanceAtEnd)
     for (const source of [...sources].sort((a, b) => b.priority - a.priority || b.ends - a.ends)) {
-      const part = Math.min(back, source.room - source.left)
-      source.left += part
-      back -= part
+      const part = Math.min(back, source.room === null ? back : exactSum(source.room, -source.left))
+      source.left = exactSum(source.left, part)
+      back = exactSum(back, -part)
     }
     found.set(segment, { start: balancesOf(sources), end })
     if (segment.changes.length > 0) break
@@ -51,7 +52,7 @@ function balancesOf(sources: readonly Source[]): Balances {
 
 function usagesOf(start: Balances, end: Balances): { grantId: string; usage: number }[] {
   return Object.entries(start)
-    .map(([grantId, held]) => ({ grantId, usage: held - (end[grantId] ?? 0) }))
+    .map(([grantId, held]) => ({ grantId, usage: exactSum(held, -(end[grantId] ?? 0)) }))
     .filter(({ usage }) => usage > 0)
 }
 
@@ -89,17 +90,17 @@ const history = (version: Version) =>
       const held: number =
         last?.segment === segment && last
           ? last.left
-          : (segment?.balanceAtStart ?? 0) - (segment ? await usedBetween(place, segment.from, opens) : 0)
+          : exactSum(segment?.balanceAtStart ?? 0, segment ? -(await usedBetween(place, segment.from, opens)) : 0)
       const balanceAtStart = Math.max(0, held)
       const usage = Number(row.value ?? 0)
       windowedHistory.push({ period: { from: row.window_start, to: row.window_end }, usage, balanceAtStart })
-      last = { segment, left: Math.max(0, balanceAtStart - usage) }
+      last = { segment, left: Math.max(0, exactSum(balanceAtStart, -usage)) }
     }
     const grants = await readAll((cursor) =>
       listGrants(customerId, { cursor, limit: 200, meter: meter.id, state: 'open' }),
     )
     const issued = grants.filter(({ issued_at }) => issued_at !== null)
-    const left = issued.reduce((sum, { remaining }) => sum + Number(remaining), 0)
+    const left = exactSum(...issued.map(({ remaining }) => Number(remaining)))
     const sources: Source[] = [
       ...issued.map((grant) => ({
         id: grant.id,
@@ -112,8 +113,8 @@ const history = (version: Version) =>
         ? [
             {
               id: idOf(entitlement),
-              left: Math.max(0, numberOf(entitlement.balance) - left),
-              room: Number.POSITIVE_INFINITY,
+              left: Math.max(0, exactSum(numberOf(entitlement.balance), -left)),
+              room: null,
               priority: 1,
               ends: entitlement.reset_at?.getTime() ?? Number.POSITIVE_INFINITY,
             },

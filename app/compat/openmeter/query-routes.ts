@@ -8,9 +8,9 @@ import { getMeter } from '@/features/meters/services/meter-service'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { escapeFormula } from '@/libs/csv-cell'
+import { escapeFormula, quantityCell } from '@/libs/csv-cell'
 import { usageQueryInput } from '@/libs/metering/usage-query'
-import { findNamedCustomer } from './customer-names'
+import { findNamedIds } from './customer-names'
 import { SUBJECT_PROPERTY } from './event-shape'
 import { openMeterRoute, readExact } from './openmeter-route'
 import { DAY_MS, windowOf } from './periods'
@@ -19,19 +19,9 @@ import { filterOf, type Question, question, rangeOf, readQuestion } from './quer
 /** Ids of the customers that are there, by subject or id; null for all. */
 async function findCustomers({ subject, filterCustomerId }: Question): Promise<string[] | null> {
   if (subject === undefined && filterCustomerId === undefined) return null
-  const [bySubject, byId] = await Promise.all([subject, filterCustomerId].map(idsOf))
+  // Who never used anything has no usage.
+  const [bySubject, byId] = await Promise.all([subject, filterCustomerId].map(findNamedIds))
   return bySubject && byId ? bySubject.filter((id) => byId.includes(id)) : (bySubject ?? byId ?? [])
-}
-
-/** Who never used anything has no usage. */
-async function idsOf(references: readonly string[] | undefined): Promise<string[] | null> {
-  if (references === undefined) return null
-  const ids: string[] = []
-  for (const reference of new Set(references)) {
-    const row = await findNamedCustomer(reference)
-    if (row) ids.push(row.id)
-  }
-  return [...new Set(ids)]
 }
 
 type Row = {
@@ -134,7 +124,7 @@ function asCsv(data: readonly Row[]): Response {
     row.windowEnd,
     ...(bySubject ? [escapeFormula(row.subject ?? '')] : []),
     ...groups.map((group) => escapeFormula(row.groupBy[group] ?? '')),
-    String(row.value),
+    quantityCell(row.value),
   ])
   return new Response(stringify([head, ...lines]), {
     status: 200,

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import { readAll } from '@/app/compat/read-all'
 import { customerInput, customerPatch } from '@/features/customers/schema'
+import { listCustomerSpan } from '@/features/customers/services/customer-page-service'
 import {
   type CustomerRow,
   createCustomer,
   getCustomer,
-  listCustomers,
   updateCustomer,
 } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
@@ -21,7 +20,6 @@ import {
   refuse,
   seconds,
   stripeRoute,
-  toList,
   toSeconds,
 } from './stripe-route'
 
@@ -165,25 +163,34 @@ const listFields = z.strictObject({
     ])
     .optional(),
 })
-type Asked = z.infer<typeof listFields>
 
-function isAsked(row: CustomerRow, { email, created = {} }: Asked): boolean {
-  const at = toSeconds(row.created_at)
-  const { gt, gte, lt, lte } = { gt: undefined, lt: undefined, ...created }
-  return (
-    (email === undefined || row.email === email) &&
-    (gt === undefined || at > gt) &&
-    (gte === undefined || at >= gte) &&
-    (lt === undefined || at < lt) &&
-    (lte === undefined || at <= lte)
-  )
+/** The id of the customer a page is asked for beside. @throws AppError invalid_input for one that is not there. */
+async function placeOf(pointer: string, id: string | undefined): Promise<string | undefined> {
+  if (id === undefined) return undefined
+  const row = await orNull(getCustomer(id))
+  if (!row) throw refuse(pointer, 'is not in this list', 'resource_missing')
+  return row.id
+}
+
+/** The moments of a range, whose bounds are whole seconds there: from, and before. */
+function boundsOf({ gt, gte, lt, lte }: { gt?: number; gte?: number; lt?: number; lte?: number }) {
+  const from = Math.max(gte ?? 0, gt === undefined ? 0 : gt + 1)
+  const to = Math.min(lt ?? Number.POSITIVE_INFINITY, lte === undefined ? Number.POSITIVE_INFINITY : lte + 1)
+  return { from: new Date(from * 1_000), ...(Number.isFinite(to) ? { to: new Date(to * 1_000) } : {}) }
 }
 
 const list = stripeRoute(async (request) => {
-  const asked = readQueryFields(request, listFields)
-  const rows = await readAll((cursor) => listCustomers({ cursor, limit: 200, archived: 'false', q: asked.email }))
-  const shown = rows.filter((row) => isAsked(row, asked)).map((row) => toStripe(row, isLive(request)))
-  return ApiResponse.success(toList(shown, '/v1/customers', asked))
+  const { limit, email, created = {}, ...asked } = readQueryFields(request, listFields)
+  const before = await placeOf('/ending_before', asked.ending_before)
+  const after = await placeOf('/starting_after', asked.starting_after)
+  const { more, data } = await listCustomerSpan({
+    limit,
+    email,
+    ...(before === undefined ? { after } : { before }),
+    ...boundsOf(created),
+  })
+  const shown = data.map((row) => toStripe(row, isLive(request)))
+  return ApiResponse.success({ object: 'list', url: '/v1/customers', has_more: more, data: shown })
 }, READ)
 
 export const CUSTOMER_PATHS = [

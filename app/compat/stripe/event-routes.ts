@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type TypedRejection, trackTypedEvents } from '@/features/usage-tracking/services/typed-event-service'
-import { correctUsage } from '@/features/usage-tracking/services/usage-correction-service'
+import { correctUsage, findMetersOf } from '@/features/usage-tracking/services/usage-correction-service'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError } from '@/libs/errors'
@@ -67,46 +67,33 @@ async function takeIn(request: Request, { event_name, payload, timestamp, ...sen
   return identifier
 }
 
-const track = stripeRoute(
-  async (request) => {
-    const sent = await readFields(request, eventFields)
-    const { event_name, payload, timestamp } = sent
-    const identifier = await takeIn(request, sent)
-    const now = toSeconds(new Date())
-    return ApiResponse.success({
-      object: 'billing.meter_event',
-      created: now,
-      event_name,
-      identifier,
-      livemode: isLive(request),
-      payload,
-      timestamp: timestamp ?? now,
-    })
-  },
-  { permission: 'usage:write', transaction: 'none' },
-)
-
 const eventBody = eventFields.extend({
   timestamp: z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' }).optional(),
 })
 
-const trackV2 = stripeRoute(
-  async (request) => {
-    const sent = await readJsonFields(request, eventBody)
-    const { event_name, payload, timestamp } = sent
-    const identifier = await takeIn(request, sent)
-    const now = new Date().toISOString()
-    return ApiResponse.success({
-      object: 'v2.billing.meter_event',
-      created: now,
-      event_name,
-      identifier,
-      livemode: isLive(request),
-      payload,
-      timestamp: timestamp ?? now,
-    })
-  },
-  { permission: 'usage:write', transaction: 'none' },
+/** One event, in the words and with the clock of a version of the wire. */
+const trackAs = (object: string, read: (request: Request) => Promise<SentEvent>, now: () => number | string) =>
+  stripeRoute(
+    async (request) => {
+      const sent = await read(request)
+      const identifier = await takeIn(request, sent)
+      const created = now()
+      const { event_name, payload, timestamp = created } = sent
+      const livemode = isLive(request)
+      return ApiResponse.success({ object, created, event_name, identifier, livemode, payload, timestamp })
+    },
+    { permission: 'usage:write', transaction: 'none' },
+  )
+
+const track = trackAs(
+  'billing.meter_event',
+  (request) => readFields(request, eventFields),
+  () => toSeconds(new Date()),
+)
+const trackV2 = trackAs(
+  'v2.billing.meter_event',
+  (request) => readJsonFields(request, eventBody),
+  () => new Date().toISOString(),
 )
 
 function refuseEvent({ code, detail }: TypedRejection, byKey: boolean): void {
@@ -129,48 +116,37 @@ async function cancelEvent({ event_name, cancel }: Adjustment): Promise<void> {
   const meters = (await readMeters()).filter((meter) => (meter.event_type ?? meter.slug) === event_name).reverse()
   if (meters.length === 0) throw refuse('/event_name', 'no meter counts events of this name', 'resource_missing')
   // The oldest meter knows an event by its identifier, the others by that and their slug.
+  const names = meters.map(({ id, slug }, index) => ({
+    meter_id: id,
+    event_id: index === 0 ? cancel.identifier : `${cancel.identifier}#${slug}`,
+  }))
+  const counted = await findMetersOf(names.map(({ event_id }) => event_id))
+  // What goes by the same name elsewhere is another event.
+  const events = names.filter(({ event_id, meter_id }) => counted.get(event_id) === meter_id)
+  if (events.length === 0) throw refuse('/cancel/identifier', 'there is no such event', 'resource_missing')
   const { corrected, duplicates, rejected } = await correctUsage(
-    meters.map(({ slug }, index) => ({
-      action: 'cancel',
-      event_id: index === 0 ? cancel.identifier : `${cancel.identifier}#${slug}`,
-    })),
+    events.map(({ event_id }) => ({ action: 'cancel', event_id })),
   )
   if (corrected + duplicates === 0)
     throw refuse('/cancel/identifier', rejected[0]?.detail ?? 'there is no such event', 'resource_missing')
 }
 
-const adjust = stripeRoute(
-  async (request) => {
-    const { event_name, type, cancel } = await readFields(request, adjustmentFields)
-    await cancelEvent({ event_name, type, cancel })
-    return ApiResponse.success({
-      object: 'billing.meter_event_adjustment',
-      cancel,
-      event_name,
-      livemode: isLive(request),
-      status: 'complete',
-      type,
-    })
-  },
-  { permission: 'usage:write' },
-)
+/** The cancelling of one event; what only one version of the wire says of it is `more`. */
+const adjustAs = (object: string, read: (request: Request) => Promise<Adjustment>, more: () => object = () => ({})) =>
+  stripeRoute(
+    async (request) => {
+      const sent = await read(request)
+      await cancelEvent(sent)
+      return ApiResponse.success({ ...more(), object, ...sent, livemode: isLive(request), status: 'complete' })
+    },
+    { permission: 'usage:write' },
+  )
 
-const adjustV2 = stripeRoute(
-  async (request) => {
-    const { event_name, type, cancel } = await readJsonFields(request, adjustmentFields)
-    await cancelEvent({ event_name, type, cancel })
-    return ApiResponse.success({
-      id: newId(),
-      object: 'v2.billing.meter_event_adjustment',
-      cancel,
-      created: new Date().toISOString(),
-      event_name,
-      livemode: isLive(request),
-      status: 'complete',
-      type,
-    })
-  },
-  { permission: 'usage:write' },
+const adjust = adjustAs('billing.meter_event_adjustment', (request) => readFields(request, adjustmentFields))
+const adjustV2 = adjustAs(
+  'v2.billing.meter_event_adjustment',
+  (request) => readJsonFields(request, adjustmentFields),
+  () => ({ id: newId(), created: new Date().toISOString() }),
 )
 
 export const EVENT_PATHS = [

@@ -3,6 +3,7 @@ import { parseFields, readForm } from '@/libs/api-utils/read-form'
 import { parseInput, parseJson, readBody } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { type TenantHandler, type TenantRouteOptions, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
+import { cutText } from '@/libs/cut-text'
 import { AppError, type InputError } from '@/libs/errors'
 
 type Problem = {
@@ -109,7 +110,7 @@ export function refuse(pointer: string, detail: string, code?: string): AppError
 
 /** The answer for what is not there, in the words of the wire. */
 export function missing(what: string, id: string): AppError {
-  return new AppError('not_found', `No such ${what}: '${id.slice(0, 255)}'`, { extra: { stripe_param: 'id' } })
+  return new AppError('not_found', `No such ${what}: '${cutText(id, 255)}'`, { extra: { stripe_param: 'id' } })
 }
 
 /** What every call may carry and nothing depends on. */

@@ -51,19 +51,25 @@ function toPermission(slug: string, { name, description }: PermissionData = {}) 
   return { id: slug, name: name ?? slug, slug, ...(description ? { description } : {}) }
 }
 
-async function toRole(name: string, role: KeyRole | undefined) {
-  if (!role) return { id: name, name }
-  return {
-    id: role.id,
-    name,
-    ...(role.description ? { description: role.description } : {}),
-    permissions: await toPermissions(role.permissions),
-  }
+/** Roles as the wire has them, with what they permit; one that was never written down is its own name. */
+async function toRoles(roles: readonly (KeyRole | string)[]) {
+  const slugs = roles.flatMap((role) => (typeof role === 'string' ? [] : role.permissions))
+  const known = new Map((await toPermissions([...new Set(slugs)])).map((permission) => [permission.slug, permission]))
+  return roles.map((role) =>
+    typeof role === 'string'
+      ? { id: role, name: role }
+      : {
+          id: role.id,
+          name: role.name,
+          ...(role.description ? { description: role.description } : {}),
+          permissions: [...role.permissions].sort().map((slug) => known.get(slug)),
+        },
+  )
 }
 
-async function toRoles(names: readonly string[]) {
+async function toNamedRoles(names: readonly string[]) {
   const known = await findKeyRoles(names)
-  return Promise.all([...names].sort().map((name) => toRole(name, known.get(name))))
+  return toRoles([...names].sort().map((name) => known.get(name) ?? name))
 }
 
 const permissionsBody = z.strictObject({ key_id: z.string().min(1).max(255), permissions: words })
@@ -84,7 +90,7 @@ const changeRoles = (operation: WordChange['operation']) =>
     // The wire may say a role by its id.
     const names = await Promise.all(roles.map(roleName))
     const row = await changeKeyWords(id, { field: 'roles', operation, words: names })
-    return { data: await toRoles(row.roles) }
+    return { data: await toNamedRoles(row.roles) }
   }, WRITE)
 
 async function roleName(reference: string): Promise<string> {
@@ -167,7 +173,7 @@ export const ACCESS_METHODS: readonly (readonly [string, RouteHandler])[] = [
     'permissions.getRole',
     unkeyRoute(async (request) => {
       const role = await getKeyRole((await readJson(request, roleRef)).role)
-      return { data: await toRole(role.name, role) }
+      return { data: (await toRoles([role]))[0] }
     }, READ),
   ],
   [
@@ -175,7 +181,7 @@ export const ACCESS_METHODS: readonly (readonly [string, RouteHandler])[] = [
     unkeyRoute(async (request) => {
       const { limit, cursor, search } = await readJson(request, z.strictObject(page))
       const rows = await listKeyRoles({ after: after(cursor), limit: limit + 1, search: search ?? null })
-      const shown = await Promise.all(rows.slice(0, limit).map((role) => toRole(role.name, role)))
+      const shown = await toRoles(rows.slice(0, limit))
       return toPage(rows, limit, ({ name }) => name, shown)
     }, READ),
   ],

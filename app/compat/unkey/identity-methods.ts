@@ -10,7 +10,7 @@ import {
 import { parseInput, readJson } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { customerNameInput } from '@/libs/api-utils/text-input'
-import { notFound } from '@/libs/errors'
+import { notFound, orNull } from '@/libs/errors'
 import { toPagination, unkeyRoute } from './unkey-route'
 
 const externalId = customerNameInput()
@@ -48,7 +48,12 @@ export const IDENTITY_METHODS: readonly (readonly [string, RouteHandler])[] = [
     'identities.createIdentity',
     unkeyRoute(async (request) => {
       const { external_id, meta } = await readJson(request, createBody)
-      const row = await createCustomer(parseInput(customerInput, { external_id, metadata: meta ?? {} }))
+      const present = await orNull(getCustomer(external_id))
+      // One that was deleted is made anew by bringing it back.
+      const row =
+        present?.archived_at && present.external_id === external_id
+          ? await updateCustomer(present.id, parseInput(customerPatch, { archived: false, metadata: meta ?? {} }))
+          : await createCustomer(parseInput(customerInput, { external_id, metadata: meta ?? {} }))
       return { data: { identityId: row.id } }
     }, WRITE),
   ],

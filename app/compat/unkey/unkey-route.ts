@@ -69,6 +69,7 @@ async function translate(response: Response): Promise<Response> {
 
 function toUnkeyError({ pointer, detail }: InputError): { location: string; message: string } {
   const parts = pointer
+    .replace(/^\/(change|patch)(?=\/)/, '')
     .split('/')
     .slice(1)
     .map((part) => WORDS.get(part) ?? part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))

@@ -123,7 +123,7 @@ export function RulesTable({
           <EmptyState
             icon={<BellPlus />}
             title={t('alerts.empty.title')}
-            description={t('alerts.empty.description')}
+            description={t(canWrite ? 'alerts.empty.description' : 'alerts.empty.read_only')}
             action={emptyAction}
           />
         }

@@ -8,12 +8,8 @@ import { CopyText } from '@/libs/ui/copy-button'
 import { formatDate } from '@/libs/ui/format'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
-import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
-import { Drawer } from '@/libs/ui/sheet'
-import { TextSkeleton } from '@/libs/ui/skeleton'
-import { ErrorState } from '@/libs/ui/states'
+import { RowDrawer } from '@/libs/ui/row-drawer'
 import { ExactTime, Time, useTimeZone } from '@/libs/ui/time'
-import { useApi } from '@/libs/ui/use-api'
 
 export type AnalyticsEvent = z.infer<typeof analyticsEvent>
 
@@ -26,50 +22,29 @@ export function EventDrawer({
   onOpen,
   onNarrow,
 }: {
-  /** Open while it is not null; an event that is not on this page is fetched. */
+  /** Open while it is not null; one that is not on this page is fetched. */
   id: string | null
   events: readonly AnalyticsEvent[]
   onOpen: (id: string | null) => void
   onNarrow: (filter: Narrow) => void
 }) {
-  const listed = events.find((each) => each.id === id)
-  const fetched = useApi<AnalyticsEvent>(
-    id !== null && !listed ? `/analytics-events/${encodeURIComponent(id)}` : null,
-    {
-      keepPrevious: false,
-    },
-  )
-  const event = listed ?? fetched.data
   return (
-    <Drawer
-      open={id !== null}
-      onOpenChange={(open) => !open && onOpen(null)}
-      size="lg"
-      title={event?.event ?? t('analytics-events.event.title')}
-      description={event ? <Time value={event.occurred_at} /> : null}
-      actions={
-        <NeighbourButtons
-          id={id}
-          rows={events}
-          newer={t('analytics-events.event.newer')}
-          older={t('analytics-events.event.older')}
-          onOpen={onOpen}
-        />
-      }
+    <RowDrawer
+      id={id}
+      rows={events}
+      path="/analytics-events"
+      words={{
+        title: t('analytics-events.event.title'),
+        newer: t('analytics-events.event.newer'),
+        older: t('analytics-events.event.older'),
+        not_found: t('analytics-events.event.not_found'),
+      }}
+      title={({ event }) => event}
+      description={({ occurred_at }) => <Time value={occurred_at} />}
+      onOpen={onOpen}
     >
-      {event ? (
-        <EventDetails event={event} onNarrow={onNarrow} />
-      ) : fetched.error ? (
-        <ErrorState
-          error={fetched.error}
-          {...(fetched.error.status === 404
-            ? { title: t('analytics-events.event.not_found') }
-            : { onRetry: fetched.reload })}
-        />
-      ) : (
-        <TextSkeleton lines={8} />
-      )}
-    </Drawer>
+      {(event) => <EventDetails event={event} onNarrow={onNarrow} />}
+    </RowDrawer>
   )
 }
 

@@ -42,8 +42,9 @@ export type ApiKeyRow = {
  */
 export async function createApiKey(input: ApiKeyInput): Promise<ApiKeyRow & { key: string }> {
   const actor = requireMaker(input.permissions)
-  const { name, permissions, expires_in_days: days } = input
-  const expires_at = days === null ? null : new Date(Date.now() + days * 86_400_000)
+  const { name, permissions, expires_in_days: days, expires_at: moment } = input
+  const ends = days === null ? moment : Date.now() + days * 86_400_000
+  const expires_at = ends === null ? null : new Date(ends)
   const key = await addKey({ name, permissions, expires_at, created_by: actor.id }, input.mode)
   await TenantAnalytics.trackEvent(actor.id, 'api_key_created', {
     mode: input.mode,

@@ -15,13 +15,13 @@ export function asFields(value: unknown): Fields | null {
   return { value }
 }
 
-/** The name of the target, where the record of the change has one. */
-export function targetName(entry: Pick<AuditLogRow, 'before' | 'after'>): string | null {
+/** The name of the target: the one in the record of the change, else what it is called now. */
+export function targetName(entry: Pick<AuditLogRow, 'before' | 'after' | 'target'>): string | null {
   for (const side of [asFields(entry.after), asFields(entry.before)]) {
     for (const key of ['name', 'display_name', 'slug', 'external_id', 'key', 'email', 'hostname']) {
       const value = side?.[key]
       if (typeof value === 'string' && value !== '') return value
     }
   }
-  return null
+  return entry.target.name
 }

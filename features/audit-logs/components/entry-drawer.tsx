@@ -1,6 +1,6 @@
 'use client'
 
-import { asFields, describeActor } from '@/features/audit-logs/components/describe-entry'
+import { asFields, describeActor, targetName } from '@/features/audit-logs/components/describe-entry'
 import type { AuditLogRow } from '@/features/audit-logs/schema'
 import { StatusPill } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
@@ -9,12 +9,8 @@ import { CopyText } from '@/libs/ui/copy-button'
 import { DiffView } from '@/libs/ui/diff-view'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
-import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
-import { Drawer } from '@/libs/ui/sheet'
-import { TextSkeleton } from '@/libs/ui/skeleton'
-import { ErrorState } from '@/libs/ui/states'
+import { RowDrawer } from '@/libs/ui/row-drawer'
 import { ExactTime } from '@/libs/ui/time'
-import { useApi } from '@/libs/ui/use-api'
 import { toWords } from '@/libs/ui/words'
 
 export type Narrow = { key: 'request_id' | 'actor_id' | 'target_id'; value: string }
@@ -26,52 +22,34 @@ export function EntryDrawer({
   onOpen,
   onNarrow,
 }: {
-  /** Open while it is not null; an entry that is not on this page is fetched. */
+  /** Open while it is not null; one that is not on this page is fetched. */
   id: string | null
   entries: readonly AuditLogRow[]
   onOpen: (id: string | null) => void
   onNarrow: (filter: Narrow) => void
 }) {
-  const listed = entries.find((each) => each.id === id)
-  const fetched = useApi<AuditLogRow>(id !== null && !listed ? `/audit-logs/${encodeURIComponent(id)}` : null, {
-    keepPrevious: false,
-  })
-  const entry = listed ?? fetched.data
   return (
-    <Drawer
-      open={id !== null}
-      onOpenChange={(open) => !open && onOpen(null)}
-      size="lg"
-      title={entry ? toWords(entry.action) : t('audit-logs.entry.title')}
-      description={
-        entry ? (
-          <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <code className="font-mono text-xs">{entry.action}</code>
-            <StatusPill status={entry.outcome} />
-          </span>
-        ) : null
-      }
-      actions={
-        <NeighbourButtons
-          id={id}
-          rows={entries}
-          newer={t('audit-logs.entry.newer')}
-          older={t('audit-logs.entry.older')}
-          onOpen={onOpen}
-        />
-      }
-    >
-      {entry ? (
-        <EntryDetails entry={entry} onNarrow={onNarrow} />
-      ) : fetched.error ? (
-        <ErrorState
-          error={fetched.error}
-          {...(fetched.error.status === 404 ? { title: t('audit-logs.entry.not_found') } : { onRetry: fetched.reload })}
-        />
-      ) : (
-        <TextSkeleton lines={8} />
+    <RowDrawer
+      id={id}
+      rows={entries}
+      path="/audit-logs"
+      words={{
+        title: t('audit-logs.entry.title'),
+        newer: t('audit-logs.entry.newer'),
+        older: t('audit-logs.entry.older'),
+        not_found: t('audit-logs.entry.not_found'),
+      }}
+      title={({ action }) => toWords(action)}
+      description={({ action, outcome }) => (
+        <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <code className="font-mono text-xs">{action}</code>
+          <StatusPill status={outcome} />
+        </span>
       )}
-    </Drawer>
+      onOpen={onOpen}
+    >
+      {(entry) => <EntryDetails entry={entry} onNarrow={onNarrow} />}
+    </RowDrawer>
   )
 }
 
@@ -123,7 +101,9 @@ function EntryDetails({ entry, onNarrow }: { entry: AuditLogRow; onNarrow: (filt
               label: t('audit-logs.column.target'),
               value: (
                 <div className="flex flex-col items-start gap-0.5">
-                  <span>{toWords(target.type)}</span>
+                  <span>
+                    <span className="text-mute">{toWords(target.type)}</span> {targetName(entry)}
+                  </span>
                   {target.id ? <CopyText value={target.id} className="text-faint text-xs" /> : null}
                   {target.id ? more({ key: 'target_id', value: target.id }, t('audit-logs.entry.by_target')) : null}
                 </div>

@@ -5,8 +5,9 @@ import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import type { AuditLogFacets, AuditLogFilters, AuditLogListQuery, AuditLogRow } from '../schema'
 import { auditLine, filterAuditLogs } from './audit-log-query'
+import { nameTargets, type RecordedRow } from './target-names'
 
-const toRow = ({ line }: { line: string }): AuditLogRow => JSON.parse(line) as AuditLogRow
+const toRow = ({ line }: { line: string }): RecordedRow => JSON.parse(line) as RecordedRow
 
 /** How many rows a search looks through at a time. */
 const SLICES = [2_000, 8_000, 40_000, 150_000, 300_000]
@@ -19,14 +20,14 @@ export async function listAuditLogs({ cursor, limit, ...filters }: AuditLogListQ
   const before = readCursor(cursor, isUuid)[0] ?? undefined
   const page = filters.q ? await search(filters, before, limit) : await readPage(filters, before, limit)
   await AuditLogger.logRead('audit_log', { filters, rows: page.data.length, ...(cursor ? { continued: true } : {}) })
-  return page
+  return { ...page, data: await nameTargets(page.data) }
 }
 
 async function readPage(
   filters: AuditLogFilters,
   before: string | undefined,
   limit: number,
-): Promise<Page<AuditLogRow>> {
+): Promise<Page<RecordedRow>> {
   const query = (await filterAuditLogs(filters, { before })).select(auditLine.as('line'))
   const rows = await query
     .orderBy('audit_logs.id', 'desc')
@@ -43,7 +44,7 @@ async function search(
   { q, ...others }: AuditLogFilters,
   start: string | undefined,
   limit: number,
-): Promise<Page<AuditLogRow>> {
+): Promise<Page<RecordedRow>> {
   const found: string[] = []
   let before = start
   for (const size of SLICES) {
@@ -63,7 +64,7 @@ async function search(
   return readFound({ data: found, next_cursor: encodeCursor(before === undefined ? [] : [before]) })
 }
 
-async function readFound({ data, next_cursor }: Page<string>): Promise<Page<AuditLogRow>> {
+async function readFound({ data, next_cursor }: Page<string>): Promise<Page<RecordedRow>> {
   if (data.length === 0) return { data: [], next_cursor }
   const query = (await filterAuditLogs({})).select(auditLine.as('line')).where('audit_logs.id', 'in', data)
   return { data: (await query.orderBy('audit_logs.id', 'desc').execute()).map(toRow), next_cursor }
@@ -76,7 +77,9 @@ export async function getAuditLog(id: string): Promise<AuditLogRow> {
   const found = await query.select(auditLine.as('line')).where('audit_logs.id', '=', id).executeTakeFirst()
   if (!found) throw notFound()
   await AuditLogger.logRead('audit_log', {}, id)
-  return toRow(found)
+  const [row] = await nameTargets([toRow(found)])
+  if (!row) throw notFound()
+  return row
 }
 
 // Each distinct value costs one index descent, however many rows there are.

@@ -7,7 +7,7 @@ let known: { confirms: boolean; until: number } | undefined
 
 /** Whether the auth server wants addresses confirmed before the first sign-in; false while it does not say. */
 export async function confirmsAddresses(): Promise<boolean> {
-  if (known && known.until > Date.now()) return known.confirms
+  if (known && known.until > performance.now()) return known.confirms
   const { url, key } = authServer()
   try {
     const response = await fetch(`${url}/auth/v1/settings`, {
@@ -20,7 +20,7 @@ export async function confirmsAddresses(): Promise<boolean> {
       typeof settings === 'object' && settings !== null && 'mailer_autoconfirm' in settings
         ? settings.mailer_autoconfirm === false
         : false
-    known = { confirms, until: Date.now() + REMEMBERED_MS }
+    known = { confirms, until: performance.now() + REMEMBERED_MS }
     return confirms
   } catch {
     return known?.confirms ?? false

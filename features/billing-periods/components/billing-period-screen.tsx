@@ -2,6 +2,7 @@
 
 import { Download, ReceiptText } from 'lucide-react'
 import type { BillingLineRow, BillingPeriodRow } from '@/features/billing-periods/schema'
+import { addDays } from '@/libs/metering/trend'
 import { apiUrl, type Page, toQuery } from '@/libs/ui/api-client'
 import { Badge } from '@/libs/ui/badge'
 import { Button } from '@/libs/ui/button'
@@ -138,7 +139,7 @@ const COLUMNS: ReadonlyArray<Column<BillingLineRow>> = [
   {
     key: 'usage_period',
     header: t('billing-periods.one.usage_period'),
-    cell: (line) => t('billing-periods.span', { start: day(line.starts_on), end: day(lastDayOf(line.ends_on)) }),
+    cell: (line) => t('billing-periods.span', { start: day(line.starts_on), end: day(addDays(line.ends_on, -1)) }),
   },
   { key: 'quantity', header: t('billing-periods.one.quantity'), align: 'right', cell: (line) => amount(line.quantity) },
   { key: 'events', header: t('billing-periods.one.events'), align: 'right', cell: (line) => amount(line.events) },
@@ -168,8 +169,3 @@ const COLUMNS: ReadonlyArray<Column<BillingLineRow>> = [
       ),
   },
 ]
-
-/** The last day of a period that ends where the next one begins. */
-function lastDayOf(end: string): string {
-  return new Date(Date.parse(`${end}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10)
-}

@@ -96,7 +96,7 @@ export function BillingPeriodsScreen({ base, closes }: { base: string; closes: b
           <EmptyState
             icon={<CalendarCheck />}
             title={t('billing-periods.empty')}
-            description={t('billing-periods.empty_hint')}
+            description={t(closes ? 'billing-periods.empty_hint' : 'billing-periods.empty_read_only')}
             action={close}
           />
         }

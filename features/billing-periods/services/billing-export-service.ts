@@ -2,6 +2,7 @@ import { stringify } from 'csv-stringify/sync'
 import { AuditLogger } from '@/libs/audit/audit-logger'
 import { escapeFormula } from '@/libs/csv-cell'
 import { streamRows } from '@/libs/db/stream-rows'
+import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput } from '@/libs/errors'
 import { log } from '@/libs/log'
 import { type Actor, currentContext, runInTenant, runOutsideTenant } from '@/libs/tenancy/tenant-context'
@@ -59,7 +60,7 @@ async function toFile(
   name: string,
   format: BillingFormat,
   metadata: Record<string, unknown>,
-  statement: { text: string; values: unknown[] },
+  statement: () => Promise<{ text: string; values: unknown[] }>,
   actor: Actor,
   signal: AbortSignal,
 ): Promise<BillingFile> {
@@ -70,7 +71,7 @@ async function toFile(
       await runOutsideTenant(() =>
         runInTenant(tenantId, caller, () => AuditLogger.logExport('billing_period', { format, ...metadata })),
       )
-      return statement
+      return statement()
     },
     encode: encode(format),
     signal,
@@ -104,7 +105,14 @@ export async function exportUsageCut(
     `${slug}-usage-${start.toISOString().slice(0, 10)}-${end.toISOString().slice(0, 10)}`,
     format,
     { from: start, to: end },
-    { text: `select ${SELECTED} from app.cut_usage($1, $2, $3, $4, false) l`, values: [tenantId, zone, start, end] },
+    async () => {
+      // What was received by now is committed first: the same range is the same later, and the next one begins where it ends.
+      await tenantQuery('select app.await_usage_writers($1)', [tenantId])
+      return {
+        text: `select ${SELECTED} from app.cut_usage($1, $2, $3, $4, false) l`,
+        values: [tenantId, zone, start, end],
+      }
+    },
     reader,
     signal,
   )
@@ -123,11 +131,12 @@ export async function downloadBillingPeriod(
     `${slug}-billing-${ends_at.slice(0, 10)}`,
     format,
     { billing_period_id: id },
-    {
-      text: `select ${SELECTED} from billing_lines l where l.tenant_id = $1 and l.billing_period_id = $2
-        order by l.customer_id, l.meter_id, l.starts_on`,
-      values: [tenantId, id],
-    },
+    () =>
+      Promise.resolve({
+        text: `select ${SELECTED} from billing_lines l where l.tenant_id = $1 and l.billing_period_id = $2
+          order by l.customer_id, l.meter_id, l.starts_on`,
+        values: [tenantId, id],
+      }),
     actor,
     signal,
   )

@@ -85,7 +85,7 @@ export function readMoment(text: string, zone: string): Date {
 /**
  * Closes the time since the period before, up to `ends_at`. Its lines never change; what is received or corrected later
  * belongs to the next one. @throws AppError invalid_input when it ends in the future or not after the one before,
- * forbidden for a caller who does not see all usage.
+ * forbidden for a caller who does not see all usage, conflict while another time zone has not come to all totals yet.
  */
 export async function closeBillingPeriod({ ends_at }: BillingPeriodInput): Promise<BillingPeriodRow> {
   const missing = READS.filter((permission) => !currentContext().actor.permissions.includes(permission))
@@ -107,6 +107,13 @@ export async function closeBillingPeriod({ ends_at }: BillingPeriodInput): Promi
   } catch (error) {
     const { code, detail } = error as { code?: string; detail?: string }
     if (code === 'TM023') throw invalidInput('/ends_at', 'must not be in the future', error)
+    if (code === 'TM027')
+      throw new AppError(
+        'conflict',
+        'Usage is being counted anew by the days of another time zone. Try again in a moment.',
+        { retry_after: 5 },
+        error,
+      )
     if (code !== 'TM024') throw error
     const { starts_at } = JSON.parse(detail ?? '{}') as { starts_at?: string }
     const earliest = starts_at ? new Date(starts_at).toISOString() : 'the period before'

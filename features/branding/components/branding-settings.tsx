@@ -6,14 +6,11 @@ import type { z } from 'zod'
 import { BrandPreview } from '@/features/branding/components/brand-preview'
 import { ColorField, isHexColor } from '@/features/branding/components/color-field'
 import type { BrandingInput, branding } from '@/features/branding/schema'
-import { Card } from '@/libs/ui/card'
 import { changedFields } from '@/libs/ui/changed-fields'
 import { Field } from '@/libs/ui/field'
 import { Input } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
-import { SettingCard } from '@/libs/ui/setting-card'
-import { Loading, Skeleton } from '@/libs/ui/skeleton'
-import { ErrorState } from '@/libs/ui/states'
+import { AwaitedSettings, SettingCard } from '@/libs/ui/setting-card'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
@@ -31,22 +28,7 @@ export function BrandingSettings({
   canWrite: boolean
 }) {
   const state = useApi<Branding>('/branding')
-  if (state.error && !state.data) {
-    return (
-      <Card>
-        <ErrorState error={state.error} onRetry={state.reload} />
-      </Card>
-    )
-  }
-  if (!state.data) {
-    return (
-      <Loading className="flex flex-col gap-6">
-        <Skeleton className="h-52" />
-        <Skeleton className="h-96" />
-        <Skeleton className="h-52" />
-      </Loading>
-    )
-  }
+  if (!state.data) return <AwaitedSettings {...state} heights={['h-52', 'h-96', 'h-52']} />
   const card = {
     saved: state.data,
     tenantName,

@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { mapDatabaseError } from '@/libs/db/errors'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
 import { AppError } from '@/libs/errors'
+import { isUuid } from '@/libs/ids'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 
@@ -33,6 +32,24 @@ export async function findNameOwners(names: readonly string[]): Promise<NameOwne
      order by n.place, n.by`,
     [currentContext().tenantId, names],
   )
+}
+
+/** Ids of the customers these lead to, each once: by id before external id, and by that before another name. */
+export async function findCustomerIds(references: readonly string[]): Promise<string[]> {
+  const rows = await tenantQuery<{ id: string }>(
+    `select distinct x.id from unnest($2::text[]) r (name)
+     cross join lateral (
+       select f.id from (
+         select c.id, 1 as rank from customers c where c.tenant_id = $1 and c.id = any ($3::uuid[]) and c.id::text = lower(r.name)
+         union all
+         select c.id, 2 from customers c where c.tenant_id = $1 and c.external_id = r.name
+         union all
+         select s.customer_id, 3 from customer_subjects s where s.tenant_id = $1 and s.subject = r.name
+       ) f order by f.rank limit 1
+     ) x`,
+    [currentContext().tenantId, references, references.filter(isUuid)],
+  )
+  return rows.map(({ id }) => id)
 }
 
 /** Names customers were given for their events, in order; customers without any are left out. */
@@ -74,7 +91,6 @@ export function subjectTaken(name: string): AppError {
 
 type Work = { tenantId: string; actor: Actor; subjects: readonly string[] }
 type Resolved = ReadonlyMap<string, string>
-const ATTEMPTS = 6
 const FIND = 'select app.customers_of_subjects($1, $2, $3, $4) as value'
 
 const resolver = createGroupCommit<Work, Resolved>({
@@ -99,24 +115,15 @@ async function resolveTogether(works: readonly Work[]): Promise<Resolved[]> {
   const [first] = works
   if (!first) return []
   const subjects = [...new Set(works.flatMap((work) => work.subjects))]
-  const found = await find(first, subjects)
+  const { tenantId } = first
+  const actor = statementActor(first.actor, ['usage:write'])
+  const found = await runTenantStatement<Record<string, string>>(
+    FIND,
+    tenantId,
+    ({ epoch }) => [tenantId, epoch, actor, subjects],
+    // Looking is safe to repeat, so that a connection that breaks costs a moment and no event.
+    { repeatable: true },
+  )
   const map = new Map(Object.entries(found))
   return works.map(() => map)
-}
-
-/** Looking is safe to repeat, so that a connection that breaks costs a moment and no event. */
-async function find({ tenantId, actor }: Work, subjects: readonly string[]): Promise<Record<string, string>> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await runTenantStatement<Record<string, string>>(FIND, tenantId, ({ epoch }) => [
-        tenantId,
-        epoch,
-        statementActor(actor, ['usage:write']),
-        subjects,
-      ])
-    } catch (error) {
-      if (attempt === ATTEMPTS || mapDatabaseError(error)?.code !== 'unavailable') throw error
-      await sleep(50 * 2 ** attempt)
-    }
-  }
 }

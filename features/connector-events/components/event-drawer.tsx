@@ -7,12 +7,8 @@ import { CopyText } from '@/libs/ui/copy-button'
 import { formatNumber } from '@/libs/ui/format'
 import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
-import { NeighbourButtons } from '@/libs/ui/neighbour-buttons'
-import { Drawer } from '@/libs/ui/sheet'
-import { TextSkeleton } from '@/libs/ui/skeleton'
-import { ErrorState } from '@/libs/ui/states'
+import { RowDrawer } from '@/libs/ui/row-drawer'
 import { ExactTime } from '@/libs/ui/time'
-import { useApi } from '@/libs/ui/use-api'
 import { toWords } from '@/libs/ui/words'
 
 export type Narrow = { key: 'action' | 'user_id'; value: string }
@@ -24,57 +20,34 @@ export function EventDrawer({
   onOpen,
   onNarrow,
 }: {
-  /** Open while it is not null; an event that is not on this page is fetched. */
+  /** Open while it is not null; one that is not on this page is fetched. */
   id: string | null
   events: readonly ConnectorEvent[]
   onOpen: (id: string | null) => void
   onNarrow: (filter: Narrow) => void
 }) {
-  const listed = events.find((each) => each.id === id)
-  const fetched = useApi<ConnectorEvent>(
-    id !== null && !listed ? `/connector-events/${encodeURIComponent(id)}` : null,
-    {
-      keepPrevious: false,
-    },
-  )
-  const event = listed ?? fetched.data
   return (
-    <Drawer
-      open={id !== null}
-      onOpenChange={(open) => !open && onOpen(null)}
-      size="lg"
-      title={event ? toWords(event.action) : t('connector-events.event.title')}
-      description={
-        event ? (
-          <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <code className="font-mono text-xs">{event.action}</code>
-            <EventStatus status={event.status} />
-          </span>
-        ) : null
-      }
-      actions={
-        <NeighbourButtons
-          id={id}
-          rows={events}
-          newer={t('connector-events.event.newer')}
-          older={t('connector-events.event.older')}
-          onOpen={onOpen}
-        />
-      }
-    >
-      {event ? (
-        <EventDetails event={event} onNarrow={onNarrow} />
-      ) : fetched.error ? (
-        <ErrorState
-          error={fetched.error}
-          {...(fetched.error.status === 404
-            ? { title: t('connector-events.event.not_found') }
-            : { onRetry: fetched.reload })}
-        />
-      ) : (
-        <TextSkeleton lines={8} />
+    <RowDrawer
+      id={id}
+      rows={events}
+      path="/connector-events"
+      words={{
+        title: t('connector-events.event.title'),
+        newer: t('connector-events.event.newer'),
+        older: t('connector-events.event.older'),
+        not_found: t('connector-events.event.not_found'),
+      }}
+      title={({ action }) => toWords(action)}
+      description={({ action, status }) => (
+        <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <code className="font-mono text-xs">{action}</code>
+          <EventStatus status={status} />
+        </span>
       )}
-    </Drawer>
+      onOpen={onOpen}
+    >
+      {(event) => <EventDetails event={event} onNarrow={onNarrow} />}
+    </RowDrawer>
   )
 }
 

@@ -3,10 +3,11 @@ import { TenantAnalytics } from '@/libs/analytics/tenant-analytics'
 import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { registryDb, tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
-import { AppError, notFound } from '@/libs/errors'
+import { AppError, invalidInput, notFound, nothingNamed } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { queueMail } from '@/libs/mail/queue-mail'
+import { findCustomerId } from '@/libs/metering/find-customers'
 import { publicOrigin } from '@/libs/tenancy/public-origin'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, runInTenant } from '@/libs/tenancy/tenant-context'
@@ -34,23 +35,29 @@ const hash = (token: string): Buffer => createHash('sha256').update(token).diges
 
 /** Invitations of one tenant to one address within an hour: nobody's mailbox is filled from here. */
 const MOST_AN_HOUR = 5
+/** Invitations of one tenant within a day, to whomever: strangers are not written to in masses in our name. */
+const MOST_A_DAY = 500
 
 /** Counts an invitation to an address, if it is made. @throws AppError rate_limited. */
 async function countInvitation(tenantId: string, email: string): Promise<void> {
-  const [row] = await tenantQuery<{ wait: number }>('select app.count_auth_attempt($1, $2, $3, 3600) as wait', [
-    'portal_invitation',
-    `${tenantId} ${email}`,
-    MOST_AN_HOUR,
-  ])
-  if (row && row.wait > 0)
+  const [row] = await tenantQuery<{ day: number; hour: number }>(
+    `select app.count_auth_attempt('portal_invitations', $1, $2, 86400) as day,
+       app.count_auth_attempt('portal_invitation', $3, $4, 3600) as hour`,
+    [tenantId, MOST_A_DAY, `${tenantId} ${email}`, MOST_AN_HOUR],
+  )
+  if (row && row.day > 0)
+    throw new AppError('rate_limited', `A tenant sends ${MOST_A_DAY} invitations a day. Send the others later.`, {
+      retry_after: row.day,
+    })
+  if (row && row.hour > 0)
     throw new AppError('rate_limited', `${email} was invited ${MOST_AN_HOUR} times within an hour. Wait a while.`, {
-      retry_after: row.wait,
+      retry_after: row.hour,
     })
 }
 
 /**
  * Invites a person to the portal as a customer: a single-use link goes to the address, valid for INVITATION_EXPIRY_DAYS.
- * Inviting an address again replaces its open invitation. @throws AppError not_found for an unknown customer, conflict
+ * Inviting an address again replaces its open invitation. @throws AppError invalid_input for an unknown customer, conflict
  * when the customer is archived, or the address can sign in as it already, rate_limited.
  */
 export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: TenantRouting): Promise<CustomerLoginRow> {
@@ -59,7 +66,7 @@ export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: Ten
     .select(['id', 'archived_at'])
     .where('id', '=', input.customer_id)
     .executeTakeFirst()
-  if (!customer) throw notFound()
+  if (!customer) throw invalidInput('/customer_id', 'there is no such customer')
   if (customer.archived_at)
     throw new AppError('conflict', 'This customer is archived; bring it back before you invite anybody.')
   // One at a time of a customer: two who invite the same person at once leave one invitation.
@@ -89,7 +96,7 @@ export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: Ten
   return withStatus(row)
 }
 
-/** Portal logins and open invitations, newest first, of one customer or all. */
+/** Portal logins and open invitations, newest first, of one customer or all. @throws AppError not_found for an unknown customer. */
 export async function listCustomerLogins({
   cursor,
   limit,
@@ -104,6 +111,8 @@ export async function listCustomerLogins({
   const [before] = readCursor(cursor, isUuid)
   if (before !== null) query = query.where('id', '<', before)
   const rows = await query.execute()
+  if (rows.length === 0 && customer_id && !(await findCustomerId(customer_id)))
+    throw nothingNamed('/customer_id', 'customer')
   return cutPage(rows.map(withStatus), limit, (row) => [row.id])
 }
 

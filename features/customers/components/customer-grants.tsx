@@ -129,7 +129,7 @@ export function CustomerGrants({
           <EmptyState
             icon={<Gift />}
             title={t('entitlements.grants.empty_title')}
-            description={t('entitlements.grants.empty')}
+            description={t(canWrite ? 'entitlements.grants.empty' : 'entitlements.grants.empty_read_only')}
           />
         }
       />

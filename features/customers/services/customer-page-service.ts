@@ -54,3 +54,30 @@ export async function listCustomerPage(query: CustomerPageQuery): Promise<{ tota
   )
   return { total: found?.total ?? 0, data }
 }
+
+export type CustomerSpanQuery = {
+  limit: number
+  /** The id of a customer that the page begins after, or ends before; the newest customers come first. */
+  after?: string | undefined
+  before?: string | undefined
+  email?: string | undefined
+  /** Made from then on, and before then. */
+  from?: Date | undefined
+  to?: Date | undefined
+}
+
+/** Customers that are not archived beside one of them, the newest first, and whether there are more in that direction. */
+export async function listCustomerSpan(query: CustomerSpanQuery): Promise<{ more: boolean; data: CustomerRow[] }> {
+  const { limit, after, before, email, from, to } = query
+  const [order, beyond] = before === undefined ? ['desc', '<'] : ['asc', '>']
+  const rows = await tenantQuery<CustomerRow>(
+    `${SELECT_CUSTOMERS}
+     where c.tenant_id = $1 and c.archived_at is null and ($2::text is null or c.email = $2)
+       and ($3::timestamptz is null or c.created_at >= $3) and ($4::timestamptz is null or c.created_at < $4)
+       and ($5::uuid is null or (c.created_at, c.id) ${beyond} (select p.created_at, p.id from customers p where p.tenant_id = $1 and p.id = $5))
+     order by c.created_at ${order}, c.id ${order} limit $6`,
+    [currentContext().tenantId, email ?? null, from ?? null, to ?? null, before ?? after ?? null, limit + 1],
+  )
+  const data = rows.slice(0, limit)
+  return { more: rows.length > limit, data: before === undefined ? data : data.reverse() }
+}

@@ -63,6 +63,9 @@ export async function listGrantPage(query: GrantPageQuery): Promise<{ total: num
       (query.page - 1) * query.page_size,
     ],
   )
+  // Beyond the last page there is no row to say how many there are.
+  if (rows.length === 0 && query.page > 1)
+    return { total: (await listGrantPage({ ...query, page: 1, page_size: 1 })).total, data: [] }
   return {
     total: rows[0]?.total ?? 0,
     data: rows.map(({ total: _total, amount, rollover_min, rollover_max, ...row }) => ({

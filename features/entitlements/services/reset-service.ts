@@ -30,17 +30,20 @@ export async function resetBalance(customerRef: string, meterRef: string, input:
   ])
 }
 
-/** When the balances of a customer were last reset within their period or at the end of one, by the id of the meter. */
-export async function readLastResets(customerId: string): Promise<Map<string, Date>> {
-  const rows = await tenantQuery<{ meter_id: string; at: Date }>(
-    `select b.meter_id, x.occurred_at as at from balances b
+/** When balances were last reset within their period or at the end of one, by the ids of customer and meter. */
+export async function readLastResets(customerIds: readonly string[]): Promise<Map<string, Map<string, Date>>> {
+  const rows = await tenantQuery<{ customer_id: string; meter_id: string; at: Date }>(
+    `select b.customer_id, b.meter_id, x.occurred_at as at from balances b
      cross join lateral (
        select e.occurred_at from balance_entries e
-       where e.tenant_id = $1 and e.customer_id = $2 and e.meter_id = b.meter_id and e.kind = 'reset'
+       where e.tenant_id = $1 and e.customer_id = b.customer_id and e.meter_id = b.meter_id and e.kind = 'reset'
        order by e.occurred_at desc limit 1
      ) x
-     where b.tenant_id = $1 and b.customer_id = $2`,
-    [currentContext().tenantId, customerId],
+     where b.tenant_id = $1 and b.customer_id = any ($2::uuid[])`,
+    [currentContext().tenantId, customerIds],
   )
-  return new Map(rows.map(({ meter_id, at }) => [meter_id, at]))
+  const resets = new Map<string, Map<string, Date>>()
+  for (const { customer_id, meter_id, at } of rows)
+    resets.set(customer_id, (resets.get(customer_id) ?? new Map<string, Date>()).set(meter_id, at))
+  return resets
 }

@@ -159,17 +159,19 @@ export function FeaturesScreen({
           <EmptyState
             icon={<Puzzle />}
             title={t('features.empty.title')}
-            description={t('features.empty.description')}
+            description={t(canWrite ? 'features.empty.description' : 'features.empty.read_only')}
             action={button}
           >
-            <CodeSnippet
-              label={t('features.empty.snippet')}
-              snippets={httpSnippets({
-                method: 'POST',
-                url: featuresUrl,
-                body: { key: 'custom_domain', name: 'Custom domain' },
-              })}
-            />
+            {canWrite ? (
+              <CodeSnippet
+                label={t('features.empty.snippet')}
+                snippets={httpSnippets({
+                  method: 'POST',
+                  url: featuresUrl,
+                  body: { key: 'custom_domain', name: 'Custom domain' },
+                })}
+              />
+            ) : null}
           </EmptyState>
         }
       />

@@ -1,11 +1,13 @@
 import {
   Activity,
+  BellRing,
   FileClock,
   Gauge,
   Globe,
   KeyRound,
   Layers,
   ListChecks,
+  ReceiptText,
   ShieldCheck,
   Terminal,
   Users,
@@ -28,6 +30,8 @@ const PARTS = [
   { key: 'roles', icon: <Users /> },
   { key: 'tiers', icon: <Layers /> },
   { key: 'meters', icon: <Gauge /> },
+  { key: 'alerts', icon: <BellRing /> },
+  { key: 'billing', icon: <ReceiptText /> },
   { key: 'keys', icon: <KeyRound /> },
   { key: 'audit', icon: <FileClock /> },
   { key: 'operators', icon: <ListChecks /> },
@@ -41,10 +45,10 @@ function answerTo(event: { meter_id: string; user_id: string; event_value: numbe
     user_id: event.user_id,
     limit: null,
     used: event.event_value,
-    remaining: null,
-    overage: 0,
     period: 'month',
     reset_at: resetAt,
+    remaining: null,
+    overage: 0,
   }
   return JSON.stringify({ inserted: 1, duplicates: 0, rejected: [], usage: [usage] }, null, 2)
 }

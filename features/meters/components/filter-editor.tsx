@@ -10,6 +10,7 @@ import {
 import { FILTER_OPERATORS } from '@/libs/metering/meter-filter'
 import { Button, IconButton } from '@/libs/ui/button'
 import { Field, FieldGroup } from '@/libs/ui/field'
+import { focusAdder } from '@/libs/ui/focus-adder'
 import { Input, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { Segmented } from '@/libs/ui/segmented'
@@ -56,6 +57,7 @@ export function FilterEditor({
       <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
         {value.mode === 'rows' ? (
           <Button
+            data-adds=""
             size="sm"
             icon={<Plus />}
             disabled={value.rows.length >= MOST_ROWS}
@@ -151,7 +153,10 @@ function Rows({
             label={t('meters.filter.remove', { number: index + 1 })}
             icon={<Trash2 />}
             className="max-sm:order-2"
-            onClick={() => onChange({ ...value, rows: rows.filter((_, at) => at !== index) })}
+            onClick={(event) => {
+              focusAdder(event.currentTarget)
+              onChange({ ...value, rows: rows.filter((_, at) => at !== index) })
+            }}
           />
         </fieldset>
       ))}

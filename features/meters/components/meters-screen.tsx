@@ -140,17 +140,19 @@ export function MetersScreen({ base, trackUrl, canWrite }: { base: string; track
           <EmptyState
             icon={<Gauge />}
             title={t('meters.empty.title')}
-            description={t('meters.empty.description')}
+            description={t(canWrite ? 'meters.empty.description' : 'meters.empty.read_only')}
             action={create}
           >
-            <CodeSnippet
-              label={t('meters.detail.send')}
-              snippets={httpSnippets({
-                method: 'POST',
-                url: trackUrl,
-                body: { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 },
-              })}
-            />
+            {canWrite ? (
+              <CodeSnippet
+                label={t('meters.detail.send')}
+                snippets={httpSnippets({
+                  method: 'POST',
+                  url: trackUrl,
+                  body: { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 },
+                })}
+              />
+            ) : null}
           </EmptyState>
         }
       />

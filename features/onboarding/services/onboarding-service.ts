@@ -11,7 +11,7 @@ const STEPS: readonly { key: StepKey; title: string; page: string }[] = [
   { key: 'create_tier', title: 'Create a tier', page: '/tiers' },
   { key: 'create_api_key', title: 'Create an API key', page: '/api-keys' },
   { key: 'send_first_event', title: 'Send the first usage event', page: '/usage' },
-  { key: 'add_customer', title: 'Have a customer', page: '/customers' },
+  { key: 'add_customer', title: 'Get your first customer', page: '/customers' },
   { key: 'brand_portal', title: 'Brand the portal', page: '/settings/branding' },
 ]
 
@@ -84,6 +84,7 @@ export async function startOnboarding(tenant: TenantRouting): Promise<Onboarding
 /** Puts steps aside, or the whole list out of sight; or brings them back. */
 export async function changeOnboarding(tenant: TenantRouting, change: OnboardingChange): Promise<OnboardingStatus> {
   const { dismissed, skipped_steps } = change
+  if (dismissed === undefined && skipped_steps === undefined) return getOnboardingStatus(tenant)
   await tenantQuery(
     `insert into onboarding_progress (tenant_id, skipped_steps, dismissed_at)
      values ((select app.tenant_id()), coalesce($1::text[], '{}'), case when $2::boolean then now() end)

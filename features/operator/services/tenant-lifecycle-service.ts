@@ -1,5 +1,5 @@
 import { operatorQuery } from '@/libs/db/operator-db'
-import { AppError } from '@/libs/errors'
+import { AppError, invalidInput } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import {
   type NewTenant,
@@ -64,16 +64,21 @@ export type OperatorChange = {
   billing_email?: string | null | undefined
   metadata?: Record<string, unknown> | undefined
   plan?: string | undefined
+  /** Another name for plan. */
+  billing_plan?: string | undefined
 }
 
 /** Changes a tenant. @throws AppError not_found, forbidden for support, conflict for a deleted tenant. */
 export async function changeTenant(name: string, change: OperatorChange): Promise<OperatorTenant> {
   const { id, status } = await getTenant(name)
   if (status === 'deleted') throw new AppError('conflict', 'This tenant is deleted; restore it first.')
-  const { plan, metadata, ...plain } = change
+  const { plan, billing_plan, metadata, ...plain } = change
+  if (plan && billing_plan && plan !== billing_plan)
+    throw invalidInput('/billing_plan', 'is another name for plan; send one')
   const values: Record<string, unknown> = { ...plain }
   if (metadata) values.metadata = JSON.stringify(metadata)
-  if (plan) values.plan_id = await requirePlan(asOperator, plan)
+  const wanted = plan ?? billing_plan
+  if (wanted) values.plan_id = await requirePlan(asOperator, wanted, plan ? 'plan' : 'billing_plan')
   const columns = Object.keys(values).filter((column) => values[column] !== undefined)
   const assignments = columns.map((column, index) => `${column} = $${index + 2}`)
   await operatorQuery(`update tenants set ${[...assignments, 'updated_at = now()'].join(', ')} where id = $1`, [

@@ -1,6 +1,8 @@
 'use client'
 
+import { useEffect } from 'react'
 import type { NearCaps } from '@/features/overview/components/use-near-caps'
+import { addDays, addMonths } from '@/libs/metering/trend'
 import { toQuery } from '@/libs/ui/api-client'
 import { formatCompact, formatNumber } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
@@ -18,11 +20,8 @@ const MOST_ROWS = 500
 
 /** The first day of the month before, and the day of it that this month has reached, both as `2026-10-01`. */
 function monthBefore(today: string): { first: string; until: string } {
-  const [year = 0, month = 1, day = 1] = today.split('-').map(Number)
-  const first = new Date(Date.UTC(year, month - 2, 1))
-  const last = new Date(Date.UTC(year, month - 1, 0)).getUTCDate()
-  const until = new Date(Date.UTC(year, month - 2, Math.min(day, last)))
-  return { first: first.toISOString().slice(0, 10), until: until.toISOString().slice(0, 10) }
+  const until = addMonths(today, -1)
+  return { first: `${until.slice(0, 7)}-01`, until }
 }
 
 /** Events of today and of this month, customers who used something, customers near a cap. */
@@ -40,11 +39,17 @@ export function OverviewTiles({ today, near }: { today: string; near: NearCaps }
   const rows = past.data?.data ?? []
   const events = (wanted: (day: string) => boolean) =>
     rows.reduce((sum, row) => (wanted(row.day) ? sum + row.events : sum), 0)
-  const yesterday = new Date(Date.parse(`${today}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10)
+  const yesterday = addDays(today, -1)
   const eventsToday = running.data?.data.reduce((sum, row) => sum + row.events, 0) ?? 0
   const thisMonth = eventsToday + events((day) => day.startsWith(month))
   const lastMonth = events((day) => day <= before.until)
   const customers = new Set(active.data?.data.map((row) => row.customer?.id)).size
+  // The first event of all makes somebody active: that is seen at once, and not a minute later.
+  const isFirst = eventsToday > 0 && active.data !== undefined && customers === 0
+  const askAgain = active.reload
+  useEffect(() => {
+    if (isFirst) askAgain()
+  }, [isFirst, askAgain])
   const failed = <span className="text-faint">–</span>
 
   return (

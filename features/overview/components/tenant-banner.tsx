@@ -5,7 +5,16 @@ import { TextLink } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 
 /** Says what a tenant that is not active cannot do, and the way out; nothing for an active one, nor for a suspended one, whose pages are closed. */
-export function TenantBanner({ tenant, role }: { tenant: TenantRouting; role: MemberRole }) {
+export function TenantBanner({
+  tenant,
+  role,
+  opensItself,
+}: {
+  tenant: Pick<TenantRouting, 'slug' | 'status'>
+  role: MemberRole
+  /** Whether a pending tenant is opened by its first event; otherwise an operator opens it. */
+  opensItself: boolean
+}) {
   const manages = role === 'owner' || role === 'admin'
   switch (tenant.status) {
     case 'pending':
@@ -20,7 +29,7 @@ export function TenantBanner({ tenant, role }: { tenant: TenantRouting; role: Me
             ) : null
           }
         >
-          {t('overview.banner.pending')}
+          {t(opensItself ? 'overview.banner.pending' : 'overview.banner.pending_operator')}
         </Banner>
       )
     case 'past_due':

@@ -47,7 +47,8 @@ export function PortalCards({
   const { customer, tier, usage, features, upgrade } = overview
   const rows = [...usage].sort((a, b) => byName.compare(a.name, b.name))
   const capped = rows.filter((row) => row.limit !== null)
-  const others = rows.filter((row) => row.limit === null)
+  // A meter without a cap says nothing to a customer who did not use it, and there may be hundreds.
+  const others = rows.filter((row) => row.limit === null && Number(row.used) !== 0)
   const named = features
     .map(({ key, name: own }) => ({ key, name: own === key ? toWords(key) : own }))
     .sort((a, b) => byName.compare(a.name, b.name))

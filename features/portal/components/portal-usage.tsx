@@ -4,6 +4,7 @@ import { CalendarClock, Gauge, SearchX, TrendingUp } from 'lucide-react'
 import { parseAsString, useQueryStates } from 'nuqs'
 import type { z } from 'zod'
 import type { portalUsage } from '@/features/portal/schema'
+import { addDays } from '@/libs/metering/trend'
 import { toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
@@ -146,7 +147,7 @@ function Outlook({ usage }: { usage: Usage }) {
       <div className="min-w-0">
         <h2 className="flex items-center gap-1.5 text-mute text-sm">
           <TrendingUp aria-hidden="true" className="size-4" />
-          {t('portal.usage.expected', { date: dayOf(lastDay(forecast.ends_on)) })}
+          {t('portal.usage.expected', { date: dayOf(addDays(forecast.ends_on, -1)) })}
         </h2>
         <p className="tabular mt-1 font-semibold text-xl">
           {formatQuantity(Math.round(forecast.used), unit)}
@@ -181,11 +182,10 @@ function Outlook({ usage }: { usage: Usage }) {
 
 const byName = new Intl.Collator('en', { numeric: true })
 const dayOf = (day: string) => formatDate(`${day}T00:00:00Z`, 'date')
-const lastDay = (endsOn: string) => new Date(Date.parse(`${endsOn}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10)
 
 /** "Nov 1, 2026 – Nov 30, 2026". */
 function spanOf({ starts_on, ends_on }: { starts_on: string; ends_on: string }): string {
-  return `${dayOf(starts_on)} – ${dayOf(lastDay(ends_on))}`
+  return `${dayOf(starts_on)} – ${dayOf(addDays(ends_on, -1))}`
 }
 
 const columnsOf = (unit: string): ReadonlyArray<Column<Period>> => [

@@ -39,7 +39,8 @@ export async function reportPortalUsage(query: PortalUsageQuery): Promise<Portal
     'select id, slug, name, unit, aggregation from meters where tenant_id = $1 and archived_at is null order by name, slug',
     [tenantId],
   )
-  const meter = query.meter ? meters.find(({ slug }) => slug === query.meter) : meters[0]
+  const lines = await loadPresent(customerId, zone)
+  const meter = query.meter ? meters.find(({ slug }) => slug === query.meter) : chooseMeter(meters, lines)
   if (query.meter && !meter) throw invalidInput('/meter', 'there is no such meter')
   const today = dayIn(zone)
   const present = await periodOf(customerId, today)
@@ -54,7 +55,7 @@ export async function reportPortalUsage(query: PortalUsageQuery): Promise<Portal
   if (!meter) return { ...common, meter: null, days: [], periods: [], limit: null, forecast: null }
   const { id, ...shown } = meter
   const days = await loadDays(customerId, id, zone, period)
-  const limit = await loadLimit(customerId, id, zone)
+  const limit = lines.get(id)?.available ?? null
   return {
     ...common,
     meter: shown,
@@ -127,14 +128,24 @@ async function loadPeriods(
   return rows.map(({ used, ...row }) => ({ ...row, used: toValue(used, aggregation) }))
 }
 
-/** What is available of a meter in the present period, grants and what carried over included; null without a cap. */
-async function loadLimit(customerId: string, meterId: string, zone: string): Promise<string | null> {
-  const [row] = await tenantQuery<{ available: string }>(
-    `select cap_limit::text as available from app.customer_usage($1, $2, $3)
-     where meter_id = $4 and cap_limit is not null`,
-    [currentContext().tenantId, customerId, zone, meterId],
+type Line = { id: string; available: string | null; used: boolean }
+
+/** Of each meter what is available in the present period, grants and what carried over included (null without a cap), and whether it was used. */
+async function loadPresent(customerId: string, zone: string): Promise<Map<string, Line>> {
+  const lines = await tenantQuery<Line>(
+    'select meter_id as id, cap_limit::text as available, coalesce(used, 0) <> 0 as used from app.customer_usage($1, $2, $3)',
+    [currentContext().tenantId, customerId, zone],
   )
-  return row?.available ?? null
+  return new Map(lines.map((line) => [line.id, line]))
+}
+
+/** The meter to begin with: one that is capped, else one that was used, else the first there is. */
+function chooseMeter<M extends { id: string }>(meters: readonly M[], lines: ReadonlyMap<string, Line>): M | undefined {
+  return (
+    meters.find(({ id }) => typeof lines.get(id)?.available === 'string') ??
+    meters.find(({ id }) => lines.get(id)?.used) ??
+    meters[0]
+  )
 }
 
 async function foretell(customerId: string, meter: { id: string; aggregation: string }, zone: string) {

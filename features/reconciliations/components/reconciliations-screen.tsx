@@ -68,7 +68,7 @@ export function ReconciliationsScreen({ base, runs }: { base: string; runs: bool
           <EmptyState
             icon={<Scale />}
             title={t('reconciliations.empty')}
-            description={t('reconciliations.empty_hint')}
+            description={t(runs ? 'reconciliations.empty_hint' : 'reconciliations.empty_read_only')}
           />
         }
       />

@@ -1,6 +1,5 @@
 import { stringify } from 'csv-stringify/sync'
-import { escapeFormula } from '@/libs/csv-cell'
-import type { Quantity } from '@/libs/ingest/decimal'
+import { escapeFormula, quantityCell } from '@/libs/csv-cell'
 import type { MonthReport } from '../schema'
 
 const HEAD = [
@@ -19,8 +18,6 @@ const HEAD = [
   'overage',
 ]
 
-const cell = (value: Quantity | null): string => (value === null ? '' : String(value))
-
 /** A report as one table: a row per meter, per large customer and per day; the first column says which. */
 export function reportToCsv({ month, customer, meters, top_customers, daily }: MonthReport): string {
   const units = new Map(meters.map(({ meter }) => [meter.slug, meter.unit]))
@@ -33,13 +30,13 @@ export function reportToCsv({ month, customer, meters, top_customers, daily }: M
       escapeFormula(meter.unit),
       whose,
       '',
-      cell(row.used),
-      cell(row.events),
-      cell(row.previous),
-      cell(row.change_percent),
-      cell(row.cap),
+      quantityCell(row.used),
+      quantityCell(row.events),
+      quantityCell(row.previous),
+      quantityCell(row.change_percent),
+      quantityCell(row.cap),
       row.cap_period ?? '',
-      cell(row.overage),
+      quantityCell(row.overage),
     ]),
     ...top_customers.flatMap(({ meter, customers }) =>
       customers.map((row) => [
@@ -49,8 +46,8 @@ export function reportToCsv({ month, customer, meters, top_customers, daily }: M
         escapeFormula(units.get(meter) ?? ''),
         escapeFormula(row.customer.external_id),
         '',
-        cell(row.used),
-        cell(row.events),
+        quantityCell(row.used),
+        quantityCell(row.events),
         ...Array(5).fill(''),
       ]),
     ),
@@ -61,8 +58,8 @@ export function reportToCsv({ month, customer, meters, top_customers, daily }: M
       escapeFormula(units.get(row.meter) ?? ''),
       whose,
       row.day,
-      cell(row.used),
-      cell(row.events),
+      quantityCell(row.used),
+      quantityCell(row.events),
       ...Array(5).fill(''),
     ]),
   ]

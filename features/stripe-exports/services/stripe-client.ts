@@ -34,9 +34,9 @@ export function createStripeClient(secretKey: string): StripeClient {
 }
 
 /** How long an answer asks to wait: `Retry-After` in seconds or as a date. */
-function readRetryAfter(header: string | undefined, now = Date.now()): number | null {
+function readRetryAfter(header: string | undefined): number | null {
   if (!header) return null
-  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - now
+  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now()
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 1_000), LONGEST_WAIT_MS) : null
 }
 

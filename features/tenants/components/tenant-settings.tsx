@@ -11,9 +11,7 @@ import { Field } from '@/libs/ui/field'
 import { formatDate } from '@/libs/ui/format'
 import { Input, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
-import { SettingCard } from '@/libs/ui/setting-card'
-import { Loading, Skeleton } from '@/libs/ui/skeleton'
-import { ErrorState } from '@/libs/ui/states'
+import { AwaitedSettings, SettingCard } from '@/libs/ui/setting-card'
 import { Time, useNow } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
@@ -25,22 +23,7 @@ type TextName = 'name' | 'description' | 'time_zone' | 'billing_email'
 /** Name, description, time zone and billing address of the tenant, one card each. */
 export function TenantSettings({ portalUrl, canWrite }: { portalUrl: string; canWrite: boolean }) {
   const state = useApi<Tenant>('')
-  if (state.error && !state.data) {
-    return (
-      <Card>
-        <ErrorState error={state.error} onRetry={state.reload} />
-      </Card>
-    )
-  }
-  if (!state.data) {
-    return (
-      <Loading className="flex flex-col gap-6">
-        <Skeleton className="h-48" />
-        <Skeleton className="h-52" />
-        <Skeleton className="h-52" />
-      </Loading>
-    )
-  }
+  if (!state.data) return <AwaitedSettings {...state} heights={['h-48', 'h-52', 'h-52']} />
   const saved = state.data
   const card = { saved, readOnly: !canWrite, onSaved: (next: Tenant) => state.setData(() => next) }
   return (

@@ -7,6 +7,7 @@ import type { TierFormValues } from '@/features/tiers/components/tier-form-value
 import { Button, IconButton } from '@/libs/ui/button'
 import { Checkbox } from '@/libs/ui/checkbox'
 import { FieldGroup } from '@/libs/ui/field'
+import { focusAdder } from '@/libs/ui/focus-adder'
 import { QuantityField, SelectField } from '@/libs/ui/form-controls'
 import { t } from '@/libs/ui/messages'
 import type { ApiState } from '@/libs/ui/use-api'
@@ -94,7 +95,10 @@ export function CapsEditor({
                 <IconButton
                   label={t('tiers.form.remove_cap', { name: label })}
                   icon={<Trash2 />}
-                  onClick={() => remove(index)}
+                  onClick={(event) => {
+                    focusAdder(event.currentTarget)
+                    remove(index)
+                  }}
                   className="mt-6.5 max-sm:mt-6 max-sm:justify-self-end"
                 />
                 {meter && ADDITIVE.includes(meter.aggregation) ? (
@@ -110,7 +114,13 @@ export function CapsEditor({
         </p>
       )}
       <div>
-        <Button size="sm" icon={<Plus />} disabled={!next} onClick={() => next && append(newCap(next.slug))}>
+        <Button
+          data-adds=""
+          size="sm"
+          icon={<Plus />}
+          disabled={!next}
+          onClick={() => next && append(newCap(next.slug))}
+        >
           {t('tiers.form.add_cap')}
         </Button>
         {state.data && meters.length === 0 ? (

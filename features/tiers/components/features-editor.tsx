@@ -7,6 +7,7 @@ import type { TierFormValues } from '@/features/tiers/components/tier-form-value
 import { Button, IconButton } from '@/libs/ui/button'
 import { FeatureOptions } from '@/libs/ui/feature-options'
 import { FieldGroup } from '@/libs/ui/field'
+import { focusAdder } from '@/libs/ui/focus-adder'
 import { TextField } from '@/libs/ui/form'
 import { t } from '@/libs/ui/messages'
 
@@ -47,7 +48,10 @@ export function FeaturesEditor({ form }: { form: UseFormReturn<TierFormValues> }
               <IconButton
                 label={t('tiers.form.remove_feature')}
                 icon={<Trash2 />}
-                onClick={() => remove(index)}
+                onClick={(event) => {
+                  focusAdder(event.currentTarget)
+                  remove(index)
+                }}
                 className="mt-6.5"
               />
             </li>
@@ -60,7 +64,7 @@ export function FeaturesEditor({ form }: { form: UseFormReturn<TierFormValues> }
       )}
       <FeatureOptions id={listId} />
       <div>
-        <Button size="sm" icon={<Plus />} onClick={() => append({ key: '', config: '' })}>
+        <Button data-adds="" size="sm" icon={<Plus />} onClick={() => append({ key: '', config: '' })}>
           {t('tiers.form.add_feature')}
         </Button>
       </div>

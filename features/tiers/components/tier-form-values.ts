@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { fromMinor, toMinor } from '@/features/tiers/components/tier-money'
 import type { tier, tierPreview, tierVersion } from '@/features/tiers/schema'
+import { currencyDigits, fromMinor } from '@/libs/ingest/money'
 import { changedFields } from '@/libs/ui/changed-fields'
 import { t } from '@/libs/ui/messages'
 
@@ -121,7 +121,8 @@ export function tierBody(values: TierFormValues, tier: Tier | null) {
   return {
     name: values.name.trim(),
     description: values.description.trim(),
-    price_minor: toMinor(values.price ?? 0, values.currency),
+    // As it is shown: to the decimals of the currency.
+    price_minor: Math.round((values.price ?? 0) * 10 ** currencyDigits(values.currency)),
     currency: values.currency,
     billing_interval: values.billing_interval,
     is_default: values.is_default,

@@ -14,8 +14,8 @@ import {
   tierFormSchema,
   tierFormValues,
 } from '@/features/tiers/components/tier-form-values'
-import { CURRENCIES, currencyDigits } from '@/features/tiers/components/tier-money'
 import { TierPreviewCard } from '@/features/tiers/components/tier-preview'
+import { currencyDigits } from '@/libs/ingest/money'
 import type { Page } from '@/libs/ui/api-client'
 import { Button, LinkButton } from '@/libs/ui/button'
 import { Card } from '@/libs/ui/card'
@@ -27,6 +27,9 @@ import { pointProblem } from '@/libs/ui/point-problem'
 import { toast } from '@/libs/ui/toast'
 import { useUnsavedGuard } from '@/libs/ui/unsaved'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
+
+/** Currencies offered first; any other ISO code can be kept. */
+const CURRENCIES = ['USD', 'EUR', 'GBP', 'CHF', 'JPY', 'CAD', 'AUD', 'SEK', 'NOK', 'DKK', 'PLN', 'INR', 'BRL']
 
 /** Creates a tier, or changes the one that is given; goes back to the list when it is done. */
 export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; listHref: string; readOnly: boolean }) {
@@ -45,7 +48,7 @@ export function TierForm({ tier, listHref, readOnly }: { tier: Tier | null; list
   const [saved, setSaved] = useState(false)
   const { isDirty, isSubmitting } = form.formState
   useUnsavedGuard(isDirty && !isSubmitting && !saved)
-  const currencies = CURRENCIES.some((known) => known === currency) ? CURRENCIES : [currency, ...CURRENCIES]
+  const currencies = CURRENCIES.includes(currency) ? CURRENCIES : [currency, ...CURRENCIES]
 
   async function submit(values: TierFormValues, options: { idempotencyKey: string }) {
     const answer = await (opened

@@ -152,22 +152,24 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
           <EmptyState
             icon={<Layers />}
             title={t('tiers.empty.title')}
-            description={t('tiers.empty.description')}
+            description={t(canWrite ? 'tiers.empty.description' : 'tiers.empty.read_only')}
             action={create}
           >
-            <CodeSnippet
-              label={t('tiers.empty.snippet')}
-              snippets={httpSnippets({
-                method: 'POST',
-                url: tiersUrl,
-                body: {
-                  name: 'Professional',
-                  price: 49.99,
-                  usage_caps: { api_calls: 100_000 },
-                  feature_entitlements: ['custom_domain'],
-                },
-              })}
-            />
+            {canWrite ? (
+              <CodeSnippet
+                label={t('tiers.empty.snippet')}
+                snippets={httpSnippets({
+                  method: 'POST',
+                  url: tiersUrl,
+                  body: {
+                    name: 'Professional',
+                    price: 49.99,
+                    usage_caps: { api_calls: 100_000 },
+                    feature_entitlements: ['custom_domain'],
+                  },
+                })}
+              />
+            ) : null}
           </EmptyState>
         }
       />

@@ -2,7 +2,7 @@ import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import type { TierInput } from '../schema'
+import type { TierInput, TierPatch } from '../schema'
 
 export type Caps = NonNullable<TierInput['usage_caps']>
 export type Features = NonNullable<TierInput['feature_entitlements']>
@@ -133,8 +133,17 @@ export async function writeFeatures(tierId: string, version: number, features: F
   )
 }
 
+/** Writes a version of a tier after the one before it: what the change names, and the rest as it was. Gives the slugs of meters it made. */
+export async function writeVersion(tierId: string, version: number, input: TierPatch): Promise<string[]> {
+  if (input.feature_entitlements) await writeFeatures(tierId, version, input.feature_entitlements)
+  else await copyFeatures(tierId, version - 1, version)
+  if (input.usage_caps) return writeCaps(tierId, version, input.usage_caps)
+  await copyCaps(tierId, version - 1, version)
+  return []
+}
+
 /** Gives a new version of a tier the caps of the version before. */
-export async function copyCaps(tierId: string, from: number, to: number): Promise<void> {
+async function copyCaps(tierId: string, from: number, to: number): Promise<void> {
   await tenantQuery(
     `insert into tier_caps (id, tier_id, version, meter_id, ${CAP_COLUMNS})
      select app.uuid_v7(), tier_id, $4, meter_id, ${CAP_COLUMNS} from tier_caps
@@ -144,7 +153,7 @@ export async function copyCaps(tierId: string, from: number, to: number): Promis
 }
 
 /** Gives a new version of a tier the features of the version before. */
-export async function copyFeatures(tierId: string, from: number, to: number): Promise<void> {
+async function copyFeatures(tierId: string, from: number, to: number): Promise<void> {
   await tenantQuery(
     `insert into tier_features (id, tier_id, version, key, config)
      select app.uuid_v7(), tier_id, $4, key, config from tier_features

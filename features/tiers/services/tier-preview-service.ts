@@ -52,9 +52,10 @@ const ROW = `jsonb_build_object('customer', jsonb_build_object('id', c.id, 'exte
 // $1 tenant, $2 tier, $3 its zone, $4 the caps it would have, $5 to $7 the position of the page before, $8 rows.
 const STATEMENT = `
   with periods as (
-    select p.period, a.anchor, app.period_start((statement_timestamp() at time zone $3)::date, p.period, a.anchor) as starts_on
+    select p.period, app.period_start((statement_timestamp() at time zone $3)::date, p.period, a.anchor) as starts_on, array_agg(a.anchor) as anchors
     from (values ('day'), ('month')) p (period)
     cross join ((select 1 as anchor union select s.anchor_day from subscriptions s where s.tenant_id = $1 and s.canceled_at is null) limit 31) a
+    group by 1, 2
   ),
   holders as (
     select s.customer_id, s.tier_version as version, s.anchor_day as anchor, false as by_default
@@ -85,8 +86,9 @@ const STATEMENT = `
       then min(least(limit_now, limit_then)) end as floor
     from pairs group by meter_id
   ),
-  counted as (
-    select k.customer_id, q.meter_id, p.period, p.anchor, case when m.aggregation = 'WEIGHTED_SUM'
+  -- By itself, before it is joined with who has the tier: the counters are read once for all, not once for each customer.
+  counted as materialized (
+    select k.customer_id, q.meter_id, p.period, p.anchors, case when m.aggregation = 'WEIGHTED_SUM'
         then app.weighted_average($1, q.meter_id, k.customer_id, p.starts_on, app.day_start(p.starts_on, $3), statement_timestamp(), k.used, k.moment)
         else app.metered_value(m.aggregation, k.used, k.events) end as used
     from periods p
@@ -102,19 +104,19 @@ const STATEMENT = `
       select h.customer_id, x.used, x.events, x.moment from holders h
       left join usage_counters x on x.tenant_id = $1 and x.period = p.period and x.meter_id = q.meter_id and x.starts_on = p.starts_on
         and x.customer_id = h.customer_id
-      where m.aggregation = 'WEIGHTED_SUM' and h.anchor = p.anchor and h.customer_id in (
+      where m.aggregation = 'WEIGHTED_SUM' and h.anchor = any (p.anchors) and h.customer_id in (
         select y.customer_id from usage_counters y where y.tenant_id = $1 and y.period = 'month' and y.meter_id = q.meter_id)
       offset 0
     ) k
     where f.floor is null or k.used > f.floor or m.aggregation in ('AVG', 'WEIGHTED_SUM')
-      or (k.customer_id, q.meter_id) in (select b.customer_id, b.meter_id from balances b where b.tenant_id = $1)
+      or exists (select from balances b where b.tenant_id = $1 and b.customer_id = k.customer_id and b.meter_id = q.meter_id)
   ),
   lines as (
     select h.customer_id, h.version, c.meter_id, p.limit_now, p.limit_then,
       coalesce(max(c.used) filter (where c.period = p.period_now), 0) as used_now,
       coalesce(max(c.used) filter (where c.period = p.period_then), 0) as used
     from counted c
-    join holders h on h.customer_id = c.customer_id and h.anchor = c.anchor
+    join holders h on h.customer_id = c.customer_id and h.anchor = any (c.anchors)
     join pairs p on p.version = h.version and p.meter_id = c.meter_id
     group by 1, 2, 3, 4, 5
   ),

@@ -10,7 +10,7 @@ import { changeTerms } from '@/libs/metering/change-terms'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { TierInput, TierListQuery, TierPatch } from '../schema'
 import { dropDefault, lockDefault } from './default-tier'
-import { copyCaps, copyFeatures, hasCaps, hasFeatures, writeCaps, writeFeatures } from './tier-content-service'
+import { hasCaps, hasFeatures, writeCaps, writeFeatures, writeVersion } from './tier-content-service'
 import { moveSubscriptions } from './tier-move-service'
 import { changedPriceOf, priceOf } from './tier-price'
 
@@ -164,8 +164,13 @@ async function insertTier(slug: string, input: TierInput): Promise<ChangedTier> 
 export async function updateTier(ref: string, input: TierPatch): Promise<ChangedTier> {
   const { id } = await getTier(ref)
   if (input.is_default) await lockDefault()
-  // One change of a tier at a time.
-  await tenantQuery('select id from tiers where tenant_id = $1 and id = $2 for update', [currentContext().tenantId, id])
+  // One change of a tier at a time. Only one that archives it keeps others from giving it to a customer meanwhile: who does that
+  // may hold the usage that a change waits for.
+  const lock = input.archived ? 'update' : 'no key update'
+  await tenantQuery(`select id from tiers where tenant_id = $1 and id = $2 for ${lock}`, [
+    currentContext().tenantId,
+    id,
+  ])
   const present = await getTier(id)
   requireVersion(present, input)
   if (input.archived && !present.archived_at) requireUnused(present, input)
@@ -192,7 +197,7 @@ export async function updateTier(ref: string, input: TierPatch): Promise<Changed
       .execute()
     return changes.any ? writeVersion(id, version, input) : []
   }
-  const ofDefault = isDefault !== present.is_default || (isDefault && changes.any)
+  const ofDefault = isDefault !== present.is_default || (isDefault && changes.caps)
   const createdMeters = await (ofDefault ? changeTerms(null, write) : write())
   const moved = input.move ? { moved: (await moveSubscriptions(id, {})).moved } : {}
   return { ...(await getTier(id)), created_meters: createdMeters, ...moved }
@@ -209,7 +214,7 @@ export function requireVersion({ newest_version }: TierRow, { if_version }: Tier
   }
 }
 
-/** What of a tier's version a change would change: its price as stored then, and whether anything is new. */
+/** What of a tier's version a change would change: its price as stored then, whether its caps are new, and whether anything is. */
 export async function changesOf(present: TierRow, input: TierPatch) {
   const currency = input.currency ?? present.currency
   const price = {
@@ -218,21 +223,14 @@ export async function changesOf(present: TierRow, input: TierPatch) {
     billing_interval: input.billing_interval ?? input.interval ?? present.billing_interval,
   }
   const { id, newest_version: version } = present
+  const caps = input.usage_caps !== undefined && !(await hasCaps(id, version, input.usage_caps))
   const any =
+    caps ||
     price.price_minor !== present.price_minor ||
     price.currency !== present.currency ||
     price.billing_interval !== present.billing_interval ||
-    (input.usage_caps !== undefined && !(await hasCaps(id, version, input.usage_caps))) ||
     (input.feature_entitlements !== undefined && !(await hasFeatures(id, version, input.feature_entitlements)))
-  return { any, price }
-}
-
-async function writeVersion(id: string, version: number, input: TierPatch): Promise<string[]> {
-  if (input.feature_entitlements) await writeFeatures(id, version, input.feature_entitlements)
-  else await copyFeatures(id, version - 1, version)
-  if (input.usage_caps) return writeCaps(id, version, input.usage_caps)
-  await copyCaps(id, version - 1, version)
-  return []
+  return { any, caps, price }
 }
 
 function requireUnused({ customers, is_default }: TierRow, input: TierPatch): void {

@@ -139,6 +139,9 @@ function TierCard({
   onChoose: () => void
 }) {
   const kind = tier.self_service ? 'take' : 'ask'
+  const features = tier.features
+    .map(({ key, name: own }) => ({ key, name: own === key ? toWords(key) : own }))
+    .sort((one, other) => one.name.localeCompare(other.name, 'en', { numeric: true }))
   return (
     <li
       className={cx(
@@ -174,14 +177,14 @@ function TierCard({
         ) : (
           <p className="text-mute">{t('upgrade-requests.portal.unlimited')}</p>
         )}
-        {tier.features.length > 0 ? (
+        {features.length > 0 ? (
           <>
             <h3 className="sr-only">{t('upgrade-requests.portal.features')}</h3>
             <ul className="mt-3 flex flex-col gap-1 border-t pt-3">
-              {tier.features.map((feature) => (
-                <li key={feature.key} className="flex items-center gap-2">
+              {features.map(({ key, name }) => (
+                <li key={key} className="flex items-center gap-2">
                   <Check aria-hidden="true" className="size-4 text-success-text" />
-                  {feature.name === feature.key ? toWords(feature.key) : feature.name}
+                  {name}
                 </li>
               ))}
             </ul>

@@ -17,17 +17,7 @@ type Request = z.infer<typeof upgradeRequest>
  * What customers asked for and is not decided yet, with the decision beside it; nothing at all when there is nothing. `base` is the
  * address of the customers; `customer` fixes whose it is.
  */
-export function UpgradeRequests({
-  base,
-  customer,
-  canWrite,
-  onDecided,
-}: {
-  base: string
-  customer?: string
-  canWrite: boolean
-  onDecided?: () => void
-}) {
+export function UpgradeRequests({ base, customer, canWrite }: { base: string; customer?: string; canWrite: boolean }) {
   const open = useApi<Page<Request>>(`/upgrade-requests${toQuery({ status: 'open', customer })}`, { refreshMs: 30_000 })
   const api = useApiFetch()
   const decide = useMutation(
@@ -37,7 +27,6 @@ export function UpgradeRequests({
       onSuccess: (request, { status }) => {
         toast.success(t(`upgrade-requests.${status}`, { customer: nameOf(request), tier: request.tier.name }))
         open.reload()
-        onDecided?.()
       },
       onError: (problem) => {
         toast.problem(problem)

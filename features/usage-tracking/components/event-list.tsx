@@ -4,14 +4,13 @@ import { Activity } from 'lucide-react'
 import { type FormEvent, useEffect, useState } from 'react'
 import type { z } from 'zod'
 import { EventInspector } from '@/features/usage-tracking/components/event-inspector'
-import { EventStateBadge } from '@/features/usage-tracking/components/event-state'
+import { EventStateBadge, EventValue } from '@/features/usage-tracking/components/event-state'
 import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
 import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { FilterBar } from '@/libs/ui/filter-bar'
-import { formatExact } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { IdText } from '@/libs/ui/id-text'
 import { Input } from '@/libs/ui/input'
@@ -145,11 +144,7 @@ const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
     key: 'value',
     header: t('events.column.value'),
     align: 'right',
-    cell: (event) => (
-      <span className={event.state === 'counted' ? 'tabular' : 'tabular text-faint line-through'}>
-        {formatExact(event.value)}
-      </span>
-    ),
+    cell: ({ state, value }) => <EventValue state={state} value={value} />,
   },
   {
     key: 'event_id',

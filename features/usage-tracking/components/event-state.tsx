@@ -1,5 +1,6 @@
 import { CircleCheck, CircleDashed, CircleMinus, Undo2 } from 'lucide-react'
 import { Badge, type Tone } from '@/libs/ui/badge'
+import { formatExact } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 
 export type EventState = 'counted' | 'filtered' | 'corrected' | 'correction'
@@ -18,5 +19,12 @@ export function EventStateBadge({ state }: { state: EventState }) {
     <Badge tone={tone} icon={<Icon aria-hidden="true" />}>
       {t(`events.state.${state}`)}
     </Badge>
+  )
+}
+
+/** The value of an event, struck out where it does not count. */
+export function EventValue({ state, value }: { state: EventState; value: number | string }) {
+  return (
+    <span className={state === 'counted' ? 'tabular' : 'tabular text-faint line-through'}>{formatExact(value)}</span>
   )
 }

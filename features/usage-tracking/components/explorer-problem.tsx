@@ -26,7 +26,8 @@ export function ExplorerProblem({
   onAllMeters?: (() => void) | undefined
   onClear: () => void
 }) {
-  const missing = problem.status === 404 && meter !== undefined
+  // A customer who is not there is answered alike, and told apart by what it points to.
+  const missing = problem.status === 404 && meter !== undefined && problem.errors.every((e) => e.pointer === '/meter')
   const details = problem.errors.map(({ detail }) => detail)
   return (
     <Card>

@@ -1,5 +1,6 @@
 import { parseAsArrayOf, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { joinValues, splitValues } from '@/features/usage-tracking/components/value-list'
+import { addDays, daysBetween } from '@/libs/metering/trend'
 import { toQuery } from '@/libs/ui/api-client'
 import type { ChartInterval } from '@/libs/ui/chart-data'
 import type { DateRange } from '@/libs/ui/date-range'
@@ -7,7 +8,6 @@ import type { DateRange } from '@/libs/ui/date-range'
 export const windows = ['minute', 'hour', 'day', 'week', 'month'] as const
 export type ExplorerWindow = (typeof windows)[number]
 
-const DAY_MS = 86_400_000
 const PRESET_DAYS = { '24h': 1, '7d': 7, '30d': 30, '90d': 90, '12m': 365 } as const
 const LONGEST_DAYS: Partial<Record<ExplorerWindow, number>> = { minute: 7, hour: 366 }
 
@@ -71,7 +71,7 @@ export function useExplorerState(): ExplorerState {
 /** Length of the range that is shown, in days. */
 export function daysOfRange({ preset, from, to }: DateRange): number {
   if (preset !== 'custom') return PRESET_DAYS[preset]
-  return Math.round((Date.parse(to ?? '') - Date.parse(from ?? '')) / DAY_MS) + 1
+  return daysBetween(from ?? '', to ?? '') + 1
 }
 
 /** Whether a range may be shown in windows of a size. */
@@ -90,13 +90,15 @@ export function intervalOf(window: ExplorerWindow): ChartInterval {
   return window === 'minute' ? 'hour' : window
 }
 
-/** The day after, as `YYYY-MM-DD`: a range is chosen with its last day, and asked for up to the end of it. */
-export function dayAfter(day: string): string {
-  return new Date(Date.parse(`${day}T00:00:00Z`) + DAY_MS).toISOString().slice(0, 10)
+type Span = { time_range?: string | undefined; from?: string | undefined; to?: string | undefined }
+
+/** What a range is asked for with: it is chosen with its last day, and asked for up to the end of it. */
+export function spanOf({ params: { timeRange: time_range, from, to } }: DateRange): Span {
+  return { time_range, from, to: to === undefined ? undefined : addDays(to, 1) }
 }
 
 type Asked = Pick<ExplorerState, 'groups' | 'filters' | 'customers'> & {
-  range: { time_range?: string | undefined; from?: string | undefined; to?: string | undefined }
+  range: Span
   window: ExplorerWindow | null
   zone: string | null
   fill: boolean

@@ -12,12 +12,12 @@ import {
 import { ExplorerProblem } from '@/features/usage-tracking/components/explorer-problem'
 import {
   CUSTOMER,
-  dayAfter,
   daysOfRange,
   explorerQuery,
   fits,
   fittingWindow,
   intervalOf,
+  spanOf,
   useExplorerState,
 } from '@/features/usage-tracking/components/explorer-state'
 import {
@@ -68,8 +68,7 @@ export function MeterExplorer({
 
   const days = daysOfRange(range)
   const window = explorer.window && fits(explorer.window, days) ? explorer.window : fittingWindow(days)
-  const { timeRange: time_range, from, to } = range.params
-  const span = { time_range, from, to: to === undefined ? undefined : dayAfter(to) }
+  const span = spanOf(range)
   const customers = customer ? [customer] : explorer.customers
   const asked = { ...explorer, customers, range: span, window }
   const base = `/meters/${encodeURIComponent(meter)}/query`

@@ -3,17 +3,14 @@
 import { Activity } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import type { z } from 'zod'
+import { EventInspector } from '@/features/usage-tracking/components/event-inspector'
+import { EventStateBadge, EventValue } from '@/features/usage-tracking/components/event-state'
 import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
-import { KeyValueList } from '@/libs/ui/card'
-import { CopyText } from '@/libs/ui/copy-button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
-import { formatExact } from '@/libs/ui/format'
 import { IdText } from '@/libs/ui/id-text'
-import { JsonView } from '@/libs/ui/json-view'
 import { t } from '@/libs/ui/messages'
-import { Drawer } from '@/libs/ui/sheet'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
@@ -43,7 +40,7 @@ export function UsageEvents({
 }) {
   // Older pages follow below each other; the first one is asked again while one looks.
   const [cursors, setCursors] = useState<readonly string[]>([])
-  const [open, setOpen] = useState<UsageEvent | null>(null)
+  const [open, setOpen] = useState<string | null>(null)
   const cursor = cursors.at(-1) ?? null
   const page = useApi<Page<UsageEvent>>(
     `/usage/events${toQuery({ meter, customer, limit, cursor })}`,
@@ -61,7 +58,7 @@ export function UsageEvents({
         rows={missing ? [] : page.data?.data}
         rowKey={(event) => event.id}
         rowLabel={(event) => `${event.meter_name}, ${event.user_id}`}
-        onRowOpen={setOpen}
+        onRowOpen={(event) => setOpen(event.id)}
         loading={page.loading}
         refreshing={page.refreshing && !refreshMs}
         // A meter or customer that is not there has no events.
@@ -86,7 +83,13 @@ export function UsageEvents({
           ) : null
         }
       />
-      <EventDrawer event={open} customersHref={customersHref} onClose={() => setOpen(null)} />
+      <EventInspector
+        id={open}
+        corrects={false}
+        onOpen={setOpen}
+        onChanged={page.reload}
+        {...(customersHref ? { customersHref } : {})}
+      />
     </section>
   )
 }
@@ -119,7 +122,12 @@ function eventColumns({
     key: 'value',
     header: t('usage.value'),
     align: 'right',
-    cell: (event) => formatExact(event.value),
+    cell: ({ state, value }) => (
+      <span className="inline-flex flex-wrap items-center justify-end gap-2">
+        {state === 'counted' ? null : <EventStateBadge state={state} />}
+        <EventValue state={state} value={value} />
+      </span>
+    ),
   })
   if (!compact) {
     columns.push({
@@ -148,61 +156,4 @@ function eventColumns({
     cell: (event) => <Time value={event.received_at} mode="relative" />,
   })
   return columns
-}
-
-function EventDrawer({
-  event,
-  customersHref,
-  onClose,
-}: {
-  event: UsageEvent | null
-  customersHref: string | undefined
-  onClose: () => void
-}) {
-  return (
-    <Drawer
-      open={event !== null}
-      onOpenChange={(open) => !open && onClose()}
-      title={t('usage.event')}
-      description={event ? <Time value={event.occurred_at} /> : null}
-    >
-      {event ? (
-        <div className="flex flex-col gap-5">
-          <KeyValueList
-            className="grid-cols-1"
-            items={[
-              {
-                label: t('usage.meter'),
-                value: (
-                  <span className="inline-flex flex-wrap items-baseline gap-x-2">
-                    {event.meter_name} <code className="break-all font-mono text-faint text-xs">{event.meter}</code>
-                  </span>
-                ),
-              },
-              {
-                label: t('usage.customer'),
-                value: customersHref ? (
-                  <a
-                    href={`${customersHref}/${event.customer_id}`}
-                    className="rounded-sm text-accent-text underline underline-offset-3"
-                  >
-                    {event.user_id}
-                  </a>
-                ) : (
-                  event.user_id
-                ),
-              },
-              { label: t('usage.value'), value: String(event.value) },
-              { label: t('usage.occurred'), value: <Time value={event.occurred_at} /> },
-              { label: t('usage.received'), value: <Time value={event.received_at} /> },
-              { label: t('usage.event_id'), value: event.event_id ? <CopyText value={event.event_id} /> : '–' },
-              { label: t('usage.source'), value: event.source ?? '–' },
-              { label: t('usage.id'), value: <CopyText value={event.id} /> },
-            ]}
-          />
-          <JsonView label={t('usage.properties')} value={event.properties ?? {}} />
-        </div>
-      ) : null}
-    </Drawer>
-  )
 }

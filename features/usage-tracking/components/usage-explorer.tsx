@@ -4,7 +4,7 @@ import { parseAsString, useQueryState } from 'nuqs'
 import type { ReactNode } from 'react'
 import type { z } from 'zod'
 import { ExplorerProblem } from '@/features/usage-tracking/components/explorer-problem'
-import { CUSTOMER, dayAfter, useExplorerState } from '@/features/usage-tracking/components/explorer-state'
+import { CUSTOMER, spanOf, useExplorerState } from '@/features/usage-tracking/components/explorer-state'
 import { MeterExplorer } from '@/features/usage-tracking/components/meter-explorer'
 import {
   chartInterval,
@@ -113,8 +113,7 @@ function AllMeters({
   const offered = groupings(customer)
   const group = offered.find((grouping) => grouping === chart.group) ?? offered[0]
 
-  const { timeRange: time_range, from, to } = range.params
-  const span = { time_range, from, to: to === undefined ? undefined : dayAfter(to) }
+  const span = spanOf(range)
   const filters = {
     customer,
     group_by: group === 'customer' ? 'customer' : 'meter',

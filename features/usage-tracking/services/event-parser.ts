@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { pointerOf } from '@/libs/api-utils/input-errors'
+import { cutText, toStorable } from '@/libs/cut-text'
 import { AppError, invalidInput } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { expandNumber } from '@/libs/ingest/decimal'
@@ -74,7 +75,7 @@ export function parseEvents(body: unknown): ParsedEvents {
     const parsed = parseEvent(raw[index], index)
     if ('code' in parsed) {
       rejected.push(parsed)
-      refused.set(index, toStorable(raw[index]))
+      refused.set(index, toStorableJson(raw[index]))
     } else events.push(parsed)
   }
   return { events, rejected, refused }
@@ -212,12 +213,12 @@ function readProperties(input: unknown): string | null | { wrong: string } {
 
 /** A name as it can be told and kept. */
 function clip(name: string): string {
-  const text = name.replaceAll('\0', '\ufffd').toWellFormed()
-  return text.length > 64 ? `${text.slice(0, 64).toWellFormed()}…` : text
+  const text = toStorable(name)
+  return text.length > 64 ? `${cutText(text, 64)}…` : text
 }
 
 /** What was refused, so that it can be kept: what Postgres cannot take in is a replacement character. */
-function toStorable(input: unknown): unknown {
+function toStorableJson(input: unknown): unknown {
   const text = JSON.stringify(input)
   return UNSTORABLE.test(text) ? parseExactly(text.replace(EACH_UNSTORABLE, '$1\\ufffd')) : input
 }

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 import { givenNameInput } from '@/libs/api-utils/text-input'
-import { quantity, rangeFields } from '../schema'
+import { quantity } from '@/libs/metering/fields'
+import { rangeFields } from '../schema'
 
 const eventState = z.enum(['counted', 'filtered', 'corrected', 'correction']).meta({
   description:

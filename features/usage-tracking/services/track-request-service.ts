@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { z } from 'zod'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
 import { parseInput, parseJson, readBody, readQuery } from '@/libs/api-utils/read-json'
 import { nameOfKey } from '@/libs/crypto/keyed-box'
@@ -39,8 +41,21 @@ function readOptions(request: Request): TrackOptions {
   return { strict: strict === 'true', enforce: enforce === 'true' }
 }
 
+/** What was asked of late, by the text of its body: the same few questions are asked over and over, and read once. */
+const questions = new LRUCache<string, z.infer<typeof checkBody>>({ max: 10_000 })
+/** Characters of a body that is remembered, several times what a question takes. */
+const LONGEST_REMEMBERED = 400
+
+function readQuestion(text: string): z.infer<typeof checkBody> {
+  const known = questions.get(text)
+  if (known) return known
+  const question = parseInput(checkBody, parseJson(text))
+  if (text.length <= LONGEST_REMEMBERED) questions.set(text, question)
+  return question
+}
+
 /** Reads and answers one `POST /usage/check`. @throws AppError for a body that cannot be read. */
 export async function checkRequest(request: Request): Promise<CheckResult> {
-  const { meter_id, user_id, amount } = parseInput(checkBody, parseJson(await readBody(request)))
+  const { meter_id, user_id, amount } = readQuestion(await readBody(request))
   return TenantUsageTrackingService.checkUsageEnforcement(user_id, meter_id, amount)
 }

@@ -138,25 +138,31 @@ const STATEMENT = `
         else app.metered_value(m.aggregation, k.used, k.events) end as used
     ) u
   ),
-  capped as (
-    select s.*, app.day_start(app.period_end(s.starts_on, s.period, s.anchor), $2) as reset_at,
-      case when s.cap_limit = 0 then 1 else s.used / s.cap_limit end as share
+  capped as materialized (
+    select s.*, case when s.cap_limit = 0 then 1 else s.used / s.cap_limit end as share
     from standing s where s.used > 0 and s.used * 100 >= s.cap_limit * $3::numeric
   ),
-  nearest as (
-    select customer_id, tier_id, max(share) as share,
-      jsonb_agg(jsonb_build_object('meter_id', meter_id, 'meter', slug, 'name', name, 'unit', unit, 'used', used::text,
-        'limit', cap_limit::text, 'overage', overage::text, 'behaviour', behaviour, 'period', period, 'starts_on', starts_on,
-        'reset_at', to_char(reset_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by share desc, slug) as caps
-    from capped group by customer_id, tier_id
+  -- The page first; what it says of each cap is put together for its customers alone.
+  nearest as materialized (
+    select n.customer_id, n.tier_id, n.share, c.external_id, c.name
+    from (select x.customer_id, x.tier_id, max(x.share) as share from capped x group by 1, 2) n
+    join customers c on c.tenant_id = $1 and c.id = n.customer_id and c.archived_at is null
+    where $4::numeric is null or (n.share, n.customer_id) < ($4, $5::uuid)
+    order by n.share desc, n.customer_id desc limit $6
   )
-  select jsonb_build_object('id', c.id, 'external_id', c.external_id, 'name', c.name,
-      'tier', case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end) as customer, n.share::text, n.caps
+  select jsonb_build_object('id', n.customer_id, 'external_id', n.external_id, 'name', n.name,
+      'tier', case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end) as customer, n.share::text, s.caps
   from nearest n
-  join customers c on c.tenant_id = $1 and c.id = n.customer_id and c.archived_at is null
+  join (
+    select x.customer_id, jsonb_agg(jsonb_build_object('meter_id', x.meter_id, 'meter', x.slug, 'name', x.name, 'unit', x.unit, 'used', x.used::text,
+      'limit', x.cap_limit::text, 'overage', x.overage::text, 'behaviour', x.behaviour, 'period', x.period, 'starts_on', x.starts_on,
+      'reset_at', to_char(app.day_start(app.period_end(x.starts_on, x.period, x.anchor), $2) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+      order by x.share desc, x.slug) as caps
+    from capped x where x.customer_id in (select y.customer_id from nearest y)
+    group by 1
+  ) s on s.customer_id = n.customer_id
   left join tiers t on t.tenant_id = $1 and t.id = n.tier_id
-  where $4::numeric is null or (n.share, c.id) < ($4, $5::uuid)
-  order by n.share desc, c.id desc limit $6`
+  order by n.share desc, n.customer_id desc`
 
 /**
  * The customers who have used at least `above` percent of a cap in its present period, the highest share first, each with

@@ -1,3 +1,4 @@
+import { textArray } from '@/libs/db/array-parameters'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { isNegative, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
@@ -76,20 +77,36 @@ export async function checkUsage(question: UsageQuestion): Promise<CheckResult> 
 }
 
 function columnsOf(questions: readonly UsageQuestion[]): unknown[] {
-  return [questions.map(({ meter }) => meter), questions.map(({ user }) => user), questions.map(({ amount }) => amount)]
+  return [
+    textArray(questions.map(({ meter }) => meter)),
+    textArray(questions.map(({ user }) => user)),
+    `{${questions.map(({ amount }) => amount).join(',')}}`,
+  ]
 }
 
-async function readBatch(works: readonly Work[]): Promise<Answer[]> {
+/** Asks what several wait for at this moment; the same question once, however many ask it. */
+async function readBatch(works: readonly Work[]): Promise<(Answer | Error)[]> {
   const [first] = works
   if (!first) return []
-  const columns = columnsOf(works.map(({ question }) => question))
+  const places = new Map<string, number>()
+  const different: UsageQuestion[] = []
+  const placeOf = works.map(({ question }) => {
+    const { meter, user, amount } = question
+    const name = `${meter.length} ${meter}${user} ${amount}`
+    const known = places.get(name)
+    if (known !== undefined) return known
+    places.set(name, different.length)
+    return different.push(question) - 1
+  })
+  const columns = columnsOf(different)
   const actor = usageActor(first.actor)
-  return runStatement<Answer[]>(
+  const answers = await runStatement<Answer[]>(
     CHECK,
     first.tenantId,
     ({ epoch, time_zone }) => [first.tenantId, epoch, actor, time_zone, ...columns],
     works.length === 1,
   )
+  return placeOf.map((place) => answers[place] ?? new Error('app.check_usage answers every question.'))
 }
 
 function toResult([code, limit, used, , period, resetEpoch, meter, nextTiers, reserved, overage]: Answer): CheckResult {

@@ -3,7 +3,7 @@ import { AppError } from '@/libs/errors'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { type Correction, parseCorrections } from './correction-parser'
-import type { Rejection } from './event-parser'
+import { eventKey, type Rejection } from './event-parser'
 import { type Refusal, type RejectedEvent, rejectEvent } from './usage-answer'
 
 /** What became of one correction. */
@@ -69,6 +69,16 @@ export async function correctUsage(body: unknown, { strict = false } = {}): Prom
   result.rejected.sort((left, right) => left.index - right.index)
   if (strict && result.rejected.length > 0) throw refuseAll(result.rejected)
   return result
+}
+
+/** Which meters counted the events of these ids that name no source, by those ids; what is not there is left out. */
+export async function findMetersOf(eventIds: readonly string[]): Promise<Map<string, string>> {
+  const ids = new Map(eventIds.map((eventId) => [eventKey(null, eventId), eventId]))
+  const rows = await tenantQuery<{ id: string; meter_id: string }>(
+    'select id, meter_id from usage_events where tenant_id = $1 and id = any ($2::uuid[])',
+    [currentContext().tenantId, [...ids.keys()]],
+  )
+  return new Map(rows.map(({ id, meter_id }) => [ids.get(id.replaceAll('-', '')) ?? '', meter_id]))
 }
 
 function place(result: CorrectionResult, { index, action }: Correction, answer: Answer): void {

@@ -1,12 +1,13 @@
 import { stringify } from 'csv-stringify/sync'
-import { escapeFormula } from '@/libs/csv-cell'
+import { escapeFormula, quantityCell } from '@/libs/csv-cell'
+import { cutText } from '@/libs/cut-text'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, type InputError } from '@/libs/errors'
+import { AppError, type InputError, nothingNamed } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { findCustomerIds } from '@/libs/metering/find-customers'
 import { FILLED, USED } from '@/libs/metering/load-usage'
-import type { MeterFilter } from '@/libs/metering/meter-filter'
+import { type MeterFilter, propertiesOf } from '@/libs/metering/meter-filter'
 import { MOST_CUSTOMERS, MOST_ROWS, type UsageQueryInput, type UsageSeries } from '@/libs/metering/usage-query'
 import { readList } from '@/libs/metering/value-list'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
@@ -124,16 +125,8 @@ async function findCustomers(texts: readonly string[]): Promise<string[] | null>
   const ids = await findCustomerIds(refs)
   const unknown = refs.filter((_, at) => ids[at] === null)
   if (unknown.length > 0)
-    throw invalid({
-      pointer: '/customer',
-      detail: `no such customer: ${unknown.map((name) => name.slice(0, 255).toWellFormed()).join(', ')}`,
-    })
+    throw nothingNamed('/customer', `customer: ${unknown.map((name) => cutText(name, 255)).join(', ')}`)
   return ids.filter((id) => id !== null)
-}
-
-function propertiesOf(filter: MeterFilter): string[] {
-  if ('and' in filter) return filter.and.flatMap(propertiesOf)
-  return 'or' in filter ? filter.or.flatMap(propertiesOf) : [filter.property]
 }
 
 function checkGroups(meter: Meter, groupBy: readonly string[], filter: MeterFilter | undefined): void {
@@ -179,7 +172,7 @@ export function usageSeriesToCsv({ data }: UsageSeries): string {
     row.window_end,
     ...(customers ? [escapeFormula(row.customer?.external_id ?? '')] : []),
     ...keys.map((key) => escapeFormula(row.group?.[key] ?? '')),
-    row.value === null ? '' : String(row.value),
+    quantityCell(row.value),
     String(row.events),
   ])
   return stringify([head, ...lines], { record_delimiter: 'windows' })

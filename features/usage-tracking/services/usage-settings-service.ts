@@ -10,13 +10,12 @@ export async function getUsageSettings(): Promise<UsageSettings> {
   return (await tenantDb().selectFrom('usage_settings').select(COLUMNS).executeTakeFirst()) ?? DEFAULTS
 }
 
-/** Changes how the current tenant takes in usage, for everything that is committed afterwards. */
+/** Changes what is named of how the current tenant takes in usage, for everything that is committed afterwards. */
 export async function updateUsageSettings(input: UsageSettingsInput): Promise<UsageSettings> {
-  const next = { ...(await getUsageSettings()), ...input }
   return tenantDb()
     .insertInto('usage_settings')
-    .values({ tenant_id: currentContext().tenantId, ...next })
-    .onConflict((conflict) => conflict.column('tenant_id').doUpdateSet({ ...next, updated_at: new Date() }))
+    .values({ tenant_id: currentContext().tenantId, ...DEFAULTS, ...input })
+    .onConflict((conflict) => conflict.column('tenant_id').doUpdateSet({ ...input, updated_at: new Date() }))
     .returning(COLUMNS)
     .executeTakeFirstOrThrow()
 }

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
-import { AppError } from '@/libs/errors'
+import { AppError, readOnlyTenant } from '@/libs/errors'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { log } from '@/libs/log'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
@@ -194,7 +194,7 @@ function asAnswer(error: unknown, events: readonly UsageEvent[]): unknown {
     return new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.', {}, error)
   }
   // Who comes this far may write; a tenant that is read-only lets nobody.
-  if (code === '42501') return new AppError('tenant_read_only', 'This tenant is read-only at the moment.', {}, error)
+  if (code === '42501') return readOnlyTenant(error)
   if (code !== 'TM020' || !detail) return error
   const { codes, refused } = JSON.parse(detail) as StrictDetail
   const empty = { meters: [], users: [], meterOf: new Map<string, number>(), userOf: new Map<string, number>() }

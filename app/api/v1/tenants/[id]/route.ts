@@ -15,7 +15,7 @@ export const GET = forStaffOrTenant(
 
 export const PATCH = forStaffOrTenant(
   withOperatorAuth(async (request, { params }) => {
-    const change = await readJson(request, tenantChange.safeExtend({ plan: planChange.optional() }))
+    const change = await readJson(request, tenantChange.safeExtend(planChange))
     return ApiResponse.success(await lifecycle.changeTenant(params.id ?? '', change))
   }),
   withTenantAuth(async (request) => ApiResponse.success(await updateTenant(await readJson(request, tenantChange))), {
