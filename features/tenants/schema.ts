@@ -2,16 +2,7 @@ import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
 import { nameInput } from '@/libs/api-utils/text-input'
-
-/** Whether a text names a time zone of the IANA list; offsets are no zones. */
-function isTimeZone(zone: string): boolean {
-  if (!/^[A-Za-z_]+(?:\/[A-Za-z0-9_+-]+){0,2}$/.test(zone)) return false
-  try {
-    return Boolean(new Intl.DateTimeFormat('en', { timeZone: zone }))
-  } catch {
-    return false
-  }
-}
+import { isTimeZone } from '@/libs/api-utils/time-zone-input'
 
 const tenantStatus = z.enum(['pending', 'active', 'past_due', 'read_only', 'suspended', 'deleted'])
 

@@ -7,8 +7,10 @@ import { DELETE, GET, PATCH, PUT } from '@/app/api/v1/tenants/[id]/route'
 import { POST as createAlias } from '@/app/api/v1/tenants/create/route'
 import { GET as currentInfo } from '@/app/api/v1/tenants/current/info/route'
 import { POST as create, GET as list } from '@/app/api/v1/tenants/route'
+import { isTimeZone } from '@/libs/api-utils/time-zone-input'
 import { log } from '@/libs/log'
 import { toSlug } from '@/libs/tenancy/slug'
+import { offsetAt } from '@/libs/tenancy/zoned-day'
 import { asSuperuser, call, createTenant, createWorld, newUser, type TestTenant, type TestUser } from '../support/world'
 
 const { acme, globex, operators, stranger } = await createWorld()
@@ -68,8 +70,23 @@ describe('create', () => {
     expect((await post(stranger, { name: 'X', slug: 'one', subdomain: 'two' })).body.errors[0].pointer).toBe(
       '/subdomain',
     )
-    for (const time_zone of ['+01:00', 'Europe', 'europe/../berlin', 'UTC; drop table'])
+    for (const time_zone of ['+01:00', 'Europe', 'europe/../berlin', 'UTC; drop table', 'CET', 'ist', 'AET'])
       expect((await post(stranger, { name: 'X', time_zone })).status).toBe(422)
+  })
+
+  test('an abbreviation that is taken for a time zone has the same clocks in the database', async () => {
+    const abbreviations = await asSuperuser<{ abbrev: string }>('select abbrev from pg_timezone_abbrevs')
+    const taken = abbreviations.flatMap(({ abbrev }) => (isTimeZone(abbrev) ? [abbrev] : []))
+    expect(taken).toContain('GMT')
+    for (const zone of taken)
+      for (const moment of ['2026-01-15T12:00:00Z', '2026-07-15T12:00:00Z'])
+        expect(
+          await asSuperuser(
+            `select extract(epoch from $1::timestamptz at time zone $2 - $1::timestamptz at time zone 'UTC')::int * 1000 as offset`,
+            [moment, zone],
+          ),
+          zone,
+        ).toEqual([{ offset: offsetAt(Date.parse(moment), zone) }])
   })
 
   test('reserved slugs and look-alikes are refused, taken ones too, with others to choose from', async () => {

@@ -1,4 +1,5 @@
 import { isCountable, OUT_OF_RANGE } from '@/libs/api-utils/moment'
+import { isTimeZone } from '@/libs/api-utils/time-zone-input'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput } from '@/libs/errors'
 import { addDays, addMonths } from '@/libs/metering/trend'
@@ -111,13 +112,7 @@ async function loadRange(timeZone: string, bounds: (string | null)[]): Promise<U
 
 /** Whether a time zone is one of the IANA names that both this process and the database know. */
 async function knowsTimeZone(name: string): Promise<boolean> {
-  if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(name)) return false
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name })
-  } catch (error) {
-    if (error instanceof RangeError) return false
-    throw error
-  }
+  if (!isTimeZone(name)) return false
   const [row] = await tenantQuery<{ known: boolean }>('select app.knows_time_zone($1) as known', [name])
   return row?.known === true
 }
