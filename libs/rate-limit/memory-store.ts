@@ -54,11 +54,14 @@ export function takeInMemory(tenantId: string, limits: readonly RateLimit[], now
   const before = new Map<string, Cell>()
   const after = new Map<string, Cell>()
   const passes: boolean[] = []
+  // What the call wants of a window, with what it wanted of it before.
+  const wanted: number[] = []
   for (const { namespace, identifier, limit, duration_ms, cost } of limits) {
     const key = JSON.stringify([namespace, identifier, duration_ms])
     const cell = after.get(key) ?? cellAt(recall(tenantId, key), duration_ms, now)
     if (!before.has(key)) before.set(key, cell)
     passes.push(usedAt(cell, duration_ms, now) + cost <= limit)
+    wanted.push(cell.used - (before.get(key) ?? cell).used + cost)
     after.set(key, { ...cell, used: cell.used + cost })
   }
   const fits = !passes.includes(false)
@@ -66,7 +69,7 @@ export function takeInMemory(tenantId: string, limits: readonly RateLimit[], now
   const standing = fits ? after : before
   return limits.map((limit, index) => {
     const key = JSON.stringify([limit.namespace, limit.identifier, limit.duration_ms])
-    return judge(standing.get(key) ?? EMPTY_CELL, limit, limit.cost, now, passes[index] === true)
+    return judge(standing.get(key) ?? EMPTY_CELL, limit, wanted[index] ?? limit.cost, now, passes[index] === true)
   })
 }
 

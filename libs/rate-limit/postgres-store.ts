@@ -56,13 +56,17 @@ async function takeTogether(calls: readonly Call[], run: typeof runTenantStateme
     { short: flat.length === 1 },
   )
   let at = 0
-  return calls.map(({ limits }) =>
-    limits.map((limit) => {
+  return calls.map(({ limits }) => {
+    // What the call wants of a window, with what it wanted of it before.
+    const wanted = new Map<string, number>()
+    return limits.map((limit) => {
       const [passed, started, used, used_before] = answer.limits[at] ?? [false, 0, 0, 0]
       at += 1
-      return judge({ started, used, used_before }, limit, limit.cost, answer.now, passed)
-    }),
-  )
+      const cost = (wanted.get(windowKey(limit)) ?? 0) + limit.cost
+      wanted.set(windowKey(limit), cost)
+      return judge({ started, used, used_before }, limit, cost, answer.now, passed)
+    })
+  })
 }
 
 function windowKey({ namespace, identifier, duration_ms }: RateLimit): string {

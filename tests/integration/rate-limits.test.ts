@@ -131,6 +131,15 @@ describe('shared through Postgres', () => {
     expect(answers.filter((answer) => answer?.body.success)).toHaveLength(20)
   })
 
+  test.each(['memory', 'postgres'])('what one call asks for twice is waited for together: %s', async (store) => {
+    useStore(store)
+    const once = ask({ namespace: `twice in ${store}`, limit: 1 })
+    const { limits } = (await limit([once, once])).body
+    expect(limits.map(({ success }: { success: boolean }) => success)).toEqual([true, false])
+    // It never fits, so that both are told the end of the window.
+    expect(limits[1].reset).toBe(limits[0].reset)
+  })
+
   test('while the store does not answer, limits hold in the memory of each process, and soon again in the store', async () => {
     useStore('postgres')
     const away = ask({ namespace: 'away', limit: 3 })

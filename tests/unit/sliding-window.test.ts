@@ -111,6 +111,14 @@ describe('several limits', () => {
     expect(passed(0, limitOf({ cost: 3 }), limitOf({ cost: 2 }))).toBe(true)
     expect(passed(0, limitOf())).toBe(false)
   })
+  test('of one window in one call are told when the whole call would pass', () => {
+    const twice = [limitOf(), limitOf()]
+    expect(passed(0, limitOf({ cost: 4 }))).toBe(true)
+    const told = take(100, ...twice).map(({ reset }) => reset - START)
+    expect(told[1]).toBeGreaterThan(1_000)
+    expect(passed((told[1] ?? 0) - 1, ...twice)).toBe(false)
+    expect(passed(told[1] ?? 0, ...twice)).toBe(true)
+  })
   test('of tenants, namespaces, identifiers and spans are apart', () => {
     const one = limitOf({ limit: 1 })
     expect(passed(0, one)).toBe(true)
