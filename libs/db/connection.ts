@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { openSocket } from './silence'
 
 const INT8 = 20
 const types: pg.CustomTypesConfig = {
@@ -15,6 +16,7 @@ function parseInt8(text: string): number {
 /** How every connection to the database is made. */
 export const connectionSettings = {
   types,
+  stream: () => openSocket(),
   connectionTimeoutMillis: 5_000,
   statement_timeout: 30_000,
   idle_in_transaction_session_timeout: 30_000,

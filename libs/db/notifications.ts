@@ -2,6 +2,7 @@ import pg from 'pg'
 import { env } from '@/libs/env'
 import { log } from '@/libs/log'
 import { connectionSettings } from './connection'
+import { openSocket } from './silence'
 
 /** A row of the registry changed. */
 export type RegistryMessage = { table: string; tenant_id: string; id: string | null }
@@ -10,6 +11,7 @@ type Listener = (message: RegistryMessage | null) => void
 const listeners = new Map<string, Set<Listener>>()
 let client: pg.Client | undefined
 let connected = false
+let connecting: Promise<void> | undefined
 let retry: NodeJS.Timeout | undefined
 let stopped = false
 
@@ -27,7 +29,7 @@ export function onNotification(channel: string, listener: Listener): () => void 
   if (existing) existing.add(listener)
   else listeners.set(channel, new Set([listener]))
   stopped = false
-  if (!client) void connect()
+  if (!client) void startConnecting()
   else if (connected && !existing) {
     const current = client
     current.query(`listen ${pg.escapeIdentifier(channel)}`).catch((error: Error) => lost(current, error))
@@ -35,6 +37,13 @@ export function onNotification(channel: string, listener: Listener): () => void 
   return () => {
     listeners.get(channel)?.delete(listener)
   }
+}
+
+/** Asks the database, over this connection, whether it is there; ends with its answer, or when there is no way to it. */
+export async function askWhetherThere(): Promise<void> {
+  if (stopped) return
+  if (connected) await client?.query('select 1')
+  else await (connecting ?? startConnecting())
 }
 
 /** Closes the connection; for a process that ends. */
@@ -50,11 +59,21 @@ export async function stopNotifications(): Promise<void> {
     .catch((error: Error) => log.debug({ error: error.message }, 'notification connection closed uncleanly'))
 }
 
+function startConnecting(): Promise<void> {
+  clearTimeout(retry)
+  connecting = connect().finally(() => {
+    connecting = undefined
+  })
+  return connecting
+}
+
 async function connect(): Promise<void> {
   const next = new pg.Client({
     ...connectionSettings,
     connectionString: env().DATABASE_URL,
     application_name: 'holdfast notifications',
+    // It is the one that hears when a silent database speaks again.
+    stream: () => openSocket({ patient: true }),
   })
   client = next
   next.on('error', (error) => lost(next, error))
@@ -88,6 +107,6 @@ function lost(which: pg.Client, error: Error): void {
   log.warn({ error: error.message }, 'notifications lost, connecting again')
   which.end().catch((failure: Error) => log.debug({ error: failure.message }, 'lost connection closed'))
   clearTimeout(retry)
-  retry = setTimeout(() => void connect(), 500)
+  retry = setTimeout(() => void startConnecting(), 500)
   retry.unref()
 }

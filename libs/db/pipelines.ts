@@ -1,8 +1,9 @@
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { env } from '@/libs/env'
 import { log } from '@/libs/log'
 import { connectionSettings } from './connection'
+import { openSocket } from './silence'
 
 const LANES = 4
 /** How long a statement may hold up those behind it while it waits for somebody's lock, and by all it does. */
@@ -38,7 +39,7 @@ function findLane(): Lane {
 }
 
 function openLane(): Lane {
-  const socket = new Socket()
+  const socket = openSocket()
   const client = new pg.Client({
     ...connectionSettings,
     connectionString: env().DATABASE_URL,

@@ -2,7 +2,9 @@ import pg from 'pg'
 import { env } from '@/libs/env'
 import { log } from '@/libs/log'
 import { connectionSettings } from './connection'
+import { askWhetherThere } from './notifications'
 import { closePipelines } from './pipelines'
+import { watchForSilence } from './silence'
 
 type PoolName = 'server' | 'operator'
 const pools = new Map<PoolName, pg.Pool>()
@@ -23,6 +25,7 @@ function poolOf(name: PoolName, connectionString: string, max: number): pg.Pool 
   })
   pool.on('error', (error) => log.warn({ error: error.message, pool: name }, 'idle database connection lost'))
   pools.set(name, pool)
+  watchForSilence(askWhetherThere)
   return pool
 }
 

@@ -7,6 +7,7 @@ import { isLost, isRetryable, isStaleRouting, isTakenBack } from './errors'
 import { statementName } from './kysely-driver'
 import { queryInPipeline } from './pipelines'
 import { serverPool } from './pools'
+import { isSilent } from './silence'
 import { tenantQuery } from './tenant-db'
 import { inTurn } from './tenant-turns'
 
@@ -83,7 +84,7 @@ async function mayRepeat(
     return true
   }
   if (isRetryable(error)) return true
-  if (repeatable && isLost(error)) {
+  if (repeatable && isLost(error) && !isSilent()) {
     await sleep(50 * 2 ** attempt)
     return true
   }
