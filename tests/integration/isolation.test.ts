@@ -202,6 +202,7 @@ describe('the catalog', () => {
       list_user_tenants: 'tenants of one user',
       log_audit: 'writes for the current tenant alone',
       make_usage_partitions: 'no data',
+      newest_usage_month: 'a month of the whole installation',
       open_portal_session: 'makes a session good for less',
       portal_branding: 'what a portal shows to every visitor',
       read_session: 'one answer about one session',

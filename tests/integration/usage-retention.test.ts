@@ -1,13 +1,15 @@
 // Where events go, nothing is lost that anybody still needs: whoever asks for it, a month is dropped only when each tenant's seal is of
 // exactly the events that are there. And what cannot be known without them is neither billed nor made up.
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { POST as closeRoute } from '@/app/api/v1/billing-periods/route'
 import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
+import { dropUsagePartitions } from '@/features/reconciliations/jobs/drop-usage-partitions'
 import { queryUsage } from '@/features/usage-tracking/services/usage-query-service'
 import { updateUsageSettings } from '@/features/usage-tracking/services/usage-settings-service'
 import { serverPool } from '@/libs/db/pools'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { log } from '@/libs/log'
 import { usageQueryInput } from '@/libs/metering/usage-query'
 import { type PastEvent, pastKey, writePast } from '../support/usage-history'
 import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
@@ -70,6 +72,30 @@ const close = async (tenant: TestTenant, ends_at: string) => {
 }
 const stored = async (): Promise<number> =>
   (await asSuperuser<{ count: number }>('select count(*)::int as count from usage_events'))[0]?.count ?? 0
+
+describe('a clock that cannot be right', () => {
+  const old = ago(30)
+  const keep = () => dropUsagePartitions(new AbortController().signal)
+  const sealed = () => asSuperuser('select 1 from usage_seals')
+
+  test('neither seals nor drops a month: nothing came in for long, or the database is years before those who ask it', async () => {
+    const tenant = await arrange()
+    log.level = 'fatal'
+    await writePast(tenant, 'UTC', [at('sum', `${old}T12:00:00Z`, 5), at('sum', `${ago(2)}T12:00:00Z`, 6)])
+    expect(await keep()).toEqual([])
+    expect(await sealed()).toEqual([])
+    await seal(tenant, old)
+    expect(await drop(25)).toEqual([])
+    await asSuperuser('delete from usage_seals where tenant_id = $1', [tenant.id])
+
+    await writePast(tenant, 'UTC', [at('sum', `${ago(1)}T12:00:00Z`, 7)])
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 5 * 365 * 86_400_000 })
+    expect(await keep()).toEqual([])
+    vi.useRealTimers()
+    expect(await sealed()).toEqual([])
+    expect(await keep()).toEqual([old.slice(0, 7)])
+  })
+})
 
 describe('whoever asks', () => {
   let tenant: TestTenant

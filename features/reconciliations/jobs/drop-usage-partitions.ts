@@ -9,11 +9,14 @@ const KEEPER = jobActor('usage-retention')
 const TENANTS_AT_ONCE = 200
 /** For so many months more, what a tenant that closes billing periods has not billed is kept. */
 const PATIENCE_MONTHS = 12
+/** How far the clock of the database may be from that of this process. */
+const MOST_APART_MS = 24 * 3_600_000
 
 /**
  * Lets go of usage events older than USAGE_RETENTION_MONTHS, a month of reception at a time: every tenant's totals are
  * compared with them a last time and sealed, then the partition is dropped. Totals stay. Gives the months that went.
- * A month that a tenant has not billed, or cannot be sealed for a tenant that takes no writes, waits, and those after it.
+ * A month that a tenant has not billed, or cannot be sealed for a tenant that takes no writes, waits, and those after it. All
+ * wait while the clock of the database cannot be right.
  */
 export async function dropUsagePartitions(signal: AbortSignal): Promise<string[]> {
   const months = env().USAGE_RETENTION_MONTHS
@@ -23,12 +26,27 @@ export async function dropUsagePartitions(signal: AbortSignal): Promise<string[]
      where m.month < date_trunc('month', now() at time zone 'UTC')::date - make_interval(months => $1)`,
     [months],
   )
+  if (rows.length === 0 || !(await isClockRight())) return []
   for (const { month } of rows) {
     if (signal.aborted || !(await sealMonth(month, months, signal))) break
   }
-  if (rows.length === 0 || signal.aborted) return []
+  if (signal.aborted) return []
   const [dropped] = await serverQuery<{ months: string[] }>('select app.drop_usage_partitions($1) as months', [months])
   return dropped?.months ?? []
+}
+
+/** Whether the present is about where this process has it too, and follows the newest usage: nothing brings back what a wrong one drops. */
+async function isClockRight(): Promise<boolean> {
+  const [row] = await serverQuery<{ now: Date; newest: string | null; follows: boolean }>(
+    `select now(), d.newest::text, coalesce(d.newest >= date_trunc('month', now() at time zone 'UTC') - interval '1 month', true) as follows
+     from app.newest_usage_month() d (newest)`,
+  )
+  if (row?.follows && Math.abs(row.now.getTime() - Date.now()) < MOST_APART_MS) return true
+  log.error(
+    { database_time: row?.now, newest_usage: row?.newest },
+    'no month of usage is dropped: the clock of the database cannot be right, or nothing was received for more than a month',
+  )
+  return false
 }
 
 /** Whether every tenant with events of a month has sealed it. */
