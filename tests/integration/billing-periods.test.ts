@@ -316,6 +316,64 @@ describe('closing', () => {
     }
   })
 
+  test('an export goes on record with its end: whole, broken off, and not at all for a HEAD', async () => {
+    await track({ meter_id: 'count', user_id: 'ann' })
+    const ask = async (method: 'GET' | 'HEAD') =>
+      exportRoute(await request(method, '/api/v1/billing-periods/export?from=2026-01-01', { as: acme.api_key }))
+    const records = () =>
+      asSuperuser<{ action: string; outcome: string; lines: number | null }>(
+        `select l.action, l.outcome, (d.metadata ->> 'lines')::integer as lines from audit_logs l join audit_details d using (tenant_id, id)
+         where l.tenant_id = $1 and l.action like 'billing_period.export%' order by l.id`,
+        [acme.id],
+      )
+    const before = (await records()).length
+    const since = async () => (await records()).slice(before)
+    const head = await ask('HEAD')
+    expect([head.status, head.headers.get('content-type'), head.body]).toEqual([200, 'application/x-ndjson', null])
+    expect(await since()).toEqual([])
+    const whole = (await (await ask('GET')).text()).trim().split('\n')
+    const success = { action: 'billing_period.export_completed', outcome: 'success', lines: whole.length }
+    await expect.poll(since).toMatchObject([{ action: 'billing_period.exported' }, success])
+    await (await ask('GET')).body?.cancel()
+    await expect.poll(async () => (await since()).length).toBe(4)
+    expect((await since())[3]).toMatchObject({ action: 'billing_period.export_completed', outcome: 'failure' })
+  })
+
+  test('an export of many customers is cut in parts that come to the whole, as it was when it began', async () => {
+    const many = await createTenant('many', { time_zone: 'America/New_York' })
+    await arrange(many)
+    await asSuperuser(
+      `insert into customers (tenant_id, id, external_id) select $1, app.uuid_v7(), 'c' || n from generate_series(1, 2500) n`,
+      [many.id],
+    )
+    const send = () =>
+      asSuperuser(
+        `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month)
+         select $1, gen_random_uuid(), m.id, c.id, length(c.external_id), n.at, n.at, date_trunc('month', n.at at time zone 'UTC')
+         from meters m join customers c using (tenant_id) cross join (select clock_timestamp() - interval '1 minute' as at) n
+         where tenant_id = $1 and m.slug in ('sum', 'max')`,
+        [many.id],
+      )
+    await send()
+    const range = { from: new Date(Date.now() - DAY).toISOString(), to: await now() }
+    const answer = await exportRoute(await request('GET', `/x?${new URLSearchParams(range)}`, { as: many.api_key }))
+    await send()
+    const sent: Line[] = (await answer.text())
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const cut = await asSystem(many, () =>
+      tenantQuery<{ customer: string; meter: string }>(
+        `select customer, meter from app.cut_usage($1, 'America/New_York', $2, $3, false) where events = 2`,
+        [many.id, range.from, range.to],
+      ),
+    )
+    expect(cut.length).toBeGreaterThan(5_000)
+    expect(sent.map(({ customer, meter, quantity, events }) => ({ customer, meter, quantity, events }))).toEqual(
+      cut.map((line) => ({ ...line, quantity: line.customer.length, events: 1 })),
+    )
+  })
+
   test('two who close at once close one after the other', async () => {
     await track({ meter_id: 'count', user_id: 'ann' })
     const moment = await now()

@@ -11,7 +11,9 @@ import { dayIn } from '@/libs/tenancy/zoned-day'
 import type { BillingExportQuery, BillingFormat } from '../schema'
 import { getBillingPeriod, METER_NAME, readMoment, type StoredLine, toLine } from './billing-period-service'
 
-export type BillingFile = { file_name: string; content_type: string; body: ReadableStream<Uint8Array> }
+export type BillingFile = { file_name: string; content_type: string; body: ReadableStream<Uint8Array> | null }
+/** How a file is asked for: as a request does. HEAD gets no body, and nothing is read for it or recorded. */
+type Asked = { method: string; signal: AbortSignal }
 
 const COLUMNS = [
   'customer_id',
@@ -33,6 +35,9 @@ const SELECTED = `l.customer_id, l.customer, l.meter_id, l.meter, ${METER_NAME},
   trim_scale(l.quantity)::text as quantity, l.events::text as events, l.tier, l.tier_version, trim_scale(l.cap_limit)::text as cap_limit,
   trim_scale(l.overage)::text as overage, l.adjustment`
 const TYPES: Record<BillingFormat, string> = { csv: 'text/csv; charset=utf-8', jsonl: 'application/x-ndjson' }
+/** A cut is made of so many customers at a time, at least, and at most of so many such parts: each looks through what was received. */
+const CUSTOMERS_AT_ONCE = 500
+const MOST_PARTS = 16
 /** What a cut is made of; the lines themselves are what the caller may see. */
 const READS = ['usage:read', 'customers:read', 'meters:read', 'tiers:read', 'billing-periods:read']
 
@@ -56,31 +61,62 @@ function encode(format: BillingFormat): (rows: StoredLine[], first: boolean) => 
     )
 }
 
+/**
+ * Rows as a file. `billing_period.exported` is on record before the first byte leaves, and `billing_period.export_completed`
+ * with the number of lines afterwards: a failure, where the file is not whole.
+ */
 async function toFile(
   name: string,
   format: BillingFormat,
   metadata: Record<string, unknown>,
   statement: () => Promise<{ text: string; values: unknown[] }>,
   actor: Actor,
-  signal: AbortSignal,
+  { method, signal }: Asked,
 ): Promise<BillingFile> {
   const { tenantId, actor: caller } = currentContext()
+  const file = { file_name: `${name}.${format}`, content_type: TYPES[format] }
+  if (method === 'HEAD') return { ...file, body: null }
+  // In transactions of their own, as who asked for it: they stay when the file breaks off.
+  const record = (work: () => Promise<string>) => runOutsideTenant(() => runInTenant(tenantId, caller, work))
+  let exportId = ''
   const body = await streamRows<StoredLine>(tenantId, actor, {
     prepare: async () => {
-      // In a transaction of its own, as who asked for it: it stays when the file breaks off.
-      await runOutsideTenant(() =>
-        runInTenant(tenantId, caller, () => AuditLogger.logExport('billing_period', { format, ...metadata })),
-      )
+      exportId = await record(() => AuditLogger.logExport('billing_period', { format, ...metadata }))
       return statement()
     },
     encode: encode(format),
     signal,
-    onEnd: (rows, error) => {
-      if (error) log.info({ error: error.message, rows }, 'billing export ended early')
+    onEnd: async (lines, error) => {
+      if (error) log.info({ error: error.message, export_id: exportId, lines }, 'billing export ended early')
+      if (exportId === '') return
+      await record(() =>
+        AuditLogger.log({
+          action: 'billing_period.export_completed',
+          target_type: 'billing_period',
+          target_id: exportId,
+          outcome: error ? 'failure' : 'success',
+          metadata: { lines },
+        }),
+      ).catch((failure: unknown) =>
+        log.warn({ error: String(failure), export_id: exportId }, 'end of a billing export not recorded'),
+      )
     },
   })
-  return { file_name: `${name}.${format}`, content_type: TYPES[format], body }
+  return { ...file, body }
 }
+
+// A cut is made when it is asked for its first row: the lines of the first customers leave before those of the next are looked for.
+const CUT = `
+  select ${SELECTED}
+  from (
+    select c.id as since, lead(c.id) over (order by c.id) as until
+    from (
+      select u.id, row_number() over (order by u.id) - 1 as place, count(*) over () as customers from customers u where u.tenant_id = $1
+    ) c
+    where c.place % greatest($5, ceil(c.customers::numeric / $6)) = 0
+    order by c.id
+  ) c
+  cross join lateral app.cut_usage($1, $2, $3, $4, false, c.since, c.until) l`
 
 /**
  * Usage received in a range, as lines, cut now: nothing is kept. To be called outside of a transaction.
@@ -89,7 +125,7 @@ async function toFile(
 export async function exportUsageCut(
   { from, to, format }: BillingExportQuery,
   slug: string,
-  signal: AbortSignal,
+  request: Asked,
 ): Promise<BillingFile> {
   const { tenantId, actor } = currentContext()
   const zone = await readTimeZone()
@@ -108,13 +144,10 @@ export async function exportUsageCut(
     async () => {
       // What was received by now is committed first: the same range is the same later, and the next one begins where it ends.
       await tenantQuery('select app.await_usage_writers($1)', [tenantId])
-      return {
-        text: `select ${SELECTED} from app.cut_usage($1, $2, $3, $4, false) l`,
-        values: [tenantId, zone, start, end],
-      }
+      return { text: CUT, values: [tenantId, zone, start, end, CUSTOMERS_AT_ONCE, MOST_PARTS] }
     },
     reader,
-    signal,
+    request,
   )
 }
 
@@ -123,7 +156,7 @@ export async function downloadBillingPeriod(
   id: string,
   format: BillingFormat,
   slug: string,
-  signal: AbortSignal,
+  request: Asked,
 ): Promise<BillingFile> {
   const { tenantId, actor } = currentContext()
   const { ends_at } = await getBillingPeriod(id)
@@ -138,6 +171,6 @@ export async function downloadBillingPeriod(
         values: [tenantId, id],
       }),
     actor,
-    signal,
+    request,
   )
 }

@@ -8,7 +8,7 @@ async function download(
   input: AuditLogExportInput,
   { tenant }: TenantRequestContext,
 ): Promise<Response> {
-  const { body, file_name, content_type } = await exportAuditLogs(input, tenant.slug, request.signal)
+  const { body, file_name, content_type } = await exportAuditLogs(input, tenant.slug, request)
   return new Response(body, {
     headers: { 'content-type': content_type, 'content-disposition': `attachment; filename="${file_name}"` },
   })

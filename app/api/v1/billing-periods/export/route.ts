@@ -5,7 +5,7 @@ import { withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 
 export const GET = withTenantAuth(
   async (request, { tenant }) => {
-    const file = await exportUsageCut(readQuery(request, billingExportQuery), tenant.slug, request.signal)
+    const file = await exportUsageCut(readQuery(request, billingExportQuery), tenant.slug, request)
     return new Response(file.body, {
       headers: { 'content-type': file.content_type, 'content-disposition': `attachment; filename="${file.file_name}"` },
     })
