@@ -65,10 +65,12 @@ const currency = z
   .meta({ description: 'ISO 4217', example: 'EUR' })
 const interval = z.enum(['month', 'year'])
 const price = z.number().min(0).max(1e10).meta({ description: 'In whole units of the currency', example: 49.99 })
+/** The most a tier can cost, in the smallest units of its currency. */
+export const MOST_PRICE_MINOR = 1e12
 const priceMinor = z
   .int()
   .min(0)
-  .max(1e12)
+  .max(MOST_PRICE_MINOR)
   .meta({ description: 'In the smallest units of the currency', example: 4999 })
 
 function isCurrency(code: string): boolean {

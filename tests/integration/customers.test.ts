@@ -1,4 +1,5 @@
 // Customers, their tiers, what they may use, and what one of them sees of itself when signed in to the portal.
+
 import { beforeAll, describe, expect, test } from 'vitest'
 import { GET as getEntitlements } from '@/app/api/v1/customers/[id]/entitlements/route'
 import { DELETE, GET as getCustomer, PATCH } from '@/app/api/v1/customers/[id]/route'
@@ -8,6 +9,7 @@ import { GET as getOverview } from '@/app/api/v1/portal/overview/route'
 import { PATCH as patchTier } from '@/app/api/v1/tiers/[id]/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
+import { newId } from '@/libs/ids'
 import { whileLocked } from '../support/while-locked'
 import { asSuperuser, call, createWorld, type RequestOptions } from '../support/world'
 
@@ -154,6 +156,7 @@ describe('tiers of customers', () => {
       source: 'subscription',
     })
     expect((await subscribe('mover', { tier_id: (await tierOf('mover')).body.tier.id })).status).toBe(200)
+    expect((await subscribe('mover', { tier_id: newId() })).body.errors).toMatchObject([{ pointer: '/tier_id' }])
     const { usage, features } = (await entitlements('mover')).body
     expect(usage.find(({ meter }: { meter: string }) => meter === 'api_calls')).toMatchObject({
       used: 60,

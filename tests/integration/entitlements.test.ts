@@ -183,6 +183,16 @@ describe('entitlements', () => {
     expect((await one(id, 'nobody_knows')).status).toBe(404)
   })
 
+  test('one whose key is what the meter of another is called is itself', async () => {
+    const id = await newCustomer()
+    expect((await create(id, { kind: 'metered', meter: 'tokens', feature_key: 'answers', limit: 5 })).status).toBe(201)
+    const named = { feature_key: 'tokens', kind: 'boolean', source: 'customer' }
+    expect(await create(id, { kind: 'boolean', feature_key: 'tokens' })).toMatchObject({ status: 201, body: named })
+    expect((await one(id, 'tokens')).body).toMatchObject(named)
+    expect((await cancel(id, 'tokens')).status).toBe(204)
+    expect((await one(id, 'tokens')).body).toMatchObject({ feature_key: 'answers', kind: 'metered' })
+  })
+
   test('a metered one holds for the very next event, and gives way again', async () => {
     const id = await newCustomer()
     await track(id, 100)

@@ -122,6 +122,7 @@ describe('create', () => {
     [{ name: 'X', price: 1, price_minor: 100 }, '/price'],
     [{ name: 'X', price: 49.999, currency: 'EUR' }, '/price'],
     [{ name: 'X', price: 49.99, currency: 'JPY' }, '/price'],
+    [{ name: 'X', price: 1e10, currency: 'BHD' }, '/price'],
     [{ name: 'X', currency: 'XXQ' }, '/currency'],
     [{ name: 'X', usage_caps: { api_calls: -1 } }, '/usage_caps/api_calls'],
     [{ name: 'X', usage_caps: { 'Not A Slug': 1 } }, '/usage_caps/Not A Slug'],

@@ -47,7 +47,8 @@ export async function getSubscription(customerRef: string): Promise<Subscription
 export async function setSubscription(customerRef: string, input: SubscriptionInput): Promise<SubscriptionRow> {
   const { customer_id: customerId } = await getSubscription(customerRef)
   const tierRef = input.tier_id ?? input.tier ?? null
-  const wanted = tierRef === null ? null : await requireTier(tierRef, input.version)
+  const field = input.tier_id === undefined ? '/tier' : '/tier_id'
+  const wanted = tierRef === null ? null : await requireTier(tierRef, input.version, field)
   // One change of a customer's subscription at a time. No key update: writers of usage, for whom this may wait, refer to the row.
   await tenantQuery('select id from customers where tenant_id = $1 and id = $2 for no key update', [
     currentContext().tenantId,
@@ -84,7 +85,7 @@ export async function setSubscription(customerRef: string, input: SubscriptionIn
         })
         .execute()
       // The new row holds its tier: who archives one waits from here on, and who did before is seen now.
-      await requireTier(wanted.id, wanted.version)
+      await requireTier(wanted.id, wanted.version, field)
     }
     if (anchor !== anchorBefore) {
       await tenantQuery('select app.rebuild_customer_counters($1, $2, $3)', [
@@ -105,7 +106,12 @@ async function changeVersion(subscriptionId: string, version: number): Promise<v
     .execute()
 }
 
-async function requireTier(ref: string, version: number | undefined): Promise<{ id: string; version: number }> {
+/** The tier that `field` of the body names, in the version asked for. @throws AppError invalid_input. */
+async function requireTier(
+  ref: string,
+  version: number | undefined,
+  field: '/tier' | '/tier_id',
+): Promise<{ id: string; version: number }> {
   const row = await tenantDb()
     .selectFrom('tiers')
     .select(['id', 'version'])
@@ -113,7 +119,7 @@ async function requireTier(ref: string, version: number | undefined): Promise<{ 
     .where('archived_at', 'is', null)
     .executeTakeFirst()
   if (!row) {
-    throw invalidInput('/tier', 'there is no such tier')
+    throw invalidInput(field, 'there is no such tier')
   }
   if (version !== undefined && version > row.version) {
     throw invalidInput('/version', `the newest version of this tier is ${row.version}`)

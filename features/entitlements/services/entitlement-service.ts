@@ -117,7 +117,9 @@ export async function getEntitlementValue(customerRef: string, feature: string):
 function pick(entitlements: readonly Entitlement[], feature: string): Entitlement | undefined {
   const name = feature.toLowerCase()
   const named = entitlements.filter(({ feature_key, meter }) => feature_key === name || meter?.slug === name)
-  return named.find(({ source }) => source === 'customer') ?? named[0]
+  const own = named.filter(({ source }) => source === 'customer')
+  // Its key may be what another one's meter is called.
+  return own.find(({ feature_key }) => feature_key === name) ?? own[0] ?? named[0]
 }
 
 async function loadOwn(customerId: string): Promise<Own[]> {

@@ -1,10 +1,10 @@
 import { invalidInput } from '@/libs/errors'
 import { fromMinor, toMinor } from '@/libs/ingest/money'
-import type { TierPatch } from '../schema'
+import { MOST_PRICE_MINOR, type TierPatch } from '../schema'
 
 /**
  * The price of a tier in the smallest units of its currency; undefined when none is said.
- * @throws AppError invalid_input for a fraction of the smallest unit, which nobody can pay.
+ * @throws AppError invalid_input for a fraction of the smallest unit, which nobody can pay, and for more than can be kept.
  */
 export function priceOf(
   { price, price_minor }: Pick<TierPatch, 'price' | 'price_minor'>,
@@ -15,6 +15,7 @@ export function priceOf(
   if (minor === null) {
     throw invalidInput('/price', `has more decimals than ${currency} has`)
   }
+  if (minor > MOST_PRICE_MINOR) throw invalidInput('/price', `must be at most ${fromMinor(MOST_PRICE_MINOR, currency)}`)
   return minor
 }
 
