@@ -4,8 +4,8 @@ import type { RouteHandler } from '@/libs/api-utils/route-handler'
 export type PathEntry = readonly [method: string, template: string, handler: RouteHandler]
 
 /**
- * Finds handlers by method and path, with the parameters of the path filled in. What is not there is answered by
- * `unknown`, which asks who calls first, as all do.
+ * Finds handlers by method and path, with the parameters of the path filled in; HEAD is answered as GET is. What is not
+ * there is answered by `unknown`, which asks who calls first, as all do.
  */
 export function createPathTable(
   entries: readonly PathEntry[],
@@ -14,8 +14,9 @@ export function createPathTable(
   const table = entries.map(([method, template, handler]) => ({ method, parts: template.split('/'), handler }))
   return (method, path) => {
     const given = path.split('/')
+    const wanted = method === 'HEAD' ? 'GET' : method
     for (const entry of table) {
-      if (entry.method !== method || entry.parts.length !== given.length) continue
+      if (entry.method !== wanted || entry.parts.length !== given.length) continue
       const params = match(entry.parts, given)
       if (params) return (request) => entry.handler(request, { params: Promise.resolve(params) })
     }

@@ -4,6 +4,7 @@ import { findStripeRoute } from '@/app/compat/stripe/paths'
 import { METHODS, unknownMethod } from '@/app/compat/unkey/methods'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { isInternalHeader } from '@/libs/tenancy/host'
+import { methodNotAllowed } from '../web/explain-methods'
 import { HERE, toRequest } from './incoming-request'
 
 /** A way in for the client of another product: everything below a prefix. */
@@ -13,10 +14,12 @@ type CompatRoute = {
   find: (path: string, method: string) => RouteHandler | null
 }
 
+const postAlone: RouteHandler = async () => methodNotAllowed('POST')
+
 const ROUTES: readonly CompatRoute[] = [
   {
     prefix: '/compat/unkey/v2/',
-    find: (path, method) => (method === 'POST' && !path.includes('/') ? (METHODS.get(path) ?? unknownMethod) : null),
+    find: (path, method) => (method === 'POST' ? (METHODS.get(path) ?? unknownMethod) : postAlone),
   },
   { prefix: '/compat/openmeter/api/', find: (path, method) => findOpenMeterRoute(method, path) },
   // Its client can be given another host, but no path.

@@ -537,6 +537,19 @@ describe('who may', () => {
     expect([status, body.id]).toEqual([200, id])
   })
 
+  test('HEAD is answered as GET is, without a body', async () => {
+    const { slug } = await createMeter()
+    for (const [path, status] of [
+      [`v1/meters/${slug}/query`, 200],
+      ['v1/subjects', 200],
+      ['v1/meters/nothing_here', 404],
+    ] as const) {
+      const headers = { authorization: `Bearer ${acme.api_key}` }
+      const answer = await ingest.send({ path: `/compat/openmeter/api/${path}`, method: 'HEAD', headers })
+      expect([answer.status, answer.body]).toEqual([status, ''])
+    }
+  })
+
   test('a suspended tenant is let in nowhere', async () => {
     await setStatus(globex, 'suspended')
     await expect.poll(async () => (await refused(other.meters.list())).status, whenHeard).toBe(403)

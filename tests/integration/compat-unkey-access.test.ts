@@ -132,6 +132,14 @@ describe('permissions and roles', () => {
       permissionId: expect.any(String),
     })
     expect(await statusOf(permissions.createPermission({ name: 'x', slug }))).toBe(409)
+    const raced = `raced.${newId()}`
+    const racing = Array.from({ length: 8 }, () =>
+      permissions.createPermission({ name: 'x', slug: raced }).then(
+        () => 200,
+        ({ statusCode }) => statusCode,
+      ),
+    )
+    expect((await Promise.all(racing)).sort()).toEqual([200, ...Array(7).fill(409)])
     expect((await permissions.getPermission({ permission: slug })).data).toEqual({
       id: slug,
       name: 'Read invoices',

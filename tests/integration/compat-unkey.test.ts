@@ -331,6 +331,15 @@ describe('who may', () => {
       body: { meta: { requestId: expect.any(String) }, error: { status: 401 } },
     })
   })
+  test('a method is called by POST alone, and one below it is not supported', async () => {
+    const headers = { authorization: `Bearer ${acme.api_key}` }
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE']) {
+      const answer = await ingest.send({ path: '/compat/unkey/v2/keys.verifyKey', method, headers })
+      expect([answer.status, answer.headers.allow]).toEqual([405, 'POST'])
+    }
+    const below = await ingest.send({ path: '/compat/unkey/v2/keys.verifyKey/more', headers, body: {} })
+    expect(below).toMatchObject({ status: 404, body: { meta: {}, error: { status: 404 } } })
+  })
   test('a root key does what its permissions say', async () => {
     const verifier = client((await createApiKey(acme, ['usage:write'])).key)
     const { key } = await create()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  addRecord,
   findRecord,
   keepRecord,
   listRecords,
@@ -130,9 +131,8 @@ export const ACCESS_METHODS: readonly (readonly [string, RouteHandler])[] = [
     'permissions.createPermission',
     unkeyRoute(async (request) => {
       const { slug, ...data } = await readJson(request, permissionBody)
-      if (await findRecord('permission', slug))
+      if (!(await addRecord('permission', slug, data)))
         throw new AppError('conflict', `A permission with the slug ${slug} exists already.`)
-      await keepRecord('permission', slug, data)
       return { data: { permissionId: slug } }
     }, WRITE),
   ],

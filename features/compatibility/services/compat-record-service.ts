@@ -48,6 +48,21 @@ function selectRecords(kind: RecordKind) {
     .where('kind', '=', kind)
 }
 
+/** Keeps a record where there is none, and says whether there was none. @throws AppError invalid_input beyond 16 KB. */
+export async function addRecord(
+  kind: RecordKind,
+  key: string,
+  data: Readonly<Record<string, unknown>>,
+): Promise<boolean> {
+  const row = await tenantDb()
+    .insertInto('compat_records')
+    .values({ kind, key, data: sql`${toText(data)}::jsonb` })
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'kind', 'key']).doNothing())
+    .returning('key')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** Keeps a record in place of an earlier one; null removes it. @throws AppError invalid_input beyond 16 KB. */
 export async function keepRecord(
   kind: RecordKind,
@@ -58,15 +73,19 @@ export async function keepRecord(
     await tenantDb().deleteFrom('compat_records').where('kind', '=', kind).where('key', '=', key).execute()
     return
   }
-  const text = JSON.stringify(data)
-  if (text.length > LONGEST) throw invalidInput('/metadata', `is longer than ${LONGEST} characters`)
   await tenantDb()
     .insertInto('compat_records')
-    .values({ kind, key, data: sql`${text}::jsonb` })
+    .values({ kind, key, data: sql`${toText(data)}::jsonb` })
     .onConflict((conflict) =>
       conflict
         .columns(['tenant_id', 'kind', 'key'])
         .doUpdateSet({ data: sql`excluded.data`, updated_at: sql<Date>`clock_timestamp()` }),
     )
     .execute()
+}
+
+function toText(data: Readonly<Record<string, unknown>>): string {
+  const text = JSON.stringify(data)
+  if (text.length > LONGEST) throw invalidInput('/metadata', `is longer than ${LONGEST} characters`)
+  return text
 }
