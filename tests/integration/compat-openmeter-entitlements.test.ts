@@ -163,9 +163,21 @@ describe('the first version, by subject', () => {
     ])
     expect(await openmeter.subjects.get(one)).toEqual(upserted[0])
     expect(await openmeter.subjects.upsert({ key: one, displayName: 'Uno' })).toMatchObject([{ displayName: 'Uno' }])
+    // What is not said of it stays, and null takes it away.
+    const currentPeriodStart = new Date('2026-01-01T00:00:00Z')
+    await openmeter.subjects.upsert({ key: one, stripeCustomerId: 'cus_1', currentPeriodStart })
+    expect(await openmeter.subjects.upsert({ key: one, stripeCustomerId: 'cus_2' })).toMatchObject([
+      { stripeCustomerId: 'cus_2', currentPeriodStart, metadata: { a: 'b' } },
+    ])
+    const [bare] = await known(openmeter.subjects.upsert({ key: one, stripeCustomerId: null, metadata: null }))
+    expect(bare).toMatchObject({ currentPeriodStart, metadata: {} })
+    expect(bare).not.toHaveProperty('stripeCustomerId')
     expect(((await known(openmeter.subjects.list())) as { key: string }[]).map(({ key }) => key)).toEqual(
       expect.arrayContaining([one, two]),
     )
+    const atOnce = `sub-${newId()}`
+    const made = await Promise.all(Array.from({ length: 12 }, () => known(openmeter.subjects.upsert({ key: atOnce }))))
+    expect(new Set(made.map(([subject]) => subject?.id)).size).toBe(1)
     await openmeter.subjects.delete(one)
     expect(await statusOf(openmeter.subjects.get(one))).toBe(404)
     expect(await statusOf(other.subjects.get(two))).toBe(404)
@@ -208,6 +220,34 @@ describe('the second version, by customer', () => {
     expect(grants).toMatchObject({ totalCount: customerKeys.length, items: [] })
   })
 
+  test('grants are read from any place of their list, in both orders', async () => {
+    const { feature, subject } = await prepare()
+    await openmeter.customers.create({ key: subject, name: 'Writer' })
+    const { entitlements } = openmeter.customers
+    const sent = { type: 'metered', featureKey: feature.key, issueAfterReset: 1, ...monthly } as const
+    const { id } = await known(entitlements.create(subject, sent))
+    for (const amount of [1, 2, 3, 4, 5])
+      await entitlements.createGrant(subject, id, { amount, effectiveAt: new Date(Date.now() + 3_600_000) })
+    const all = async (query: Record<string, unknown>) => {
+      const page = await known(openmeter.entitlements.grants.list({ query: { customer: [subject], ...query } }))
+      return [page.totalCount, page.items.map(({ amount }) => amount)]
+    }
+    expect(await all({ limit: 2, offset: 3 })).toEqual([5, [4, 5]])
+    expect(await all({ limit: 3, offset: 1 })).toEqual([5, [2, 3, 4]])
+    expect(await all({ limit: 3, offset: 4 })).toEqual([5, [5]])
+    expect(await all({ limit: 3, offset: 6 })).toEqual([5, []])
+    expect(await all({ pageSize: 2, page: 2, offset: 4 })).toEqual([5, [3, 4]])
+    const own = async (query: Record<string, unknown>) =>
+      (await known(entitlements.listGrants(subject, id, { query }))).items.map(({ amount }) => amount)
+    expect(await own({ orderBy: 'createdAt', order: 'ASC', limit: 2, offset: 1 })).toEqual([2, 3])
+    expect(await own({ orderBy: 'createdAt', order: 'DESC' })).toEqual([5, 4, 3, 2, 1])
+    const first = (await known(entitlements.listGrants(subject, id))).items[0]
+    // It is not yet in effect, and does not recur.
+    expect(first).not.toHaveProperty('nextRecurrence')
+    const sorted = await known(entitlements.list(subject, { query: { orderBy: 'createdAt', order: 'DESC' } }))
+    expect(sorted.items[0]).toMatchObject({ id })
+  })
+
   test('lists over all customers, by feature, customer and type', async () => {
     const { feature, subject } = await prepare()
     const customer = await known(openmeter.customers.create({ key: subject, name: 'Writer' }))
@@ -241,6 +281,10 @@ describe('the second version, by customer', () => {
     expect((await list({ feature: [feature.key] })).items).toEqual([created])
     expect((await list({ customerKeys: ['nobody'] })).items).toEqual([])
     expect((await list({ customerKeys: [subject], order: 'DESC', pageSize: 1 })).items).toEqual([plain])
+    expect((await list({ customerKeys: [subject], limit: 1, offset: 1 })).items).toEqual([plain])
+    expect(await openmeter.entitlementsV1.list({ subject: [subject], limit: 1, offset: 1 })).toMatchObject([
+      { id: plain.id },
+    ])
     expect(await openmeter.entitlements.get(created.id)).toEqual(created)
     expect(await statusOf(other.entitlements.get(created.id))).toBe(404)
     expect((await known(other.entitlements.list())).items).toEqual([])

@@ -3,7 +3,7 @@ import { HTTPError, OpenMeter } from '@openmeter/sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
-import { createWorld } from '../support/world'
+import { asSuperuser, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
 let ingest: IngestProcess
@@ -224,6 +224,34 @@ describe('a customer of several subjects', () => {
     expect(none).toMatchObject({ usageAttribution: { subjectKeys: [] } })
   })
 
+  test('is listed as a subject under each name, and one that is deleted leaves it the others', async () => {
+    const { customer, one, two, key } = await createNamed()
+    const subjects = async () =>
+      (await known(openmeter.subjects.list())).filter(({ id }) => id === customer.id).map((subject) => subject.key)
+    expect(await subjects()).toEqual([one, two])
+    await openmeter.subjects.delete(one)
+    expect(await subjects()).toEqual([two])
+    expect((await refused(openmeter.subjects.get(one))).status).toBe(404)
+    expect(await openmeter.customers.get(key)).toMatchObject({ usageAttribution: { subjectKeys: [two] } })
+    await openmeter.subjects.delete(two)
+    expect((await known(openmeter.customers.get(key))).deletedAt).toBeInstanceOf(Date)
+    // Without a key its first name is the one its usage is counted under.
+    const names = [`first-${newId()}`, `second-${newId()}`] as const
+    await openmeter.customers.create({ name: 'Two names', usageAttribution: { subjectKeys: [...names] } })
+    expect((await refused(openmeter.subjects.delete(names[0]))).status).toBe(400)
+    await openmeter.subjects.delete(names[1])
+    expect((await known(openmeter.subjects.get(names[0]))).key).toBe(names[0])
+  })
+
+  test('all subjects are listed, however many there are', async () => {
+    await asSuperuser(
+      `insert into customers (tenant_id, id, external_id) select $1, gen_random_uuid(), 'many-' || n from generate_series(1, 10500) n`,
+      [globex.id],
+    )
+    const keys = (await known(other.subjects.list())).map(({ key }) => key).filter((key) => key.startsWith('many-'))
+    expect(new Set(keys).size).toBe(10_500)
+  })
+
   test('lists are in the order that is asked for', async () => {
     const names = ['B', 'C', 'A'].map((name) => `Order ${name} ${newId()}`)
     for (const name of names) await openmeter.customers.create({ key: name.replaceAll(' ', '-'), name })
@@ -269,6 +297,9 @@ describe('events of the second version', () => {
     expect(await found({ type: { $eq: 'no.such.type' } })).toEqual(['unheard'])
     expect(await found({ subject: { $ilike: 'S-E-2%' }, id: { $ne: 'e-2' } })).toHaveLength(5)
     expect(await found({ ingestedAt: { $gt: new Date(Date.now() + 60_000) } })).toEqual([])
+    const [before, after] = [new Date(Date.now() - 600_000), new Date(Date.now() + 600_000)]
+    expect(await found({ time: { $and: [{ $gte: before }, { $lt: after }] } })).toHaveLength(26)
+    expect(await found({ time: { $or: [{ $lt: before }, { $gt: after }] } })).toEqual([])
     expect((await refused(openmeter.events.listV2({ filter: '{' }))).status).toBe(400)
     expect((await refused(openmeter.events.listV2({ filter: '{"colour":{}}' }))).status).toBe(400)
     expect((await refused(openmeter.events.listV2({ cursor: 'x' }))).status).toBe(400)
@@ -299,6 +330,22 @@ describe('events of the second version', () => {
 })
 
 describe('queries', () => {
+  test('without an end have what was taken in a little ahead of its time, and may end within a minute', async () => {
+    const { slug, eventType: type } = await createMeter()
+    const subject = `early-${newId()}`
+    const [early, late] = [new Date(Date.now() + 200_000), new Date(Date.now() - 61_000)]
+    await openmeter.events.ingest({ type, subject, time: early, data: { tokens: 4, model: 'm' } })
+    await openmeter.events.ingest({ type, subject, time: late, data: { tokens: 1, model: 'm' } })
+    expect((await openmeter.meters.query(slug)).data).toMatchObject([{ value: 5 }])
+    expect(await openmeter.meters.listGroupByValues(slug, 'model')).toEqual(['m'])
+    const { id } = await known(openmeter.subjects.get(subject))
+    expect(await openmeter.meters.listGroupByValues(slug, 'customer_id')).toEqual([id])
+    for (const windowSize of ['MINUTE', 'HOUR'] as const) {
+      const to = new Date(late.getTime() + 1)
+      expect((await openmeter.meters.query(slug, { windowSize, to })).data).toMatchObject([{ value: 1 }])
+    }
+  })
+
   test('windows are told whole, however much of them was asked for', async () => {
     const { slug, eventType: type } = await createMeter()
     await openmeter.events.ingest({ type, subject: 'w', time: new Date(Date.now() - 1_000), data: { tokens: 1 } })

@@ -1,4 +1,6 @@
 // Customers and the second version of meter events as the package of Stripe has them, and what it asks that is not here.
+import { OpenMeter } from '@openmeter/sdk'
+import { Unkey } from '@unkey/api'
 import pg from 'pg'
 import Stripe from 'stripe'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -57,7 +59,7 @@ describe('customers', () => {
       description: 'First',
       phone: '+49 30 1',
       metadata: { plan: 'pro', seats: '5' },
-      address: { line1: 'Street 1', city: 'Berlin', country: 'DE' },
+      address: { line1: 'Street 1', line2: null, city: 'Berlin', state: null, postal_code: null, country: 'DE' },
       preferred_locales: ['de', 'en'],
       created: expect.any(Number),
       livemode: true,
@@ -96,6 +98,31 @@ describe('customers', () => {
     })
     expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ id: customer.id, deleted: true })
     expect((await stripe.customers.list({ email: 'ada@example.test' })).data).toEqual([])
+  })
+
+  test('are the same on every wire, and none shows or loses what another keeps', async () => {
+    const address = `${ingest.url}/compat`
+    const openmeter = new OpenMeter({ baseUrl: `${address}/openmeter`, apiKey: acme.api_key })
+    const unkey = new Unkey({ serverURL: `${address}/unkey`, rootKey: acme.api_key })
+    const { id } = await stripe.customers.create({
+      name: 'Everywhere',
+      phone: '+49',
+      metadata: { plan: 'pro' },
+      shipping: { name: 'Door', address: { line1: 'Street 2' } },
+    })
+    await openmeter.subjects.upsert({ key: id, stripeCustomerId: id })
+    await openmeter.customers.update(id, { name: 'Renamed', description: 'Known', metadata: { plan: 'free' } })
+    expect((await unkey.identities.getIdentity({ identity: id })).data.meta).toEqual({ plan: 'free' })
+    await unkey.identities.updateIdentity({ identity: id, meta: { seats: 3 } })
+    expect(await stripe.customers.retrieve(id)).toMatchObject({
+      name: 'Renamed',
+      phone: '+49',
+      metadata: { seats: '3' },
+      shipping: { name: 'Door', phone: null, address: { line1: 'Street 2', city: null } },
+    })
+    await stripe.customers.update(id, { metadata: '', phone: '' })
+    expect(await openmeter.customers.get(id)).toMatchObject({ description: 'Known', metadata: {} })
+    expect(await openmeter.subjects.get(id)).toMatchObject({ stripeCustomerId: id, metadata: {} })
   })
 
   test('lists are walked page by page, the newest first', async () => {
@@ -167,6 +194,22 @@ describe('customers', () => {
       message: "No such customer: 'cus_nobody'",
     })
     expect((await refused(other.customers.retrieve(id))).statusCode).toBe(404)
+    const summaries = { customer: id } as Stripe.Billing.MeterListEventSummariesParams
+    const { id: meter } = await createMeter()
+    expect(await refused(stripe.billing.meters.listEventSummaries(meter, summaries))).toMatchObject({
+      param: 'start_time',
+      code: 'parameter_missing',
+    })
+    for (const start_time of ['', '1e3', '0x10', ' 60', '-60'])
+      expect(
+        await refused(
+          stripe.billing.meters.listEventSummaries(meter, {
+            ...summaries,
+            start_time: start_time as unknown as number,
+            end_time: 60,
+          }),
+        ),
+      ).toMatchObject({ param: 'start_time', code: 'parameter_invalid' })
     for (const work of [
       () => stripe.billing.meters.retrieve('mtr_x'),
       () => stripe.billing.meters.update('mtr_x', { display_name: 'x' }),

@@ -1,10 +1,9 @@
 import { z } from 'zod'
+import { joinMetadata, type KeptFields, readMetadata } from '@/app/compat/customer-metadata'
 import type { CustomerRow } from '@/features/customers/services/customer-service'
 import { customerNameInput } from '@/libs/api-utils/text-input'
 import { invalidInput } from '@/libs/errors'
 
-/** Where what we have no field for is kept within the metadata of a customer. */
-const KEPT = 'openmeter'
 const MOST_SUBJECTS = 100
 
 const name = customerNameInput()
@@ -41,9 +40,8 @@ function readKept({ metadata }: Pick<CustomerRow, 'metadata'>): {
   shown: Record<string, unknown>
   own: Record<string, unknown>
 } {
-  const { [KEPT]: found, ...own } = (metadata ?? {}) as Record<string, unknown>
-  const all = typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {}
-  const { key, subjectKeys, ...shown } = all
+  const { own, kept } = readMetadata(metadata)
+  const { key, subjectKeys, ...shown } = kept.openmeter ?? {}
   return {
     kept: {
       ...(key === null || typeof key === 'string' ? { key } : {}),
@@ -60,16 +58,21 @@ export function keyOf(row: Named): string | undefined {
   return key === null ? undefined : (key ?? row.external_id)
 }
 
+/** The names of a customer in events: those it was given, else its external id, unless it is to have none. */
+export function subjectsOf(row: Named, given: readonly string[] | undefined): readonly string[] {
+  return given ?? readKept(row).kept.subjectKeys ?? [row.external_id]
+}
+
 /** A customer as the wire has it, with the subjects it was given. */
 export function toOpenMeterCustomer(row: CustomerRow, subjects: readonly string[] | undefined) {
-  const { kept, shown, own } = readKept(row)
+  const { shown, own } = readKept(row)
   const key = keyOf(row)
   return {
     ...shown,
     id: row.id,
     ...(key === undefined ? {} : { key }),
     name: row.name ?? row.external_id,
-    usageAttribution: { subjectKeys: subjects ?? kept.subjectKeys ?? [row.external_id] },
+    usageAttribution: { subjectKeys: subjectsOf(row, subjects) },
     ...(row.email === null ? {} : { primaryEmail: row.email }),
     metadata: own,
     createdAt: row.created_at,
@@ -78,8 +81,8 @@ export function toOpenMeterCustomer(row: CustomerRow, subjects: readonly string[
   }
 }
 
-/** What of a body is ours to keep; `key` is null for a customer that has none. */
-export function fieldsOf(sent: CustomerBody, key: string | null) {
+/** What of a body is ours to keep, beside what other wires did; `key` is null for a customer that has none. */
+export function fieldsOf(sent: CustomerBody, key: string | null, others: KeptFields = {}) {
   const { name, description, metadata, primaryEmail, currency, billingAddress, usageAttribution } = sent
   const subjects = usageAttribution?.subjectKeys
   const kept = Object.entries({
@@ -90,7 +93,8 @@ export function fieldsOf(sent: CustomerBody, key: string | null) {
     // Names are kept by themselves; that there are to be none has nowhere else to stand.
     ...(subjects?.length === 0 ? { subjectKeys: [] } : {}),
   }).filter(([, value]) => value !== undefined)
-  return { name, email: primaryEmail ?? null, metadata: { ...metadata, [KEPT]: Object.fromEntries(kept) } }
+  const all = joinMetadata({ ...metadata }, { ...others, openmeter: Object.fromEntries(kept) })
+  return { name, email: primaryEmail ?? null, metadata: all }
 }
 
 /** The names of a new customer: its key, if any, and its subjects. @throws AppError invalid_input without one. */

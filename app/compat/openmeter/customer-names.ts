@@ -1,8 +1,12 @@
-import { findCustomerIds, findNameOwners } from '@/features/compatibility/services/customer-subject-service'
+import {
+  findCustomerIds,
+  findNameOwners,
+  setSubjects,
+} from '@/features/compatibility/services/customer-subject-service'
 import { customerInput } from '@/features/customers/schema'
 import { type CustomerRow, createCustomer, getCustomer } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
-import { notFound, orNull } from '@/libs/errors'
+import { AppError, notFound, orNull } from '@/libs/errors'
 
 /** A customer by id, external id, or another name it was given; null when there is none. */
 export async function findNamedCustomer(reference: string): Promise<CustomerRow | null> {
@@ -22,7 +26,21 @@ export async function getNamedCustomer(reference: string): Promise<CustomerRow> 
 /** The customer of a subject, made at first sight. */
 export async function ensureSubject(subject: string): Promise<CustomerRow> {
   const row = await findNamedCustomer(subject)
-  return row ?? createCustomer(parseInput(customerInput, { external_id: subject }))
+  if (row) return row
+  try {
+    return await createCustomer(parseInput(customerInput, { external_id: subject }))
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'conflict') throw error
+    // Another request saw it first at the same moment.
+    return getNamedCustomer(subject)
+  }
+}
+
+/** Gives a customer its names; who goes by its own alone needs none. */
+export async function giveNames(row: CustomerRow, key: string | null, subjects: readonly string[]): Promise<void> {
+  const isPlain = subjects.every((subject) => subject === row.external_id)
+  const names = key === null || key === row.external_id ? [] : [key]
+  await setSubjects(row.id, { subjects: isPlain ? [] : subjects, names })
 }
 
 /** Ids of the customers these names lead to, each by id, external id, or another name; null for no names at all. */

@@ -1,3 +1,4 @@
+import { readMetadata } from '@/app/compat/customer-metadata'
 import {
   findNameOwners,
   readSubjects,
@@ -11,19 +12,12 @@ import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
 import { type CustomerBody, customerBody, fieldsOf, keyOf, namesOf, toOpenMeterCustomer } from './customer-body'
-import { getNamedCustomer } from './customer-names'
+import { getNamedCustomer, giveNames } from './customer-names'
 import { openMeterRoute, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
 
 async function shown(rows: readonly CustomerRow[]) {
   const subjects = await readSubjects(rows.map(({ id }) => id))
   return rows.map((row) => toOpenMeterCustomer(row, subjects.get(row.id)))
-}
-
-/** Gives a customer its names; who goes by its own alone needs none. */
-async function giveNames(row: CustomerRow, key: string | null, subjects: readonly string[]): Promise<void> {
-  const isPlain = subjects.every((subject) => subject === row.external_id)
-  const names = key === null || key === row.external_id ? [] : [key]
-  await setSubjects(row.id, { subjects: isPlain ? [] : subjects, names })
 }
 
 /**
@@ -94,7 +88,8 @@ const update = openMeterRoute(async (request, { params }) => {
       '/usageAttribution/subjectKeys',
       `must keep ${present.external_id}, under which its usage is counted`,
     )
-  const row = await updateCustomer(present.id, parseInput(customerPatch, fieldsOf(sent, kept)))
+  const fields = fieldsOf(sent, kept, readMetadata(present.metadata).kept)
+  const row = await updateCustomer(present.id, parseInput(customerPatch, fields))
   const before = (await readSubjects([row.id])).get(row.id) ?? []
   await giveNames(row, kept, subjects ?? before)
   return ApiResponse.success((await shown([row]))[0])

@@ -4,7 +4,7 @@ import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput, notFound } from '@/libs/errors'
 import { readHolders, readKnown, toOpenMeterEntitlement, type Version } from './entitlement-shape'
 import { customersAsked } from './grant-routes'
-import { openMeterRoute, readOrder, readPaging, readParameters } from './openmeter-route'
+import { openMeterRoute, readOrder, readPaging, readParameters, rowsFrom } from './openmeter-route'
 
 const READ = { permission: 'customers:read' } as const
 const ORDERS = { createdAt: 'created_at', updatedAt: 'created_at' } as const
@@ -14,19 +14,20 @@ const KINDS: readonly string[] = ['metered', 'static', 'boolean']
 const listAll = (version: Version) =>
   openMeterRoute(async (request, context) => {
     const parameters = readParameters(request)
-    const { page, pageSize } = readPaging(parameters)
+    const paging = readPaging(parameters)
+    const { page, pageSize } = paging
     const features = parameters.getAll('feature')
     const kinds = parameters.getAll('entitlementType')
     if (kinds.some((kind) => !KINDS.includes(kind)))
       throw invalidInput('/entitlementType', `must be one of ${KINDS.join(', ')}`)
-    const { total, data } = await listEntitlementPage({
-      page,
+    const query = {
       page_size: pageSize,
       customers: await customersAsked(parameters, ['subject', 'customerKeys', 'customerIds']),
       features: features.length > 0 ? features : null,
       kinds: kinds.length > 0 ? kinds : null,
       descending: readOrder(parameters, ORDERS, 'created_at').descending,
-    })
+    }
+    const { total, data } = await rowsFrom(paging, (page) => listEntitlementPage({ ...query, page }))
     const holderOf = await readHolders(
       data.map(({ customer }) => customer),
       data.map(({ id }) => id),

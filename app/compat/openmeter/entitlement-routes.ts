@@ -25,7 +25,7 @@ import {
 } from './entitlement-shape'
 import { exactSum } from './exact-sum'
 import { keepGrant } from './grant-shape'
-import { inTerms, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
+import { inOrder, inTerms, pageOfAll, readExact, readPaging, readParameters } from './openmeter-route'
 
 const READ = 'customers:read'
 const WRITE = 'customers:write'
@@ -100,11 +100,15 @@ const override = (version: Version) =>
     return ApiResponse.created(await shown(customer, created, context, version))
   })
 
+const ORDERS = { createdAt: 'createdAt', updatedAt: 'updatedAt' } as const
+
 const list = (version: Version) =>
   ofCustomer(READ, async (request, customer, context) => {
     const known = await readKnown(customer, context)
-    const rows = known.entitlements.map((row) => toOpenMeterEntitlement(row, known, version))
-    return ApiResponse.success(version === 1 ? rows : pageOfAll(rows, readPaging(readParameters(request))))
+    const parameters = readParameters(request)
+    const shown = known.entitlements.map((row) => toOpenMeterEntitlement(row, known, version))
+    const rows = inOrder(shown, parameters, ORDERS)
+    return ApiResponse.success(version === 1 ? rows : pageOfAll(rows, readPaging(parameters)))
   })
 
 const get = (version: Version) =>

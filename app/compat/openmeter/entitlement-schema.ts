@@ -92,7 +92,7 @@ const staticBody = z.strictObject({
 const booleanBody = z.strictObject({ ...feature, type: z.literal('boolean'), usagePeriod: period.optional() })
 
 export const entitlementBody = z
-  .discriminatedUnion('type', [metered, staticBody, booleanBody])
+  .discriminatedUnion('type', [metered, staticBody, booleanBody], 'must be metered, static or boolean')
   .refine(({ featureKey, featureId }) => (featureKey ?? featureId) !== undefined, {
     path: ['featureKey'],
     error: 'is needed, or featureId',

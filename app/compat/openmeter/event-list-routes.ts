@@ -66,12 +66,24 @@ const list = openMeterRoute(async (request) => {
   return ApiResponse.success(items)
 }, READ)
 
-const times = z.strictObject({
-  $gt: zonedMoment.nullish(),
-  $gte: zonedMoment.nullish(),
-  $lt: zonedMoment.nullish(),
-  $lte: zonedMoment.nullish(),
-})
+type Times = {
+  $gt?: string | null | undefined
+  $gte?: string | null | undefined
+  $lt?: string | null | undefined
+  $lte?: string | null | undefined
+  $and?: Times[] | null | undefined
+  $or?: Times[] | null | undefined
+}
+const times: z.ZodType<Times> = z.lazy(() =>
+  z.strictObject({
+    $gt: zonedMoment.nullish(),
+    $gte: zonedMoment.nullish(),
+    $lt: zonedMoment.nullish(),
+    $lte: zonedMoment.nullish(),
+    $and: z.array(times).max(20).nullish(),
+    $or: z.array(times).max(20).nullish(),
+  }),
+)
 const filterBody = z.strictObject({
   id: filterString.optional(),
   source: filterString.optional(),
@@ -82,10 +94,16 @@ const filterBody = z.strictObject({
   ingestedAt: times.optional(),
 })
 
-function isAt(at: number, asked: z.infer<typeof times> | undefined): boolean {
+function isAt(at: number, asked: Times | undefined): boolean {
   if (!asked) return true
-  const { $gt, $gte, $lt, $lte } = asked
-  return isWithin(at, $gte, $lte) && (!$gt || at > Date.parse($gt)) && (!$lt || at < Date.parse($lt))
+  const { $gt, $gte, $lt, $lte, $and, $or } = asked
+  return (
+    isWithin(at, $gte, $lte) &&
+    (!$gt || at > Date.parse($gt)) &&
+    (!$lt || at < Date.parse($lt)) &&
+    ($and?.every((part) => isAt(at, part)) ?? true) &&
+    ($or?.some((part) => isAt(at, part)) ?? true)
+  )
 }
 
 function readFilter(text: string | null): z.infer<typeof filterBody> {

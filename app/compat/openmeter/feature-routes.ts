@@ -98,11 +98,8 @@ const list = openMeterRoute(async (request) => {
   const rows = await shown(await readAll((cursor) => listFeatures({ cursor, limit: 200, archived })))
   const asked = rows.filter(({ meterSlug }) => meters.length === 0 || meters.includes(meterSlug ?? ''))
   const ordered = inOrder(asked, parameters, ORDERS)
-  if (parameters.has('page')) return ApiResponse.success(pageOfAll(ordered, readPaging(parameters)))
-  const { pageSize } = readPaging(parameters)
-  const offset = Number(parameters.get('offset') ?? 0)
-  if (!Number.isInteger(offset) || offset < 0) throw invalidInput('/offset', 'must be 0 or more')
-  return ApiResponse.success(ordered.slice(offset, offset + pageSize))
+  const page = pageOfAll(ordered, readPaging(parameters))
+  return ApiResponse.success(parameters.has('page') ? page : page.items)
 }, READ)
 
 const get = openMeterRoute(async (_request, { params }) => {

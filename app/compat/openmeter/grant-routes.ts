@@ -11,7 +11,16 @@ import { inBothVersions, ofEntitlement } from './entitlement-access'
 import { grantBody } from './entitlement-schema'
 import { idOf, type Version } from './entitlement-shape'
 import { keepGrant, readSentGrants, toOpenMeterGrant } from './grant-shape'
-import { openMeterRoute, pageOfAll, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
+import {
+  inOrder,
+  openMeterRoute,
+  pageOfAll,
+  readExact,
+  readOrder,
+  readPaging,
+  readParameters,
+  rowsFrom,
+} from './openmeter-route'
 
 const create = (version: Version) =>
   ofEntitlement('customers:write', version, async (request, { entitlement, known: { customer } }) => {
@@ -22,6 +31,8 @@ const create = (version: Version) =>
     return ApiResponse.created(toOpenMeterGrant(created, idOf(entitlement), kept))
   })
 
+const ORDERS_OF_ONE = { id: 'id', createdAt: 'createdAt', updatedAt: 'updatedAt' } as const
+
 const list = (version: Version) =>
   ofEntitlement('customers:read', version, async (request, { entitlement, known: { customer } }) => {
     const parameters = readParameters(request)
@@ -29,7 +40,8 @@ const list = (version: Version) =>
     const meter = entitlement.meter?.id
     const grants = meter ? await readAll((cursor) => listGrants(customer.id, { cursor, limit: 200, meter, state })) : []
     const sent = await readSentGrants(grants)
-    const rows = grants.map((one) => toOpenMeterGrant(one, idOf(entitlement), sent.get(one.id)))
+    const shown = grants.map((one) => toOpenMeterGrant(one, idOf(entitlement), sent.get(one.id)))
+    const rows = inOrder(shown, parameters, ORDERS_OF_ONE)
     return ApiResponse.success(version === 1 ? rows : pageOfAll(rows, readPaging(parameters)))
   })
 
@@ -45,16 +57,17 @@ const listAll = (version: Version) =>
   openMeterRoute(
     async (request) => {
       const parameters = readParameters(request)
-      const { page, pageSize } = readPaging(parameters)
+      const paging = readPaging(parameters)
+      const { page, pageSize } = paging
       const features = parameters.getAll('feature')
-      const { total, data } = await listGrantPage({
-        page,
+      const query = {
         page_size: pageSize,
         customers: await customersAsked(parameters, ['subject', 'customer']),
         features: features.length > 0 ? features : null,
         closed: parameters.get('includeDeleted') === 'true',
         descending: readOrder(parameters, ORDERS, 'created_at').descending,
-      })
+      }
+      const { total, data } = await rowsFrom(paging, (page) => listGrantPage({ ...query, page }))
       const sent = await readSentGrants(data)
       const items = data.map((row) => toOpenMeterGrant(row, row.entitlement_id ?? row.feature_key, sent.get(row.id)))
       const isPlain = version === 1 && !parameters.has('page')

@@ -60,7 +60,7 @@ export function toOpenMeterGrant(grant: Shown, entitlementId: string, sent: Sent
           expiresAt: expires_at,
         }
       : {}),
-    ...(grant.next_issue_at ? { nextRecurrence: grant.next_issue_at } : {}),
+    ...(recurrence && grant.next_issue_at ? { nextRecurrence: grant.next_issue_at } : {}),
     ...(grant.voided_at ? { voidedAt: grant.voided_at, deletedAt: grant.voided_at } : {}),
     createdAt: grant.created_at,
     updatedAt: grant.voided_at ?? grant.created_at,

@@ -91,14 +91,21 @@ export function readParameters(request: Request): URLSearchParams {
   return searchParams
 }
 
-/** `page` (1) and `pageSize` (100) of a list. @throws AppError invalid_input. */
-export function readPaging(parameters: URLSearchParams): { page: number; pageSize: number } {
+/** Where a page of a list begins, and what it is called by. */
+export type Paging = { page: number; pageSize: number; offset: number }
+
+/** `page` (1) and `pageSize` (100) of a list, or its `offset` and `limit`. @throws AppError invalid_input. */
+export function readPaging(parameters: URLSearchParams): Paging {
   const page = Number(parameters.get('page') ?? 1)
   const pageSize = Number(parameters.get('pageSize') ?? parameters.get('limit') ?? 100)
+  const offset = Number(parameters.get('offset') ?? 0)
   if (!Number.isInteger(page) || page < 1 || page > 1_000_000) throw invalidInput('/page', 'must be 1 or more')
   if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > 1_000)
     throw invalidInput('/pageSize', 'must be 1 to 1000')
-  return { page, pageSize }
+  if (!Number.isInteger(offset) || offset < 0 || offset > 1_000_000_000)
+    throw invalidInput('/offset', 'must be 0 or more')
+  if (parameters.has('page') || !parameters.has('offset')) return { page, pageSize, offset: (page - 1) * pageSize }
+  return { page: Math.floor(offset / pageSize) + 1, pageSize, offset }
 }
 
 /** `orderBy`, one of these names, and `order` of a list. @throws AppError invalid_input. */
@@ -135,6 +142,18 @@ function compare(a: unknown, b: unknown): number {
 }
 
 /** One page of a list that is whole. */
-export function pageOfAll<Row>(rows: readonly Row[], { page, pageSize }: { page: number; pageSize: number }) {
-  return { totalCount: rows.length, page, pageSize, items: rows.slice((page - 1) * pageSize, page * pageSize) }
+export function pageOfAll<Row>(rows: readonly Row[], { page, pageSize, offset }: Paging) {
+  return { totalCount: rows.length, page, pageSize, items: rows.slice(offset, offset + pageSize) }
+}
+
+/** The rows from an offset on of a list that is read by number of page: parts of two, where it is not the start of one. */
+export async function rowsFrom<Row>(
+  { page, pageSize, offset }: Paging,
+  read: (page: number) => Promise<{ total: number; data: Row[] }>,
+): Promise<{ total: number; data: Row[] }> {
+  const { total, data } = await read(page)
+  const skipped = offset % pageSize
+  if (skipped === 0) return { total, data }
+  const next = await read(page + 1)
+  return { total, data: [...data.slice(skipped), ...next.data.slice(0, skipped)] }
 }

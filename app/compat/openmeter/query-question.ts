@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { MeterRow } from '@/features/meters/services/meter-service'
+import { getUsageSettings } from '@/features/usage-tracking/services/usage-settings-service'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { customerNameInput } from '@/libs/api-utils/text-input'
@@ -54,15 +55,25 @@ function readFilters(text: string): unknown {
   }
 }
 
-/** The range of a question, up to the end of this minute where it names no end. */
-export function rangeOf({ from, to, windowSize }: Question, meter: MeterRow): { from: string; to: string } {
-  const end = to === undefined ? Math.ceil((Date.now() + 1) / MINUTE_MS) * MINUTE_MS : Date.parse(to)
+/** The end of a question that names none: behind everything that may have been taken in, a little ahead of its time too. */
+async function latest(): Promise<number> {
+  const { accepts_early_seconds } = await getUsageSettings()
+  return Math.ceil((Date.now() + accepts_early_seconds * 1_000 + 1) / MINUTE_MS) * MINUTE_MS
+}
+
+/** The range of a question. */
+export async function rangeOf(
+  { from, to, windowSize }: Question,
+  meter: MeterRow,
+): Promise<{ from: string; to: string }> {
+  const end = to === undefined ? await latest() : Date.parse(to)
   if (from !== undefined) return { from: new Date(from).toISOString(), to: new Date(end).toISOString() }
+  // Whole minutes, of which the first must not make the range too long.
   const earliest = Math.max(
-    meter.created_at.getTime() - LATEST_DAYS * DAY_MS,
-    end - LONGEST_DAYS[windowSize ?? 'MONTH'] * DAY_MS,
+    Math.floor((meter.created_at.getTime() - LATEST_DAYS * DAY_MS) / MINUTE_MS),
+    Math.ceil((end - LONGEST_DAYS[windowSize ?? 'MONTH'] * DAY_MS) / MINUTE_MS),
   )
-  const start = Math.min(Math.floor(earliest / MINUTE_MS) * MINUTE_MS, end - MINUTE_MS)
+  const start = Math.min(earliest * MINUTE_MS, end - MINUTE_MS)
   return { from: new Date(start).toISOString(), to: new Date(end).toISOString() }
 }
 

@@ -42,7 +42,7 @@ async function ask(reference: string, asked: Question): Promise<Row[]> {
   const byCustomer = bySubject || asked.groupBy.includes('customer_id')
   const groups = [...new Set(asked.groupBy.filter((name) => name !== 'subject' && name !== 'customer_id'))]
   const input = parseInput(usageQueryInput, {
-    ...rangeOf(asked, meter),
+    ...(await rangeOf(asked, meter)),
     ...(asked.windowSize ? { window: asked.windowSize } : {}),
     time_zone: asked.windowTimeZone,
     customer: customers ?? [],
@@ -146,7 +146,9 @@ const groupValues = openMeterRoute(async (request, { params }) => {
   const group = params.group ?? ''
   const from = asked.from ?? new Date(Date.now() - DAY_MS).toISOString()
   const data = await ask(params.meter ?? '', { ...asked, from, groupBy: [group] })
-  const values = data.map((row) => (group === 'subject' ? row.subject : row.groupBy[group]))
+  const values = data.map(({ subject, customerId, groupBy }) =>
+    group === 'subject' ? subject : group === 'customer_id' ? customerId : groupBy[group],
+  )
   return ApiResponse.success([...new Set(values.filter((value) => value !== null && value !== undefined))])
 }, READ)
 const subjects = openMeterRoute(async (request, { params }) => {

@@ -1,16 +1,19 @@
 import { z } from 'zod'
-import { readAll } from '@/app/compat/read-all'
+import { joinMetadata, readMetadata } from '@/app/compat/customer-metadata'
+import { readSubjects } from '@/features/compatibility/services/customer-subject-service'
 import { customerPatch } from '@/features/customers/schema'
 import { type CustomerRow, listCustomers, updateCustomer } from '@/features/customers/services/customer-service'
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { customerNameInput } from '@/libs/api-utils/text-input'
-import { notFound } from '@/libs/errors'
-import { ensureSubject, getNamedCustomer } from './customer-names'
+import { AppError, invalidInput, notFound } from '@/libs/errors'
+import { keyOf, subjectsOf } from './customer-body'
+import { ensureSubject, getNamedCustomer, giveNames } from './customer-names'
 import { openMeterRoute, readExact } from './openmeter-route'
 
-/** Where what else a subject has is kept within the metadata of its customer. */
-const KEPT = 'openmeter_subject'
+/** Subjects of one answer at most, and customers that are read at once for it. */
+const MOST = 100_000
+const AT_ONCE = 1_000
 
 const upsertBody = z
   .array(
@@ -28,13 +31,13 @@ const upsertBody = z
 
 /** A subject as the wire has it: a customer by the name it goes by in events. */
 function toSubject(row: CustomerRow, key: string) {
-  const { [KEPT]: kept, openmeter: _openmeter, ...metadata } = (row.metadata ?? {}) as Record<string, unknown>
+  const { own, kept } = readMetadata(row.metadata)
   return {
-    ...(typeof kept === 'object' ? kept : {}),
+    ...kept.openmeter_subject,
     id: row.id,
     key,
     displayName: row.name,
-    metadata,
+    metadata: own,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
@@ -47,16 +50,13 @@ const upsert = openMeterRoute(async (request) => {
   const rows = []
   for (const { key, displayName, metadata, ...more } of await readExact(request, upsertBody)) {
     const row = await ensureSubject(key)
-    const present = (row.metadata ?? {}) as Record<string, unknown>
-    const kept = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined && value !== null))
-    const { [KEPT]: before, openmeter, ...own } = present
+    const { own, kept } = readMetadata(row.metadata)
+    // What is not said stays, null takes it away.
+    const said = Object.entries({ ...kept.openmeter_subject, ...more })
+    const subject = Object.fromEntries(said.filter(([, value]) => value !== undefined && value !== null))
     const patch = {
       ...(displayName === undefined ? {} : { name: displayName }),
-      metadata: {
-        ...(metadata === undefined ? own : metadata),
-        ...(openmeter === undefined ? {} : { openmeter }),
-        ...(Object.keys(kept).length > 0 ? { [KEPT]: kept } : before === undefined ? {} : { [KEPT]: before }),
-      },
+      metadata: joinMetadata(metadata === undefined ? own : { ...metadata }, { ...kept, openmeter_subject: subject }),
       ...(row.archived_at ? { archived: false } : {}),
     }
     rows.push(toSubject(await updateCustomer(row.id, parseInput(customerPatch, patch)), key))
@@ -78,13 +78,33 @@ const get = openMeterRoute(async (_request, { params }) => {
 }, READ)
 
 const list = openMeterRoute(async () => {
-  const rows = await readAll((cursor) => listCustomers({ cursor, limit: 200, archived: 'false' }))
-  return ApiResponse.success(rows.map((row) => toSubject(row, row.external_id)))
+  const subjects = []
+  let cursor: string | undefined
+  do {
+    const { data, next_cursor } = await listCustomers({ cursor, limit: AT_ONCE, archived: 'false' })
+    const given = await readSubjects(data.map(({ id }) => id))
+    for (const row of data)
+      subjects.push(...subjectsOf(row, given.get(row.id)).map((subject) => toSubject(row, subject)))
+    if (subjects.length > MOST)
+      throw new AppError('bad_request', `There are more than ${MOST} subjects: list the customers, page by page.`)
+    cursor = next_cursor ?? undefined
+  } while (cursor !== undefined)
+  return ApiResponse.success(subjects)
 }, READ)
 
+/** Takes a customer one of its names away, or archives it with the last. */
 const remove = openMeterRoute(async (_request, { params }) => {
-  const { id } = await getSubject(params.subject ?? '')
-  await updateCustomer(id, { archived: true })
+  const reference = (params.subject ?? '').trim()
+  const row = await getSubject(reference)
+  const given = (await readSubjects([row.id])).get(row.id) ?? []
+  const others = given.filter((subject) => subject !== reference)
+  if (others.length === 0 || others.length === given.length) await updateCustomer(row.id, { archived: true })
+  else {
+    const key = keyOf(row) ?? null
+    if (reference === row.external_id && reference !== key)
+      throw invalidInput('/subject', `is ${reference}, under which the usage of its customer is counted`)
+    await giveNames(row, key, others)
+  }
   return ApiResponse.noContent()
 }, WRITE)
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { joinMetadata, type KeptFields, readMetadata } from '@/app/compat/customer-metadata'
 import { customerInput, customerPatch } from '@/features/customers/schema'
 import { listCustomerSpan } from '@/features/customers/services/customer-page-service'
 import {
@@ -23,8 +24,6 @@ import {
   toSeconds,
 } from './stripe-route'
 
-/** Where what we have no field for is kept within the metadata of a customer. */
-const KEPT = 'stripe'
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
 const parts = z.record(z.string(), z.string().max(500))
@@ -43,28 +42,28 @@ const fields = z.strictObject({
 })
 type Fields = z.infer<typeof fields>
 
-type Kept = {
-  description?: string
-  phone?: string
-  address?: unknown
-  shipping?: unknown
-  preferred_locales?: unknown
-  tax_exempt?: string
+const NO_ADDRESS = { city: null, country: null, line1: null, line2: null, postal_code: null, state: null }
+const NO_SHIPPING = { carrier: null, phone: null, tracking_number: null }
+
+/** What was kept under a name, when it has parts, beside those it lacks. */
+function withParts(kept: unknown, lacking: object): Record<string, unknown> | null {
+  return typeof kept === 'object' && kept !== null ? { ...lacking, ...kept } : null
 }
 
-function readKept({ metadata }: CustomerRow): { kept: Kept; own: Record<string, unknown> } {
-  const { [KEPT]: kept, ...own } = (metadata ?? {}) as Record<string, unknown>
-  return { kept: (typeof kept === 'object' && kept !== null ? kept : {}) as Kept, own }
+function toShipping(kept: unknown) {
+  const shipping = withParts(kept, NO_SHIPPING)
+  return shipping && { ...shipping, address: withParts(shipping.address, NO_ADDRESS) }
 }
 
 /** A customer as the wire has it: its id there is the external id here. */
 function toStripe(row: CustomerRow, livemode: boolean) {
   if (row.archived_at) return { id: row.external_id, object: 'customer', deleted: true }
-  const { kept, own } = readKept(row)
+  const { kept: places, own } = readMetadata(row.metadata)
+  const kept = places.stripe ?? {}
   return {
     id: row.external_id,
     object: 'customer',
-    address: kept.address ?? null,
+    address: withParts(kept.address, NO_ADDRESS),
     balance: 0,
     created: toSeconds(row.created_at),
     currency: null,
@@ -83,15 +82,18 @@ function toStripe(row: CustomerRow, livemode: boolean) {
     next_invoice_sequence: 1,
     phone: kept.phone ?? null,
     preferred_locales: kept.preferred_locales ?? [],
-    shipping: kept.shipping ?? null,
+    shipping: toShipping(kept.shipping),
     tax_exempt: kept.tax_exempt ?? 'none',
     test_clock: null,
   }
 }
 
 /** What a form says over what was there: an empty text takes a value away. */
-function merge({ name, email, metadata, ...more }: Fields, present: { kept: Kept; own: Record<string, unknown> }) {
-  const kept: Record<string, unknown> = { ...present.kept }
+function merge(
+  { name, email, metadata, ...more }: Fields,
+  present: { kept: KeptFields; own: Record<string, unknown> },
+) {
+  const kept: Record<string, unknown> = { ...present.kept.stripe }
   for (const [field, value] of Object.entries(more)) {
     if (value === undefined) continue
     if (value === '') delete kept[field]
@@ -105,7 +107,7 @@ function merge({ name, email, metadata, ...more }: Fields, present: { kept: Kept
   return {
     ...(name === undefined ? {} : { name: name === '' ? null : name }),
     ...(email === undefined ? {} : { email: email === '' ? null : email }),
-    metadata: { ...own, ...(Object.keys(kept).length > 0 ? { [KEPT]: kept } : {}) },
+    metadata: joinMetadata(own, { ...present.kept, stripe: kept }),
   }
 }
 
@@ -139,7 +141,7 @@ const update = stripeRoute(async (request, { params }) => {
   const sent = await readFields(request, fields)
   const present = await findCustomer(params.customer ?? '')
   if (present.archived_at) throw refuse('/id', `there is no customer ${present.external_id}`, 'resource_missing')
-  const row = await updateCustomer(present.id, parseInput(customerPatch, merge(sent, readKept(present))))
+  const row = await updateCustomer(present.id, parseInput(customerPatch, merge(sent, readMetadata(present.metadata))))
   return ApiResponse.success(toStripe(row, isLive(request)))
 }, WRITE)
 

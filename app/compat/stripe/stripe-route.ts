@@ -143,7 +143,13 @@ export function isLive(request: Request): boolean {
 export const toSeconds = (at: Date | string): number => Math.floor(new Date(at).getTime() / 1_000)
 
 /** A moment as the wire sends it. */
-export const seconds = z.coerce.number({ error: 'must be seconds since 1970' }).int().min(0).max(253_402_300_799)
+export const seconds = z
+  .string({
+    error: ({ input }) => (input === undefined ? 'is needed: seconds since 1970' : 'must be seconds since 1970'),
+  })
+  .regex(/^\d{1,12}$/, 'must be seconds since 1970')
+  .transform(Number)
+  .refine((at) => at <= 253_402_300_799, 'must be seconds since 1970')
 
 /** What pages are asked for with. */
 export const paging = {

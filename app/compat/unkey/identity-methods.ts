@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { joinMetadata, readMetadata } from '@/app/compat/customer-metadata'
 import { customerInput, customerPatch } from '@/features/customers/schema'
 import {
   type CustomerRow,
@@ -30,7 +31,7 @@ const listBody = z.strictObject({
 
 /** An identity as the wire has it: a customer of ours. */
 function toIdentity({ id, external_id, metadata }: CustomerRow) {
-  return { id, externalId: external_id, meta: metadata ?? {} }
+  return { id, externalId: external_id, meta: readMetadata(metadata).own }
 }
 
 /** A customer that was not archived. @throws AppError not_found. */
@@ -76,8 +77,9 @@ export const IDENTITY_METHODS: readonly (readonly [string, RouteHandler])[] = [
     'identities.updateIdentity',
     unkeyRoute(async (request) => {
       const { identity, meta } = await readJson(request, updateBody)
-      const { id } = await getIdentity(identity)
-      const row = await updateCustomer(id, parseInput(customerPatch, meta === undefined ? {} : { metadata: meta }))
+      const { id, metadata } = await getIdentity(identity)
+      const patch = meta === undefined ? {} : { metadata: joinMetadata(meta, readMetadata(metadata).kept) }
+      const row = await updateCustomer(id, parseInput(customerPatch, patch))
       return { data: toIdentity(row) }
     }, WRITE),
   ],
