@@ -3,6 +3,7 @@ import { DELETE } from '@/app/api/v1/customer-logins/[id]/route'
 import { POST as ACCEPT } from '@/app/api/v1/customer-logins/accept/route'
 import { GET, POST } from '@/app/api/v1/customer-logins/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { forgetEnv } from '@/libs/env'
 import { newId } from '@/libs/ids'
 import { whileLocked } from '@/tests/support/while-locked'
 import {
@@ -24,13 +25,15 @@ const invite = (email: string, as: TestUser = acme.users.member) =>
 const accept = (token: string, as: TestUser, host = portal) =>
   call(ACCEPT, 'POST', `${path}/accept`, { as, host, body: { token } })
 
-/** The token in the newest invitation that waits in the outbox. */
-async function newestToken(): Promise<string> {
+/** The link in the newest invitation that waits in the outbox. */
+async function newestLink(): Promise<URL> {
   const [mail] = await asSuperuser<{ url: string }>(
     "select payload -> 'data' ->> 'url' as url from outbox where topic = 'email' order by id desc limit 1",
   )
-  return new URL(mail?.url ?? '').searchParams.get('token') ?? ''
+  return new URL(mail?.url ?? '')
 }
+
+const newestToken = async (): Promise<string> => (await newestLink()).searchParams.get('token') ?? ''
 
 describe('portal logins', () => {
   test('only members of the tenant invite and look', async () => {
@@ -64,6 +67,28 @@ describe('portal logins', () => {
       body: { detail: 'This customer is archived; bring it back before you invite anybody.' },
     })
     await archived(null)
+  })
+
+  test('where tenants have no subdomains, the link leads to a domain of their own; without one nobody is invited', async () => {
+    process.env.TENANT_SUBDOMAIN_ENABLED = 'false'
+    forgetEnv()
+    try {
+      expect(await invite('no-address@example.test')).toMatchObject({ status: 409, body: { code: 'conflict' } })
+      await asSuperuser(
+        `insert into domains (tenant_id, id, hostname, status, verified_at) values
+           ($1, gen_random_uuid(), 'younger.acme.test', 'verified', now()), ($1, gen_random_uuid(), 'pending.acme.test', 'pending', null),
+           ($1, gen_random_uuid(), 'elder.acme.test', 'verified', now() - interval '1 day'),
+           ($2, gen_random_uuid(), 'portal.globex.test', 'verified', now() - interval '2 days')`,
+        [acme.id, globex.id],
+      )
+      expect((await invite('domain@example.test')).status).toBe(201)
+      expect((await newestLink()).origin).toBe('http://elder.acme.test:3000')
+    } finally {
+      delete process.env.TENANT_SUBDOMAIN_ENABLED
+      forgetEnv()
+    }
+    expect((await invite('subdomain@example.test')).status).toBe(201)
+    expect((await newestLink()).origin).toBe('http://acme.localhost:3000')
   })
 
   test('whoever holds the token and the address gets in, once', async () => {

@@ -205,6 +205,7 @@ describe('the catalog', () => {
       newest_usage_month: 'a month of the whole installation',
       open_portal_session: 'makes a session good for less',
       portal_branding: 'what a portal shows to every visitor',
+      portal_host: 'a name that is public',
       read_session: 'one answer about one session',
       recount_waits: 'yes or no, of the current tenant alone',
       register_tenant: 'makes a tenant',

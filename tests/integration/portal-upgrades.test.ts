@@ -17,6 +17,7 @@ import { GET as listRequests } from '@/app/api/v1/upgrade-requests/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { upgradeSink } from '@/features/upgrade-requests/jobs/upgrade-sink'
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { forgetEnv } from '@/libs/env'
 import { findTenantRouting, routeTenant, type TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { runInTenant } from '@/libs/tenancy/tenant-context'
 import { waitForSteadyDay } from '../support/steady-day'
@@ -150,6 +151,33 @@ describe('asking', () => {
       { topic: 'upgrade.decided', payload: { status: 'accepted', tier: 'large' } },
     ])
     await subscribe({ tier: 'small', version: 1 })
+  })
+  test('where tenants have no subdomains, the answer leads to their own domain, or nowhere', async () => {
+    const portalLinks = async () => {
+      const asked = await wish({ tier: 'large' })
+      await deliver()
+      await answer(asked.body.id, 'declined')
+      await deliver()
+      const mails = await asSuperuser<{ url: string | null }>(
+        "select payload -> 'data' -> 'action' ->> 'url' as url from outbox where tenant_id = $1 and topic = 'email' and payload ->> 'to' = $2",
+        [acme.id, acme.users.customer.email],
+      )
+      return mails.map(({ url }) => url)
+    }
+    process.env.TENANT_SUBDOMAIN_ENABLED = 'false'
+    forgetEnv()
+    try {
+      expect(await portalLinks()).toEqual([null])
+      await asSuperuser(
+        "insert into domains (tenant_id, id, hostname, status, verified_at) values ($1, gen_random_uuid(), 'portal.acme.test', 'verified', now())",
+        [acme.id],
+      )
+      expect(await portalLinks()).toEqual(['http://portal.acme.test:3000/'])
+    } finally {
+      delete process.env.TENANT_SUBDOMAIN_ENABLED
+      forgetEnv()
+    }
+    expect(await portalLinks()).toEqual(['http://acme.localhost:3000/'])
   })
   test('a repeat under an Idempotency-Key is the first answer again, also after it was withdrawn', async () => {
     const headers = { 'idempotency-key': 'ask-once' }
@@ -322,7 +350,7 @@ describe('usage', () => {
     const left = (Date.parse(body.period.ends_on) - Date.parse(today)) / 86_400_000 - 1
     expect(body.forecast.used).toBeGreaterThanOrEqual(total + left * 10)
     expect(body.forecast.used).toBeLessThanOrEqual(total + (left + 1) * 10)
-    expect(body.forecast.cap_hit_on).toBeNull()
+    expect(body.forecast).toMatchObject({ cap_reached: false, cap_hit_on: null })
 
     const before = body.periods[1]
     const earlier = await usage(`?meter=api_calls&starts_on=${before.starts_on}`)

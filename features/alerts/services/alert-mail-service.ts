@@ -3,6 +3,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { toQuantity } from '@/libs/ingest/decimal'
 import { listAdminAddresses } from '@/libs/mail/admin-addresses'
 import { queueMail } from '@/libs/mail/queue-mail'
+import { findPortalOrigin } from '@/libs/tenancy/portal-origin'
 import { publicOrigin } from '@/libs/tenancy/public-origin'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { t } from '@/libs/ui/messages'
@@ -64,9 +65,10 @@ export async function tellFirings(ids: readonly string[], tenant: TenantRouting)
     fired.filter(({ tells_customer }) => tells_customer),
     ({ customer_id }) => customer_id,
   )
+  const portal = forCustomers.size > 0 ? await findPortalOrigin(tenant, tenantQuery) : null
   for (const rows of forCustomers.values()) {
     for (const address of rows[0]?.addresses ?? []) {
-      await queueMail({ to: address, template: 'notice', data: noticeForCustomer(rows, tenant) })
+      await queueMail({ to: address, template: 'notice', data: noticeForCustomer(rows, portal) })
       note(rows)
     }
   }
@@ -95,12 +97,12 @@ function subjectForAdmins(rows: readonly Fired[]): string {
   return t('alerts.mail.subject_one', { customer: first.customer, what: reachedOf(first) })
 }
 
-function noticeForCustomer(rows: readonly Fired[], tenant: TenantRouting) {
+function noticeForCustomer(rows: readonly Fired[], portal: string | null) {
   const [first] = rows
   return {
     subject: cutText(first && rows.length === 1 ? reachedOf(first) : t('alerts.mail.subject_customer'), 200),
     paragraphs: withRest(rows.slice(0, MOST_LINES).map(sentenceOf), rows.length),
-    action: { label: t('alerts.mail.open_portal'), url: `${publicOrigin(tenant.slug)}/` },
+    ...(portal ? { action: { label: t('alerts.mail.open_portal'), url: `${portal}/` } } : {}),
   }
 }
 

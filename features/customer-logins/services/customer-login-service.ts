@@ -8,7 +8,7 @@ import { isUuid, newId } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { queueMail } from '@/libs/mail/queue-mail'
 import { findCustomerId } from '@/libs/metering/find-customers'
-import { publicOrigin } from '@/libs/tenancy/public-origin'
+import { findPortalOrigin } from '@/libs/tenancy/portal-origin'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, runInTenant } from '@/libs/tenancy/tenant-context'
 import type { CustomerLoginInput, CustomerLoginListQuery } from '../schema'
@@ -58,7 +58,7 @@ async function countInvitation(tenantId: string, email: string): Promise<void> {
 /**
  * Invites a person to the portal as a customer: a single-use link goes to the address, valid for INVITATION_EXPIRY_DAYS.
  * Inviting an address again replaces its open invitation. @throws AppError invalid_input for an unknown customer, conflict
- * when the customer is archived, or the address can sign in as it already, rate_limited.
+ * when the customer is archived, the address can sign in as it already, or the portal has no address, rate_limited.
  */
 export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: TenantRouting): Promise<CustomerLoginRow> {
   const customer = await tenantDb()
@@ -69,6 +69,12 @@ export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: Ten
   if (!customer) throw invalidInput('/customer_id', 'there is no such customer')
   if (customer.archived_at)
     throw new AppError('conflict', 'This customer is archived; bring it back before you invite anybody.')
+  const portal = await findPortalOrigin(tenant, tenantQuery)
+  if (!portal)
+    throw new AppError(
+      'conflict',
+      'The portal has no address yet: it needs a verified domain before you invite anybody.',
+    )
   // One at a time of a customer: two who invite the same person at once leave one invitation.
   await tenantQuery(`select pg_advisory_xact_lock(hashtextextended('logins of ' || $1, 0))`, [customer.id])
   const present = await registryDb()
@@ -91,7 +97,7 @@ export async function inviteCustomerLogin(input: CustomerLoginInput, tenant: Ten
   await queueMail({
     to: input.email,
     template: 'portal-invitation',
-    data: { url: `${publicOrigin(tenant.slug)}/join?token=${token}`, tenant_name: tenant.name, days },
+    data: { url: `${portal}/join?token=${token}`, tenant_name: tenant.name, days },
   })
   return withStatus(row)
 }

@@ -2,6 +2,7 @@ import { cutText } from '@/libs/cut-text'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { listAdminAddresses } from '@/libs/mail/admin-addresses'
 import { queueMail } from '@/libs/mail/queue-mail'
+import { findPortalOrigin } from '@/libs/tenancy/portal-origin'
 import { publicOrigin } from '@/libs/tenancy/public-origin'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { t } from '@/libs/ui/messages'
@@ -38,7 +39,11 @@ export async function tellUpgrade(requestId: string, tenant: TenantRouting): Pro
     if (status === 'open') return
   }
   if (requested_by?.includes('@')) {
-    await queueMail({ to: requested_by, template: 'notice', data: noticeForCustomer(request, tenant) })
+    await queueMail({
+      to: requested_by,
+      template: 'notice',
+      data: noticeForCustomer(request, await findPortalOrigin(tenant, tenantQuery)),
+    })
   }
 }
 
@@ -57,11 +62,11 @@ function noticeForAdmins({ status, customer, tier, requested_by, note, customer_
   }
 }
 
-function noticeForCustomer({ status, tier }: Told, tenant: TenantRouting) {
+function noticeForCustomer({ status, tier }: Told, portal: string | null) {
   const kind = status === 'accepted' ? 'accepted' : 'declined'
   return {
     subject: cutText(t(`upgrade-requests.mail.${kind}`, { tier }), 200),
     paragraphs: [t(`upgrade-requests.mail.${kind}_text`, { tier })],
-    action: { label: t('upgrade-requests.mail.open_portal'), url: `${publicOrigin(tenant.slug)}/` },
+    ...(portal ? { action: { label: t('upgrade-requests.mail.open_portal'), url: `${portal}/` } } : {}),
   }
 }
