@@ -4,8 +4,14 @@ import { combineChunks, parseCookieHeader, stringFromBase64URL } from '@supabase
  * Name of the session cookie. Over https it carries the `__Host-` prefix (host-only, Secure, path /), which browsers
  * accept over https alone; development over http uses the bare name.
  */
-export function sessionCookieName(secure: boolean): string {
+function sessionCookieName(secure: boolean): string {
   return secure ? '__Host-hf-session' : 'hf-session'
+}
+
+/** Whether a cookie holds the session, or a part of one that is too long for a single cookie. */
+export function isSessionCookie(cookie: string, secure: boolean): boolean {
+  const name = sessionCookieName(secure)
+  return cookie === name || (cookie.startsWith(`${name}.`) && /^\d+$/.test(cookie.slice(name.length + 1)))
 }
 
 /** Attributes of the session cookie: host-only, out of reach of scripts, not sent on cross-site requests. */

@@ -1,6 +1,6 @@
 import { type CookieOptions, createServerClient, serializeCookieHeader } from '@supabase/ssr'
 import type { SupabaseClient } from '@supabase/supabase-js'
-import { isSecureRequest, readCookies, sessionCookieName, sessionCookieOptions } from '@/libs/auth/session-cookie'
+import { isSecureRequest, isSessionCookie, readCookies, sessionCookieOptions } from '@/libs/auth/session-cookie'
 import { env } from '@/libs/env'
 import { AppError } from '@/libs/errors'
 
@@ -37,8 +37,10 @@ export function createAuthClient(request: { url: string; headers: Headers }): Au
     cookies: {
       getAll: () => present,
       setAll: (changed, extra) => {
+        // The library keeps verifiers of links too, which no link of ours needs: their tokens are proof enough.
         for (const { name, value, options: own } of changed)
-          cookies.set(name, { value, options: { ...own, ...withoutName(options) } })
+          if (isSessionCookie(name, options.secure))
+            cookies.set(name, { value, options: { ...own, ...withoutName(options) } })
         for (const [name, value] of Object.entries(extra)) headers.set(name, value)
       },
     },
@@ -50,9 +52,8 @@ export function createAuthClient(request: { url: string; headers: Headers }): Au
   return {
     supabase,
     clear: () => {
-      const name = sessionCookieName(options.secure)
       for (const cookie of present) {
-        if (cookie.name === name || cookie.name.startsWith(`${name}.`))
+        if (isSessionCookie(cookie.name, options.secure))
           cookies.set(cookie.name, { value: '', options: { ...withoutName(options), maxAge: 0 } })
       }
     },

@@ -27,6 +27,23 @@ test('of many attempts at the same moment exactly so many get by', async () => {
   expect(await tryTimes(1, 'bob@example.test')).toBe(1)
 })
 
+test('who is locked out reads for how long, and what else helps', async () => {
+  const waits = (seconds: number) =>
+    asSuperuser("insert into auth_attempts values ($1, 500, now() + $2 * interval '1 second')", [
+      hashOf('sign_in_account', `${seconds}@example.test`),
+      seconds,
+    ])
+  const words = (seconds: number) =>
+    countAttempt('sign_in_account', `${seconds}@example.test`).catch((error: Error) => error.message)
+  for (const seconds of [590, 30]) await waits(seconds)
+  expect(await words(590)).toBe('Too many attempts. Try again in 10 minutes, or set a new password now.')
+  expect(await words(30)).toBe('Too many attempts. Try again in a minute, or set a new password now.')
+  for (let attempt = 0; attempt < 5; attempt += 1) await countAttempt('mail_account', 'ann@example.test')
+  await expect(countAttempt('mail_account', 'ann@example.test')).rejects.toThrow(
+    /^Too many attempts\. Try again in 60 minutes\.$/,
+  )
+})
+
 test('who has a whole network of IPv6 is one address to the limits', () => {
   const inOne = [
     '2001:db8:1:2::',

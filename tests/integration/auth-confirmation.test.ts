@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
+import { POST as forgotPassword } from '@/app/api/auth/forgot-password/route'
 import { POST as resetPassword } from '@/app/api/auth/reset-password/route'
 import { POST as signIn } from '@/app/api/auth/sign-in/route'
 import { POST as signUp } from '@/app/api/auth/sign-up/route'
+import { GET as getMe } from '@/app/api/v1/me/route'
 import { GET as confirm } from '@/app/auth/confirm/route'
 import { forgetEnv } from '@/libs/env'
 import { findFreePort } from '../../processes/dev-stack/ports'
@@ -98,6 +100,26 @@ test('on another browser it leads to the start, and never elsewhere', async () =
   const answer = await join(second, { next: 'https://evil.example/' })
   const confirmed = await follow((await readMail(second)).link, cookiesOf(answer))
   expect(confirmed.headers.get('location')).toBe('/create-tenant')
+})
+
+test('a link that others sent changes nobody’s session', async () => {
+  const [own, foreign] = [newUser('at-home').email, newUser('luring').email]
+  await join(own)
+  const cookie = cookiesOf(await follow((await readMail(own)).link))
+  await join(foreign)
+  const { link } = await readMail(foreign)
+  const followed = await follow(link, cookie)
+  expect([followed.headers.get('location'), followed.headers.getSetCookie()]).toEqual(['/sign-in?reason=confirmed', []])
+  expect((await call(getMe, 'GET', '/api/v1/me', { headers: { cookie } })).body.user.email).toBe(own)
+  // The address is confirmed all the same.
+  expect((await post(signIn, '/api/auth/sign-in', { email: foreign, password })).status).toBe(200)
+})
+
+test('whoever waits for a mail keeps no cookie but where they wanted to go', async () => {
+  const { email } = newUser('waiting-for-mail')
+  const names = (answer: Answer) => answer.headers.getSetCookie().map((cookie) => cookie.split('=')[0])
+  expect(names(await join(email, { next: '/join' }))).toEqual(['hf-next'])
+  expect(names(await post(forgotPassword, '/api/auth/forgot-password', { email }))).toEqual([])
 })
 
 test('signing in says the same of an address that waits, a wrong password and an unknown address', async () => {

@@ -1,9 +1,9 @@
 import type { Metadata } from 'next'
 import { redirect } from 'next/navigation'
 import { SignInForm } from '@/features/auth/components/sign-in-form'
+import { SignInNotice } from '@/features/auth/components/sign-in-notice'
 import { getPageUser } from '@/libs/auth/page-access'
 import { toRelativePath } from '@/libs/auth/relative-path'
-import { Banner } from '@/libs/ui/banner'
 import { TextLink } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 import { AuthShell } from '@/libs/ui/shell/public-shell'
@@ -15,7 +15,8 @@ type Props = { searchParams: Promise<{ next?: string | string[]; reason?: string
 export default async function SignInPage({ searchParams }: Props) {
   const { next, reason } = await searchParams
   const target = typeof next === 'string' ? toRelativePath(next, '') : ''
-  if ((await getPageUser()) && reason === undefined) redirect(target || '/tenants')
+  const user = await getPageUser()
+  if (user && reason === undefined) redirect(target || '/tenants')
   const signUp = target ? `/sign-up?next=${encodeURIComponent(target)}` : '/sign-up'
   return (
     <AuthShell
@@ -27,11 +28,7 @@ export default async function SignInPage({ searchParams }: Props) {
         </>
       }
     >
-      {reason === 'link' ? (
-        <Banner tone="warning" title={t('auth.sign_in.link_title')} className="mb-5">
-          {t('auth.sign_in.link')}
-        </Banner>
-      ) : null}
+      <SignInNotice reason={reason} email={user?.email ?? null} />
       <SignInForm next={target || undefined} />
     </AuthShell>
   )

@@ -2,6 +2,8 @@ import { requireAuthHost } from '@/features/auth/services/auth-host'
 import { confirmAddressToken } from '@/features/auth/services/auth-service'
 import { readMailCookie, setMailCookie } from '@/features/auth/services/mail-cookies'
 import { answer } from '@/libs/api-utils/route-handler'
+import { readSessionToken } from '@/libs/auth/session-cookie'
+import { findTokenUser } from '@/libs/auth/sessions'
 import { createAuthClient } from '@/libs/supabase/server-client'
 
 const TOKEN = /^[\w.~+/=-]{8,512}$/
@@ -12,7 +14,7 @@ function goTo(path: string, cookie?: string): Response {
 }
 
 /**
- * The target of links in mails. A confirmation signs in; a recovery token is put aside until the new password is sent.
+ * The target of links in mails. A confirmation signs in whoever is not signed in already; a recovery token is put aside until the new password is sent.
  * Targets are paths on this host.
  */
 export function GET(request: Request): Promise<Response> {
@@ -27,7 +29,10 @@ export function GET(request: Request): Promise<Response> {
     if (!TOKEN.test(token) || !confirmation) return goTo('/sign-in?reason=link')
     const client = createAuthClient(request)
     const next = query.get('next') ?? readMailCookie(request, 'next')
-    const result = await confirmAddressToken(token, confirmation, next, { client, host, facts })
+    const session = await readSessionToken(request)
+    const present = session ? await findTokenUser(session, request.headers.get('host')) : null
+    const result = await confirmAddressToken(token, confirmation, next, present?.id ?? null, { client, host, facts })
+    if (result === 'confirmed') return goTo('/sign-in?reason=confirmed')
     return client.respond(
       goTo(result?.redirect_to ?? '/sign-in?reason=link', result ? setMailCookie(request, 'next', null) : undefined),
     )

@@ -2,10 +2,11 @@
 
 import { MailCheck } from 'lucide-react'
 import { useEffect, useRef } from 'react'
+import { Button } from '@/libs/ui/button'
 import { t } from '@/libs/ui/messages'
 
-/** What takes the place of a form once a mail is on its way; the focus goes to it, so that it is read out. */
-export function CheckMail({ text }: { text: string }) {
+/** What takes the place of a form once a mail is on its way, and the way back to it; the focus goes here, so that it is read out. */
+export function CheckMail({ text, onAgain }: { text: string; onAgain: () => void }) {
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => heading.current?.focus(), [])
   return (
@@ -15,7 +16,8 @@ export function CheckMail({ text }: { text: string }) {
         {t('auth.check_mail.title')}
       </h2>
       <p className="break-words text-mute text-sm">{text}</p>
-      <p className="text-faint text-sm">{t('auth.check_mail.again')}</p>
+      <p className="text-faint text-sm">{t('auth.check_mail.nothing')}</p>
+      <Button onClick={onAgain}>{t('auth.check_mail.again')}</Button>
     </div>
   )
 }

@@ -19,7 +19,8 @@ const schema = z.object({ email: emailField })
 export function ForgotPasswordForm() {
   const [mailed, setMailed] = useState<string | null>(null)
   const form = useForm({ resolver: zodResolver(schema), defaultValues: { email: '' } })
-  if (mailed !== null) return <CheckMail text={t('auth.check_mail.forgot', { email: mailed })} />
+  if (mailed !== null)
+    return <CheckMail text={t('auth.check_mail.forgot', { email: mailed })} onAgain={() => setMailed(null)} />
   return (
     <Form
       form={form}

@@ -21,7 +21,8 @@ const schema = z.object({ email: emailField, password: newPasswordField })
 export function SignUpForm({ next, email = '' }: { next?: string | undefined; email?: string }) {
   const [mailed, setMailed] = useState<string | null>(null)
   const form = useForm({ resolver: zodResolver(schema), defaultValues: { email, password: '' } })
-  if (mailed !== null) return <CheckMail text={t('auth.check_mail.sign_up', { email: mailed })} />
+  if (mailed !== null)
+    return <CheckMail text={t('auth.check_mail.sign_up', { email: mailed })} onAgain={() => setMailed(null)} />
   return (
     <Form
       form={form}

@@ -37,9 +37,14 @@ export async function countAttempt(limit: AuthLimit, key: string): Promise<void>
   const attempt = [limit, key, most, seconds]
   const [row] = await serverQuery<{ wait: number }>('select app.count_auth_attempt($1, $2, $3, $4) as wait', attempt)
   const wait = row?.wait ?? 0
-  if (wait > 0) {
-    throw new AppError('rate_limited', 'Too many attempts. Wait a while, or reset the password.', { retry_after: wait })
-  }
+  if (wait > 0) throw new AppError('rate_limited', toAdvice(limit, wait), { retry_after: wait })
+}
+
+/** How long to wait, and what else helps: a new password, where the attempts were of one account to sign in. */
+function toAdvice(limit: AuthLimit, seconds: number): string {
+  const minutes = Math.ceil(seconds / 60)
+  const wait = `Too many attempts. Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}`
+  return limit === 'sign_in_account' ? `${wait}, or set a new password now.` : `${wait}.`
 }
 
 /** Gives one attempt back. */

@@ -183,17 +183,26 @@ export async function resetPassword(
   return finishSignIn({ user: data.user, session: data.session }, next, request)
 }
 
-/** Uses the token of a confirmation mail. Null when it is used up, too old or made up. @throws AppError unavailable. */
+/**
+ * Uses the token of a confirmation mail, and signs in with it. Whoever is signed in as somebody else stays so: a link that was sent by
+ * others must not put people into an account of theirs. Null when it is used up, too old or made up. @throws AppError unavailable.
+ */
 export async function confirmAddressToken(
   tokenHash: string,
   type: 'signup' | 'email' | 'magiclink' | 'email_change' | 'invite',
   next: string | null,
+  signedInAs: string | null,
   request: AuthRequest,
-): Promise<SignedIn | null> {
+): Promise<SignedIn | 'confirmed' | null> {
   const { data, error } = await request.client.supabase.auth.verifyOtp({ token_hash: tokenHash, type })
   if (error || !data.user) {
     if (isAuthRetryableFetchError(error)) throw toAuthFailure(error)
     return null
+  }
+  if (signedInAs !== null && signedInAs !== data.user.id) {
+    const unwanted = data.session && (await verifyAccessToken(data.session.access_token))
+    if (unwanted) await endSession(unwanted)
+    return 'confirmed'
   }
   return finishSignIn({ user: data.user, session: data.session }, next, request)
 }

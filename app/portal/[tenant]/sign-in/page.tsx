@@ -1,6 +1,7 @@
 import type { Metadata } from 'next'
 import { redirect } from 'next/navigation'
 import { SignInForm } from '@/features/auth/components/sign-in-form'
+import { SignInNotice } from '@/features/auth/components/sign-in-notice'
 import { findPortal, getPageUser } from '@/libs/auth/page-access'
 import { toRelativePath } from '@/libs/auth/relative-path'
 import { Banner } from '@/libs/ui/banner'
@@ -26,11 +27,7 @@ export default async function PortalSignInPage({ params, searchParams }: Props) 
       {user && reason === 'not-a-customer' ? (
         <Banner tone="warning" title={t('portal.sign_in.not_a_customer', { name })} className="mb-5" />
       ) : null}
-      {reason === 'link' ? (
-        <Banner tone="warning" title={t('auth.sign_in.link_title')} className="mb-5">
-          {t('auth.sign_in.link')}
-        </Banner>
-      ) : null}
+      <SignInNotice reason={reason} email={user?.email ?? null} />
       <SignInForm next={target || undefined} />
     </AuthCard>
   )
