@@ -31,6 +31,7 @@ export const portalUsage = z
       .object({
         ends_on: z.iso.date().meta({ description: 'First day after the period of the cap, which is what is foretold' }),
         used: z.number().meta({ description: 'Expected by then; the same figure as in `GET /usage/trends`' }),
+        cap_reached: z.boolean().meta({ description: 'Whether nothing is left of the cap' }),
         cap_hit_on: z.iso.date().nullable().meta({ description: 'Day the cap is expected to be reached' }),
         days: z.int().meta({ description: 'Days it is drawn from' }),
       })

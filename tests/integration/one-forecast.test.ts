@@ -65,6 +65,7 @@ describe.each(['month', 'day'] as const)('with a cap of each %s', (period) => {
       // Less than a second of the pace may lie between the two questions.
       expect(Math.abs(told.forecast.used - forecast.used)).toBeLessThan(0.5)
       expect(told.cap_hit_on).toBe(forecast.cap_hit_on)
+      expect(forecast.cap_reached).toBe(told.cap.used >= told.cap.limit)
     }
   })
 })

@@ -61,6 +61,15 @@ test('meters and features stand in the order people count in', () => {
   expect(places).toEqual([...places].sort((a, b) => a - b))
 })
 
+test('what a tier gives none of is not said to be used up', () => {
+  const upgrade = { meter: 'calls', name: 'calls', percent: 100, next_tiers: [] }
+  const words = (limit: number) =>
+    draw({ usage: [usageOf('calls', { limit, used: limit, behaviour: 'reject' })], upgrade })
+  expect(words(0)).toContain(t('portal.upgrade.not_included', { meter: 'calls' }))
+  expect(words(0)).not.toContain(t('portal.upgrade.reached_refused'))
+  expect(words(5)).toContain(t('portal.upgrade.reached', { meter: 'calls' }))
+})
+
 test('a figure that no double holds is shown to the last digit', () => {
   expect(draw({ usage: [usageOf('calls', { used: '12345678901234567891' })] })).toContain('12,345,678,901,234,567,891')
 })

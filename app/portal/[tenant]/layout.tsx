@@ -1,5 +1,6 @@
 import type { Metadata } from 'next'
 import type { ReactNode } from 'react'
+import { brandIcon } from '@/features/portal/components/brand-icon'
 import { PortalFrame } from '@/features/portal/components/portal-frame'
 import { findPortal, getPageUser } from '@/libs/auth/page-access'
 import { findStanding } from '@/libs/auth/standing'
@@ -13,7 +14,12 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
   // Without a tenant the layout answers that there is no such page; asked here as well, that page would have no title.
   try {
     const { branding } = await findPortal((await params).tenant)
-    return { title: { default: branding.display_name, template: `%s · ${branding.display_name}` } }
+    const { display_name: name, primary_color } = branding
+    return {
+      title: { absolute: name, template: `%s · ${name}` },
+      description: t('portal.page_description', { name }),
+      icons: { icon: { url: brandIcon(name, primary_color), type: 'image/svg+xml' } },
+    }
   } catch (error) {
     return { title: failureTitle(error) }
   }

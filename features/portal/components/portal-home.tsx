@@ -59,6 +59,7 @@ export function PortalCards({
         <UpgradePrompt
           upgrade={upgrade}
           behaviour={short?.behaviour ?? null}
+          included={Number(short?.limit) !== 0}
           unit={short?.unit ?? ''}
           name={name}
           supportUrl={supportUrl}

@@ -86,7 +86,7 @@ export function PortalUsage() {
             controls={
               usage ? (
                 <>
-                  <div className="w-38">
+                  <div className="w-38 max-sm:w-full">
                     <Select
                       aria-label={t('portal.usage.meter')}
                       options={[...usage.meters]
@@ -96,7 +96,7 @@ export function PortalUsage() {
                       onValueChange={(value) => void setChosen({ meter: value, period: null })}
                     />
                   </div>
-                  <div className="w-52">
+                  <div className="w-52 max-sm:w-full">
                     <Select
                       aria-label={t('portal.usage.period')}
                       options={usage.periods.map((each, index) => ({
@@ -138,7 +138,7 @@ function Outlook({ usage }: { usage: Usage }) {
   const { forecast, limit, meter } = usage
   const unit = meter?.unit
   if (!forecast) return null
-  const over = limit !== null && forecast.used > Number(limit)
+  const short = forecast.cap_reached || forecast.cap_hit_on !== null
   return (
     <section
       aria-label={t('portal.usage.outlook')}
@@ -150,7 +150,7 @@ function Outlook({ usage }: { usage: Usage }) {
           {t('portal.usage.expected', { date: dayOf(addDays(forecast.ends_on, -1)) })}
         </h2>
         <p className="tabular mt-1 font-semibold text-xl">
-          {formatQuantity(Math.round(forecast.used), unit)}
+          {formatQuantity(forecast.used >= 100 ? Math.round(forecast.used) : forecast.used, unit)}
           {limit === null ? null : (
             <span className="font-normal text-base text-faint"> / {formatQuantity(limit, unit)}</span>
           )}
@@ -163,16 +163,12 @@ function Outlook({ usage }: { usage: Usage }) {
             <CalendarClock aria-hidden="true" className="size-4" />
             {t('portal.usage.cap')}
           </h2>
-          <p
-            className={
-              forecast.cap_hit_on || over
-                ? 'mt-1 font-semibold text-warning-text text-xl'
-                : 'mt-1 font-semibold text-xl'
-            }
-          >
-            {forecast.cap_hit_on
-              ? t('portal.usage.cap_hit_on', { date: dayOf(forecast.cap_hit_on) })
-              : t('portal.usage.cap_holds')}
+          <p className={short ? 'mt-1 font-semibold text-warning-text text-xl' : 'mt-1 font-semibold text-xl'}>
+            {forecast.cap_reached
+              ? t('portal.usage.cap_reached')
+              : forecast.cap_hit_on
+                ? t('portal.usage.cap_hit_on', { date: dayOf(forecast.cap_hit_on) })
+                : t('portal.usage.cap_holds')}
           </p>
         </div>
       )}

@@ -10,6 +10,7 @@ import { type PortalUpgrade, type PortalUsage, priceOf } from './portal-overview
 export function UpgradePrompt({
   upgrade,
   behaviour,
+  included,
   unit,
   name,
   supportUrl,
@@ -17,6 +18,8 @@ export function UpgradePrompt({
   upgrade: PortalUpgrade
   /** The unit of the meter that is short. */
   unit: string
+  /** Whether the tier gives any of it at all. */
+  included: boolean
   /** What happens beyond the cap. */
   behaviour: PortalUsage['behaviour']
   name: string
@@ -24,6 +27,7 @@ export function UpgradePrompt({
 }) {
   const reached = upgrade.percent >= 100
   const meter = upgrade.name
+  const refused = included ? 'portal.upgrade.reached_refused' : 'portal.upgrade.not_included_refused'
   return (
     <section
       aria-labelledby="upgrade-title"
@@ -34,12 +38,12 @@ export function UpgradePrompt({
           <h2 id="upgrade-title" className="flex items-center gap-2 font-semibold text-base tracking-tight">
             <Sparkles aria-hidden="true" className="size-4 text-accent-text" />
             {reached
-              ? t('portal.upgrade.reached', { meter })
+              ? t(included ? 'portal.upgrade.reached' : 'portal.upgrade.not_included', { meter })
               : t('portal.upgrade.near', { meter, percent: formatPercent(upgrade.percent / 100) })}
           </h2>
           <p className="mt-1 text-mute text-sm">
             {reached
-              ? t(behaviour === 'overflow' ? 'portal.upgrade.reached_overage' : 'portal.upgrade.reached_refused')
+              ? t(behaviour === 'overflow' ? 'portal.upgrade.reached_overage' : refused)
               : t('portal.upgrade.near_description')}
           </p>
           {upgrade.next_tiers.length > 0 ? (

@@ -18,7 +18,7 @@ export type PortalUsageReport = {
   days: { day: string; used: Quantity | null }[]
   periods: (Period & { used: Quantity | null })[]
   limit: Quantity | null
-  forecast: { ends_on: string; used: number; cap_hit_on: string | null; days: number } | null
+  forecast: { ends_on: string; used: number; cap_reached: boolean; cap_hit_on: string | null; days: number } | null
 }
 
 const ADDITIVE = ['SUM', 'COUNT']
@@ -150,8 +150,9 @@ function chooseMeter<M extends { id: string }>(meters: readonly M[], lines: Read
 
 async function foretell(customerId: string, meter: { id: string; aggregation: string }, zone: string) {
   const outlookOf = await loadOutlooks({ meterId: meter.id, customerId }, zone)
-  const { forecast, cap_hit_on } = outlookOf(meter)
+  const { forecast, cap, cap_hit_on } = outlookOf(meter)
   if (forecast.days < FEWEST_DAYS) return null
   const { used, days, to } = forecast
-  return { ends_on: dayIn(zone, to), used, cap_hit_on, days }
+  const cap_reached = cap !== null && Number(cap.used) >= Number(cap.limit)
+  return { ends_on: dayIn(zone, to), used, cap_reached, cap_hit_on, days }
 }
