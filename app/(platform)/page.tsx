@@ -6,7 +6,12 @@ import { publicOrigin } from '@/libs/tenancy/public-origin'
 import { t } from '@/libs/ui/messages'
 import { PublicShell } from '@/libs/ui/shell/public-shell'
 
-export const metadata: Metadata = { title: { absolute: `Holdfast · ${t('landing.title')}` } }
+const title = `Holdfast · ${t('landing.title')}`
+
+export const metadata: Metadata = {
+  title: { absolute: title },
+  openGraph: { type: 'website', siteName: t('ui.product'), title, description: t('ui.productDescription') },
+}
 
 /** The first moment of the next month of the calendar, in UTC. */
 function monthEnd(now: Date): string {
@@ -14,7 +19,7 @@ function monthEnd(now: Date): string {
 }
 
 export default async function LandingPage() {
-  const { ROOT_DOMAIN, INGEST_URL } = env()
+  const { ROOT_DOMAIN, INGEST_URL, TENANT_SUBDOMAIN_ENABLED } = env()
   const origin = INGEST_URL?.replace(/\/$/, '') ?? publicOrigin('app')
   const signedIn = (await getPageUser()) !== null
   const links = [
@@ -23,7 +28,13 @@ export default async function LandingPage() {
   ]
   return (
     <PublicShell links={links} signedIn={signedIn}>
-      <LandingScreen signedIn={signedIn} rootDomain={ROOT_DOMAIN} usageOrigin={origin} resetAt={monthEnd(new Date())} />
+      <LandingScreen
+        signedIn={signedIn}
+        rootDomain={ROOT_DOMAIN}
+        subdomains={TENANT_SUBDOMAIN_ENABLED}
+        usageOrigin={origin}
+        resetAt={monthEnd(new Date())}
+      />
     </PublicShell>
   )
 }

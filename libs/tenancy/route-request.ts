@@ -11,6 +11,8 @@ export type Route =
 const EVERYWHERE = /^\/(?:healthz|readyz|icon\.svg)$/
 /** What clients ask every host for by themselves, and no host has. */
 const ASKED_FOR = /^\/(?:favicon\.ico|robots\.txt)$/
+/** A first part that no slug has and no page of ours: a file that some client looks for, such as /sitemap.xml. */
+const NO_PAGE = /^\/[^/]*\./
 /** A page of the framework's own, for when nothing else can be shown; asked for by its name it would be a fault of ours. */
 const LAST_RESORT = /^\/_global-error(?:$|[./])/
 /** A portal path no tenant can have: pages of hosts that are nobody's end here, as 404. */
@@ -47,7 +49,7 @@ export function routeRequest(
   if (host.kind === 'root') return { action: 'redirect', host: `app.${rootDomain}` }
   const segment = portalSegment(host)
   if (segment === null) {
-    return pathname === '/portal' || pathname.startsWith('/portal/') || LAST_RESORT.test(pathname)
+    return /^\/portal(?:\/|$)/.test(pathname) || NO_PAGE.test(pathname) || LAST_RESORT.test(pathname)
       ? { action: 'rewrite', page: true, pathname: NOBODY }
       : { action: 'pass', page: true }
   }

@@ -258,6 +258,9 @@ describe('routeRequest', () => {
   })
 
   test('the page of last resort has no address', () => {
+    for (const path of ['/sitemap.xml', '/manifest.webmanifest', '/.well-known/security.txt', '/acme.json/x'])
+      expect(route(`app.${ROOT}`, path)).toMatchObject({ action: 'rewrite', pathname: '/portal/-' })
+    expect(route(`app.${ROOT}`, '/acme/customers/a.b')).toEqual({ action: 'pass', page: true })
     for (const path of ['/_global-error', '/_global-error.rsc', '/_global-error/'])
       for (const host of [`app.${ROOT}`, `a.b.${ROOT}`])
         expect(route(host, path)).toMatchObject({ action: 'rewrite', pathname: '/portal/-' })

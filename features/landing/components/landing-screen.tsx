@@ -59,12 +59,15 @@ const EVENT = { meter_id: 'api_calls', user_id: 'bluebird', event_value: 1 }
 export function LandingScreen({
   signedIn,
   rootDomain,
+  subdomains,
   usageOrigin,
   resetAt,
 }: {
   signedIn: boolean
   /** The root of this installation, such as `localhost:3000`. */
   rootDomain: string
+  /** Whether tenants have addresses below it. */
+  subdomains: boolean
   /** Where programs send usage to, absolute. */
   usageOrigin: string
   /** When the present month of the calendar ends, in UTC. */
@@ -77,8 +80,8 @@ export function LandingScreen({
   })
   const addresses = [
     { key: 'dashboard', host: `app.${rootDomain}` },
-    { key: 'portal', host: t('landing.addresses.portal_host', { root: rootDomain }) },
-    { key: 'domain', host: t('landing.addresses.domain_host') },
+    ...(subdomains ? [{ key: 'portal' as const, host: t('landing.addresses.portal_host', { root: rootDomain }) }] : []),
+    { key: subdomains ? ('domain' as const) : ('portal' as const), host: t('landing.addresses.domain_host') },
     { key: 'api', host: `${rootDomain}/api/v1` },
   ] as const
   return (
