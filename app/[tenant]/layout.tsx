@@ -1,5 +1,7 @@
 import type { Metadata } from 'next'
 import type { ReactNode } from 'react'
+import { RecordSearch } from '@/app/[tenant]/record-search'
+import { TenantPages } from '@/app/[tenant]/tenant-pages'
 import { DashboardFrame } from '@/features/overview/components/dashboard-frame'
 import { SuspendedTenant } from '@/features/overview/components/suspended-tenant'
 import { TenantBanner } from '@/features/overview/components/tenant-banner'
@@ -24,15 +26,17 @@ export default async function TenantLayout({ params, children }: Props) {
   const { tenant, user, role, permissions } = await requirePageTenant((await params).tenant)
   const { id, slug, name, plan_id, time_zone, status } = tenant
   return (
-    <DashboardFrame
-      key={id}
-      tenant={{ id, slug, name, plan_id, time_zone, status }}
-      role={role}
-      permissions={permissions}
-      user={user}
-      banner={<TenantBanner tenant={tenant} role={role} opensItself={env().ONBOARDING_AUTO_ACTIVATE} />}
-    >
-      {status === 'suspended' ? <SuspendedTenant name={name} /> : children}
-    </DashboardFrame>
+    <RecordSearch slug={slug} permissions={permissions}>
+      <DashboardFrame
+        key={id}
+        tenant={{ id, slug, name, plan_id, time_zone, status }}
+        role={role}
+        permissions={permissions}
+        user={user}
+        banner={<TenantBanner tenant={tenant} role={role} opensItself={env().ONBOARDING_AUTO_ACTIVATE} />}
+      >
+        <TenantPages closed={status === 'suspended' ? <SuspendedTenant name={name} /> : null}>{children}</TenantPages>
+      </DashboardFrame>
+    </RecordSearch>
   )
 }

@@ -3,12 +3,14 @@
 import { Autocomplete } from '@base-ui/react/autocomplete'
 import { Dialog } from '@base-ui/react/dialog'
 import { Search } from 'lucide-react'
-import { useMemo } from 'react'
+import { useMemo, useState } from 'react'
+import { useFoundCommands } from '@/libs/ui/command-finders'
 import { type Command, commandText } from '@/libs/ui/command-palette'
 import { cx } from '@/libs/ui/cx'
 import { t } from '@/libs/ui/messages'
 import { popupItemClass, popupLabelClass } from '@/libs/ui/popup'
 import { Keys } from '@/libs/ui/shortcuts'
+import { Spinner } from '@/libs/ui/spinner'
 
 type Group = { value: string; items: Command[] }
 
@@ -23,10 +25,14 @@ export function CommandList({
   initial: string
   onChoose: (command: Command) => void
 }) {
-  const groups = useMemo<Group[]>(
-    () => [...Map.groupBy(commands, (command) => command.group)].map(([value, items]) => ({ value, items })),
-    [commands],
-  )
+  const [text, setText] = useState(initial)
+  const { found, searching, failed } = useFoundCommands(text)
+  const { contains } = Autocomplete.useFilter()
+  // What is found comes last: it arrives later, and must not move what is about to be chosen.
+  const groups = useMemo<Group[]>(() => {
+    const all = Map.groupBy([...commands, ...found], (command) => command.group)
+    return [...all].map(([value, items]) => ({ value, items }))
+  }, [commands, found])
   return (
     <Autocomplete.Root
       open
@@ -34,11 +40,15 @@ export function CommandList({
       items={groups}
       autoHighlight="always"
       keepHighlight
-      defaultValue={initial}
+      value={text}
+      onValueChange={setText}
+      filter={(command: Command, query: string) => command.found || contains(command, query, commandText)}
       itemToStringValue={commandText}
     >
       <div className="flex items-center gap-2.5 border-b px-4">
-        <Search aria-hidden="true" className="size-4 shrink-0 text-faint" />
+        <span className="shrink-0 text-faint">
+          {searching ? <Spinner /> : <Search aria-hidden="true" className="size-4" />}
+        </span>
         <Autocomplete.Input
           autoFocus
           aria-label={t('ui.palette.label')}
@@ -54,7 +64,9 @@ export function CommandList({
       </div>
       <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto p-1.5">
         <Autocomplete.Empty>
-          <div className="px-3 py-8 text-center text-mute text-sm empty:hidden">{t('ui.palette.none')}</div>
+          <div className="px-3 py-8 text-center text-mute text-sm empty:hidden">
+            {t(searching ? 'ui.palette.searching' : failed ? 'ui.palette.failed' : 'ui.palette.none')}
+          </div>
         </Autocomplete.Empty>
         <Autocomplete.List>
           {(group: Group) => (
@@ -70,6 +82,7 @@ export function CommandList({
                   >
                     {item.icon}
                     <span className="min-w-0 flex-1 truncate">{item.label}</span>
+                    {item.detail ? <span className="max-w-1/2 truncate text-faint text-xs">{item.detail}</span> : null}
                     {item.shortcut ? <Keys keys={item.shortcut} /> : null}
                   </Autocomplete.Item>
                 )}

@@ -14,6 +14,8 @@ export type Command = {
   /** Unique; also searched. */
   id: string
   label: string
+  /** In small print at the right, such as an id. */
+  detail?: string
   group: string
   icon?: ReactNode
   /** Other words to find it by. */
@@ -23,6 +25,8 @@ export type Command = {
   /** Where it leads, or what it does. */
   href?: string
   run?: () => void
+  /** The server found it: it fits, whatever stands in its label. */
+  found?: boolean
 }
 
 /** What a command is found by. */
@@ -31,7 +35,7 @@ export function commandText(command: Command): string {
 }
 
 /**
- * Go, create, switch, copy: everything by typing. Opens with Ctrl/⌘ K and by the button it draws. The list comes in a file
+ * Go, create, switch, copy, and whatever CommandFinders around it find by name: everything by typing. Opens with Ctrl/⌘ K and by the button it draws. The list comes in a file
  * of its own, after the page; whoever is faster types into a plain field meanwhile and loses nothing.
  * @example <CommandPalette commands={[{ id: 'go-tiers', label: 'Tiers', group: 'Go to', href: '/acme/tiers' }]} />
  */

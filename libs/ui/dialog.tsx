@@ -7,7 +7,7 @@ import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
-import { mayClose, useTypedGuard } from '@/libs/ui/unsaved'
+import { isTypedInto, mayClose, useTypedGuard } from '@/libs/ui/unsaved'
 
 /** The dimmed page behind a dialog. */
 export const backdropClass =
@@ -70,6 +70,8 @@ export function Dialog({
       onOpenChange={(next, details) => {
         if (!next && !dismissible && (details.reason === 'escape-key' || details.reason === 'outside-press')) return
         if (details.reason === 'escape-key' && !mayClose(body.current)) return
+        // A click beside a form comes by mistake as often as not.
+        if (details.reason === 'outside-press' && isTypedInto(body.current)) return
         onOpenChange(next)
       }}
       disablePointerDismissal={!closesOutside}

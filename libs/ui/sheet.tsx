@@ -8,7 +8,7 @@ import { cx } from '@/libs/ui/cx'
 import { backdropClass, findField } from '@/libs/ui/dialog'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
-import { mayClose, useTypedGuard } from '@/libs/ui/unsaved'
+import { isTypedInto, mayClose, useTypedGuard } from '@/libs/ui/unsaved'
 
 const panel =
   'fixed inset-y-0 z-50 flex h-dvh flex-col bg-raised text-ink shadow-dialog outline-none transition-transform duration-200 ease-out'
@@ -90,7 +90,9 @@ export function Drawer({
     <Base.Root
       open={open}
       onOpenChange={(next, details) => {
-        if (details.reason !== 'escape-key' || mayClose(body.current)) onOpenChange(next)
+        if (details.reason === 'escape-key' && !mayClose(body.current)) return
+        if (details.reason === 'outside-press' && isTypedInto(body.current)) return
+        onOpenChange(next)
       }}
       disablePointerDismissal={!closesOutside}
     >

@@ -10,8 +10,14 @@ export function mayLeave(): boolean {
   return unsaved === 0 || window.confirm(t('ui.leave'))
 }
 
-function isTypedInto(panel: Element | null): boolean {
+/** Whether something was typed into a form of a panel that was not sent. */
+export function isTypedInto(panel: Element | null): boolean {
   return panel?.querySelector('form[data-unsaved]') != null
+}
+
+/** Whether anything was typed on this page, or into a panel over it, that was not sent. */
+export function hasUnsaved(): boolean {
+  return unsaved > 0 || isTypedInto(document.body)
 }
 
 /** Whether a panel with forms may close: asks first while something was typed into one of them that was not sent. */

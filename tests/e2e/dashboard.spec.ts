@@ -251,7 +251,7 @@ test.describe(() => {
         await page.getByRole('link', { name: 'Meters', exact: true }).click()
       } else {
         await page.keyboard.press('Control+k')
-        await page.getByRole('combobox', { name: 'Search for pages and commands' }).fill('Audit log')
+        await page.getByRole('combobox', { name: 'Search for records, pages and commands' }).fill('Audit log')
         await page.keyboard.press('Enter')
       }
       await asked

@@ -95,6 +95,61 @@ test('the command palette is there when it is asked for', async ({ page }) => {
   await expect(page.getByRole('button', { name: /Search or jump/ })).toBeFocused()
 })
 
+test('the command palette finds customers, meters and tiers by name, and leads to them', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  await page.goto(`${dashboard}/acme/alerts`)
+  const palette = page.getByRole('dialog')
+  const find = async (text: string) => {
+    await page.getByRole('button', { name: /Search or jump/ }).click()
+    await palette.getByRole('combobox').fill(text)
+  }
+  await find('bluebird@acme')
+  await expect(palette.getByRole('group', { name: 'Customers' }).getByRole('option')).toHaveText([/Bluebird Coffee/])
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(/\/acme\/customers\/[\w-]+$/)
+  await expect(page.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })).toBeVisible()
+
+  // Pages come first; what is found follows below them, and takes nothing from what was about to be chosen.
+  await find('api')
+  await expect(palette.getByRole('group', { name: 'Meters' }).getByRole('option', { name: /API calls/ })).toBeVisible()
+  await expect(palette.getByRole('option').first()).toHaveText(/API keys/)
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(at(dashboard, '/acme/api-keys'))
+
+  await find('growth')
+  await palette
+    .getByRole('group', { name: 'Tiers' })
+    .getByRole('option', { name: /Growth/ })
+    .click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Growth' })).toBeVisible()
+  await find('nothing of this name')
+  await expect(palette.getByText('Nothing found')).toBeVisible()
+})
+
+test('the command palette finds what the role may see, and no more', async ({ page }) => {
+  const asked = new Set<string>()
+  page.on('request', (request) => {
+    const { pathname, searchParams } = new URL(request.url())
+    if (searchParams.get('q') === 'bluebird') asked.add(pathname.replace('/api/v1/tenants/acme', ''))
+  })
+  await signIn(page, loginOf('acme', 'compliance'))
+  await page.goto(`${dashboard}/acme/audit-logs`)
+  await page.getByRole('button', { name: /Search or jump/ }).click()
+  await page.getByRole('dialog').getByRole('combobox').fill('bluebird')
+  await expect(page.getByRole('dialog').getByText('Nothing found')).toBeVisible()
+  expect([...asked]).toEqual([])
+
+  await signIn(page, loginOf('operators', 'support'))
+  await page.goto(`${dashboard}/operator`)
+  await page.getByRole('button', { name: /Search or jump/ }).click()
+  await page.getByRole('dialog').getByRole('combobox').fill('globe')
+  await page
+    .getByRole('dialog')
+    .getByRole('option', { name: /Globex/ })
+    .click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Globex' })).toBeVisible()
+})
+
 test('Back closes what a list has opened, and asks where something was typed; a click beside a form does not', async ({
   page,
 }) => {

@@ -46,6 +46,9 @@ test.describe(() => {
       .getByRole('dialog', { name: 'Suspend Globex' })
       .or(page.getByRole('alertdialog', { name: 'Suspend Globex' }))
     await dialog.getByRole('textbox', { name: 'Reason' }).fill('A journey of the tests')
+    // A click beside the form takes nothing away.
+    await page.mouse.click(4, 300)
+    await expect(dialog.getByRole('textbox', { name: 'Reason' })).toHaveValue('A journey of the tests')
     await dialog.getByRole('button', { name: 'Suspend' }).click()
     await expect(page.getByText('Reason: A journey of the tests')).toBeVisible()
     // The portal hears of it from the database, well before the minute for which it would remember.
@@ -90,8 +93,20 @@ test.describe(() => {
           ).status,
         [tenantOf('globex').id, name] as const,
       )
+    // Who is typing keeps what was typed, as long as the form is open.
+    const typing = await context.newPage()
+    await typing.goto(`${dashboard}/globex/meters?new=true`)
+    const name = typing.getByRole('dialog', { name: 'New meter' }).getByRole('textbox', { name: 'Name', exact: true })
+    await name.fill('Half typed')
     expect(await act('suspend')).toBe(200)
     await context.clock.fastForward(30_000)
+    await expect(typing.getByText('What you typed is still here.')).toBeVisible({ timeout: 25_000 })
+    await expect(name).toHaveValue('Half typed')
+    await typing.getByRole('button', { name: 'Cancel' }).click()
+    await context.clock.runFor(2_000)
+    await expect(typing.getByRole('heading', { name: 'This tenant is suspended' })).toBeVisible()
+    await typing.close()
+    await own.bringToFront()
     await expect(own.getByRole('heading', { name: 'This tenant is suspended' })).toBeVisible({ timeout: 25_000 })
     await expect(own.getByText('could not be loaded')).toHaveCount(0)
     await portal.bringToFront()
