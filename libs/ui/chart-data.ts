@@ -63,6 +63,21 @@ export function formatFigure(value: number, unit?: string): string {
   return t('ui.chart.about', { amount: formatQuantity(Number(value.toPrecision(15)), unit) })
 }
 
+/** One bucket in a sentence: its name, each series, the total and the period before. */
+export function describeBucket(
+  bucket: ChartBucket,
+  series: readonly ChartSeries[],
+  options: { unit?: string; interval: ChartInterval; timeZone: string; sums: boolean },
+): string {
+  const amount = (value: number | null | undefined) =>
+    value === null || value === undefined ? '–' : formatFigure(value, options.unit)
+  const named = series.map(({ label }, index) => `${label} ${amount(bucket.values[index])}`)
+  if (options.sums && series.length > 1) named.push(`${t('ui.chart.total')} ${amount(bucket.total)}`)
+  if (bucket.previous !== null) named.push(`${t('ui.chart.previous')} ${amount(bucket.previous)}`)
+  const name = bucketLabel(bucket.at, options.interval, options.timeZone)
+  return `${name}${bucket.partial ? `, ${t('ui.chart.partial')}` : ''}: ${named.join(', ')}`
+}
+
 /** What a chart shows, in sentences: total, highest and lowest bucket, comparison. */
 export function summarizeBuckets(
   buckets: readonly ChartBucket[],

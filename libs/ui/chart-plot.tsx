@@ -13,14 +13,9 @@ import {
   XAxis,
   YAxis,
 } from 'recharts'
-import {
-  bucketLabel,
-  type ChartBucket,
-  type ChartInterval,
-  type ChartSeries,
-  formatFigure,
-  seriesColor,
-} from '@/libs/ui/chart-data'
+import { bucketLabel, type ChartBucket, type ChartInterval, type ChartSeries, seriesColor } from '@/libs/ui/chart-data'
+import { PLOT_LEFT, PLOT_RIGHT } from '@/libs/ui/chart-reader'
+import { BucketTip } from '@/libs/ui/chart-tip'
 import { formatCompact, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 
@@ -34,10 +29,22 @@ export type ChartPlotProps = {
   height: number
   /** False: bars stand side by side, and there is no total. */
   sums?: boolean
+  /** A click shows a bucket closer. */
+  closer?: boolean
 }
 
 /** The drawing itself; loaded when it is needed, since the library is large. Use UsageChart. */
-export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, height, sums = true }: ChartPlotProps) {
+export function ChartPlot({
+  buckets,
+  series,
+  kind,
+  interval,
+  timeZone,
+  unit,
+  height,
+  sums = true,
+  closer,
+}: ChartPlotProps) {
   const id = useId().replaceAll(':', '')
   const compared = buckets.some((bucket) => bucket.previous !== null)
   const last = buckets.length - 1
@@ -50,7 +57,7 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
       <ComposedChart
         accessibilityLayer={false}
         data={buckets as ChartBucket[]}
-        margin={{ top: 8, right: 4, bottom: 0, left: 0 }}
+        margin={{ top: 8, right: PLOT_RIGHT, bottom: 0, left: 0 }}
         barCategoryGap="18%"
       >
         <defs>
@@ -80,7 +87,7 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
           tickMargin={6}
         />
         <YAxis
-          width={52}
+          width={PLOT_LEFT}
           tick={axis}
           tickLine={false}
           axisLine={false}
@@ -93,16 +100,7 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
           content={({ active, payload }) => {
             const bucket = payload[0]?.payload as ChartBucket | undefined
             if (!active || !bucket) return null
-            return (
-              <BucketTip
-                bucket={bucket}
-                series={series}
-                interval={interval}
-                timeZone={timeZone}
-                unit={unit}
-                sums={sums}
-              />
-            )
+            return <BucketTip bucket={bucket} {...{ series, interval, timeZone, unit, sums, closer }} />
           }}
         />
         {series.map((item, index) =>
@@ -170,47 +168,3 @@ export function ChartPlot({ buckets, series, kind, interval, timeZone, unit, hei
     </ResponsiveContainer>
   )
 }
-
-function BucketTip({
-  bucket,
-  series,
-  interval,
-  timeZone,
-  unit,
-  sums,
-}: Pick<ChartPlotProps, 'series' | 'interval' | 'timeZone' | 'unit' | 'sums'> & { bucket: ChartBucket }) {
-  return (
-    <div className="min-w-36 max-w-80 rounded-md border bg-raised px-3 py-2 text-xs shadow-pop">
-      <p className="mb-1 font-medium">
-        {bucketLabel(bucket.at, interval, timeZone)}
-        {bucket.partial ? <span className="font-normal text-faint"> · {t('ui.chart.partial')}</span> : null}
-      </p>
-      {series.map((item, index) => (
-        <p key={item.key} className="flex items-center gap-2">
-          <span
-            aria-hidden="true"
-            className="size-2 shrink-0 rounded-[2px]"
-            style={{ background: seriesColor(index) }}
-          />
-          <span className="min-w-0 flex-1 truncate text-mute">{item.label}</span>
-          <span className="tabular font-medium">{showValue(bucket.values[index], unit)}</span>
-        </p>
-      ))}
-      {sums && series.length > 1 ? (
-        <p className="mt-1 flex justify-between gap-4 border-t pt-1">
-          <span className="text-mute">{t('ui.chart.total')}</span>
-          <span className="tabular font-medium">{formatFigure(bucket.total, unit)}</span>
-        </p>
-      ) : null}
-      {bucket.previous === null ? null : (
-        <p className="mt-1 flex justify-between gap-4 text-faint">
-          <span>{t('ui.chart.previous')}</span>
-          <span className="tabular">{formatFigure(bucket.previous, unit)}</span>
-        </p>
-      )}
-    </div>
-  )
-}
-
-const showValue = (value: number | null | undefined, unit: string | undefined): string =>
-  value === null || value === undefined ? '–' : formatFigure(value, unit)

@@ -22,7 +22,8 @@ export type DateRange = {
   /** `timeRange=30d`, or `from=…&to=…`, as parameters for the API. */
   params: { timeRange?: string; from?: string; to?: string }
   query: string
-  set: (range: RangePreset | { from: string; to: string }) => void
+  /** `push` makes an entry in the browser's history, so that Back leads to the range before. */
+  set: (range: RangePreset | { from: string; to: string }, history?: 'push') => void
 }
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/
@@ -53,12 +54,12 @@ export function useDateRange(standard: RangePreset = '30d'): DateRange {
   const custom = from !== null && to !== null && isDay(from) && isDay(to) && from <= to
   const preset: RangePreset | 'custom' = custom ? 'custom' : (values.range ?? standard)
   const set = useCallback(
-    (range: RangePreset | { from: string; to: string }) => {
+    (range: RangePreset | { from: string; to: string }, history?: 'push') => {
       const next =
         typeof range === 'string'
           ? { range: range === standard ? null : range, from: null, to: null }
           : { range: null, from: range.from, to: range.to }
-      void setValues({ ...next, cursor: null })
+      void setValues({ ...next, cursor: null }, history ? { history } : {})
     },
     [setValues, standard],
   )

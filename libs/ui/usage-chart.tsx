@@ -6,6 +6,7 @@ import { type ReactNode, useId, useMemo, useState } from 'react'
 import { Button, buttonClass } from '@/libs/ui/button'
 import {
   bucketsToCsv,
+  type ChartBucket,
   type ChartInterval,
   type ChartPoint,
   type ChartSeries,
@@ -13,6 +14,7 @@ import {
   toBuckets,
 } from '@/libs/ui/chart-data'
 import { ChartLegend } from '@/libs/ui/chart-legend'
+import { ChartReader } from '@/libs/ui/chart-reader'
 import type { ChartState, ChartView } from '@/libs/ui/chart-state'
 import { ChartTable } from '@/libs/ui/chart-table'
 import { cx } from '@/libs/ui/cx'
@@ -53,13 +55,15 @@ export type UsageChartProps = {
   csvHref?: string
   /** False where figures do not add up, such as averages: nothing is stacked or totalled, and what is missing stays a gap. */
   sums?: boolean
+  /** Shows a bucket closer; taken by Enter, or a click on it. */
+  onPick?: (bucket: ChartBucket) => void
   /** More controls, such as DateRangePicker and the grouping. */
   controls?: ReactNode
 }
 
 /**
- * Usage over time: bars, lines or a table; groups stacked, the period before as a dashed line, CSV, and the whole in
- * sentences for screen readers. Its height is the same in every state.
+ * Usage over time: bars, lines or a table; groups stacked, the period before as a dashed line, CSV, bucket by bucket by keyboard,
+ * and the whole in sentences for screen readers. Its height is the same in every state.
  * @example <UsageChart title="API calls" series={series} interval="day" partial state={chart} comparable previous={before} controls={<DateRangePicker range={range} />} />
  */
 export function UsageChart({
@@ -80,6 +84,7 @@ export function UsageChart({
   fileName = 'usage',
   csvHref,
   sums = true,
+  onPick,
   controls,
 }: UsageChartProps) {
   const id = useId()
@@ -172,13 +177,20 @@ export function UsageChart({
             {...(unit ? { unit } : {})}
           />
         ) : (
-          <div aria-hidden="true" style={{ height }}>
-            <ChartPlot
-              kind={view}
-              {...{ buckets, series, interval, timeZone, height, sums }}
-              {...(unit ? { unit } : {})}
-            />
-          </div>
+          <ChartReader
+            {...{ title, buckets, series, interval, timeZone, sums }}
+            {...(unit ? { unit } : {})}
+            {...(onPick ? { onPick } : {})}
+          >
+            <div style={{ height }}>
+              <ChartPlot
+                kind={view}
+                closer={onPick !== undefined}
+                {...{ buckets, series, interval, timeZone, height, sums }}
+                {...(unit ? { unit } : {})}
+              />
+            </div>
+          </ChartReader>
         )}
       </div>
       {ready ? (

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { daysOfBucket } from '@/features/usage-tracking/components/explorer-state'
 import { groupKey, toChartSeries } from '@/features/usage-tracking/components/meter-series'
 import { joinValues, splitValues } from '@/features/usage-tracking/components/value-list'
 import type { UsageSeries } from '@/libs/metering/usage-query'
@@ -73,4 +74,14 @@ test('values to filter by come back from the line and from the address as they w
       expect(splitValues(joinValues(list))).toEqual(list)
     }),
   )
+})
+
+test('a bucket shown closer is its days, of the present one those up to today', () => {
+  const days = (...asked: Parameters<typeof daysOfBucket>) => Object.values(daysOfBucket(...asked))
+  expect(days('2026-11-03', 'day', '2026-11-22')).toEqual(['2026-11-03', '2026-11-03'])
+  expect(days('2026-11-02', 'week', '2026-11-22')).toEqual(['2026-11-02', '2026-11-08'])
+  expect(days('2026-11-16', 'week', '2026-11-18')).toEqual(['2026-11-16', '2026-11-18'])
+  expect(days('2028-02-01', 'month', '2028-06-01')).toEqual(['2028-02-01', '2028-02-29'])
+  // Usage of days to come was sent ahead: they are shown whole.
+  expect(days('2026-12-07', 'week', '2026-11-22')).toEqual(['2026-12-07', '2026-12-13'])
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ApiProblem, describeProblem, readWhole, toQuery } from '@/libs/ui/api-client'
 import { initialsOf } from '@/libs/ui/avatar'
-import { bucketsToCsv, summarizeBuckets, toBuckets } from '@/libs/ui/chart-data'
+import { bucketsToCsv, describeBucket, summarizeBuckets, toBuckets } from '@/libs/ui/chart-data'
 import { diffFields } from '@/libs/ui/diff-view'
 import { pointerToPath } from '@/libs/ui/form'
 import {
@@ -144,6 +144,17 @@ describe('chart data', () => {
     expect(text).toBe(
       '8 in total, from 1 Nov 2026 to 2 Nov 2026. Highest: 7 (2 Nov 2026). Lowest: 1 (1 Nov 2026). The last bucket, 2 Nov 2026, is still filling.',
     )
+  })
+
+  test('a bucket alone says what is shown beside the pointer', () => {
+    const words = (bucket: number, sums = true) => {
+      const buckets = toBuckets(series, [{ at: '2026-10-31', value: 4 }], true, !sums)
+      const options = { interval: 'day', timeZone: 'UTC', unit: 'calls', sums } as const
+      return buckets[bucket] && describeBucket(buckets[bucket], series, options)
+    }
+    expect(words(0)).toBe('1 Nov 2026: A 1 calls, =cmd() 0 calls, Total 1 calls, Period before 4 calls')
+    expect(words(1)).toBe('2 Nov 2026, still filling: A 2 calls, =cmd() 5 calls, Total 7 calls')
+    expect(words(0, false)).toBe('1 Nov 2026: A 1 calls, =cmd() –, Period before 4 calls')
   })
 
   test('beyond what a double holds the text says about how much, and no digit that is not so', () => {

@@ -24,7 +24,7 @@ const AUTO = 'auto'
 /** Size of the windows: what fits the range, or one of one's own. */
 export function WindowSelect({ explorer, days }: { explorer: ExplorerState; days: number }) {
   return (
-    <div className="w-36">
+    <div className="w-34">
       <Select<ExplorerWindow | typeof AUTO>
         aria-label={t('usage.explorer.window')}
         options={[
@@ -53,7 +53,7 @@ export function ZoneInput({ explorer, own }: { explorer: ExplorerState; own: str
   }
 
   return (
-    <div className="w-40">
+    <div className="w-34">
       <Input
         aria-label={t('usage.explorer.zone')}
         list={listId}

@@ -1,6 +1,6 @@
 import { parseAsArrayOf, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs'
 import { joinValues, splitValues } from '@/features/usage-tracking/components/value-list'
-import { addDays, daysBetween } from '@/libs/metering/trend'
+import { addDays, addMonths, daysBetween } from '@/libs/metering/trend'
 import { toQuery } from '@/libs/ui/api-client'
 import type { ChartInterval } from '@/libs/ui/chart-data'
 import type { DateRange } from '@/libs/ui/date-range'
@@ -88,6 +88,12 @@ export function fittingWindow(days: number): ExplorerWindow {
 /** How a chart names the windows. */
 export function intervalOf(window: ExplorerWindow): ChartInterval {
   return window === 'minute' ? 'hour' : window
+}
+
+/** The days of a week or month that begins with a day, or the day alone; of the present one those up to today. */
+export function daysOfBucket(day: string, interval: ChartInterval, today: string): { from: string; to: string } {
+  const end = interval === 'month' ? addDays(addMonths(day, 1), -1) : interval === 'week' ? addDays(day, 6) : day
+  return { from: day, to: day <= today && today < end ? today : end }
 }
 
 type Span = { time_range?: string | undefined; from?: string | undefined; to?: string | undefined }

@@ -12,6 +12,7 @@ import {
 import { ExplorerProblem } from '@/features/usage-tracking/components/explorer-problem'
 import {
   CUSTOMER,
+  daysOfBucket,
   daysOfRange,
   explorerQuery,
   fits,
@@ -29,7 +30,9 @@ import {
 import { SeriesFigures, SeriesFiguresSkeleton } from '@/features/usage-tracking/components/series-figures'
 import type { trendsReport } from '@/features/usage-tracking/schema'
 import type { UsageSeries } from '@/libs/metering/usage-query'
+import { dayIn } from '@/libs/tenancy/zoned-day'
 import { apiUrl, toQuery } from '@/libs/ui/api-client'
+import type { ChartBucket } from '@/libs/ui/chart-data'
 import { useChartState } from '@/libs/ui/chart-state'
 import { DateRangePicker, describeRange, useDateRange } from '@/libs/ui/date-range'
 import { formatNumber, formatPercent, formatQuantity } from '@/libs/ui/format'
@@ -115,6 +118,12 @@ export function MeterExplorer({
     ? trends.data?.data.find((each) => each.meter.id === series.meter.id)?.forecast.used
     : undefined
 
+  function showCloser({ at }: ChartBucket) {
+    const zone = explorer.zone ?? ownZone
+    explorer.set({ window: null })
+    range.set(daysOfBucket(dayIn(zone, Date.parse(at)), intervalOf(window), dayIn(zone)), 'push')
+  }
+
   // Of a question that was refused only what it asked for is known.
   const properties = series?.meter.group_by ?? [
     ...new Set([
@@ -174,6 +183,7 @@ export function MeterExplorer({
           refreshing={state.refreshing && !refreshMs}
           error={state.error}
           onRetry={state.reload}
+          {...(window === 'day' || window === 'week' || window === 'month' ? { onPick: showCloser } : {})}
           csvHref={apiUrl(toPath(`${base}${explorerQuery({ ...asked, fill: false })}&format=csv`))}
           controls={controls}
         />

@@ -4,7 +4,7 @@ import { parseAsString, useQueryState } from 'nuqs'
 import type { ReactNode } from 'react'
 import type { z } from 'zod'
 import { ExplorerProblem } from '@/features/usage-tracking/components/explorer-problem'
-import { CUSTOMER, spanOf, useExplorerState } from '@/features/usage-tracking/components/explorer-state'
+import { CUSTOMER, daysOfBucket, spanOf, useExplorerState } from '@/features/usage-tracking/components/explorer-state'
 import { MeterExplorer } from '@/features/usage-tracking/components/meter-explorer'
 import {
   chartInterval,
@@ -17,6 +17,7 @@ import {
 import type { trendsReport } from '@/features/usage-tracking/schema'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import { type Page, toQuery } from '@/libs/ui/api-client'
+import type { ChartBucket } from '@/libs/ui/chart-data'
 import { useChartState } from '@/libs/ui/chart-state'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { t } from '@/libs/ui/messages'
@@ -166,6 +167,13 @@ function AllMeters({
         refreshing={daily.refreshing && !refreshMs}
         error={daily.error}
         onRetry={daily.reload}
+        // A day is as close as numbers of events of all meters go.
+        {...(options.interval === 'week'
+          ? {
+              onPick: ({ at }: ChartBucket) =>
+                range.set(daysOfBucket(at, 'week', dayIn(zone, now || Date.now())), 'push'),
+            }
+          : {})}
         fileName={`usage-events${customer ? `-${customer}` : ''}`}
         controls={controls}
       />
