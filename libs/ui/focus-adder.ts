@@ -7,3 +7,15 @@ export function focusAdder(button: Element): void {
   // When the row has gone: until then there may be no room for another.
   window.setTimeout(() => adder?.focus())
 }
+
+/** For the button that adds a row (`data-adds`): the focus goes on to the first field of that row, the last of its group. */
+export function focusAdded(button: Element): void {
+  const group = button.closest('fieldset')
+  window.setTimeout(() => {
+    const rows = group?.querySelectorAll('fieldset')
+    rows
+      ?.item(rows.length - 1)
+      ?.querySelector('input')
+      ?.focus()
+  })
+}

@@ -122,12 +122,15 @@ export function Form<Values extends FieldValues>({
   form,
   onSubmit,
   id,
+  typed = false,
   className,
   children,
 }: {
   form: UseFormReturn<Values>
   onSubmit: (values: Values, options: ActOptions) => Promise<unknown>
   id?: string
+  /** Something was typed that the form does not know of. */
+  typed?: boolean
   className?: string
   children: ReactNode
 }) {
@@ -148,7 +151,7 @@ export function Form<Values extends FieldValues>({
     <form
       id={id}
       method="post"
-      data-unsaved={form.formState.isDirty || undefined}
+      data-unsaved={form.formState.isDirty || typed || undefined}
       noValidate
       onSubmit={(event) => {
         event.stopPropagation()

@@ -131,7 +131,7 @@ function FeatureForm({
         required
         onInput={(event) => {
           if (feature || startKey || form.getFieldState('key').isDirty) return
-          form.setValue('key', slugOf(event.currentTarget.value))
+          form.setValue('key', slugOf(event.currentTarget.value), { shouldValidate: form.formState.isSubmitted })
         }}
       />
       <TextField

@@ -10,7 +10,7 @@ import {
 import { FILTER_OPERATORS } from '@/libs/metering/meter-filter'
 import { Button, IconButton } from '@/libs/ui/button'
 import { Field, FieldGroup } from '@/libs/ui/field'
-import { focusAdder } from '@/libs/ui/focus-adder'
+import { focusAdded, focusAdder } from '@/libs/ui/focus-adder'
 import { Input, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { Segmented } from '@/libs/ui/segmented'
@@ -61,7 +61,10 @@ export function FilterEditor({
             size="sm"
             icon={<Plus />}
             disabled={value.rows.length >= MOST_ROWS}
-            onClick={() => onChange({ ...value, rows: [...value.rows, newRow(value.rows)] })}
+            onClick={(event) => {
+              focusAdded(event.currentTarget)
+              onChange({ ...value, rows: [...value.rows, newRow(value.rows)] })
+            }}
           >
             {t('meters.filter.add')}
           </Button>

@@ -77,7 +77,12 @@ export function MeterForm({
   }
 
   return (
-    <Form id={id} form={form} onSubmit={submit}>
+    <Form
+      id={id}
+      form={form}
+      onSubmit={submit}
+      typed={filter.rows.length > 0 || filter.json.trim() !== '' || Object.keys(paths).length > 0}
+    >
       <TextField
         form={form}
         name="name"
@@ -88,7 +93,9 @@ export function MeterForm({
         required
         onInput={(event) => {
           if (meter || form.getFieldState('slug').isDirty) return
-          form.setValue('slug', suggestSlug(event.currentTarget.value))
+          form.setValue('slug', suggestSlug(event.currentTarget.value), {
+            shouldValidate: form.formState.isSubmitted,
+          })
         }}
       />
       <TextField

@@ -31,6 +31,7 @@ export function CreateTenantForm({ rootDomain }: { rootDomain: string }) {
   const [zones, setZones] = useState<string[]>([])
   const slug = form.watch('slug')
   const name = form.watch('name')
+  const { isSubmitted } = form.formState
 
   useEffect(() => {
     setZones(['UTC', ...Intl.supportedValuesOf('timeZone')])
@@ -39,8 +40,9 @@ export function CreateTenantForm({ rootDomain }: { rootDomain: string }) {
 
   // The address follows the name until somebody writes their own.
   useEffect(() => {
-    if (!touched) form.setValue('slug', name.trim() ? toSlug(name) : '')
-  }, [form, name, touched])
+    const follows = name.trim() ? toSlug(name) : ''
+    if (!touched && form.getValues('slug') !== follows) form.setValue('slug', follows, { shouldValidate: isSubmitted })
+  }, [form, name, touched, isSubmitted])
 
   return (
     <Form
