@@ -61,7 +61,9 @@ export function PageHeader({
             </h1>
             {badge}
           </div>
-          {description ? <p className="wrap-anywhere mt-1 max-w-prose text-mute text-base">{description}</p> : null}
+          {description ? (
+            <p className="wrap-anywhere mt-1 max-w-prose text-pretty text-mute text-base">{description}</p>
+          ) : null}
         </div>
         {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
       </div>

@@ -42,7 +42,7 @@ export function EmptyState({
         </div>
       ) : null}
       <h2 className="font-semibold text-lg tracking-tight">{title}</h2>
-      <div className="mt-1 max-w-md text-mute text-sm">{description}</div>
+      <div className="mt-1 max-w-md text-balance text-mute text-sm">{description}</div>
       {action ? <div className="mt-4 flex flex-wrap items-center justify-center gap-x-4 gap-y-2">{action}</div> : null}
       {children ? <div className="mt-6 w-full text-left">{children}</div> : null}
     </div>

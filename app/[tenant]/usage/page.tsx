@@ -1,4 +1,5 @@
 import type { Metadata } from 'next'
+import { trackUrl } from '@/app/[tenant]/api-address'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
 import { UsageScreen } from '@/features/usage-tracking/components/usage-screen'
 import { requirePageTenant } from '@/libs/auth/page-access'
@@ -11,6 +12,7 @@ export default async function UsagePage({ params }: { params: Promise<{ tenant: 
   if (!permissions.includes('usage:read')) return <NotAllowed title={t('usage.title')} role={role} />
   return (
     <UsageScreen
+      trackUrl={await trackUrl()}
       listsMeters={permissions.includes('meters:read')}
       {...(permissions.includes('customers:read') ? { customersHref: `/${tenant.slug}/customers` } : {})}
     />

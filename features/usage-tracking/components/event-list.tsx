@@ -5,13 +5,12 @@ import { type FormEvent, useEffect, useState } from 'react'
 import type { z } from 'zod'
 import { EventInspector } from '@/features/usage-tracking/components/event-inspector'
 import { EventStateBadge, EventValue } from '@/features/usage-tracking/components/event-state'
+import { TrackSnippet } from '@/features/usage-tracking/components/track-snippet'
 import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
-import { CodeSnippet } from '@/libs/ui/code-snippet'
 import type { Column } from '@/libs/ui/data-table'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { FilterBar } from '@/libs/ui/filter-bar'
-import { httpSnippets } from '@/libs/ui/http-snippets'
 import { IdText } from '@/libs/ui/id-text'
 import { Input } from '@/libs/ui/input'
 import { type ListState, useListState } from '@/libs/ui/list-state'
@@ -109,14 +108,7 @@ export function EventList({
         skeletonRows={12}
         empty={
           <EmptyState icon={<Activity />} title={t('events.empty')} description={t('events.empty_hint')}>
-            <CodeSnippet
-              label={t('events.snippet')}
-              snippets={httpSnippets({
-                method: 'POST',
-                url: trackUrl,
-                body: { meter_id: 'api_calls', user_id: 'customer-1', event_value: 1 },
-              })}
-            />
+            <TrackSnippet url={trackUrl} />
           </EmptyState>
         }
       />

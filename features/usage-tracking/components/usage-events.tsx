@@ -5,6 +5,7 @@ import { useMemo, useState } from 'react'
 import type { z } from 'zod'
 import { EventInspector } from '@/features/usage-tracking/components/event-inspector'
 import { EventStateBadge, EventValue } from '@/features/usage-tracking/components/event-state'
+import { TrackSnippet } from '@/features/usage-tracking/components/track-snippet'
 import type { usageEvent } from '@/features/usage-tracking/services/event-schema'
 import { type Page, toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
@@ -26,6 +27,7 @@ export function UsageEvents({
   limit = 10,
   compact = false,
   heading,
+  trackUrl,
 }: {
   meter?: string
   customer?: string
@@ -37,6 +39,8 @@ export function UsageEvents({
   limit?: number
   /** Only the newest, without properties and without the way to older ones. */
   compact?: boolean
+  /** Where usage is sent, absolute: how to send some is shown while there is none. */
+  trackUrl?: string
 }) {
   // Older pages follow below each other; the first one is asked again while one looks.
   const [cursors, setCursors] = useState<readonly string[]>([])
@@ -65,7 +69,11 @@ export function UsageEvents({
         error={missing ? null : page.error}
         onRetry={page.reload}
         skeletonRows={limit}
-        empty={<EmptyState icon={<Activity />} title={t('usage.no_events')} description={t('usage.no_events_hint')} />}
+        empty={
+          <EmptyState icon={<Activity />} title={t('usage.no_events')} description={t('usage.no_events_hint')}>
+            {trackUrl ? <TrackSnippet url={trackUrl} /> : null}
+          </EmptyState>
+        }
         footer={
           !compact && (cursors.length > 0 || page.data?.next_cursor) ? (
             <nav aria-label={t('ui.pager.label')} className="flex justify-end gap-2">

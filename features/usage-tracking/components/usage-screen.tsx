@@ -8,7 +8,16 @@ import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 
 /** All usage of the tenant: over time, by meter or customer, and the events themselves, of the meter and customer chosen. */
-export function UsageScreen({ customersHref, listsMeters }: { customersHref?: string; listsMeters: boolean }) {
+export function UsageScreen({
+  trackUrl,
+  customersHref,
+  listsMeters,
+}: {
+  /** Where usage is sent, absolute. */
+  trackUrl: string
+  customersHref?: string
+  listsMeters: boolean
+}) {
   const [meter] = useQueryState('meter', parseAsString)
   const { customers } = useExplorerState()
   // Events are of one customer or of all.
@@ -23,6 +32,7 @@ export function UsageScreen({ customersHref, listsMeters }: { customersHref?: st
           heading={t('usage.latest')}
           refreshMs={5_000}
           limit={20}
+          trackUrl={trackUrl}
           {...(meter ? { meter } : {})}
           {...(customer ? { customer } : {})}
           {...(customersHref ? { customersHref } : {})}

@@ -44,9 +44,17 @@ export function SideNav({
     nav.current?.querySelector('[aria-current="page"]')?.scrollIntoView({ block: 'nearest' })
   }, [pathname])
   return (
-    <nav ref={nav} aria-label={label} className="flex flex-col gap-4">
+    <nav ref={nav} aria-label={label} className="flex flex-col gap-3">
       {sections.map((section, index) => (
-        <div key={section.label ?? section.items[0]?.href}>
+        <div
+          key={section.label ?? section.items[0]?.href}
+          className={
+            // Where all of it has no room, the last without a name, the settings, stays in sight below the rest.
+            index > 0 && index === sections.length - 1 && !section.label
+              ? 'sticky bottom-0 -mx-2.5 border-sidebar-line border-t bg-sidebar px-2.5 py-2'
+              : undefined
+          }
+        >
           {section.label ? (
             <p id={`${id}-${index}`} className="px-2.5 pb-1 font-medium text-sidebar-faint text-xs">
               {section.label}
@@ -62,7 +70,7 @@ export function SideNav({
                     aria-current={current ? 'page' : undefined}
                     onClick={onNavigate}
                     className={cx(
-                      'flex min-h-8 scroll-my-4 items-center gap-2.5 rounded-md px-2.5 py-1 text-sm pointer-coarse:min-h-10',
+                      'flex min-h-7.5 scroll-mt-4 scroll-mb-16 items-center gap-2.5 rounded-md px-2.5 py-0.5 text-sm pointer-coarse:min-h-10',
                       '[&_svg]:size-4 [&_svg]:shrink-0',
                       current
                         ? 'bg-sidebar-active font-medium text-sidebar-active-ink shadow-card [&_svg]:text-current'

@@ -69,8 +69,8 @@ export function SideShell(props: SideShellProps) {
   ]
   const side = (
     <>
-      <div className="px-2.5 pt-2.5 pb-3">{top}</div>
-      <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto px-2.5 pb-4">
+      <div className="px-2.5 pt-2.5 pb-2">{top}</div>
+      <div className="scrollbar-thin min-h-0 flex-1 overflow-y-auto px-2.5">
         <SideNav label={navLabel} sections={sections} onNavigate={() => setOpen(false)} />
       </div>
       {bottom ? <div className="px-2.5 pb-2">{bottom}</div> : null}
