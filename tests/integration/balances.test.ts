@@ -381,6 +381,33 @@ describe('the calendar', () => {
     })
   })
 
+  test('a grant that waited while another was given is issued as well', async () => {
+    const start = Date.parse('2026-01-10T00:00:00Z')
+    const place = await arrange({ zone: 'UTC', period: 'month', anchor: 1 }, { limit: 0n, ...fixed }, start)
+    const grant = {
+      amount: 5n * UNITS,
+      priority: 1,
+      recurrence: null,
+      rollover_min: 0n,
+      rollover_max: 5n * UNITS,
+      effective_at: start,
+      expires_at: null,
+    }
+    await asSystem(acme, async () => {
+      await addGrant(place, start + 5_000, { ...grant, id: newId() })
+      await addGrant(place, start, { ...grant, id: newId() })
+      expect(
+        await tenantQuery('select issues from grants where tenant_id = $1 and customer_id = $2', [
+          acme.id,
+          place.customer,
+        ]),
+      ).toEqual([{ issues: 1 }, { issues: 1 }])
+      expect(
+        await tenantQuery('select * from app.find_clock_drift($1, $2, $3)', [acme.id, 'UTC', [place.meter]]),
+      ).toEqual([])
+    })
+  })
+
   test('an allowance that rolls over has done so since the customer has it, also before anything was used', async () => {
     const start = Date.parse('2026-01-10T00:00:00Z')
     const rolling = { limit: 10n * UNITS, rollover_min: 0n, rollover_max: 15n * UNITS, preserve_overage: false }
