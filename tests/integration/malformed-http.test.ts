@@ -115,13 +115,13 @@ describe('a request that does not arrive in time', () => {
     ['its body', 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc'],
     ['its chunks', 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nab'],
   ])('%s: 408', async (_what, bytes) => {
-    const answer = await sendRaw(port, bytes, { quiet: 3_000 })
+    const answer = await sendRaw(port, bytes)
     expectProblem(answer, 408, 'request_timeout')
     expect(answer.ended).toBe(true)
   })
   test('one byte at a time', async () => {
     const trickle = [...'POST / HTTP/1.1\r\nhost: a\r\n\r\n'.slice(0, 20)]
-    expectProblem(await sendRaw(port, trickle, { quiet: 3_000, pause: 40 }), 408, 'request_timeout')
+    expectProblem(await sendRaw(port, trickle, { pause: 40 }), 408, 'request_timeout')
   })
 })
 

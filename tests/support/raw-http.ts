@@ -17,7 +17,7 @@ export type RawAnswer = {
 export function sendRaw(
   port: number,
   pieces: string | readonly string[],
-  { quiet = 1_500, pause = 0, answers = Number.POSITIVE_INFINITY } = {},
+  { quiet = 20_000, pause = 0, answers = Number.POSITIVE_INFINITY } = {},
 ): Promise<RawAnswer> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' })

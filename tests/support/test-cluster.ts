@@ -34,10 +34,11 @@ export type RunningTestCluster = { cluster: TestCluster; postgres: EmbeddedPostg
 const SMALL_SETTINGS = { shared_buffers: '128MB', max_wal_size: '1GB', max_connections: '300' }
 
 /**
- * An embedded Postgres in a temporary directory with roles and the migrated template, and the Auth API beside it. Nothing
- * is left behind: `stop` removes all, and a guard process does when this process is killed.
+ * An embedded Postgres in a temporary directory with roles and the migrated template, and the Auth API beside it, with
+ * `settings` of Postgres besides those of the product. Nothing is left behind: `stop` removes all, and a guard process does
+ * when this process is killed.
  */
-export async function startTestCluster(): Promise<RunningTestCluster> {
+export async function startTestCluster(settings: Record<string, string> = {}): Promise<RunningTestCluster> {
   const guard = startGuard()
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-test-'))
   chmodSync(directory, 0o711) // the account that Postgres runs under has to pass through
@@ -52,7 +53,7 @@ export async function startTestCluster(): Promise<RunningTestCluster> {
     port,
     superuser_password: superuserPassword,
     log_file: join(directory, 'postgres.log'),
-    settings: SMALL_SETTINGS,
+    settings: { ...SMALL_SETTINGS, ...settings },
   })
   guard.watchProcess(postgres.pid(), 'SIGQUIT')
   await applyRoles(postgres.superuserUrl(), passwords)
