@@ -47,7 +47,7 @@ test('every cap is watched with one click, and one of them fires', async ({ page
     .getByRole('table', { name: 'Fired' })
     .getByRole('row')
     .filter({ hasText: `Much for ${unique}` })
-  await expect(fired.filter({ hasText: unique }).filter({ hasText: '40' }).first()).toBeVisible({ timeout: 20_000 })
+  await expect(fired.filter({ hasText: unique }).filter({ hasText: '40' }).first()).toBeVisible()
 
   await page.getByRole('radio', { name: 'Rules' }).click()
   const row = table.getByRole('row').filter({ hasText: unique })

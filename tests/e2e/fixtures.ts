@@ -1,3 +1,4 @@
+import AxeBuilder from '@axe-core/playwright'
 import { test as base, type Cookie, expect, type Page } from '@playwright/test'
 import { type DemoLogin, type DemoTenant, readDemo } from '../support/demo'
 
@@ -69,6 +70,17 @@ export async function fillSignIn(page: Page, login: { email: string; password: s
   await page.getByRole('textbox', { name: 'E-mail', exact: true }).fill(login.email)
   await page.getByLabel('Password', { exact: true }).fill(login.password)
   await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+/** What axe finds wrong with a page, or with a part of it. Looked for in the page itself: there are no frames to look into. */
+export async function findViolations(page: Page, part?: string): Promise<string[]> {
+  expect(page.frames()).toHaveLength(1)
+  const axe = new AxeBuilder({ page }).setLegacyMode().options({ resultTypes: ['violations'] })
+  const { violations } = await (part ? axe.include(part) : axe).analyze()
+  return violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}: ${nodes.map(({ html, target }) => `${target} ${html.slice(0, 160)}`).join(' | ')}`,
+  )
 }
 
 /** A call of the API as a server of the tenant would make it, on the ingest port or through Next. */

@@ -180,6 +180,7 @@ test('the page that comes says so to a screen reader: title and heading change',
   for (const name of ['Customers', 'Usage', 'Tiers', 'Meters', 'API keys', 'Audit log', 'Settings']) {
     await page.getByRole('navigation', { name: 'Dashboard' }).getByRole('link', { name, exact: true }).click()
     await expect(page.getByRole('heading', { level: 1, name: new RegExp(name, 'i') })).toBeVisible()
+    await expect(page).toHaveTitle(new RegExp(`^${name}\\b`))
     titles.add(await page.title())
   }
   expect(titles.size).toBe(8)

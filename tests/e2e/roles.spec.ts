@@ -61,7 +61,6 @@ const CLOSED: Record<string, readonly string[]> = {
 
 for (const [role, closed] of Object.entries(CLOSED)) {
   test(`${role}: every page that is offered opens, the others say why not`, async ({ page }) => {
-    test.setTimeout(120_000)
     await signIn(page, loginOf('acme', role))
     const notAllowed = page.getByRole('heading', { name: 'Your role does not include this page' })
     // That all of them open to an owner is seen where each is looked at.
