@@ -24,7 +24,8 @@ export function BrandingSettings({
   canWrite,
 }: {
   tenantName: string
-  portalUrl: string
+  /** Null where the portal has no address. */
+  portalUrl: string | null
   canWrite: boolean
 }) {
   const state = useApi<Branding>('/branding')
@@ -39,15 +40,17 @@ export function BrandingSettings({
     <div className="flex flex-col gap-6">
       <p className="text-mute text-sm">
         {t('settings.branding.intro')}{' '}
-        <a
-          href={portalUrl}
-          target="_blank"
-          rel="noreferrer"
-          className="inline-flex items-center gap-1 rounded-sm font-medium text-accent-text underline underline-offset-3"
-        >
-          {t('settings.branding.open_portal')}
-          <ExternalLink aria-hidden="true" className="size-3.5" />
-        </a>
+        {portalUrl ? (
+          <a
+            href={portalUrl}
+            target="_blank"
+            rel="noreferrer"
+            className="inline-flex items-center gap-1 rounded-sm font-medium text-accent-text underline underline-offset-3"
+          >
+            {t('settings.branding.open_portal')}
+            <ExternalLink aria-hidden="true" className="size-3.5" />
+          </a>
+        ) : null}
       </p>
       <NameCard {...card} />
       <ColorCard {...card} />

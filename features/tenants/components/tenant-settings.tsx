@@ -21,7 +21,7 @@ type Tenant = z.infer<typeof tenant>
 type TextName = 'name' | 'description' | 'time_zone' | 'billing_email'
 
 /** Name, description, time zone and billing address of the tenant, one card each. */
-export function TenantSettings({ portalUrl, canWrite }: { portalUrl: string; canWrite: boolean }) {
+export function TenantSettings({ portalUrl, canWrite }: { portalUrl: string | null; canWrite: boolean }) {
   const state = useApi<Tenant>('')
   if (!state.data) return <AwaitedSettings {...state} heights={['h-48', 'h-52', 'h-52']} />
   const saved = state.data
@@ -60,7 +60,7 @@ export function TenantSettings({ portalUrl, canWrite }: { portalUrl: string; can
           items={[
             { label: t('settings.general.id'), value: <CopyText value={saved.id} /> },
             { label: t('settings.general.slug'), value: <CopyText value={saved.slug} /> },
-            { label: t('settings.general.portal'), value: <CopyText value={portalUrl} /> },
+            ...(portalUrl ? [{ label: t('settings.general.portal'), value: <CopyText value={portalUrl} /> }] : []),
             {
               label: t('settings.general.plan'),
               value: <TierBadge name={toWords(saved.plan_id)} />,

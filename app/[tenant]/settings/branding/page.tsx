@@ -2,7 +2,7 @@ import type { Metadata } from 'next'
 import { BrandingSettings } from '@/features/branding/components/branding-settings'
 import { NotAllowed } from '@/features/overview/components/not-allowed'
 import { requirePageTenant } from '@/libs/auth/page-access'
-import { publicOrigin } from '@/libs/tenancy/public-origin'
+import { findPortalOrigin } from '@/libs/tenancy/portal-origin'
 import { t } from '@/libs/ui/messages'
 
 export const metadata: Metadata = { title: t('settings.nav.branding') }
@@ -13,7 +13,7 @@ export default async function BrandingPage({ params }: { params: Promise<{ tenan
   return (
     <BrandingSettings
       tenantName={tenant.name}
-      portalUrl={publicOrigin(tenant.slug)}
+      portalUrl={await findPortalOrigin(tenant)}
       canWrite={permissions.includes('branding:write')}
     />
   )
