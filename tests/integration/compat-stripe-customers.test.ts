@@ -310,12 +310,49 @@ describe('times', () => {
   })
 })
 
+describe('a stream of meter events', () => {
+  test('is sent under the token of a session, each event by itself', async () => {
+    const meter = await createMeter()
+    const { id: customer } = await stripe.customers.create({})
+    const writer = client((await createApiKey(acme, ['usage:write'])).key)
+    const session = await writer.v2.billing.meterEventSession.create()
+    expect(session).toMatchObject({
+      id: expect.any(String),
+      object: 'v2.billing.meter_event_session',
+      authentication_token: expect.any(String),
+      livemode: true,
+    })
+    expect(Date.parse(session.expires_at) - Date.parse(session.created)).toBe(900_000)
+    const { meterEventStream } = client(session.authentication_token).v2.billing
+    const event = (identifier: string, value: string, event_name = meter.event_name) => ({
+      event_name,
+      identifier,
+      payload: { stripe_customer_id: customer, value },
+    })
+    const events = [event('s-1', '4'), event('s-2', 'nothing'), event('s-3', '1', 'no.such'), event('s-4', '2.5')]
+    await meterEventStream.create({ events })
+    await meterEventStream.create({ events })
+    const once = { events: [{ event_name: meter.event_name, payload: { stripe_customer_id: customer, value: '10' } }] }
+    const idempotencyKey = newId()
+    for (let times = 0; times < 2; times += 1) await meterEventStream.create(once, { idempotencyKey })
+    expect((await summariesOf(meter.id, customer)).data).toMatchObject([{ aggregated_value: 16.5 }])
+    const nobodys = { event_name: meter.event_name, payload: { value: '1' } }
+    expect(await refused(meterEventStream.create({ events: [event('s-5', '1'), nobodys] }))).toMatchObject({
+      statusCode: 400,
+      param: 'events[1][payload][stripe_customer_id]',
+    })
+    expect((await refused(meterEventStream.create({ events: [] }))).statusCode).toBe(400)
+    const reader = client((await createApiKey(acme, ['usage:read'])).key)
+    expect((await refused(reader.v2.billing.meterEventSession.create())).statusCode).toBe(403)
+    expect((await refused(reader.v2.billing.meterEventStream.create({ events }))).statusCode).toBe(403)
+  })
+})
+
 describe('what is not here', () => {
   test('is refused as the package knows it, in both versions', async () => {
     for (const work of [
       () => stripe.products.create({ name: 'x' }),
       () => stripe.subscriptions.list(),
-      () => stripe.v2.billing.meterEventSession.create(),
       () => stripe.customers.search({ query: 'x' }),
     ])
       expect(await refused(work())).toMatchObject({

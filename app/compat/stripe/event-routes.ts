@@ -3,7 +3,7 @@ import { type TypedRejection, trackTypedEvents } from '@/features/usage-tracking
 import { correctUsage, findMetersOf } from '@/features/usage-tracking/services/usage-correction-service'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
-import { AppError } from '@/libs/errors'
+import { AppError, unauthenticated } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { readMeters } from './meter-routes'
 import { isLive, readFields, readJsonFields, refuse, seconds, stripeRoute, toSeconds } from './stripe-route'
@@ -70,6 +70,58 @@ async function takeIn(request: Request, { event_name, payload, timestamp, ...sen
 const eventBody = eventFields.extend({
   timestamp: z.iso.datetime({ offset: true, error: 'must be RFC 3339 with a zone' }).optional(),
 })
+
+const SESSION_MS = 15 * 60_000
+
+/** The token of a session is the key that asked for it: nothing is stored, and it works for as long as the key does. */
+const openSession = stripeRoute(
+  async (request) => {
+    const [, token] = /^Bearer (\S+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
+    if (token === undefined) throw unauthenticated()
+    const created = Date.now()
+    return ApiResponse.success({
+      id: newId(),
+      object: 'v2.billing.meter_event_session',
+      authentication_token: token,
+      created: new Date(created).toISOString(),
+      expires_at: new Date(created + SESSION_MS).toISOString(),
+      livemode: isLive(request),
+    })
+  },
+  { permission: 'usage:write', transaction: 'none' },
+)
+
+const streamBody = z.strictObject({
+  events: z
+    .array(
+      eventBody.extend({
+        payload: z
+          .object({ stripe_customer_id: name('whose usage it is') }, { error: 'is needed: whose usage it is' })
+          .catchall(z.string()),
+      }),
+    )
+    .min(1)
+    .max(1_000),
+})
+
+/** Events of a session: what cannot be counted is listed among the refused and takes none of the others along. */
+const stream = stripeRoute(
+  async (request) => {
+    const { events } = await readJsonFields(request, streamBody)
+    const key = readIdempotencyKey(request)
+    await trackTypedEvents(
+      events.map(({ event_name, payload: { stripe_customer_id, ...data }, identifier, timestamp }, index) => ({
+        type: event_name,
+        user_id: stripe_customer_id,
+        event_id: identifier ?? (key === null ? newId() : `${key.slice(0, 200)}#${index}`),
+        data,
+        ...(timestamp === undefined ? {} : { timestamp }),
+      })),
+    )
+    return ApiResponse.success({})
+  },
+  { permission: 'usage:write', transaction: 'none' },
+)
 
 /** One event, in the words and with the clock of a version of the wire. */
 const trackAs = (object: string, read: (request: Request) => Promise<SentEvent>, now: () => number | string) =>
@@ -154,4 +206,6 @@ export const EVENT_PATHS = [
   ['POST', 'v1/billing/meter_event_adjustments', adjust],
   ['POST', 'v2/billing/meter_events', trackV2],
   ['POST', 'v2/billing/meter_event_adjustments', adjustV2],
+  ['POST', 'v2/billing/meter_event_session', openSession],
+  ['POST', 'v2/billing/meter_event_stream', stream],
 ] as const
