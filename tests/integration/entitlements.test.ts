@@ -375,8 +375,11 @@ describe('grants', () => {
     await subscribe(id, { tier: 'basic' })
     expect((await balance(id)).body).toMatchObject({ used: 105, granted: 110 })
     await subscribe(id, { tier: 'unlimited' })
-    expect((await balance(id)).body).toMatchObject({ limit: null, remaining: null })
+    const unlimited = { limit: null, remaining: null, overage: 0 }
+    expect((await balance(id)).body).toMatchObject(unlimited)
     expect((await track(id, 5_000)).body.inserted).toBe(1)
+    expect((await balance(id)).body).toMatchObject({ ...unlimited, used: 5_105, balance: null, granted: null })
+    expect((await check(id, 1)).body).toMatchObject({ ...unlimited, used: 5_105, allowed: true })
   })
 
   test.each([
