@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Client } from 'pg'
 import { isBuildCurrent } from './build'
 import { findChromium, whyUnusable } from './chromium'
 import { isOwnDirectory, postgresDirectory } from './data-directory'
@@ -17,6 +18,8 @@ import { reachableHost, stackAddresses } from './stack-environment'
 type Finding = { state: 'ok' | 'note' | 'wrong'; text: string; way_out?: string }
 
 const SMALLEST_DISK_GB = 2
+/** Whoever answers later than that is not well either. */
+const PATIENCE = { connectionTimeoutMillis: 5_000, query_timeout: 5_000 }
 
 /** `npm run doctor`: what is there, what is wrong, and the way out of each. Returns 1 when something is wrong. */
 export async function doctor(): Promise<number> {
@@ -142,10 +145,9 @@ async function database(settings: Settings): Promise<Finding[]> {
   const addresses = stackAddresses(settings, readSecrets(settings.data_dir))
   const findings: Finding[] = []
   try {
-    const version = await withClient(addresses.database.server_url, async (client) => {
-      const { rows } = await client.query('show server_version')
-      return String(rows[0].server_version)
-    })
+    const show = (client: Client) => client.query('show server_version')
+    const { rows } = await withClient(addresses.database.server_url, show, PATIENCE)
+    const version = String(rows[0].server_version)
     findings.push({ state: 'ok', text: `Postgres ${version} answers` })
     if (addresses.database.owner_url) findings.push(await migrations(addresses.database.owner_url))
   } catch (error) {
@@ -174,12 +176,13 @@ async function database(settings: Settings): Promise<Finding[]> {
 
 async function migrations(ownerUrl: string): Promise<Finding> {
   const files = readdirSync(inRepository('supabase', 'migrations')).filter((name) => name.endsWith('.sql'))
-  const applied = await withClient(ownerUrl, async (client) => {
+  const list = async (client: Client) => {
     const { rows: found } = await client.query("select to_regclass('supabase_migrations.schema_migrations') as name")
     if (found[0].name === null) return new Set<string>()
     const { rows } = await client.query('select version from supabase_migrations.schema_migrations')
     return new Set(rows.map((row) => String(row.version)))
-  })
+  }
+  const applied = await withClient(ownerUrl, list, PATIENCE)
   const pending = files.filter((name) => !applied.has(name.split('_')[0] ?? ''))
   if (applied.size === 0)
     return { state: 'note', text: 'The database holds nothing yet', way_out: 'npm start applies the migrations.' }

@@ -45,9 +45,13 @@ async function ensureDatabase(superuserUrl: string, database: string, owner: str
   })
 }
 
-/** Runs `work` with a connection that is closed afterwards, whatever happens. */
-export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url })
+/** Runs `work` with a connection that is closed afterwards, whatever happens. `limits` are for those who do not want to wait for ever. */
+export async function withClient<T>(
+  url: string,
+  work: (client: pg.Client) => Promise<T>,
+  limits: Pick<pg.ClientConfig, 'connectionTimeoutMillis' | 'query_timeout'> = {},
+): Promise<T> {
+  const client = new pg.Client({ connectionString: url, ...limits })
   client.on('error', () => {})
   await client.connect()
   try {

@@ -222,13 +222,10 @@ test('half of a database of one’s own is refused with the other half named', a
   expect(await refusal(() => readSettings('production'))).toContain('OPERATOR_DATABASE_URL and SUPABASE_URL')
 })
 
-test('doctor looks at the ports beside a database of one’s own too, and names what it is set by', async () => {
-  const busy = createServer().listen(0, '127.0.0.1')
-  await once(busy, 'listening')
-  const { port } = busy.address() as AddressInfo
-  Object.assign(process.env, { DATA_DIR: directory, PORT: String(port), CHROMIUM_PATH: process.execPath })
-  for (const name of ['DATABASE_URL', 'OPERATOR_DATABASE_URL'])
-    process.env[name] = 'postgres://app_server@127.0.0.1:1/a'
+/** What doctor says of a database at an address of one's own, and its code. */
+async function askDoctor(databaseUrl: string): Promise<{ code: number; said: string }> {
+  Object.assign(process.env, { DATA_DIR: directory, CHROMIUM_PATH: process.execPath })
+  for (const name of ['DATABASE_URL', 'OPERATOR_DATABASE_URL']) process.env[name] = databaseUrl
   Object.assign(process.env, { SUPABASE_URL: 'http://127.0.0.1:1', SUPABASE_PUBLISHABLE_KEY: 'a' })
   let said = ''
   const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
@@ -236,10 +233,30 @@ test('doctor looks at the ports beside a database of one’s own too, and names 
     return true
   })
   const code = await doctor().finally(() => spy.mockRestore())
+  return { code, said }
+}
+
+test('doctor looks at the ports beside a database of one’s own too, and names what it is set by', async () => {
+  const busy = createServer().listen(0, '127.0.0.1')
+  await once(busy, 'listening')
+  const { port } = busy.address() as AddressInfo
+  process.env.PORT = String(port)
+  const { code, said } = await askDoctor('postgres://app_server@127.0.0.1:1/a')
   busy.close()
   expect(code).toBe(1)
   expect(said).toContain(`Port ${port} (PORT) is in use`)
   expect(said).toContain('to DATABASE_URL and OWNER_DATABASE_URL.')
+  expect(said).toContain('to SUPABASE_URL and SUPABASE_PUBLISHABLE_KEY.')
+})
+
+test('doctor goes on past a database that says nothing', async () => {
+  const silent = createServer((socket) => socket.resume()).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  const { code, said } = await askDoctor(`postgres://app_server@127.0.0.1:${port}/a`)
+  silent.close()
+  expect(code).toBe(1)
+  expect(said).toContain('Postgres does not answer: ')
   expect(said).toContain('to SUPABASE_URL and SUPABASE_PUBLISHABLE_KEY.')
 })
 
