@@ -55,7 +55,7 @@ export function problemResponse(thrown: unknown, requestId: string): Response {
     request_id: requestId,
     ...(errors ? { errors } : {}),
     ...(upgrade ? { upgrade } : {}),
-    ...extra,
   }
-  return new Response(JSON.stringify(body), { status, headers })
+  // Whatever else is said comes last, and takes the place of nothing that every problem says.
+  return new Response(JSON.stringify({ ...body, ...extra, ...body }), { status, headers })
 }

@@ -54,7 +54,7 @@ describe('sent values', () => {
       status: 201,
       body: { metric: 'revenue', label: 'EUR', value: 4_999, inserted: true },
     })
-    await post({ metric: 'revenue', value: '1', currency: 'EUR' })
+    await post({ metric: 'revenue', value: '1.00', currency: 'EUR' })
     await post({ metric: 'revenue', value: 7, currency: 'USD' })
     await post({ metric: 'communications', value: 3, channel: 'whatsapp' })
     await post({ metric: 'transactions', value: '0.1' })

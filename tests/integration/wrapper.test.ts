@@ -566,6 +566,14 @@ describe('errors', () => {
     expect(headers.get('content-type')).toBe('application/problem+json')
     expect(Object.keys(body).sort()).toEqual(['code', 'detail', 'request_id', 'status', 'title', 'type'])
   })
+
+  test('further members take the place of none of these', async () => {
+    const refused = withTenantAuth(async () => {
+      throw new AppError('conflict', 'This is decided.', { extra: { status: 'declined', reason: 'decided' } })
+    })
+    const answer = await call(refused, 'POST', PATH, { as: acme.users.owner, tenant: acme })
+    expect(answer).toMatchObject({ status: 409, body: { status: 409, reason: 'decided' } })
+  })
 })
 
 describe('withTenantContext', () => {

@@ -37,7 +37,7 @@ export async function addMetric(input: MetricInput): Promise<MetricAdded> {
   const { tenantId } = currentContext()
   const { metric, value, event_id } = input
   const label = readLabel(input)
-  if (metric === 'revenue' && value.includes('.'))
+  if (metric === 'revenue' && /\.0*[1-9]/.test(value))
     throw invalidInput('/value', 'must be whole: the smallest unit of its currency')
   const at = readTime(input.occurred_at)
   const timeZone = await readTimeZone()

@@ -23,7 +23,7 @@ export const POST = withTenantAuth(
     const ask = async () => {
       const offer = await requireOffer(tier)
       if (!takes || !offer.self_service) return ApiResponse.created(await requestUpgrade(offer.id, { note }, 'open'))
-      await setSubscription(customerId, { tier_id: offer.id })
+      await setSubscription(customerId, { tier: offer.id })
       return ApiResponse.created(await requestUpgrade(offer.id, { note }, 'accepted'))
     }
     return runInTenant(tenant, asker, () => (key ? runOnce(request, key, ask) : ask()))

@@ -16,7 +16,7 @@ export const PATCH = withTenantAuth(
     const decided = await decideRequest(before.id, status)
     // A request that was accepted before gave its tier then; the customer may have another one by now.
     if (before.status === 'open' && status === 'accepted') {
-      await setSubscription(decided.customer.id, { tier_id: decided.tier.id })
+      await setSubscription(decided.customer.id, { tier: decided.tier.id })
     }
     return ApiResponse.success(decided)
   },
