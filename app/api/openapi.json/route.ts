@@ -16,6 +16,7 @@ import { paths as meters } from '@/features/meters/openapi'
 import { paths as metrics } from '@/features/metrics/openapi'
 import { paths as onboarding } from '@/features/onboarding/openapi'
 import { paths as operator } from '@/features/operator/openapi'
+import { paths as overview } from '@/features/overview/openapi'
 import { paths as portal } from '@/features/portal/openapi'
 import { paths as rateLimits } from '@/features/rate-limits/openapi'
 import { paths as reconciliations } from '@/features/reconciliations/openapi'
@@ -48,6 +49,7 @@ const paths = {
   ...portal,
   ...rateLimits,
   ...usageTracking,
+  ...overview,
   ...billingPeriods,
   ...stripeExports,
   ...reconciliations,
