@@ -73,12 +73,12 @@ export async function getAlert(id: string): Promise<Alert> {
 /** Makes a rule; what is reached already fires once the worker has looked. @throws AppError invalid_input. */
 export async function createAlert({ meter, customer, ...fields }: AlertInput): Promise<Alert> {
   const watched = await findMeter(meter)
-  if (!watched) throw invalidInput('/meter', 'names no meter')
+  if (!watched) throw invalidInput('/meter', 'there is no such meter')
   if (watched.archived_at) throw invalidInput('/meter', 'is archived')
   if (watched.aggregation === 'WEIGHTED_SUM')
     throw invalidInput('/meter', 'averages over time, so it passes thresholds without any event')
   const customerId = customer === null ? null : await findCustomerId(customer)
-  if (customer !== null && !customerId) throw invalidInput('/customer', 'names no customer')
+  if (customer !== null && !customerId) throw invalidInput('/customer', 'there is no such customer')
   const id = newId()
   await tenantDb()
     .insertInto('alert_rules')
