@@ -51,6 +51,7 @@ export function ConfirmDialog({
   const [pending, setPending] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
   const opened = useRef(0)
+  const busy = useRef(false)
   const once = useOnce()
   const formId = useId()
 
@@ -66,7 +67,8 @@ export function ConfirmDialog({
   async function submit(event: FormEvent) {
     event.preventDefault()
     event.stopPropagation()
-    if (!allowed || pending) return
+    if (!allowed || busy.current) return
+    busy.current = true
     setPending(true)
     setProblem(null)
     try {
@@ -75,6 +77,7 @@ export function ConfirmDialog({
     } catch (error) {
       setProblem(describeProblem(error))
     } finally {
+      busy.current = false
       setPending(false)
     }
   }

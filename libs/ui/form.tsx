@@ -1,55 +1,22 @@
 'use client'
 
 import { CircleAlert } from 'lucide-react'
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useRef, useState } from 'react'
 import {
   Controller,
   type ControllerRenderProps,
   type FieldPath,
   type FieldValues,
-  type Path,
   type UseFormReturn,
 } from 'react-hook-form'
 import { type ApiProblem, SIGNED_OUT, toProblem } from '@/libs/ui/api-client'
 import { cx } from '@/libs/ui/cx'
 import { Field } from '@/libs/ui/field'
+import { applyProblem } from '@/libs/ui/form-problem'
 import { Input, type InputProps, PasswordInput, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { signInPath } from '@/libs/ui/sign-in-path'
 import { type ActOptions, useOnce } from '@/libs/ui/use-api'
-
-/** `/usage_caps/0/limit` or `#/name` as the path of a form field: `usage_caps.0.limit`, `name`. */
-export function pointerToPath(pointer: string): string {
-  return pointer
-    .replace(/^#?\/?/, '')
-    .split('/')
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .join('.')
-}
-
-/**
- * Puts the `errors[]` of a problem onto the fields of a form and the focus on the first of them.
- * Returns what fitted no field, to be shown above the form.
- */
-function applyProblem<Values extends FieldValues>(form: UseFormReturn<Values>, problem: ApiProblem): string[] {
-  const rest: string[] = []
-  let focused = false
-  for (const error of problem.errors) {
-    const path = pointerToPath(error.pointer)
-    const known = path !== '' && form.getFieldState(path as Path<Values>) && hasField(form, path)
-    if (!known) {
-      rest.push(path ? `${path}: ${error.detail}` : error.detail)
-      continue
-    }
-    form.setError(path as Path<Values>, { type: problem.code, message: error.detail }, { shouldFocus: !focused })
-    focused = true
-  }
-  return rest
-}
-
-function hasField<Values extends FieldValues>(form: UseFormReturn<Values>, path: string): boolean {
-  return form.control._names.mount.has(path as never)
-}
 
 /** The message of a field by its path. */
 export function fieldError<Values extends FieldValues>(
@@ -136,6 +103,7 @@ export function Form<Values extends FieldValues>({
 }) {
   const [problem, setProblem] = useState<{ problem: ApiProblem; extra: string[] } | null>(null)
   const once = useOnce()
+  const sending = useRef(false)
   const submit = form.handleSubmit(async (values) => {
     setProblem(null)
     try {
@@ -155,7 +123,13 @@ export function Form<Values extends FieldValues>({
       noValidate
       onSubmit={(event) => {
         event.stopPropagation()
-        void submit(event)
+        event.preventDefault()
+        // Enter twice, before the button is drawn as busy, is meant once.
+        if (sending.current) return
+        sending.current = true
+        void submit(event).finally(() => {
+          sending.current = false
+        })
       }}
       className={cx('flex flex-col gap-4', className)}
     >

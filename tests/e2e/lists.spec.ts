@@ -1,5 +1,5 @@
 // Lists and what opens from them: archived ones apart, who is near a cap, a drawer that keeps its content until it is gone.
-import { at, callApi, dashboard, expect, loginOf, signIn, tenantOf, test } from './fixtures'
+import { at, callApi, dashboard, expect, findViolations, loginOf, signIn, tenantOf, test } from './fixtures'
 
 const unique = Date.now().toString(36)
 
@@ -113,6 +113,7 @@ test('the command palette finds customers, meters and tiers by name, and leads t
   await find('api')
   await expect(palette.getByRole('group', { name: 'Meters' }).getByRole('option', { name: /API calls/ })).toBeVisible()
   await expect(palette.getByRole('option').first()).toHaveText(/API keys/)
+  expect(await findViolations(page, '[role=dialog]')).toEqual([])
   await page.keyboard.press('Enter')
   await expect(page).toHaveURL(at(dashboard, '/acme/api-keys'))
 
@@ -148,6 +149,22 @@ test('the command palette finds what the role may see, and no more', async ({ pa
     .getByRole('option', { name: /Globex/ })
     .click()
   await expect(page.getByRole('heading', { level: 1, name: 'Globex' })).toBeVisible()
+})
+
+test('a form that is sent twice at once is sent once', async ({ page }) => {
+  const sent: string[] = []
+  page.on('request', (request) => request.method() === 'POST' && sent.push(new URL(request.url()).pathname))
+  await signIn(page, loginOf('acme', 'owner'))
+  await page.goto(`${dashboard}/acme/customers?new=true`)
+  const dialog = page.getByRole('dialog')
+  const id = `twice-${Date.now().toString(36)}`
+  await dialog.getByRole('textbox', { name: 'Id in your product' }).fill(id)
+  await dialog.locator('form').evaluate((form: HTMLFormElement) => {
+    form.requestSubmit()
+    form.requestSubmit()
+  })
+  await expect(page.getByRole('row', { name: new RegExp(id) })).toBeVisible()
+  expect(sent.filter((path) => path.endsWith('/customers'))).toHaveLength(1)
 })
 
 test('Back closes what a list has opened, and asks where something was typed; a click beside a form does not', async ({

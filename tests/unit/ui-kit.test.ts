@@ -4,7 +4,7 @@ import { ApiProblem, describeProblem, readWhole, toQuery } from '@/libs/ui/api-c
 import { initialsOf } from '@/libs/ui/avatar'
 import { bucketsToCsv, describeBucket, summarizeBuckets, toBuckets } from '@/libs/ui/chart-data'
 import { diffFields } from '@/libs/ui/diff-view'
-import { pointerToPath } from '@/libs/ui/form'
+import { pointerToPath } from '@/libs/ui/form-problem'
 import {
   formatBytes,
   formatCompact,

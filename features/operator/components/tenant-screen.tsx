@@ -73,7 +73,7 @@ function StateBanner({ tenant }: { tenant: OperatorTenant }) {
     return (
       <Banner tone="danger" title={t('operator.tenant.suspended_title')}>
         {t('operator.tenant.suspended', {
-          time: tenant.suspended_at ? formatDate(tenant.suspended_at, 'datetime', 'UTC') : t('operator.tenant.not_yet'),
+          time: tenant.suspended_at ? formatDate(tenant.suspended_at, 'exact', 'UTC') : t('operator.tenant.not_yet'),
         })}{' '}
         {tenant.suspended_reason ? t('operator.tenant.suspended_reason', { reason: tenant.suspended_reason }) : null}
       </Banner>
@@ -81,7 +81,7 @@ function StateBanner({ tenant }: { tenant: OperatorTenant }) {
   if (tenant.status === 'deleted' && tenant.purge_after)
     return (
       <Banner tone="warning" title={t('operator.tenant.deleted_title')}>
-        {t('operator.tenant.deleted', { time: formatDate(tenant.purge_after, 'datetime', 'UTC') })}
+        {t('operator.tenant.deleted', { time: formatDate(tenant.purge_after, 'exact', 'UTC') })}
       </Banner>
     )
   return null
@@ -150,6 +150,7 @@ function PlanCard({ tenant, onSaved }: { tenant: OperatorTenant; onSaved: (next:
       saving={save.pending}
       problem={save.error}
       onSave={() => save.run(null)}
+      onReset={() => setPlan(PLANS.find((known) => known === tenant.plan_id) ?? null)}
     >
       <Field label={t('operator.tenant.plan')} hideLabel>
         <Select
