@@ -8,7 +8,7 @@ import { GET as listRoute } from '@/app/compat/stripe/[...path]/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
-import { asSystem, call, createApiKey, createTenant, createWorld } from '../support/world'
+import { asSuperuser, asSystem, call, createApiKey, createTenant, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
 let ingest: IngestProcess
@@ -123,6 +123,17 @@ describe('customers', () => {
     await stripe.customers.update(id, { metadata: '', phone: '' })
     expect(await openmeter.customers.get(id)).toMatchObject({ description: 'Known', metadata: {} })
     expect(await openmeter.subjects.get(id)).toMatchObject({ stripeCustomerId: id, metadata: {} })
+    // Each of these acts is in the record, by the key that did it.
+    const acts = await asSuperuser<{ action: string; actor_kind: string; actor_id: string }>(
+      `select l.action, l.actor_kind, l.actor_id from audit_logs l join customers c on c.tenant_id = l.tenant_id
+       where l.tenant_id = $1 and c.external_id = $2 and l.target_id = c.id::text order by l.created_at`,
+      [acme.id, id],
+    )
+    const byKey = { actor_kind: 'api_key', actor_id: acme.api_key_id }
+    expect(acts).toEqual([
+      { action: 'customer.created', ...byKey },
+      ...Array(4).fill({ action: 'customer.updated', ...byKey }),
+    ])
   })
 
   test('lists are walked page by page, the newest first', async () => {
