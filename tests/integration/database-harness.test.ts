@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createClient } from '@supabase/supabase-js'
 import { jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
+import { processIdentity } from '../../processes/dev-stack/process-identity'
+import { inRepository } from '../../processes/dev-stack/repository'
 import { withClient } from '../../processes/dev-stack/roles'
 import { createTestDatabase } from '../support/database'
 
@@ -71,4 +75,19 @@ test('the Auth API signs people in with tokens that can be checked here', async 
     audience: 'authenticated',
   })
   expect(payload).toMatchObject({ sub: data.user?.id, email })
+})
+
+test('an ingest process of the tests ends with whoever started it, also when that one is killed', async () => {
+  const script = `
+    import { startIngestProcess } from ${JSON.stringify(inRepository('tests', 'support', 'ingest-process.ts'))}
+    const { process: ingest } = await startIngestProcess()
+    process.stdout.write(String(ingest.pid))`
+  const starter = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    cwd: inRepository(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const pid = Number(String((await once(starter.stdout, 'data'))[0]))
+  expect(processIdentity(pid)).not.toBeNull()
+  starter.kill('SIGKILL')
+  await expect.poll(() => processIdentity(pid)).toBeNull()
 })

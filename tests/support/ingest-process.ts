@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { Agent, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Guard, startGuard } from '../../processes/dev-stack/guard'
 import { findFreePort } from '../../processes/dev-stack/ports'
 import { inRepository } from '../../processes/dev-stack/repository'
 
@@ -22,7 +23,12 @@ export type SendOptions = {
   body?: unknown
 }
 
-/** The real ingest process on a port of its own, against the database of this test file (or another `environment`). */
+let guard: Guard | undefined
+
+/**
+ * The real ingest process on a port of its own, against the database of this test file (or another `environment`). It ends with
+ * the run of the tests, however that ends.
+ */
 export async function startIngestProcess(environment: Record<string, string> = {}): Promise<IngestProcess> {
   const port = await findFreePort()
   const child = spawn(process.execPath, ['--import', 'tsx', inRepository('processes', 'ingest.ts')], {
@@ -30,6 +36,10 @@ export async function startIngestProcess(environment: Record<string, string> = {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, LOG_LEVEL: 'silent', ...environment, INGEST_PORT: String(port), NODE_ENV: 'production' },
   })
+  const { pid } = child
+  guard ??= startGuard()
+  if (pid) guard.watchProcess(pid, 'SIGKILL')
+  child.once('exit', () => pid && guard?.release(pid))
   let errors = ''
   child.stderr?.on('data', (chunk) => {
     errors += String(chunk)
@@ -83,7 +93,7 @@ export async function startIngestProcess(environment: Record<string, string> = {
       () => false,
     )
     if (answered) break
-    if (child.exitCode !== null || waited > 30_000) throw new Error(`The ingest process did not start: ${errors}`)
+    if (child.exitCode !== null || waited > 120_000) throw new Error(`The ingest process did not start: ${errors}`)
     await sleep(50)
   }
   return {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { childEnvironment } from '../../processes/dev-stack/child-environment'
-import { startGuard } from '../../processes/dev-stack/guard'
+import { type Guard, startGuard } from '../../processes/dev-stack/guard'
 import { applyMigrations } from '../../processes/dev-stack/migrations'
 import { findFreePort } from '../../processes/dev-stack/ports'
 import { connectionUrl, type EmbeddedPostgres, lastLines, startPostgres } from '../../processes/dev-stack/postgres'
@@ -60,10 +60,9 @@ export async function startTestCluster(settings: Record<string, string> = {}): P
   await ensureProductDatabase(postgres.superuserUrl, TEMPLATE_DATABASE)
   await ensureAuthDatabase(postgres.superuserUrl, 'supabase')
   const [api] = await Promise.all([
-    startAuthServer(directory, connectionUrl('holdfast_auth', passwords.auth, port, 'supabase')),
+    startAuthServer(guard, directory, connectionUrl('holdfast_auth', passwords.auth, port, 'supabase')),
     applyMigrations(connectionUrl('holdfast_owner', passwords.owner, port, TEMPLATE_DATABASE)),
   ])
-  if (api.process.pid) guard.watchProcess(api.process.pid, 'SIGTERM')
 
   return {
     postgres,
@@ -76,7 +75,7 @@ export async function startTestCluster(settings: Record<string, string> = {}): P
   }
 }
 
-async function startAuthServer(directory: string, databaseUrl: string) {
+async function startAuthServer(guard: Guard, directory: string, databaseUrl: string) {
   const port = await findFreePort()
   const supabase = {
     url: `http://127.0.0.1:${port}`,
@@ -105,7 +104,8 @@ async function startAuthServer(directory: string, databaseUrl: string) {
     },
   )
   closeSync(log)
-  for (let waited = 0; waited < 30_000; waited += 50) {
+  if (child.pid) guard.watchProcess(child.pid, 'SIGTERM')
+  for (let waited = 0; waited < 120_000; waited += 50) {
     if (child.exitCode !== null) break
     const healthy = await fetch(`${supabase.url}/auth/v1/health`, {
       headers: { apikey: supabase.publishable_key },
