@@ -7,8 +7,8 @@ import { leaveFor } from '@/libs/ui/leave-for'
 import { t } from '@/libs/ui/messages'
 import { toast } from '@/libs/ui/toast'
 
-/** Ends the session on this host and goes to sign-in. */
-export function SignOutButton() {
+/** Ends the session on this host and goes on, as a visitor. */
+export function SignOutButton({ to = '/sign-in' }: { to?: string }) {
   const [pending, setPending] = useState(false)
   return (
     <Button
@@ -18,7 +18,7 @@ export function SignOutButton() {
         setPending(true)
         try {
           await apiFetch('/api/auth/sign-out', { method: 'POST' })
-          await leaveFor('/sign-in')
+          await leaveFor(to)
         } catch (problem) {
           setPending(false)
           toast.problem(problem)

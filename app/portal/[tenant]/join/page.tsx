@@ -1,4 +1,5 @@
 import type { Metadata } from 'next'
+import { SignOutButton } from '@/features/auth/components/sign-out-button'
 import { JoinCard } from '@/features/portal/components/join-card'
 import { findPortal, getPageUser } from '@/libs/auth/page-access'
 import { t } from '@/libs/ui/messages'
@@ -14,11 +15,21 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 export default async function JoinPage({ params, searchParams }: Props) {
   const { branding } = await findPortal((await params).tenant)
   const user = await getPageUser()
-  const { token } = await searchParams
+  const { token: given } = await searchParams
+  const token = given && /^[\w-]{43}$/.test(given) ? given : null
   const name = branding.display_name
   return (
-    <AuthCard title={t('portal.join.title', { name })}>
-      <JoinCard token={token && /^[\w-]{43}$/.test(token) ? token : null} email={user?.email ?? null} name={name} />
+    <AuthCard
+      title={t('portal.join.title', { name })}
+      footer={
+        user && token ? (
+          <>
+            {t('portal.join.other')} <SignOutButton to={`/join?token=${token}`} />
+          </>
+        ) : undefined
+      }
+    >
+      <JoinCard token={token} email={user?.email ?? null} name={name} />
     </AuthCard>
   )
 }

@@ -2,6 +2,7 @@ import type { Metadata } from 'next'
 import { redirect } from 'next/navigation'
 import { SignInForm } from '@/features/auth/components/sign-in-form'
 import { SignInNotice } from '@/features/auth/components/sign-in-notice'
+import { SignOutButton } from '@/features/auth/components/sign-out-button'
 import { findPortal, getPageUser } from '@/libs/auth/page-access'
 import { toRelativePath } from '@/libs/auth/relative-path'
 import { Banner } from '@/libs/ui/banner'
@@ -23,7 +24,16 @@ export default async function PortalSignInPage({ params, searchParams }: Props) 
   if (user && reason === undefined) redirect(target || '/')
   const name = branding.display_name
   return (
-    <AuthCard title={t('portal.sign_in.title', { name })}>
+    <AuthCard
+      title={t('portal.sign_in.title', { name })}
+      footer={
+        user ? (
+          <>
+            {t('portal.sign_in.signed_in', { email: user.email })} <SignOutButton />
+          </>
+        ) : undefined
+      }
+    >
       {user && reason === 'not-a-customer' ? (
         <Banner tone="warning" title={t('portal.sign_in.not_a_customer', { name })} className="mb-5" />
       ) : null}
