@@ -222,6 +222,10 @@ describe('a customer of several subjects', () => {
       usageAttribution: { subjectKeys: [] },
     })
     expect(none).toMatchObject({ usageAttribution: { subjectKeys: [] } })
+    expect(await openmeter.customers.update(`bare-${key}`, { name: 'y' })).toMatchObject({
+      name: 'y',
+      usageAttribution: { subjectKeys: [] },
+    })
   })
 
   test('is listed as a subject under each name, and one that is deleted leaves it the others', async () => {

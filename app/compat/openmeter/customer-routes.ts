@@ -11,7 +11,15 @@ import { type CustomerRow, createCustomer, updateCustomer } from '@/features/cus
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
-import { type CustomerBody, customerBody, fieldsOf, keyOf, namesOf, toOpenMeterCustomer } from './customer-body'
+import {
+  type CustomerBody,
+  customerBody,
+  fieldsOf,
+  keyOf,
+  namesOf,
+  subjectsOf,
+  toOpenMeterCustomer,
+} from './customer-body'
 import { getNamedCustomer, giveNames } from './customer-names'
 import { openMeterRoute, readExact, readOrder, readPaging, readParameters } from './openmeter-route'
 
@@ -82,16 +90,17 @@ const update = openMeterRoute(async (request, { params }) => {
   const key = keyOf(present)
   if (sent.key !== undefined && key !== undefined && sent.key !== key) throw invalidInput('/key', 'never changes')
   const kept = sent.key ?? key ?? null
-  const subjects = sent.usageAttribution?.subjectKeys
-  if (subjects && kept !== present.external_id && !subjects.includes(present.external_id))
+  const asked = sent.usageAttribution?.subjectKeys
+  if (asked && kept !== present.external_id && !asked.includes(present.external_id))
     throw invalidInput(
       '/usageAttribution/subjectKeys',
       `must keep ${present.external_id}, under which its usage is counted`,
     )
-  const fields = fieldsOf(sent, kept, readMetadata(present.metadata).kept)
+  const subjectKeys = asked ?? [...subjectsOf(present, (await readSubjects([present.id])).get(present.id))]
+  const others = readMetadata(present.metadata).kept
+  const fields = fieldsOf({ ...sent, usageAttribution: { subjectKeys } }, kept, others)
   const row = await updateCustomer(present.id, parseInput(customerPatch, fields))
-  const before = (await readSubjects([row.id])).get(row.id) ?? []
-  await giveNames(row, kept, subjects ?? before)
+  await giveNames(row, kept, subjectKeys)
   return ApiResponse.success((await shown([row]))[0])
 }, WRITE)
 
