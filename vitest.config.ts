@@ -11,8 +11,8 @@ export default defineConfig({
   },
   test: {
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     // What is waited for comes at once, or late on a busy machine, or never.
     expect: { poll: { timeout: 30_000 } },
     projects: [

@@ -126,9 +126,7 @@ test('a period is closed and downloaded, and reconciliation finds nothing', asyn
   const runs = page.getByRole('table', { name: 'Runs' })
   await expect(
     runs.getByRole('row').filter({ hasText: 'Somebody here' }).filter({ hasText: 'Finished' }).first(),
-  ).toBeVisible({
-    timeout: 30_000,
-  })
+  ).toBeVisible()
   await expect(page.getByText('Events and totals agree').first()).toBeVisible()
 })
 

@@ -233,7 +233,7 @@ describe('firing', () => {
       expect((await firings(`?rule=${rule.id}&customer=${customer}`)).map(({ step }) => step)).toEqual([30])
   })
 
-  test('by two processes at once: one firing of each step', { timeout: 60_000 }, async () => {
+  test('by two processes at once: one firing of each step', async () => {
     const rule = await makeRule({ meter: 'raced', kind: 'usage', threshold: 50, recurring_every: 25 })
     const processes = await Promise.all([startIngestProcess(), startIngestProcess()])
     try {
@@ -262,7 +262,7 @@ describe('firing', () => {
     expect(events).toEqual([{ count: 4 }])
   })
 
-  test('exactly as a plain model says, whatever comes in which order', { timeout: 60_000 }, async () => {
+  test('exactly as a plain model says, whatever comes in which order', async () => {
     const kinds = ['usage', 'usage_percent', 'remaining', 'remaining_percent'] as const
     let round = 0
     await fc.assert(

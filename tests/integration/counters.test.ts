@@ -143,7 +143,7 @@ describe('counters', () => {
     )
   })
 
-  test('an event refused at a cap would really have passed it', { timeout: 60_000 }, async () => {
+  test('an event refused at a cap would really have passed it', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 10 }), {

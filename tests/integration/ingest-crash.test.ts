@@ -39,11 +39,11 @@ beforeAll(async () => {
     )
   })
   ingest = await startIngestProcess()
-}, 120_000)
+})
 afterAll(async () => {
   await ingest?.end()
   await cluster?.stop()
-}, 60_000)
+})
 
 /** Kills what serves the database: the postmaster, or one of its backends, which takes all others down with it. */
 async function killDatabase(backend: boolean): Promise<boolean> {
@@ -134,4 +134,4 @@ test('every acknowledged event is there exactly once, whatever was killed', asyn
   expect(stored.size).toBe(acknowledged.size)
   expect(sums?.nameless).toBeGreaterThanOrEqual(withoutId)
   expect([sums?.day, sums?.month, sums?.totals]).toEqual([sums?.total, sums?.total, sums?.total])
-}, 120_000)
+})

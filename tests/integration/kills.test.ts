@@ -21,8 +21,8 @@ beforeAll(async () => {
   })
   forgetEnv()
   await createWorld()
-}, 120_000)
-afterAll(() => cluster?.stop(), 60_000)
+})
+afterAll(() => cluster?.stop())
 
 test('every acknowledged event is counted once, whatever is killed', async () => {
   const report = await proveKills(cluster, { ingest_kills: INGEST, postgres_kills: POSTGRES })

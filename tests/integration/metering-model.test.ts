@@ -533,4 +533,4 @@ test('whatever is sent, repeated, broken off, corrected and granted, all is as t
     { numRuns: RUNS, endOnFailure: true },
   )
   expect(lines).toBeGreaterThan(10 * RUNS)
-}, 300_000)
+})

@@ -400,5 +400,5 @@ describe('two processes', () => {
     await expect.poll(() => askOther('elsewhere'), whenHeard).toBe('suspended Elsewhere Ltd')
     await setStatus(tenant, 'deleted')
     await expect.poll(() => askOther('elsewhere'), whenHeard).toBe('none')
-  }, 30_000)
+  })
 })

@@ -191,7 +191,7 @@ beforeAll(async () => {
     await receiveInTime(tenant)
     await anchorSome(tenant)
   }
-}, 120_000)
+})
 
 const question = fc.record({
   world: fc.nat(),
@@ -323,7 +323,7 @@ describe('against the model', () => {
       { numRuns: 400, seed: 42 },
     )
     expect(rows).toBeGreaterThan(5_000)
-  }, 240_000)
+  })
 })
 
 test('all meters together say what each of them says', async () => {
@@ -366,7 +366,7 @@ test('all meters together say what each of them says', async () => {
             rows += found?.rows ?? 0
           }
   expect(rows).toBeGreaterThan(4_000)
-}, 120_000)
+})
 
 describe('asked over HTTP', () => {
   const reader = { as: acme.users.member, tenant: acme }

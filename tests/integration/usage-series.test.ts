@@ -66,7 +66,7 @@ beforeAll(async () => {
     const result = await asSystem(tenant, () => TenantUsageTrackingService.trackUsage(events))
     expect(result.rejected).toEqual([])
   }
-}, 60_000)
+})
 
 describe('by group', () => {
   test.each(AGGREGATIONS)(

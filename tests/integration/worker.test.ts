@@ -330,7 +330,7 @@ describe('mail', () => {
     await expect.poll(waiting, soon).toEqual([expect.objectContaining({ attempts: 0 })])
     await setStatus(globex, 'active')
     await expect.poll(() => smtp.received.length, { timeout: 60_000, interval: 100 }).toBe(2)
-  }, 120_000)
+  })
 })
 
 describe('several workers, and workers that die', () => {
@@ -354,7 +354,7 @@ describe('several workers, and workers that die', () => {
       const order = posthog.accepted.filter((event) => groupOf(event) === tenant.id).map(({ uuid }) => uuid)
       expect(order).toEqual([...order].sort())
     }
-  }, 180_000)
+  })
 
   const children: ChildProcess[] = []
   afterEach(() => {
