@@ -32,6 +32,16 @@ test('a new password needs the link of the mail, and the page says so before it 
   }
 })
 
+test('a mail that does not come is asked for again, with the address as it was typed', async ({ page }) => {
+  await page.goto(`${dashboard}/forgot-password`)
+  await page.getByLabel('E-mail').fill('nobody-with-a-typo@example.test')
+  await page.getByRole('button', { name: 'Send the link' }).click()
+  await expect(page.getByRole('heading', { name: 'Check your e-mail' })).toBeFocused()
+  expect(await findViolations(page)).toEqual([])
+  await page.getByRole('button', { name: 'Change the address or send again' }).click()
+  await expect(page.getByLabel('E-mail')).toHaveValue('nobody-with-a-typo@example.test')
+})
+
 test('whoever is invited to a portal makes an account and sees their usage in the brand of the tenant', async ({
   page,
 }) => {
