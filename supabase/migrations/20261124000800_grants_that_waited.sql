@@ -22,7 +22,7 @@ create or replace function app.add_grant(
         returning x.as_of into strict v_now;
       insert into public.grants (tenant_id, id, customer_id, meter_id, amount, priority, effective_at, expires_at, recurrence, rollover_min,
           rollover_max, metadata)
-        values (p_tenant, p_id, p_customer, p_meter, p_amount, p_priority, coalesce(p_effective, v_now), p_expires, p_recurrence, p_rollover_min, p_rollover_max,
+        values (p_tenant, p_id, p_customer, p_meter, p_amount, p_priority, coalesce(p_effective, p_now), p_expires, p_recurrence, p_rollover_min, p_rollover_max,
           p_metadata);
       perform app.settle_balance(p_tenant, p_customer, p_meter, v_now, p_time_zone);
     end

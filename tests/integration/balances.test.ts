@@ -396,12 +396,14 @@ describe('the calendar', () => {
     await asSystem(acme, async () => {
       await addGrant(place, start + 5_000, { ...grant, id: newId() })
       await addGrant(place, start, { ...grant, id: newId() })
-      expect(
-        await tenantQuery('select issues from grants where tenant_id = $1 and customer_id = $2', [
-          acme.id,
-          place.customer,
-        ]),
-      ).toEqual([{ issues: 1 }, { issues: 1 }])
+      await addGrant(place, start, { ...grant, id: newId(), expires_at: start + 2_000 })
+      const grants = 'select issues, remaining::int from grants where tenant_id = $1 and customer_id = $2 order by id'
+      const issued = { issues: 1, remaining: 5 }
+      expect(await tenantQuery(grants, [acme.id, place.customer])).toEqual([
+        issued,
+        issued,
+        { issues: 0, remaining: 0 },
+      ])
       expect(
         await tenantQuery('select * from app.find_clock_drift($1, $2, $3)', [acme.id, 'UTC', [place.meter]]),
       ).toEqual([])
