@@ -13,7 +13,7 @@ import { loadSecrets } from './secrets'
 import { readSeed, seedDemo } from './seed'
 import { type ServiceContext, startAuthApi, startIngest, startWeb, startWorker } from './services'
 import { portsOf, type Settings } from './settings'
-import { productEnvironment, requireUsable, stackAddresses } from './stack-environment'
+import { authDatabaseUrl, productEnvironment, requireUsable, stackAddresses } from './stack-environment'
 
 /** A started stack. `stop` ends everything in order: Next, ingest, worker, Auth API, Postgres. */
 export type Stack = { stop: () => Promise<void> }
@@ -90,7 +90,8 @@ export async function runStack(settings: Settings, onStarted: (stack: Stack) => 
   const ownerUrl = addresses.database.owner_url
   if (ownerUrl) await next('Migrations', (say) => migrate(ownerUrl, say))
   if (!settings.external) await launch('Supabase API', startAuthApi)
-  if (settings.seed) await next('Demo data', () => seedDemo(env, ownerUrl, watchStep('seed')))
+  const authUrl = settings.external ? undefined : authDatabaseUrl(settings, secrets)
+  if (settings.seed) await next('Demo data', () => seedDemo(env, ownerUrl, authUrl, watchStep('seed')))
   await launch('Worker', startWorker)
   await launch('Ingest', startIngest)
   if (settings.mode === 'production') {

@@ -13,16 +13,17 @@ export type SeedResult = {
   operators: Login[]
 }
 
-/** Runs the demo seed (idempotent) with the owner's login in its environment. */
+/** Runs the demo seed (idempotent) with the logins of both owners in its environment. */
 export async function seedDemo(
   env: NodeJS.ProcessEnv,
   ownerUrl: string,
+  authUrl: string | undefined,
   watch: Pick<StepProcess, 'log_file' | 'signal' | 'onPid'>,
 ): Promise<void> {
   const code = await runStepProcess({
     ...watch,
     args: ['--import', 'tsx', inRepository('processes', 'seed', 'main.ts')],
-    env: { ...env, OWNER_DATABASE_URL: ownerUrl },
+    env: { ...env, OWNER_DATABASE_URL: ownerUrl, AUTH_DATABASE_URL: authUrl },
     append: true,
   })
   if (code === 0) return

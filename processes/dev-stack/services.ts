@@ -1,13 +1,12 @@
 import { bundleProcess } from './bundle'
 import { type Child, startChild } from './child-process'
 import { logFile } from './data-directory'
-import { connectionUrl } from './postgres'
 import { answersOk, isListening } from './readiness'
 import { redirectsBelow } from './redirects'
 import { inRepository } from './repository'
 import type { Secrets } from './secrets'
 import type { Settings } from './settings'
-import { AUTH_DATABASE, isLoopback, reachableHost } from './stack-environment'
+import { authDatabaseUrl, isLoopback, reachableHost } from './stack-environment'
 
 /** What the processes of the stack are started from. */
 export type ServiceContext = {
@@ -30,12 +29,7 @@ export function startAuthApi(context: ServiceContext): Promise<Child> {
     args: typescript('supabase-api.ts'),
     env: {
       ...context.env,
-      SUPABASE_DATABASE_URL: connectionUrl(
-        'holdfast_auth',
-        secrets.auth_password,
-        settings.database_port,
-        AUTH_DATABASE,
-      ),
+      SUPABASE_DATABASE_URL: authDatabaseUrl(settings, secrets),
       SUPABASE_PORT: String(settings.supabase_port),
       SUPABASE_SECRET_KEY: secrets.secret_key,
       AUTH_SITE_URL: `http://app.${settings.root_domain}/auth/confirm`,

@@ -41,6 +41,11 @@ export function stackAddresses(settings: Settings, secrets: Secrets): StackAddre
   }
 }
 
+/** Where the embedded auth server keeps its users. */
+export function authDatabaseUrl(settings: Settings, secrets: Secrets): string {
+  return connectionUrl('holdfast_auth', secrets.auth_password, settings.database_port, AUTH_DATABASE)
+}
+
 /** The environment that every process of the product gets (libs/env.ts reads it). */
 export function productEnvironment(settings: Settings, secrets: Secrets, addresses: StackAddresses): NodeJS.ProcessEnv {
   return childEnvironment({

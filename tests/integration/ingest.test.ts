@@ -57,10 +57,15 @@ describe('routes', () => {
     })
   })
 
-  test('HEAD of a path of another product is answered without a body', async () => {
-    for (const path of ['/compat/openmeter/api/v1/meters', '/v1/customers', '/v2/billing'])
+  test('HEAD of a path of another product is answered as GET is, without a body', async () => {
+    for (const [path, status] of [
+      ['/compat/openmeter/api/v1/meters', 200],
+      ['/v1/customers', 200],
+      ['/v1/customers/cus_nobody', 404],
+      ['/v2/billing', 404],
+    ] as const)
       expect(await ingest.send({ path, method: 'HEAD', headers: bearer(acme.api_key) })).toMatchObject({
-        status: 404,
+        status,
         body: '',
       })
   })

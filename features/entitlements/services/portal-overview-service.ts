@@ -85,7 +85,7 @@ type NextTier = Omit<Offer, 'price'> & { limit: string | null }
 
 async function promptUpgrade(usage: readonly UsageLine[]): Promise<PortalOverview['upgrade']> {
   const nearest = usage
-    .filter(({ percent }) => percent !== null && percent >= PROMPT_PERCENT)
+    .filter(({ percent, limit }) => percent !== null && percent >= PROMPT_PERCENT && limit !== 0)
     .sort((a, b) => (b.percent ?? 0) - (a.percent ?? 0))[0]
   if (!nearest) return null
   const [row] = await tenantQuery<{ next_tiers: NextTier[] }>('select app.next_tiers($1, $2, $3) as next_tiers', [

@@ -125,7 +125,14 @@ export function AmendDialog({
         </>
       }
     >
-      <form id={formId} method="post" onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <form
+        id={formId}
+        method="post"
+        data-unsaved={JSON.stringify(draft) !== JSON.stringify(draftOf(event)) || undefined}
+        onSubmit={submit}
+        className="flex flex-col gap-4"
+        noValidate
+      >
         {faults.form ? <Banner tone="danger" title={faults.form} /> : null}
         <Field label={t('events.amend.value')} error={faults.value}>
           <Input value={draft.value} onChange={set('value')} inputMode="decimal" autoComplete="off" />

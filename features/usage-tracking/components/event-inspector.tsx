@@ -7,7 +7,7 @@ import { AmendDialog } from '@/features/usage-tracking/components/amend-dialog'
 import { CancelEvent } from '@/features/usage-tracking/components/cancel-event'
 import { EventStateBadge } from '@/features/usage-tracking/components/event-state'
 import type { usageEventDetail } from '@/features/usage-tracking/services/event-schema'
-import { Button } from '@/libs/ui/button'
+import { Button, TextLink } from '@/libs/ui/button'
 import { KeyValueList } from '@/libs/ui/card'
 import { CopyText } from '@/libs/ui/copy-button'
 import { formatDate, formatExact } from '@/libs/ui/format'
@@ -36,7 +36,9 @@ export function EventInspector({
   onOpen: (id: string | null) => void
   onChanged: () => void
 }) {
-  const [dialog, setDialog] = useState<'cancel' | 'amend' | null>(null)
+  const [asked, setAsked] = useState<{ of: string; dialog: 'cancel' | 'amend' } | null>(null)
+  const dialog = asked?.of === id ? asked?.dialog : null
+  const ask = (next: 'cancel' | 'amend' | null) => setAsked(next && id ? { of: id, dialog: next } : null)
   const detail = useApi<EventDetail>(id === null ? null : `/usage/events/${id}`, { keepPrevious: false })
   const event = detail.data?.event
   const stands = event?.state === 'counted' || event?.state === 'filtered'
@@ -48,17 +50,18 @@ export function EventInspector({
     <>
       <Drawer
         open={id !== null}
-        onOpenChange={(open) => !open && onOpen(null)}
+        // A press beside the dialog is one beside the drawer below it as well.
+        onOpenChange={(open) => !open && !dialog && onOpen(null)}
         size="lg"
         title={event ? `${event.meter_name}, ${event.user_id}` : t('events.detail.facts')}
         description={event ? <EventStateBadge state={event.state} /> : null}
         actions={
           corrects && stands ? (
             <>
-              <Button size="sm" icon={<Pencil />} onClick={() => setDialog('amend')}>
+              <Button size="sm" icon={<Pencil />} onClick={() => ask('amend')}>
                 {t('events.amend.action')}
               </Button>
-              <Button size="sm" icon={<Ban />} onClick={() => setDialog('cancel')}>
+              <Button size="sm" icon={<Ban />} onClick={() => ask('cancel')}>
                 {t('events.cancel.action')}
               </Button>
             </>
@@ -78,8 +81,8 @@ export function EventInspector({
       </Drawer>
       {event ? (
         <>
-          <CancelEvent event={event} open={dialog === 'cancel'} onClose={() => setDialog(null)} onDone={changed} />
-          <AmendDialog event={event} open={dialog === 'amend'} onClose={() => setDialog(null)} onDone={changed} />
+          <CancelEvent event={event} open={dialog === 'cancel'} onClose={() => ask(null)} onDone={changed} />
+          <AmendDialog event={event} open={dialog === 'amend'} onClose={() => ask(null)} onDone={changed} />
         </>
       ) : null}
     </>
@@ -112,12 +115,7 @@ function EventSections({
           {
             label: t('events.column.customer'),
             value: customersHref ? (
-              <a
-                href={`${customersHref}/${event.customer_id}`}
-                className="rounded-sm text-accent-text underline underline-offset-3"
-              >
-                {event.user_id}
-              </a>
+              <TextLink href={`${customersHref}/${event.customer_id}`}>{event.user_id}</TextLink>
             ) : (
               event.user_id
             ),
