@@ -23,7 +23,7 @@ export async function seedDemo(
   const code = await runStepProcess({
     ...watch,
     args: ['--import', 'tsx', inRepository('processes', 'seed', 'main.ts')],
-    env: { ...env, OWNER_DATABASE_URL: ownerUrl, AUTH_DATABASE_URL: authUrl },
+    env: { ...env, OWNER_DATABASE_URL: ownerUrl, SUPABASE_DATABASE_URL: authUrl },
     append: true,
   })
   if (code === 0) return

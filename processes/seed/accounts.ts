@@ -30,9 +30,9 @@ async function findOrCreate(email: string): Promise<Account> {
 
 /** Nobody reads the mails to addresses of the demo: where the embedded auth server asks for that, its database is told. */
 async function confirmAddress(email: string): Promise<void> {
-  const { AUTH_DATABASE_URL } = process.env
-  if (!AUTH_DATABASE_URL) return
-  const client = new pg.Client({ connectionString: AUTH_DATABASE_URL })
+  const { SUPABASE_DATABASE_URL } = process.env
+  if (!SUPABASE_DATABASE_URL) return
+  const client = new pg.Client({ connectionString: SUPABASE_DATABASE_URL })
   await client.connect()
   try {
     await client.query(

@@ -12,6 +12,8 @@ import { forgetEnv } from '@/libs/env'
 import { findFreePort } from '../../processes/dev-stack/ports'
 import { ensureAuthDatabase } from '../../processes/dev-stack/roles'
 import { startSupabaseApi } from '../../processes/dev-stack/supabase-api'
+import { ensureAccount } from '../../processes/seed/accounts'
+import { DEMO_PASSWORD } from '../../processes/seed/demo-data'
 import { sendRaw } from '../support/raw-http'
 import { requireVariable } from '../support/variables'
 import { type Answer, call, createWorld, newUser } from '../support/world'
@@ -184,4 +186,14 @@ test('nothing but the Auth API is served, whatever the address', async () => {
   expect((await sendRaw(port, `GET /auth/v1/settings HTTP/1.1\r\nhost: localhost\r\n${head}\r\n`)).statuses).toEqual([
     200,
   ])
+})
+
+test('accounts of the demo can sign in at once, also when its making was broken off', async () => {
+  process.env.SUPABASE_DATABASE_URL = superuserUrl(database)
+  const [fresh, begun] = [newUser('demo-fresh').email, newUser('demo-begun').email]
+  await post(signUp, '/api/auth/sign-up', { email: begun, password: DEMO_PASSWORD })
+  for (const email of [fresh, begun]) {
+    await ensureAccount(email)
+    expect((await post(signIn, '/api/auth/sign-in', { email, password: DEMO_PASSWORD })).status).toBe(200)
+  }
 })
