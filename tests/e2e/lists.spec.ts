@@ -89,6 +89,7 @@ test('the command palette is there when it is asked for', async ({ page }) => {
   await page.keyboard.type('mete')
   await page.keyboard.press('Enter')
   await expect(page).toHaveURL(at(dashboard, '/acme/meters'))
+  await expect(field).toHaveCount(0)
   await page.getByRole('button', { name: /Search or jump/ }).click()
   await expect(field).toBeFocused()
   await page.keyboard.press('Escape')
