@@ -2,7 +2,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { type ForecastMethod, forecastUsage } from '@/libs/metering/forecast'
 import { loadUsage, type Span, spanOfDays, type UsageRow } from '@/libs/metering/load-usage'
-import { addDays, addMonths, daysBetween, localToday, roundTo } from '@/libs/metering/trend'
+import { addDays, addMonths, daysBetween, localToday, withoutNoise } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 
 /** Whole days that a forecast is drawn from at most. */
@@ -56,7 +56,7 @@ export async function loadOutlooks(
       limit: limit === null ? null : Number(limit),
     })
     return {
-      forecast: { from, to, used: roundTo(forecast.used, 2), method: forecast.method, days: days.length },
+      forecast: { from, to, used: withoutNoise(forecast.used), method: forecast.method, days: days.length },
       cap: limit === null ? null : { limit: toQuantity(limit), used: toQuantity(used), period, resets_at: to },
       cap_hit_on: forecast.hit === null ? null : addDays(today, forecast.hit),
     }

@@ -26,6 +26,11 @@ export function changePercent(current: number, previous: number): number | null 
   return previous === 0 ? null : roundTo((current / previous - 1) * 100, 1)
 }
 
+/** A figure that was reckoned, without the noise of doubles: twelve digits, however small it is. */
+export function withoutNoise(value: number): number {
+  return Number(value.toPrecision(12))
+}
+
 export function roundTo(value: number, digits: number): number {
   const factor = 10 ** digits
   return Math.round(value * factor) / factor

@@ -1,13 +1,12 @@
 import { cx } from '@/libs/ui/cx'
 
-/** The first letters of the first and last word: "Ada King Lovelace" → "AL"; of an address, its first letter. */
+/** The first letters of the first and last word: "Ada King Lovelace" → "AL", "(old) Acme" → "OA"; of an address, its first. */
 export function initialsOf(name: string): string {
-  const words = name
-    .trim()
-    .split(/[\s._-]+/)
-    .filter(Boolean)
-  if (name.includes('@') || words.length < 2) return [...(words[0] ?? '?')][0]?.toUpperCase() ?? '?'
-  return `${[...(words[0] ?? '')][0] ?? ''}${[...(words.at(-1) ?? '')][0] ?? ''}`.toUpperCase()
+  // A word begins where its letters do: what is put before them, such as a bracket, is no initial.
+  const letters = name.split(/[\s._-]+/).flatMap((word) => word.match(/[\p{L}\p{N}]/u)?.[0] ?? [])
+  const [first = [...name.trim()][0] ?? '?'] = letters
+  const last = name.includes('@') || letters.length < 2 ? '' : (letters.at(-1) ?? '')
+  return `${first}${last}`.toUpperCase()
 }
 
 const sizes = {

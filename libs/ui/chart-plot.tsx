@@ -92,7 +92,7 @@ export function ChartPlot({
           tickLine={false}
           axisLine={false}
           tickFormatter={(amount: number) => (unit === 'bytes' ? formatQuantity(amount, unit) : formatCompact(amount))}
-          allowDecimals={false}
+          allowDecimals={buckets.some((bucket) => !Number.isInteger(bucket.total))}
         />
         <Tooltip
           isAnimationActive={false}

@@ -35,10 +35,11 @@ export function toDecimalText(value: Numeric): string {
   return write(bare, value)
 }
 
-/** `1234567` → `1.2M`; for axes and tiles, never where the exact figure matters. */
+/** `1234567` → `1.2M`, `0.0000015` → `1.5E-6`; for axes and tiles, never where the exact figure matters. */
 export function formatCompact(value: number): string {
   const size = Math.abs(value)
-  return (size < 10_000 ? plain : size < 1e15 ? compact : scientific).format(value)
+  if (size !== 0 && (size < 1e-4 || size >= 1e15)) return scientific.format(value)
+  return (size < 10_000 ? plain : compact).format(value)
 }
 
 /** A share of one: `0.853` → `85%`; `fine` gives one decimal. */
@@ -68,6 +69,11 @@ export function formatMoney(minor: number, currency: string): string {
 export function formatQuantity(value: Numeric, unit?: string): string {
   if (unit === 'bytes') return formatBytes(Number(value))
   return unit ? `${formatNumber(value)} ${unit}` : formatNumber(value)
+}
+
+/** A quantity that is foretold: whole from a hundred on, below as any other, so that an expected `0.0000031` is not 0. */
+export function formatEstimate(value: number, unit?: string): string {
+  return formatQuantity(Math.abs(value) >= 100 ? Math.round(value) : value, unit)
 }
 
 type DateStyle = 'date' | 'datetime' | 'exact' | 'day' | 'hour' | 'month'

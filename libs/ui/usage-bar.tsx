@@ -1,18 +1,19 @@
 'use client'
 
 import { Meter } from '@base-ui/react/meter'
-import { CircleAlert, OctagonX, TrendingUp } from 'lucide-react'
+import { CircleAlert, CircleSlash, OctagonX, TrendingUp } from 'lucide-react'
 import { type ReactNode, useId } from 'react'
 import { cx } from '@/libs/ui/cx'
-import { formatPercent, formatQuantity, type Numeric } from '@/libs/ui/format'
+import { formatEstimate, formatPercent, formatQuantity, type Numeric } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { Time } from '@/libs/ui/time'
 
-export type UsageLevel = 'ok' | 'near' | 'reached'
+export type UsageLevel = 'excluded' | 'ok' | 'near' | 'reached'
 
-/** `near` from 80 % of the cap, `reached` from 100 %. */
+/** `near` from 80 % of the cap, `reached` from 100 %, or from anything at all of a cap of zero; `excluded` while nothing of that was used. */
 export function usageLevel(used: number, cap: number | null): UsageLevel {
   if (cap === null) return 'ok'
+  if (cap === 0 && used <= 0) return 'excluded'
   if (used >= cap) return 'reached'
   return used >= cap * 0.8 ? 'near' : 'ok'
 }
@@ -48,23 +49,24 @@ export function UsageBar({
   const used = Number(usedText)
   const cap = capText === null ? null : Number(capText)
   const level = usageLevel(used, cap)
-  const share = cap === null || cap === 0 ? (cap === 0 ? 1 : 0) : used / cap
+  const share = cap === null || used <= 0 ? 0 : cap === 0 ? 1 : used / cap
   const width = `${Math.min(100, share * 100)}%`
   const over = cap !== null && used > cap
   const sentence =
     capText === null
       ? t('ui.usage.noCap')
       : t('ui.usage.of', { used: formatQuantity(usedText, unit), cap: formatQuantity(capText, unit) })
-  const notice =
-    level === 'reached'
-      ? over
+  const notices = {
+    excluded: () => t(overflow ? 'ui.usage.excludedOverflow' : 'ui.usage.excluded'),
+    ok: () => null,
+    near: () => t('ui.usage.near', { percent: formatPercent(Math.floor(share * 100) / 100) }),
+    reached: () =>
+      over
         ? t('ui.usage.over', { amount: formatQuantity(used - (cap ?? 0), unit) })
-        : overflow
-          ? t('ui.usage.reachedOverflow')
-          : t('ui.usage.reached')
-      : level === 'near'
-        ? t('ui.usage.near', { percent: formatPercent(Math.floor(share * 100) / 100) })
-        : null
+        : t(overflow ? 'ui.usage.reachedOverflow' : 'ui.usage.reached'),
+  }
+  const notice = notices[level]()
+  const NoticeIcon = level === 'reached' ? OctagonX : level === 'excluded' ? CircleSlash : CircleAlert
   return (
     <div className="flex min-w-0 flex-col gap-1.5">
       <div className="flex flex-wrap items-baseline justify-between gap-x-4">
@@ -106,23 +108,19 @@ export function UsageBar({
             <span
               className={cx(
                 'inline-flex items-center gap-1 font-medium',
-                level === 'reached' ? 'text-danger-text' : 'text-warning-text',
+                level === 'reached' ? 'text-danger-text' : level === 'near' ? 'text-warning-text' : 'text-mute',
               )}
             >
-              {level === 'reached' ? (
-                <OctagonX aria-hidden="true" className="size-3.5" />
-              ) : (
-                <CircleAlert aria-hidden="true" className="size-3.5" />
-              )}
+              <NoticeIcon aria-hidden="true" className="size-3.5" />
               {notice}
             </span>
           ) : null}
-          {projected && cap !== null && level !== 'reached' ? (
+          {projected && cap !== null && (level === 'ok' || level === 'near') ? (
             <span className="inline-flex items-center gap-1">
               <TrendingUp aria-hidden="true" className="size-3.5" />
-              {projected > cap
-                ? t('ui.usage.projectedOver', { amount: formatQuantity(Math.round(projected), unit) })
-                : t('ui.usage.projected', { amount: formatQuantity(Math.round(projected), unit) })}
+              {t(projected > cap ? 'ui.usage.projectedOver' : 'ui.usage.projected', {
+                amount: formatEstimate(projected, unit),
+              })}
             </span>
           ) : null}
         </span>

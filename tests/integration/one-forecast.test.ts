@@ -1,6 +1,7 @@
 // One customer and one meter have one forecast, whoever looks at it and over whatever range.
 import { beforeAll, describe, expect, test } from 'vitest'
 import { PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
+import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { GET as getPortalUsage } from '@/app/api/v1/portal/usage/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
@@ -68,4 +69,23 @@ describe.each(['month', 'day'] as const)('with a cap of each %s', (period) => {
       expect(forecast.cap_reached).toBe(told.cap.used >= told.cap.limit)
     }
   })
+})
+
+test('of amounts as small as a millionth, it is as exact as they are', async () => {
+  const meter = { slug: 'grams', name: 'Grams', aggregation: 'SUM', unit: 'g' }
+  expect((await call(postMeter, 'POST', '/api/v1/meters', { as: acme.api_key, body: meter })).status).toBe(201)
+  const body = AGES.map((age) => ({
+    meter_id: 'grams',
+    user_id: acme.customer.external_id,
+    event_value: 0.000002,
+    timestamp: new Date(Date.now() - age * DAY).toISOString(),
+  }))
+  const answer = await call(track, 'POST', '/api/v1/usage/track', { as: acme.api_key, body })
+  expect(answer.body).toMatchObject({ inserted: AGES.length, rejected: [] })
+  const path = `/api/v1/usage/trends?meter=grams&time_range=30d`
+  const { forecast, current } = (await call(getTrends, 'GET', path, { as: acme.api_key })).body.data[0]
+  expect(current).toBe(0.000024)
+  // A month of the same amount each day, as far as it had any.
+  expect(forecast.used).toBeGreaterThan(0)
+  expect(forecast.used).toBeLessThanOrEqual(31 * 0.000002)
 })

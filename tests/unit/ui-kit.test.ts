@@ -9,6 +9,7 @@ import {
   formatBytes,
   formatCompact,
   formatDate,
+  formatEstimate,
   formatExact,
   formatMoney,
   formatNumber,
@@ -94,6 +95,15 @@ describe('format', () => {
     expect(formatCompact(1.2345e29)).toBe('1.2E29')
   })
 
+  test('small amounts are told apart, on an axis and when they are foretold', () => {
+    expect(formatCompact(0.0000015)).toBe('1.5E-6')
+    expect(formatCompact(0.0005)).toBe('0.0005')
+    expect(formatCompact(0)).toBe('0')
+    expect(formatEstimate(0.00000312, 'GB')).toBe('0.0000031 GB')
+    expect(formatEstimate(12.345)).toBe('12.35')
+    expect(formatEstimate(1234.56, 'calls')).toBe('1,235 calls')
+  })
+
   test('times in the zone of the tenant', () => {
     expect(formatDate('2026-11-21T23:30:00Z', 'datetime', 'Europe/Berlin')).toBe('22 Nov 2026, 00:30')
     expect(formatDate('2026-11-21T23:30:00Z', 'date')).toBe('21 Nov 2026')
@@ -113,8 +123,14 @@ describe('usage', () => {
     expect(usageLevel(79, 100)).toBe('ok')
     expect(usageLevel(80, 100)).toBe('near')
     expect(usageLevel(100, 100)).toBe('reached')
-    expect(usageLevel(0, 0)).toBe('reached')
+    expect(usageLevel(1, 0)).toBe('reached')
     expect(usageLevel(1e9, null)).toBe('ok')
+  })
+
+  test('who used nothing of what is not included has reached nothing', () => {
+    expect(usageLevel(0, 0)).toBe('excluded')
+    expect(usageLevel(-3, 0)).toBe('excluded')
+    expect(usageLevel(-3, 10)).toBe('ok')
   })
 })
 
@@ -238,6 +254,11 @@ describe('api client', () => {
     expect(initialsOf('Ada King Lovelace')).toBe('AL')
     expect(initialsOf('ada@acme.test')).toBe('A')
     expect(initialsOf('')).toBe('?')
+    expect(initialsOf('(old) Acme')).toBe('OA')
+    expect(initialsOf('"Ada" & Sons')).toBe('AS')
+    expect(initialsOf('“ada@acme.test”')).toBe('A')
+    expect(initialsOf('🚀')).toBe('🚀')
+    expect(initialsOf('李 小龍')).toBe('李小')
   })
 })
 

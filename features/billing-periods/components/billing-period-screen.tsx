@@ -1,6 +1,7 @@
 'use client'
 
 import { Download, ReceiptText } from 'lucide-react'
+import { PeriodSpan } from '@/features/billing-periods/components/period-span'
 import type { BillingLineRow, BillingPeriodRow } from '@/features/billing-periods/schema'
 import { addDays } from '@/libs/metering/trend'
 import { apiUrl, type Page, toQuery } from '@/libs/ui/api-client'
@@ -56,7 +57,11 @@ function PeriodWithLines({ period, base }: { period: BillingPeriodRow; base: str
       <PageHeader
         breadcrumbs={[{ label: t('billing-periods.title'), href: base }, { label: end }]}
         title={t('billing-periods.one.title', { end })}
-        description={t('billing-periods.span', { start: formatDate(period.starts_at, 'datetime', zone), end })}
+        description={
+          <>
+            <PeriodSpan {...period} /> · {t('ui.pager.zone', { zone })}
+          </>
+        }
         actions={
           <Menu
             trigger={<Button icon={<Download />}>{t('billing-periods.one.download')}</Button>}

@@ -3,6 +3,7 @@
 import { CalendarCheck, Download, Lock } from 'lucide-react'
 import { useState } from 'react'
 import { ClosePeriodDialog } from '@/features/billing-periods/components/close-period-dialog'
+import { PeriodSpan } from '@/features/billing-periods/components/period-span'
 import type { BillingPeriodRow } from '@/features/billing-periods/schema'
 import { dayIn } from '@/libs/tenancy/zoned-day'
 import { apiUrl, type Page, toQuery } from '@/libs/ui/api-client'
@@ -36,11 +37,7 @@ export function BillingPeriodsScreen({ base, closes }: { base: string; closes: b
     {
       key: 'period',
       header: t('billing-periods.column.period'),
-      cell: ({ starts_at, ends_at }) =>
-        t('billing-periods.span', {
-          start: formatDate(starts_at, 'datetime', zone),
-          end: formatDate(ends_at, 'datetime', zone),
-        }),
+      cell: (period) => <PeriodSpan {...period} />,
     },
     {
       key: 'lines',

@@ -74,7 +74,7 @@ export function ClosePeriodDialog({
       description={
         since === null
           ? t('billing-periods.form.first')
-          : t('billing-periods.form.description', { start: formatDate(since, 'datetime', zone) })
+          : t('billing-periods.form.description', { start: formatDate(since, 'exact', zone) })
       }
       footer={
         <>

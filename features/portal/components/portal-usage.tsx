@@ -8,7 +8,7 @@ import { addDays } from '@/libs/metering/trend'
 import { toQuery } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { type Column, DataTable } from '@/libs/ui/data-table'
-import { formatDate, formatQuantity } from '@/libs/ui/format'
+import { formatDate, formatEstimate, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { Select } from '@/libs/ui/select'
@@ -150,7 +150,7 @@ function Outlook({ usage }: { usage: Usage }) {
           {t('portal.usage.expected', { date: dayOf(addDays(forecast.ends_on, -1)) })}
         </h2>
         <p className="tabular mt-1 font-semibold text-xl">
-          {formatQuantity(forecast.used >= 100 ? Math.round(forecast.used) : forecast.used, unit)}
+          {formatEstimate(forecast.used, unit)}
           {limit === null ? null : (
             <span className="font-normal text-base text-faint"> / {formatQuantity(limit, unit)}</span>
           )}

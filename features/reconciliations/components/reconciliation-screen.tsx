@@ -17,7 +17,7 @@ import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { TextSkeleton } from '@/libs/ui/skeleton'
 import { EmptyState, ErrorState } from '@/libs/ui/states'
-import { Time, useTimeZone } from '@/libs/ui/time'
+import { ExactTime, Time, useTimeZone } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch } from '@/libs/ui/use-api'
 
@@ -85,6 +85,10 @@ function RunWithDrifts({
           columns={2}
           items={[
             { label: t('reconciliations.column.drift'), value: <DriftCount drifts={run.drifts} /> },
+            {
+              label: t('reconciliations.column.started'),
+              value: <ExactTime value={run.started_at ?? run.created_at} />,
+            },
             { label: t('reconciliations.column.by'), value: t(`reconciliations.by.${run.requested_by}`) },
             { label: t('reconciliations.column.events'), value: run.events === null ? '–' : formatNumber(run.events) },
             {
@@ -203,7 +207,7 @@ function columnsOf(zone: string): ReadonlyArray<Column<DriftRow>> {
               row_key.customer,
               row_key.period,
               row_key.starts_on ? formatDate(`${row_key.starts_on}T00:00:00Z`, 'date') : undefined,
-              row_key.quarter ? formatDate(row_key.quarter, 'datetime', zone) : undefined,
+              row_key.quarter ? formatDate(row_key.quarter, 'exact', zone) : undefined,
               row_key.hash?.slice(0, 8),
               row_key.id,
             ]

@@ -35,7 +35,7 @@ import { apiUrl, toQuery } from '@/libs/ui/api-client'
 import type { ChartBucket } from '@/libs/ui/chart-data'
 import { useChartState } from '@/libs/ui/chart-state'
 import { DateRangePicker, describeRange, useDateRange } from '@/libs/ui/date-range'
-import { formatNumber, formatPercent, formatQuantity } from '@/libs/ui/format'
+import { formatEstimate, formatPercent, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { TimeZoneProvider, useTimeZone } from '@/libs/ui/time'
 import { UsageChart } from '@/libs/ui/usage-chart'
@@ -223,7 +223,9 @@ function ComparisonText({
     change === null
       ? null
       : t(change >= 0 ? 'usage.trend.more' : 'usage.trend.less', { percent: formatPercent(Math.abs(change), true) }),
-    forecast === undefined ? null : t('usage.trend.forecast', { amount: formatNumber(Math.round(forecast)) }),
+    forecast === undefined
+      ? null
+      : t('usage.trend.forecast', { amount: formatEstimate(forecast, now.meter.unit || undefined) }),
     leftOut > 0 ? t('usage.explorer.left_out', { count: leftOut }) : null,
   ]
   return <>{parts.filter(Boolean).join(' · ')}</>
