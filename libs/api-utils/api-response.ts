@@ -2,6 +2,7 @@ import { newId } from '@/libs/ids'
 import type { Page } from './page'
 import { problemResponse } from './problem'
 
+type FileAnswer = { file_name: string; content_type: string; body: ReadableStream<Uint8Array> | string | null }
 type Options = { status?: number; headers?: Record<string, string> }
 
 function json(data: unknown, status: number, headers: Record<string, string> = {}): Response {
@@ -23,6 +24,11 @@ export const ApiResponse = Object.freeze({
   accepted: (data: unknown): Response => json(data, 202),
   /** 200 with one page of a list. */
   page: ({ data, next_cursor }: Page<unknown>): Response => json({ data, next_cursor }, 200),
+  /** 200 with something to be kept as a file. */
+  file: ({ file_name, content_type, body }: FileAnswer): Response =>
+    new Response(body, {
+      headers: { 'content-type': content_type, 'content-disposition': `attachment; filename="${file_name}"` },
+    }),
   /** 204 without a body. */
   noContent: (): Response => new Response(null, { status: 204 }),
   /** The problem document of an error. */

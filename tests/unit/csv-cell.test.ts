@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { escapeFormula, quantityCell } from '@/libs/csv-cell'
+import { toCsv } from '@/libs/csv-file'
 
 test('text that a spreadsheet would take for a formula is kept as text, also behind a line of its own', () => {
   for (const text of ['=1', '+1', '-1', '@x', '\t=1', '\r=1', '\n=1', '＝1', '＋1', '－1', '＠x'])
@@ -17,4 +18,8 @@ test('an amount is a plain decimal, whatever a double would look like', () => {
     '0.30000000000000001',
     '',
   ])
+})
+
+test('a line break of any kind within a cell is quoted, so that a row stays one row', () => {
+  expect(toCsv([['a\nb', 'c\rd', 'e\r\nf', 'g']])).toBe('"a\nb","c\rd","e\r\nf",g\r\n')
 })

@@ -9,6 +9,7 @@ import { queryUsage } from '@/features/usage-tracking/services/usage-query-servi
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { escapeFormula, quantityCell } from '@/libs/csv-cell'
+import { CSV_TYPE } from '@/libs/csv-file'
 import { usageQueryInput } from '@/libs/metering/usage-query'
 import { findNamedIds } from './customer-names'
 import { SUBJECT_PROPERTY } from './event-shape'
@@ -128,7 +129,7 @@ function asCsv(data: readonly Row[]): Response {
   ])
   return new Response(stringify([head, ...lines]), {
     status: 200,
-    headers: { 'content-type': 'text/csv; charset=utf-8' },
+    headers: { 'content-type': CSV_TYPE },
   })
 }
 

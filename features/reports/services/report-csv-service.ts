@@ -1,5 +1,5 @@
-import { stringify } from 'csv-stringify/sync'
 import { escapeFormula, quantityCell } from '@/libs/csv-cell'
+import { toCsv } from '@/libs/csv-file'
 import type { MonthReport } from '../schema'
 
 const HEAD = [
@@ -63,5 +63,5 @@ export function reportToCsv({ month, customer, meters, top_customers, daily }: M
       ...Array(5).fill(''),
     ]),
   ]
-  return stringify([HEAD, ...lines], { record_delimiter: 'windows' })
+  return toCsv([HEAD, ...lines])
 }

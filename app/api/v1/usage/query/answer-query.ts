@@ -1,5 +1,6 @@
 import { queryUsage, usageSeriesToCsv } from '@/features/usage-tracking/services/usage-query-service'
 import { ApiResponse } from '@/libs/api-utils/api-response'
+import { CSV_TYPE } from '@/libs/csv-file'
 import { invalidInput } from '@/libs/errors'
 import { readUsageQuery } from '@/libs/metering/usage-query'
 
@@ -11,10 +12,9 @@ export async function answerUsageQuery(request: Request, ref: string | null): Pr
   if (format !== 'json' && format !== 'csv') throw invalidInput('/format', 'must be json or csv')
   const series = await queryUsage(meter, query)
   if (format === 'json') return ApiResponse.success(series)
-  return new Response(usageSeriesToCsv(series), {
-    headers: {
-      'content-type': 'text/csv; charset=utf-8',
-      'content-disposition': `attachment; filename="usage-${series.meter.slug}.csv"`,
-    },
+  return ApiResponse.file({
+    file_name: `usage-${series.meter.slug}.csv`,
+    content_type: CSV_TYPE,
+    body: usageSeriesToCsv(series),
   })
 }
