@@ -26,8 +26,8 @@ async function generateTypes(): Promise<void> {
     port,
     superuser_password: password,
     log_file: join(directory, 'postgres.log'),
+    onSpawn: (pid) => guard.watchProcess(pid, 'SIGQUIT'),
   })
-  guard.watchProcess(postgres.pid(), 'SIGQUIT')
   try {
     await applyRoles(postgres.superuserUrl(), { owner: password, server: password, operator: password, auth: password })
     await ensureProductDatabase(postgres.superuserUrl, 'holdfast')

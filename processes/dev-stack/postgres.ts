@@ -33,6 +33,8 @@ export type PostgresOptions = {
   settings?: Record<string, string>
   /** How long `stop` waits for a fast shutdown, in milliseconds; usually 30,000. */
   stop_patience_ms?: number
+  /** Hears of each postmaster in its first moment, so that a guard may know of those of later starts too. */
+  onSpawn?: (pid: number) => void
 }
 
 /** A running embedded cluster. `start` after `kill` or `stop` brings the same cluster up again on the same port. */
@@ -102,6 +104,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
       // Known from its first moment, so that whoever stops while it starts stops it too.
       onSpawn: (spawned) => {
         postmaster = spawned
+        if (spawned.pid) options.onSpawn?.(spawned.pid)
       },
       isWanted: () => !expected,
     })

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startGuard } from '../../processes/dev-stack/guard'
 import { findFreePort } from '../../processes/dev-stack/ports'
 import { type EmbeddedPostgres, startPostgres } from '../../processes/dev-stack/postgres'
 import { processIdentity } from '../../processes/dev-stack/process-identity'
 import { inRepository } from '../../processes/dev-stack/repository'
 import { withClient } from '../../processes/dev-stack/roles'
 
+const guard = startGuard()
 let directory = ''
 let postgres: EmbeddedPostgres
 
@@ -21,6 +23,7 @@ async function start(stopPatience?: number): Promise<EmbeddedPostgres> {
     log_file: join(directory, 'postgres.log'),
     settings: { shared_buffers: '16MB', max_connections: '20' },
     stop_patience_ms: stopPatience,
+    onSpawn: (pid) => guard.watchProcess(pid, 'SIGQUIT'),
   })
 }
 
@@ -40,6 +43,7 @@ const guardsOf = (parent: number) =>
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'holdfast-postgres-'))
+  guard.watchDirectory(directory)
   chmodSync(directory, 0o711)
   postgres = await start()
 })
@@ -156,5 +160,42 @@ test.each([
   for (let waited = 0; waited < 10_000 && (processIdentity(child) !== null || existsSync(left)); waited += 50)
     await sleep(50)
   expect(processIdentity(child)).toBeNull()
+  expect(existsSync(left)).toBe(false)
+})
+
+test('a process that is killed leaves no Postgres behind, also when it was started again', {
+  timeout: 60_000,
+}, async () => {
+  const left = mkdtempSync(join(tmpdir(), 'holdfast-left-'))
+  chmodSync(left, 0o711)
+  const module = (name: string) => JSON.stringify(inRepository('processes', 'dev-stack', name))
+  const script = `
+    import { startGuard } from ${module('guard.ts')}
+    import { startPostgres } from ${module('postgres.ts')}
+    const guard = startGuard()
+    guard.watchDirectory(${JSON.stringify(left)})
+    const postgres = await startPostgres({
+      directory: ${JSON.stringify(join(left, 'postgres'))},
+      port: ${await findFreePort()},
+      superuser_password: 'only-for-this-test',
+      log_file: ${JSON.stringify(join(left, 'postgres.log'))},
+      settings: { shared_buffers: '16MB', max_connections: '20' },
+      onSpawn: (pid) => guard.watchProcess(pid, 'SIGQUIT'),
+    })
+    await postgres.kill()
+    await postgres.start()
+    process.stdout.write(String(postgres.pid()))
+    setInterval(() => {}, 1000)
+  `
+  const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    cwd: inRepository(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const postmaster = await new Promise<number>((resolve) => parent.stdout.once('data', (pid) => resolve(Number(pid))))
+  expect(processIdentity(postmaster)).not.toBeNull()
+  parent.kill('SIGKILL')
+  for (let waited = 0; waited < 20_000 && (processIdentity(postmaster) !== null || existsSync(left)); waited += 50)
+    await sleep(50)
+  expect(processIdentity(postmaster)).toBeNull()
   expect(existsSync(left)).toBe(false)
 })

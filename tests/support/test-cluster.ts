@@ -54,8 +54,8 @@ export async function startTestCluster(settings: Record<string, string> = {}): P
     superuser_password: superuserPassword,
     log_file: join(directory, 'postgres.log'),
     settings: { ...SMALL_SETTINGS, ...settings },
+    onSpawn: (pid) => guard.watchProcess(pid, 'SIGQUIT'),
   })
-  guard.watchProcess(postgres.pid(), 'SIGQUIT')
   await applyRoles(postgres.superuserUrl(), passwords)
   await ensureProductDatabase(postgres.superuserUrl, TEMPLATE_DATABASE)
   await ensureAuthDatabase(postgres.superuserUrl, 'supabase')
