@@ -10,25 +10,71 @@ const LANES = 4
 const LOCK_WAIT_MS = 50
 const LONGEST_MS = 2_000
 
-type Lane = { client: pg.Client; socket: Socket; opened: Promise<unknown>; waiting: number }
+/**
+ * What comes after the statements of a turn that write. None of them waited for the disk; its commit does, in the way the server
+ * would have had each of theirs do it, and what was written before it is on the disk then as well.
+ */
+const FLUSH = "select set_config('synchronous_commit', $1, true), pg_logical_emit_message(true, 'holdfast', '')"
+const OPEN =
+  "select current_setting('synchronous_commit') as durability, set_config('synchronous_commit', 'off', false)"
+
+/** What goes out at the end of this turn of the loop, and whether something must be on the disk before it is answered. */
+type Turn = { writes: boolean; flushed: Promise<unknown> }
+type Lane = {
+  client: pg.Client
+  socket: Socket
+  /** Gives the server's own `synchronous_commit`. */
+  opened: Promise<string>
+  waiting: number
+  turn: Turn | null
+}
 const lanes: Lane[] = []
 
 /**
  * Runs a short statement that is a transaction of its own as `app_server`, on a connection that others use at the same
  * moment: what is asked in one turn of the loop goes out in one write, and nobody waits for the answer to the one before.
- * Where many tenants ask for little each, connections and wake-ups cost more than the statements. One that has to wait for a
- * lock, or takes long, is taken back. @throws what the database says, 55P03 or 57014 then, and what a lost connection does.
+ * Where many tenants ask for little each, connections and wake-ups cost more than the statements, and waiting for the disk more
+ * than both: those that write (`writes`) have one wait together, and are answered after it. One that has to wait for a lock, or
+ * takes long, is taken back. @throws what the database says, 55P03 or 57014 then; what a lost connection does; 08007 where a
+ * commit was not confirmed.
  */
-export async function queryInPipeline<R extends pg.QueryResultRow>(query: pg.QueryConfig): Promise<pg.QueryResult<R>> {
+export async function queryInPipeline<R extends pg.QueryResultRow>(
+  query: pg.QueryConfig,
+  { writes = false } = {},
+): Promise<pg.QueryResult<R>> {
   const lane = findLane()
   lane.waiting += 1
   try {
-    await lane.opened
-    gatherWrites(lane.socket)
-    return await lane.client.query<R>(query)
+    const durability = await lane.opened
+    lane.turn ??= beginTurn(lane, durability)
+    if (!writes) return await lane.client.query<R>(query)
+    lane.turn.writes = true
+    const [answer, flush] = await Promise.allSettled([lane.client.query<R>(query), lane.turn.flushed])
+    if (answer.status === 'rejected') throw answer.reason
+    if (flush.status === 'rejected') throw notConfirmed(flush.reason)
+    return answer.value
   } finally {
     lane.waiting -= 1
   }
+}
+
+function beginTurn(lane: Lane, durability: string): Turn {
+  lane.socket.cork()
+  const turn: Turn = {
+    writes: false,
+    flushed: new Promise((resolve) => {
+      process.nextTick(() => {
+        lane.turn = null
+        resolve(turn.writes && lane.client.query({ name: 'flush', text: FLUSH, values: [durability] }))
+        lane.socket.uncork()
+      })
+    }),
+  }
+  return turn
+}
+
+function notConfirmed(cause: unknown): Error {
+  return Object.assign(new Error('A commit was not confirmed.', { cause }), { code: '08007' })
 }
 
 /** The one with the fewest before it; another is opened only when all are busy. */
@@ -49,7 +95,11 @@ function openLane(): Lane {
     pipeline: true,
     stream: () => socket,
   })
-  const lane: Lane = { client, socket, opened: client.connect(), waiting: 0 }
+  const opened = client
+    .connect()
+    .then(() => client.query<{ durability: string }>(OPEN))
+    .then(({ rows }) => rows[0]?.durability ?? 'on')
+  const lane: Lane = { client, socket, opened, waiting: 0, turn: null }
   const forget = () => {
     const index = lanes.indexOf(lane)
     if (index >= 0) lanes.splice(index, 1)
@@ -63,12 +113,6 @@ function openLane(): Lane {
   lane.opened.catch(forget)
   lanes.push(lane)
   return lane
-}
-
-function gatherWrites(socket: Socket): void {
-  if (socket.writableCorked > 0) return
-  socket.cork()
-  process.nextTick(() => socket.uncork())
 }
 
 /** Closes every connection once what was asked on it is answered; the next use opens new ones. */

@@ -11,6 +11,9 @@ import { isSilent } from './silence'
 import { tenantQuery } from './tenant-db'
 import { inTurn } from './tenant-turns'
 
+/** A statement that is over in a moment, and whether it writes. */
+export type Short = 'reads' | 'writes'
+
 const ATTEMPTS = 6
 /** Connections for statements of one tenant that turned out not to be short. */
 const TAKEN_BACK = 2
@@ -25,13 +28,13 @@ export function statementActor({ id, kind, label, on_behalf_of }: Actor, permiss
  * short goes out together with what others send at this moment; where it finds a lock in its way, or takes long after all, it
  * has changed nothing and goes to a connection of its own, of which its tenant has two. @throws what the database says, AppError unavailable.
  */
-export async function sendStatement<T>(text: string, tenantId: string, values: unknown[], short: boolean): Promise<T> {
+export async function sendStatement<T>(text: string, tenantId: string, values: unknown[], short?: Short): Promise<T> {
   const query = { name: statementName(text), text, values }
   const alone = () => serverPool().query<{ value: T }>(query)
   // A pooler may drop the time limits a connection asks for, and without them one that waits holds up those behind it.
   const { rows } =
     short && env().DATABASE_PREPARED_STATEMENTS
-      ? await queryInPipeline<{ value: T }>(query).catch((error: unknown) => {
+      ? await queryInPipeline<{ value: T }>(query, { writes: short === 'writes' }).catch((error: unknown) => {
           if (isTakenBack(error)) return inTurn(`${tenantId} taken back`, alone, TAKEN_BACK)
           throw error
         })
@@ -43,7 +46,7 @@ type ToValues = (routing: TenantRouting, again: boolean) => unknown[]
 
 type StatementOptions = {
   /** As in sendStatement. */
-  short?: boolean
+  short?: Short
   /** It may be sent again although a connection that broke may have done it: `toValues` hears that it comes again. */
   repeatable?: boolean
   /** Clears away what stood in its way the first time; false when it knows nothing of that. */
@@ -64,7 +67,7 @@ export async function runTenantStatement<T>(
   for (let attempt = 1; ; attempt += 1) {
     const routing = await routeTenant(tenantId)
     try {
-      return await sendStatement<T>(text, tenantId, toValues(routing, attempt > 1), options.short ?? false)
+      return await sendStatement<T>(text, tenantId, toValues(routing, attempt > 1), options.short)
     } catch (error) {
       if (attempt < ATTEMPTS && (await mayRepeat(error, tenantId, attempt, options))) continue
       throw isRefused(error) ? readOnlyTenant(error) : error

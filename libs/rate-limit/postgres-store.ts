@@ -53,7 +53,7 @@ async function takeTogether(calls: readonly Call[], run: typeof runTenantStateme
       flat.map(({ limit }) => limit.limit),
       flat.map(({ limit }) => limit.cost),
     ],
-    { short: flat.length === 1 },
+    { short: flat.length === 1 ? 'writes' : undefined },
   )
   let at = 0
   return calls.map(({ limits }) => {

@@ -58,7 +58,7 @@ test('what goes together is apart: tenants, failures and what is left behind', a
       CHECK,
       tenant.id,
       [tenant.id, 1, ACTOR, ['none'], [tenant.customer.external_id], ['1']],
-      true,
+      'reads',
     )
   })
   const answers = await Promise.all(asked)
@@ -78,7 +78,7 @@ test('who waits for a lock holds up nobody else, and has its answer once the loc
   await holder.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [acme.id])
   const done: string[] = []
   const ask = (tenant: typeof acme) =>
-    sendStatement(CHECK, tenant.id, [tenant.id, 1, ACTOR, ['none'], ['nobody'], ['1']], true).then(() =>
+    sendStatement(CHECK, tenant.id, [tenant.id, 1, ACTOR, ['none'], ['nobody'], ['1']], 'reads').then(() =>
       done.push(tenant.slug),
     )
   const blocked = Array.from({ length: 20 }, () => ask(acme))
@@ -97,7 +97,7 @@ test('what takes long after all has its answer, and those behind it do not wait 
   const done: string[] = []
   // Five statements for four connections that are opened for them: one goes behind the slow one.
   await closePipelines()
-  const slow = sendStatement<string>("select 'slow' as value from pg_sleep(3)", acme.id, [], true)
+  const slow = sendStatement<string>("select 'slow' as value from pg_sleep(3)", acme.id, [], 'reads')
   const behind = Array.from({ length: 4 }, () => look().then(() => done.push('behind')))
   await Promise.all([slow.then((value) => done.push(value)), ...behind])
   expect(done).toEqual(['behind', 'behind', 'behind', 'behind', 'slow'])
@@ -131,12 +131,47 @@ test('a connection that is cut fails what was on it; the next statement has anot
   expect((await lookAround()).map(({ pid }) => pid)).not.toContain(before.pid)
 })
 
+const WRITE = "select pg_logical_emit_message(true, 'test', 'written')::text as value"
+
+test('what is written together is answered once all of it is on the disk', async () => {
+  const places = await Promise.all(
+    Array.from({ length: 40 }, () => sendStatement<string>(WRITE, acme.id, [], 'writes')),
+  )
+  const [row] = await asSuperuser<{ behind: number }>(
+    'select count(*)::int as behind from unnest($1::pg_lsn[]) w (place) where w.place >= pg_current_wal_flush_lsn()',
+    [places],
+  )
+  expect(row?.behind).toBe(0)
+  // As the server has it, for each of the connections.
+  const kept = await Promise.all(
+    Array.from({ length: 4 }, () =>
+      queryInPipeline<{ kept: string }>({ text: "select current_setting('synchronous_commit') as kept" }),
+    ),
+  )
+  expect(kept.flatMap(({ rows }) => rows.map((one) => one.kept))).toEqual(['off', 'off', 'off', 'off'])
+  const [setting] = await asSuperuser<{ own: string }>("select current_setting('synchronous_commit') as own")
+  expect(setting?.own).toBe('on')
+})
+
+test('what was done, but not known to be on the disk when its connection broke, is no answer', async () => {
+  log.level = 'fatal'
+  await closePipelines()
+  const written = Array.from({ length: 4 }, () => sendStatement<string>(WRITE, acme.id, [], 'writes'))
+  // The same connections, behind what is written and before it is flushed.
+  const cut = Array.from({ length: 4 }, () =>
+    queryInPipeline({ text: 'select pg_terminate_backend(pg_backend_pid())' }),
+  )
+  const outcome = await Promise.allSettled([...written, ...cut])
+  const codes = outcome.slice(0, 4).map((result) => (result.status === 'rejected' ? result.reason.code : result.value))
+  expect(codes).toEqual(['08007', '08007', '08007', '08007'])
+})
+
 test('behind a pooler, which may drop the time limits of a connection, each has one of its own', async () => {
   process.env.DATABASE_PREPARED_STATEMENTS = 'false'
   forgetEnv()
   await closePipelines()
   const names = Array.from({ length: 3 }, () =>
-    sendStatement<string>("select current_setting('application_name') as value", acme.id, [], true),
+    sendStatement<string>("select current_setting('application_name') as value", acme.id, [], 'reads'),
   )
   expect(new Set(await Promise.all(names))).toEqual(new Set(['holdfast server']))
   delete process.env.DATABASE_PREPARED_STATEMENTS

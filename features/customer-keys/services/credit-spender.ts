@@ -49,7 +49,7 @@ async function spendTogether(works: readonly Work[], run: typeof runTenantStatem
       works.map(({ keyId }) => place.get(keyId) ?? 0),
       works.map(({ cost }) => cost),
     ],
-    { short: works.length === 1 },
+    { short: works.length === 1 ? 'writes' : undefined },
   )
   return rows.map(([spent, remaining]) => ({ spent, remaining }))
 }

@@ -119,7 +119,7 @@ async function find(works: readonly Work[], run: typeof runTenantStatement): Pro
         statementActor(first.actor, ['usage:write']),
         works.map(({ hash }) => Buffer.from(hash, 'base64')),
       ],
-      { short: works.length === 1 },
+      { short: works.length === 1 ? 'reads' : undefined },
     )
     return works.map(({ name }, index) => {
       const key = rows[index]

@@ -104,7 +104,7 @@ async function readBatch(works: readonly Work[]): Promise<(Answer | Error)[]> {
     CHECK,
     first.tenantId,
     ({ epoch, time_zone }) => [first.tenantId, epoch, actor, time_zone, ...columns],
-    works.length === 1,
+    works.length === 1 ? 'reads' : undefined,
   )
   return placeOf.map((place) => answers[place] ?? new Error('app.check_usage answers every question.'))
 }

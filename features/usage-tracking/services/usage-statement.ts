@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { serverQuery } from '@/libs/db/server-query'
-import { runTenantStatement, statementActor } from '@/libs/db/tenant-statement'
+import { runTenantStatement, type Short, statementActor } from '@/libs/db/tenant-statement'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
 
@@ -28,7 +28,7 @@ export function runStatement<T>(
   text: string,
   tenantId: string,
   toValues: (routing: TenantRouting, again: boolean) => unknown[],
-  short = false,
+  short?: Short,
 ): Promise<T> {
   return runTenantStatement<T>(text, tenantId, toValues, { short, repeatable: true, mend: makePartition })
 }

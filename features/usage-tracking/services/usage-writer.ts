@@ -156,7 +156,7 @@ async function writeBatch(works: readonly Work[]): Promise<WriteResult[]> {
       ]
       return once ? [once.key, once.requestHash, ...common] : common
     },
-    events.length === 1,
+    events.length === 1 ? 'writes' : undefined,
   ).catch((error: unknown) => {
     throw asAnswer(error, events)
   })
