@@ -68,9 +68,19 @@ export async function isSelfService(ref: string): Promise<boolean> {
   return tier !== undefined
 }
 
-/** A tier that the customer who is signed in may ask for. @throws AppError invalid_input when it is not there, archived, or what it has; conflict for a customer who is archived. */
-export async function requireOffer(ref: string): Promise<{ id: string; slug: string; self_service: boolean }> {
+type OfferedTier = { id: string; slug: string; self_service: boolean; had_by: UpgradeRequestRow | null }
+
+/**
+ * A tier that the customer who is signed in may ask for; `had_by` is the request by which it has it already, where that was its
+ * last one. What the customer asks for at the same moment waits for this. @throws AppError invalid_input when it is not there,
+ * archived, or what it has otherwise; conflict for a customer who is archived.
+ */
+export async function requireOffer(ref: string): Promise<OfferedTier> {
   const { tenantId, actor } = currentContext()
+  await tenantQuery("select pg_advisory_xact_lock(hashtextextended('upgrade ' || $1 || $2, 0))", [
+    tenantId,
+    actor.customer_id ?? '',
+  ])
   const [archived] = await tenantQuery(
     'select from customers where tenant_id = $1 and id = $2 and archived_at is not null',
     [tenantId, actor.customer_id ?? null],
@@ -82,11 +92,15 @@ export async function requireOffer(ref: string): Promise<{ id: string; slug: str
      where t.tenant_id = $1 and t.${isUuid(ref) ? 'id' : 'slug'} = $2 and t.archived_at is null`,
     [tenantId, ref.toLowerCase(), actor.customer_id ?? null],
   )
-  const detail = !tier ? 'there is no such tier' : tier.present ? 'is the tier you have' : null
-  if (!tier || detail) {
-    throw invalidInput('/tier', detail ?? '')
-  }
-  return tier
+  if (!tier) throw invalidInput('/tier', 'there is no such tier')
+  const { present, ...offer } = tier
+  if (!present) return { ...offer, had_by: null }
+  const [last] = await tenantQuery<UpgradeRequestRow>(`${SELECT} and r.customer_id = $2 order by r.id desc limit 1`, [
+    tenantId,
+    actor.customer_id ?? null,
+  ])
+  if (last?.status !== 'accepted' || last.tier.id !== offer.id) throw invalidInput('/tier', 'is the tier you have')
+  return { ...offer, had_by: last }
 }
 
 /** Wishes of one customer in a day: each is a mail to every admin of the tenant. */
@@ -147,8 +161,7 @@ export async function decideRequest(id: string, status: 'accepted' | 'declined')
   if (request.status === status) return request
   requireOpen(request)
   if (status === 'accepted') await requireOffered(request)
-  await decide(id, status)
-  await announce(id, 'upgrade.decided')
+  if (await decide(id, status)) await announce(id, 'upgrade.decided')
   return getUpgradeRequest(id)
 }
 
@@ -165,10 +178,11 @@ function requireOpen({ status }: UpgradeRequestRow): void {
   if (status !== 'open') throw new AppError('conflict', `This request is ${status} already.`, { extra: { status } })
 }
 
-/** @throws AppError conflict when somebody decided it since it was read. */
-async function decide(id: string, status: UpgradeRequestRow['status']): Promise<void> {
-  if (!(await closeRequest(id, status)))
-    throw new AppError('conflict', 'Somebody else decided this at the same moment.')
+/** Whether it was decided now; false when somebody decided the same since it was read. @throws AppError conflict when otherwise. */
+async function decide(id: string, status: UpgradeRequestRow['status']): Promise<boolean> {
+  if (await closeRequest(id, status)) return true
+  if ((await getUpgradeRequest(id)).status === status) return false
+  throw new AppError('conflict', 'Somebody else decided this at the same moment.')
 }
 
 async function closeRequest(id: string, status: UpgradeRequestRow['status']): Promise<boolean> {

@@ -22,6 +22,7 @@ export const POST = withTenantAuth(
     const asker = takes ? { ...actor, permissions: [...actor.permissions, 'customers:write'] } : actor
     const ask = async () => {
       const offer = await requireOffer(tier)
+      if (offer.had_by) return ApiResponse.created(offer.had_by)
       if (!takes || !offer.self_service) return ApiResponse.created(await requestUpgrade(offer.id, { note }, 'open'))
       await setSubscription(customerId, { tier: offer.id })
       return ApiResponse.created(await requestUpgrade(offer.id, { note }, 'accepted'))
