@@ -71,8 +71,16 @@ export function toPlainDecimal(source: string): string | null {
   return toText(units, Math.max(0, scale))
 }
 
-/** `part` of `whole` in percent, rounded down to a tenth, so that it never shows a cap as reached before it is. */
+/**
+ * `part` of `whole` in percent, rounded down to a tenth, so that it never shows a cap as reached before it is. Of a cap of zero
+ * all is used as soon as anything is, and nothing before.
+ */
 export function percentOf(part: string, whole: string): number {
-  const share = Number(part) / Number(whole)
-  return Number.isFinite(share) ? Math.floor(share * 1_000) / 10 : 100
+  const a = parts(part)
+  const b = parts(whole)
+  if (b.units === 0n) return a.units > 0n ? 100 : 0
+  const share = a.units * 1_000n * 10n ** BigInt(b.scale)
+  const one = b.units * 10n ** BigInt(a.scale)
+  const isBelow = share % one !== 0n && share < 0n !== one < 0n
+  return Number(share / one - (isBelow ? 1n : 0n)) / 10
 }

@@ -51,7 +51,18 @@ describe('decimals', () => {
   test('a share never reads as reached before it is', () => {
     expect(percentOf('99.99', '100')).toBe(99.9)
     expect(percentOf('100', '100')).toBe(100)
-    expect(percentOf('1', '0')).toBe(100)
+    expect(percentOf('9007199254740992.9', '9007199254740993')).toBe(99.9)
+    fc.assert(
+      fc.property(fc.integer({ min: -2_000, max: 2_000 }), fc.integer({ min: 1, max: 4 }), (tenths, more) => {
+        const whole = `0.${'0'.repeat(more)}1`
+        const part = `${tenths < 0 ? '-' : ''}0.${String(Math.abs(tenths)).padStart(more + 4, '0')}`
+        expect(percentOf(part, whole)).toBe(tenths / 10)
+        expect(percentOf(`${part}1`, whole)).toBe((tenths < 0 ? tenths - 1 : tenths) / 10)
+      }),
+    )
+  })
+  test('of a cap of zero all is used as soon as anything is', () => {
+    expect(['0.01', '0', '-3'].map((used) => percentOf(used, '0'))).toEqual([100, 0, 0])
   })
 })
 
