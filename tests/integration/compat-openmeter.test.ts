@@ -478,6 +478,18 @@ describe('customers, features and entitlements', () => {
       { type: 'other', featureKey: none.key },
     ] as Parameters<typeof entitlements.create>[1][])
       expect([body, (await refused(entitlements.create(id, body))).status]).toEqual([body, 400])
+    // Kept as it was sent, or refused with the place: nothing is rounded or lost without a word.
+    for (const kept of ['9007199254740991', '-0.1', '1e300', '"9007199254740993"', '[null,{"a":[]}]']) {
+      const feature = await createFeature()
+      await entitlements.create(id, { type: 'static', featureKey: feature.key, config: `{"n":${kept}}` })
+      expect(JSON.parse((await entitlements.value(id, feature.key))?.config ?? '')).toEqual({ n: JSON.parse(kept) })
+    }
+    for (const lost of ['9007199254740993', '0.12345678901234567891', '1e400', '1e-400']) {
+      const body = { type: 'static' as const, featureKey: none.key, config: `{"n":[${lost}]}` }
+      expect((await refused(entitlements.create(id, body))).message).toContain('/n/0')
+    }
+    const body = { type: 'static' as const, featureKey: none.key, config: '"\\u0000"' }
+    expect((await refused(entitlements.create(id, body))).message).toContain('NUL')
     expect((await refused(entitlements.value('nobody-at-all', flag.key))).status).toBe(404)
   })
 })

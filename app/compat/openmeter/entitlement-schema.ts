@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import type { entitlementInput, grantInput } from '@/features/entitlements/schema'
+import { findUnusable } from '@/libs/api-utils/input-errors'
 import { zonedMoment } from '@/libs/api-utils/moment'
+import { parseJson } from '@/libs/api-utils/read-json'
+import { AppError } from '@/libs/errors'
 import { addPeriod, readInterval } from './periods'
 
 const unkept = {
@@ -82,9 +85,13 @@ const staticBody = z.strictObject({
   usagePeriod: period.optional(),
   config: z.string().transform((text, context): unknown => {
     try {
-      return JSON.parse(text)
-    } catch {
-      context.addIssue({ code: 'custom', message: 'must be the text of JSON' })
+      const config = parseJson(text, { verbatim: true })
+      for (const { pointer, detail } of findUnusable(config))
+        context.addIssue({ code: 'custom', message: `is kept as JSON, in which ${pointer || 'it'} ${detail}` })
+      return config
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      context.addIssue({ code: 'custom', message: `must be the text of JSON: ${error.message}` })
       return z.NEVER
     }
   }),
