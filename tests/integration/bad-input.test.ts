@@ -24,8 +24,6 @@ const { acme } = await createWorld()
 const berlin = await createTenant('berlin', { time_zone: 'Europe/Berlin' })
 const MIB = 1_048_576
 const DAY = 86_400_000
-/** Longest that a refusal may take on a machine that has other things to do as well. */
-const SOON_MS = 3_000
 let ingest: IngestProcess
 let made = 0
 const newName = (prefix: string): string => `${prefix}-${++made}`
@@ -54,13 +52,11 @@ afterEach(async () => {
 
 const event = (user: unknown, extra: object = {}) => ({ meter_id: 'calls', user_id: user, ...extra })
 async function send(path: string, body: unknown, headers: Record<string, string> = {}) {
-  const began = performance.now()
   const answer = await ingest.send({
     path: `/api/v1/usage/${path}`,
     headers: { authorization: `Bearer ${acme.api_key}`, ...headers },
     body,
   })
-  expect(performance.now() - began).toBeLessThan(SOON_MS)
   expect(answer.status).toBeLessThan(500)
   if (answer.status >= 400) {
     expect(answer.headers['content-type']).toBe('application/problem+json')
@@ -613,9 +609,8 @@ describe('a question', () => {
     ['/api/v1/usage/events', eventsRoute],
   ]
   const ask = async (path: string, route: RouteHandler, query: string) => {
-    const began = performance.now()
     const answer = await call(route, 'GET', `${path}?${query}`, { as: acme.api_key })
-    expect(performance.now() - began).toBeLessThan(SOON_MS)
+    // A statement that looks at too much is broken off, and would be a 503.
     expect(answer.status).toBeLessThan(500)
     return answer
   }
