@@ -8,6 +8,7 @@ import { GET as getRules, POST as postRule } from '@/app/api/v1/alerts/route'
 import { POST as postStandard } from '@/app/api/v1/alerts/standard/route'
 import { POST as postEntitlement } from '@/app/api/v1/customers/[id]/entitlements/route'
 import { POST as postGrant } from '@/app/api/v1/customers/[id]/grants/route'
+import { PATCH as patchCustomer } from '@/app/api/v1/customers/[id]/route'
 import { PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
@@ -316,6 +317,24 @@ describe('without new usage', () => {
     await change(rule.id, { enabled: true })
     await work()
     expect(await steps(rule.id)).toEqual([95])
+  })
+
+  test('who is archived has reached nothing, until they are back and use something', async () => {
+    await use('left', 95)
+    const archive = async (archived: boolean) => {
+      const request = { as: acme.api_key, params: { id: 'left' }, body: { archived } }
+      expect((await call(patchCustomer, 'PATCH', '/api/v1/customers/left', request)).status).toBe(200)
+    }
+    await archive(true)
+    const rules = []
+    for (const customer of ['left', null])
+      rules.push(await makeRule({ meter: 'calls', kind: 'usage', threshold: 90, customer, tells_customer: true }))
+    await work()
+    for (const { id } of rules) expect(await firings(`?rule=${id}&customer=left`)).toEqual([])
+    await archive(false)
+    await use('left', 1)
+    for (const { id } of rules)
+      expect(await firings(`?rule=${id}&customer=left`)).toMatchObject([{ step: 90, used: 96 }])
   })
 
   test('a lowered cap fires', async () => {
