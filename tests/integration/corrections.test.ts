@@ -270,6 +270,8 @@ describe('what is wrong', () => {
     [{ action: 'cancel' }, 'invalid_event_id'],
     [{ action: 'cancel', event_id, id: newId() }, 'invalid_event_id'],
     [{ action: 'cancel', event_id: '' }, 'invalid_event_id'],
+    [{ action: 'cancel', event_id: null }, 'invalid_event_id'],
+    [{ action: 'cancel', event_id: null, id: null }, 'invalid_event_id'],
     [{ action: 'cancel', event_id: { a: 1 } }, 'invalid_event_id'],
     [{ action: 'cancel', id: 'x' }, 'invalid_id'],
     [{ action: 'cancel', event_id, source: 5 }, 'invalid_source'],
@@ -294,7 +296,7 @@ describe('what is wrong', () => {
   ] as [unknown, string][])('%j: %s', async (item, code) => {
     const good = name('good')
     await track({ meter_id: 'sum', user_id: 'neighbour', event_id: good })
-    const { status, body } = await correct([item, { action: 'cancel', event_id: good }])
+    const { status, body } = await correct([item, { action: 'cancel', event_id: good, id: null, source: null }])
     expect({ status, ...body }).toMatchObject({ status: 200, corrected: 1, rejected: [{ index: 0, code }] })
     expect(body.rejected[0].detail).toMatch(/\w/)
     expect(await used('problems', 'sum')).toEqual([{ used: '5', events: '1' }])

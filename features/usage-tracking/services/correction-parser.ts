@@ -55,7 +55,8 @@ function parseCorrection(input: unknown, index: number): Correction | Rejection 
   if (typeof input !== 'object' || input === null || Array.isArray(input) || isExactNumber(input))
     return refuse('invalid_correction', 'A correction must be an object.')
   const fields = input as Record<string, unknown>
-  const { action, id, reason } = fields
+  // What names an event may be null, as in events.
+  const { action, reason, id = null, event_id = null } = fields
   if (action !== 'cancel' && action !== 'amend') return refuse('invalid_action', 'action must be cancel or amend.')
   const known = action === 'amend' ? [...NAMING, ...AMENDABLE] : NAMING
   const unknown = Object.keys(fields).find((name) => !known.includes(name))
@@ -65,9 +66,9 @@ function parseCorrection(input: unknown, index: number): Correction | Rejection 
   }
   if (reason !== undefined && (typeof reason !== 'string' || !REASON.test(reason)))
     return refuse('invalid_reason', 'reason must be 1 to 500 characters without control characters.')
-  if ((id === undefined) === (fields.event_id === undefined))
+  if ((id === null) === (event_id === null))
     return refuse('invalid_event_id', 'Name the event by its event_id (with its source, if it has one), or by its id.')
-  if (id !== undefined && (typeof id !== 'string' || !isUuid(id))) return refuse('invalid_id', 'id must be a UUID.')
+  if (id !== null && (typeof id !== 'string' || !isUuid(id))) return refuse('invalid_id', 'id must be a UUID.')
   const changed = AMENDABLE.filter((name) => fields[name] !== undefined)
   if (action === 'amend' && changed.length === 0)
     return refuse('unchanged', `Say what is to change: ${AMENDABLE.join(', ')}.`)
