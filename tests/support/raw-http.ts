@@ -28,9 +28,8 @@ export function sendRaw(
     }
     socket.on('data', (chunk) => {
       text += String(chunk)
-      const { statuses, headers, body } = readAnswers(text)
-      const isWhole = headers['content-length'] === String(Buffer.byteLength(body))
-      if (isWhole && statuses.length >= answers) finish(false)
+      const answer = readAnswers(text)
+      if (isWhole(answer) && answer.statuses.length >= answers) finish(false)
     })
     socket.on('end', () => finish(true))
     socket.on('error', () => finish(true))
@@ -38,6 +37,12 @@ export function sendRaw(
     const list = typeof pieces === 'string' ? [pieces] : pieces
     for (const [at, piece] of list.entries()) setTimeout(() => socket.write(Buffer.from(piece, 'latin1')), at * pause)
   })
+}
+
+function isWhole({ headers, body }: Omit<RawAnswer, 'ended'>): boolean {
+  return headers['transfer-encoding'] === 'chunked'
+    ? /(?:^|\r\n)0\r\n\r\n$/.test(body)
+    : headers['content-length'] === String(Buffer.byteLength(body))
 }
 
 function readAnswers(text: string): Omit<RawAnswer, 'ended'> {
