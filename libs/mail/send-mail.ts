@@ -26,11 +26,11 @@ function readSender(): { name: string; address: string } {
 }
 
 /**
- * Sends one mail by SMTP_URL, within twenty seconds; without it writes the mail to MAIL_DIR as `<time>-<id>.eml`, where a
+ * Sends one mail by SMTP_URL, within `patienceMs` (twenty seconds); without it writes the mail to MAIL_DIR as `<time>-<id>.eml`, where a
  * file appears under its name only when it is whole.
  * @throws Error of the mail server or of the file system; see isPermanentMailError.
  */
-export async function sendMail(mail: Mail): Promise<SentMail> {
+export async function sendMail(mail: Mail, patienceMs = PATIENCE_MS): Promise<SentMail> {
   const id = mail.id ?? newId()
   const sender = readSender()
   const domain = sender.address.split('@').at(-1) || 'localhost'
@@ -47,11 +47,17 @@ export async function sendMail(mail: Mail): Promise<SentMail> {
     // Nothing in a mail may make us open a file or fetch an address.
     disableFileAccess: true,
     disableUrlAccess: true,
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(patienceMs),
   }
   const { SMTP_URL, MAIL_DIR } = env()
   if (SMTP_URL) {
-    const { response } = await nodemailer.createTransport(SMTP_URL).sendMail(message)
+    const { response } = await nodemailer
+      .createTransport(SMTP_URL)
+      .sendMail(message)
+      .catch((error: Error) => {
+        if (!message.signal.aborted) throw error
+        throw new Error(`The mail server took longer than ${patienceMs / 1_000} seconds.`, { cause: error })
+      })
     return { id, via: 'smtp', response }
   }
   const { message: raw } = await nodemailer.createTransport({ streamTransport: true, buffer: true }).sendMail(message)
