@@ -5,7 +5,7 @@ import { Search } from 'lucide-react'
 import { useRouter } from 'next/navigation'
 import { type ReactNode, useEffect, useState } from 'react'
 import type { CommandList } from '@/libs/ui/command-list'
-import { backdropClass } from '@/libs/ui/dialog'
+import { Backdrop } from '@/libs/ui/dialog'
 import { t } from '@/libs/ui/messages'
 import { Keys, useShortcut } from '@/libs/ui/shortcuts'
 import { mayLeave } from '@/libs/ui/unsaved'
@@ -90,7 +90,7 @@ export function CommandPalette({ commands }: { commands: readonly Command[] }) {
         </span>
       </Base.Trigger>
       <Base.Portal>
-        <Base.Backdrop className={backdropClass} />
+        <Backdrop />
         <Base.Popup
           aria-label={t('ui.palette.label')}
           className="fixed inset-x-2 top-2 z-50 mx-auto flex max-h-[min(32rem,90dvh)] max-w-xl flex-col overflow-hidden rounded-xl border bg-raised text-ink shadow-dialog outline-none transition-[opacity,scale] duration-100 data-ending-style:scale-[0.98] data-ending-style:opacity-0 data-starting-style:scale-[0.98] data-starting-style:opacity-0 sm:top-[14dvh]"

@@ -6,7 +6,7 @@ import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } fr
 import { describeProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
-import { backdropClass, dialogBoxClass } from '@/libs/ui/dialog'
+import { Backdrop, dialogBoxClass } from '@/libs/ui/dialog'
 import { Field } from '@/libs/ui/field'
 import { formatNumber, type Numeric } from '@/libs/ui/format'
 import { Input } from '@/libs/ui/input'
@@ -85,7 +85,7 @@ export function ConfirmDialog({
   return (
     <AlertDialog.Root open={open} onOpenChange={(next) => !pending && onOpenChange(next)}>
       <AlertDialog.Portal>
-        <AlertDialog.Backdrop className={backdropClass} />
+        <Backdrop />
         <AlertDialog.Popup className={cx(dialogBoxClass, 'sm:max-w-md')}>
           <form id={formId} method="post" onSubmit={submit} className="flex min-h-0 flex-col">
             <div className="scrollbar-thin min-h-0 overflow-y-auto px-5 pt-5 pb-5 sm:px-6">

@@ -7,11 +7,20 @@ import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
-import { isTypedInto, mayClose, useTypedGuard } from '@/libs/ui/unsaved'
+import { useTypedGuard } from '@/libs/ui/unsaved'
 
-/** The dimmed page behind a dialog. */
-export const backdropClass =
-  'fixed inset-0 z-40 min-h-dvh bg-black/35 transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0 dark:bg-black/60'
+/**
+ * What is dimmed behind a dialog: the page, or the panel the dialog was opened in. To stand over that one, and be closed
+ * without it, the dialog is among its children.
+ */
+export function Backdrop() {
+  return (
+    <Base.Backdrop
+      forceRender
+      className="fixed inset-0 z-50 min-h-dvh bg-black/35 transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0 dark:bg-black/60"
+    />
+  )
+}
 
 /** The box of a dialog: centred, at the bottom on a phone. */
 export const dialogBoxClass =
@@ -61,7 +70,7 @@ export function Dialog({
 }: DialogProps) {
   const { title, description, footer, children } = useLastShown(open, content)
   const body = useRef<HTMLDivElement>(null)
-  useTypedGuard(open, body)
+  const closes = useTypedGuard(open, body)
   // The close button comes first in the document; people came for the first field.
   const firstField = () => findField(body.current) ?? true
   return (
@@ -69,15 +78,12 @@ export function Dialog({
       open={open}
       onOpenChange={(next, details) => {
         if (!next && !dismissible && (details.reason === 'escape-key' || details.reason === 'outside-press')) return
-        if (details.reason === 'escape-key' && !mayClose(body.current)) return
-        // A click beside a form comes by mistake as often as not.
-        if (details.reason === 'outside-press' && isTypedInto(body.current)) return
-        onOpenChange(next)
+        if (closes(details.reason)) onOpenChange(next)
       }}
       disablePointerDismissal={!closesOutside}
     >
       <Base.Portal>
-        <Base.Backdrop className={backdropClass} />
+        <Backdrop />
         <Base.Popup initialFocus={firstField} className={cx(dialogBoxClass, widths[size])}>
           <header className="flex items-start gap-4 px-5 pt-4.5 pb-3 sm:px-6">
             <div className="min-w-0 flex-1">

@@ -1,7 +1,7 @@
 'use client'
 
 import { CircleAlert } from 'lucide-react'
-import { type ReactNode, useRef, useState } from 'react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
 import {
   Controller,
   type ControllerRenderProps,
@@ -16,6 +16,7 @@ import { applyProblem } from '@/libs/ui/form-problem'
 import { Input, type InputProps, PasswordInput, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { signInPath } from '@/libs/ui/sign-in-path'
+import { useTypedForm } from '@/libs/ui/unsaved'
 import { type ActOptions, useOnce } from '@/libs/ui/use-api'
 
 /** The message of a field by its path. */
@@ -32,7 +33,7 @@ function listWords(words: readonly string[]): string {
   return new Intl.ListFormat('en', { type: 'disjunction' }).format(words)
 }
 
-/** A problem above a form or in place of it: the sentence, the plans that would do, and the request id. */
+/** A problem above a form or in place of it, brought into sight: the sentence, the plans that would do, and the request id. */
 export function ProblemNotice({
   problem,
   extra,
@@ -43,11 +44,15 @@ export function ProblemNotice({
   className?: string
 }) {
   const upgrade = problem.upgrade
+  const notice = useRef<HTMLDivElement>(null)
+  // The button that was pressed may be a screen below.
+  useEffect(() => notice.current?.scrollIntoView({ block: 'nearest' }), [])
   return (
     <div
+      ref={notice}
       role="alert"
       className={cx(
-        'flex items-start gap-2.5 rounded-md bg-danger-soft px-3 py-2.5 text-danger-text text-sm',
+        'flex scroll-mt-20 items-start gap-2.5 rounded-md bg-danger-soft px-3 py-2.5 text-danger-text text-sm',
         className,
       )}
     >
@@ -119,7 +124,7 @@ export function Form<Values extends FieldValues>({
     <form
       id={id}
       method="post"
-      data-unsaved={form.formState.isDirty || typed || undefined}
+      {...useTypedForm(form.formState.isDirty || typed)}
       noValidate
       onSubmit={(event) => {
         event.stopPropagation()

@@ -5,10 +5,10 @@ import { X } from 'lucide-react'
 import { type ReactNode, useRef } from 'react'
 import { IconButton } from '@/libs/ui/button'
 import { cx } from '@/libs/ui/cx'
-import { backdropClass, findField } from '@/libs/ui/dialog'
+import { Backdrop, findField } from '@/libs/ui/dialog'
 import { useLastShown } from '@/libs/ui/last-shown'
 import { t } from '@/libs/ui/messages'
-import { isTypedInto, mayClose, useTypedGuard } from '@/libs/ui/unsaved'
+import { useTypedGuard } from '@/libs/ui/unsaved'
 
 const panel =
   'fixed inset-y-0 z-50 flex h-dvh flex-col bg-raised text-ink shadow-dialog outline-none transition-transform duration-200 ease-out'
@@ -33,7 +33,7 @@ export function Sheet({
   return (
     <Base.Root open={open} onOpenChange={onOpenChange}>
       <Base.Portal>
-        <Base.Backdrop className={backdropClass} />
+        <Backdrop />
         <Base.Popup
           aria-label={label}
           className={cx(
@@ -83,21 +83,17 @@ export function Drawer({
   const { title, description, actions, footer, children } = useLastShown(open, content)
   const body = useRef<HTMLDivElement>(null)
   const buttons = useRef<HTMLDivElement>(null)
-  useTypedGuard(open, body)
+  const closes = useTypedGuard(open, body)
   // Not a time in the heading: its tooltip would open, and take the first Escape for itself.
   const first = () => findField(body.current) ?? buttons.current?.querySelector<HTMLElement>('button:enabled') ?? true
   return (
     <Base.Root
       open={open}
-      onOpenChange={(next, details) => {
-        if (details.reason === 'escape-key' && !mayClose(body.current)) return
-        if (details.reason === 'outside-press' && isTypedInto(body.current)) return
-        onOpenChange(next)
-      }}
+      onOpenChange={(next, details) => closes(details.reason) && onOpenChange(next)}
       disablePointerDismissal={!closesOutside}
     >
       <Base.Portal>
-        <Base.Backdrop className={backdropClass} />
+        <Backdrop />
         <Base.Popup
           initialFocus={first}
           className={cx(

@@ -20,6 +20,11 @@ test('an event is found by its id, amended, and cancelled; its history says so',
 
   await drawer.getByRole('button', { name: 'Amend' }).click()
   const amend = page.getByRole('dialog', { name: 'Amend this event' })
+  await expect(amend).toBeVisible()
+  // A click beside the dialog is none beside the drawer below it.
+  await page.mouse.click(4, 300)
+  await expect(amend).toHaveCount(0)
+  await drawer.getByRole('button', { name: 'Amend' }).click()
   await amend.getByRole('button', { name: 'Amend event' }).click()
   await expect(amend.getByText('Nothing is different')).toBeVisible()
   await amend.getByRole('textbox', { name: 'Value' }).fill('seven')

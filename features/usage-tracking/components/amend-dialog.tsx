@@ -14,6 +14,7 @@ import { toDecimalText } from '@/libs/ui/format'
 import { Input, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
 import { toast } from '@/libs/ui/toast'
+import { useTypedForm } from '@/libs/ui/unsaved'
 import { useApiFetch, useMutation } from '@/libs/ui/use-api'
 
 type UsageEvent = z.infer<typeof usageEvent>
@@ -108,6 +109,7 @@ export function AmendDialog({
     setFaults({})
     void amend.run(read.change)
   }
+  const unsaved = useTypedForm(open && JSON.stringify(draft) !== JSON.stringify(draftOf(event)))
   const set = (name: keyof Draft) => (change: { target: { value: string } }) =>
     setDraft((old) => ({ ...old, [name]: change.target.value }))
   return (
@@ -125,14 +127,7 @@ export function AmendDialog({
         </>
       }
     >
-      <form
-        id={formId}
-        method="post"
-        data-unsaved={JSON.stringify(draft) !== JSON.stringify(draftOf(event)) || undefined}
-        onSubmit={submit}
-        className="flex flex-col gap-4"
-        noValidate
-      >
+      <form id={formId} method="post" {...unsaved} onSubmit={submit} className="flex flex-col gap-4" noValidate>
         {faults.form ? <Banner tone="danger" title={faults.form} /> : null}
         <Field label={t('events.amend.value')} error={faults.value}>
           <Input value={draft.value} onChange={set('value')} inputMode="decimal" autoComplete="off" />

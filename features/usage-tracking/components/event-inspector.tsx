@@ -47,45 +47,42 @@ export function EventInspector({
     onChanged()
   }
   return (
-    <>
-      <Drawer
-        open={id !== null}
-        // A press beside the dialog is one beside the drawer below it as well.
-        onOpenChange={(open) => !open && !dialog && onOpen(null)}
-        size="lg"
-        title={event ? `${event.meter_name}, ${event.user_id}` : t('events.detail.facts')}
-        description={event ? <EventStateBadge state={event.state} /> : null}
-        actions={
-          corrects && stands ? (
-            <>
-              <Button size="sm" icon={<Pencil />} onClick={() => ask('amend')}>
-                {t('events.amend.action')}
-              </Button>
-              <Button size="sm" icon={<Ban />} onClick={() => ask('cancel')}>
-                {t('events.cancel.action')}
-              </Button>
-            </>
-          ) : null
-        }
-      >
-        {detail.data ? (
-          <EventSections detail={detail.data} customersHref={customersHref} onOpen={onOpen} />
-        ) : detail.error ? (
-          <ErrorState
-            error={detail.error}
-            {...(detail.error.status === 404 ? { title: t('events.detail.not_found') } : { onRetry: detail.reload })}
-          />
-        ) : (
-          <TextSkeleton lines={10} />
-        )}
-      </Drawer>
+    <Drawer
+      open={id !== null}
+      onOpenChange={(open) => !open && onOpen(null)}
+      size="lg"
+      title={event ? `${event.meter_name}, ${event.user_id}` : t('events.detail.facts')}
+      description={event ? <EventStateBadge state={event.state} /> : null}
+      actions={
+        corrects && stands ? (
+          <>
+            <Button size="sm" icon={<Pencil />} onClick={() => ask('amend')}>
+              {t('events.amend.action')}
+            </Button>
+            <Button size="sm" icon={<Ban />} onClick={() => ask('cancel')}>
+              {t('events.cancel.action')}
+            </Button>
+          </>
+        ) : null
+      }
+    >
+      {detail.data ? (
+        <EventSections detail={detail.data} customersHref={customersHref} onOpen={onOpen} />
+      ) : detail.error ? (
+        <ErrorState
+          error={detail.error}
+          {...(detail.error.status === 404 ? { title: t('events.detail.not_found') } : { onRetry: detail.reload })}
+        />
+      ) : (
+        <TextSkeleton lines={10} />
+      )}
       {event ? (
         <>
           <CancelEvent event={event} open={dialog === 'cancel'} onClose={() => ask(null)} onDone={changed} />
           <AmendDialog event={event} open={dialog === 'amend'} onClose={() => ask(null)} onDone={changed} />
         </>
       ) : null}
-    </>
+    </Drawer>
   )
 }
 
