@@ -55,7 +55,8 @@ export function PageHeader({
       {breadcrumbs?.length ? <Breadcrumbs items={breadcrumbs} /> : null}
       <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0">
-          <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          {/* As high as the acts, which may come later. */}
+          <div className="flex min-h-9 flex-wrap items-center gap-x-3 gap-y-1">
             <h1 tabIndex={-1} className="wrap-anywhere font-semibold text-2xl tracking-tight">
               {title}
             </h1>

@@ -37,12 +37,12 @@ export function StatTile({
     <div className="min-w-0 rounded-lg border bg-surface px-4 py-3.5 shadow-card">
       <p className="text-mute text-sm">{label}</p>
       {loading ? (
-        <Loading className="mt-1.5 flex h-13 flex-col gap-2">
+        <Loading className="mt-1.5 flex h-13 flex-col max-sm:h-20 gap-2">
           <Skeleton className="h-6 w-24" />
           <Skeleton className="h-3.5 w-32" />
         </Loading>
       ) : (
-        <div className="mt-1 min-h-13.5">
+        <div className="mt-1 min-h-13.5 max-sm:min-h-20.5">
           <p className="tabular truncate font-semibold text-2xl tracking-tight">{value}</p>
           {direction ? (
             <p className="flex flex-wrap items-center gap-x-1 text-xs">

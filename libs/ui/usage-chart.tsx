@@ -106,7 +106,8 @@ export function UsageChart({
       className="min-w-0 rounded-lg border bg-surface shadow-card"
     >
       <header className="flex flex-wrap items-start justify-between gap-x-4 gap-y-3 px-4 pt-3.5 sm:px-5">
-        <div className="min-w-0">
+        {/* Its width is not that of its text: what is said in it comes later, and must not push the controls about. */}
+        <div className="min-w-0 flex-1 basis-56">
           <h2 id={`${id}-title`} className="font-semibold text-base tracking-tight">
             {title}
           </h2>
@@ -141,8 +142,13 @@ export function UsageChart({
         </div>
       </header>
       {comparable || (series && (series.length > 1 || compared)) ? (
-        <div className="flex min-h-8 flex-wrap items-center justify-between gap-x-6 gap-y-1 px-4 pt-2.5 sm:px-5">
-          <ChartLegend series={series ?? []} compared={compared && previous !== undefined} />
+        <div className="flex min-h-8 items-center justify-between gap-x-6 gap-y-1.5 px-4 pt-2.5 max-sm:flex-col-reverse max-sm:items-start sm:px-5">
+          <ChartLegend
+            title={title}
+            series={series ?? []}
+            compared={compared && previous !== undefined}
+            className={state?.group ? 'min-h-9' : 'min-h-4'}
+          />
           {comparable && state ? (
             <Switch
               checked={state.compare}

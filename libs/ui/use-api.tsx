@@ -121,8 +121,8 @@ export function useApi<T>(path: string | null, options: UseApiOptions = {}): Api
 export type ActOptions = { idempotencyKey: string }
 
 /**
- * Does an act that may be tried again: when no answer came, the next try with the same input carries the same idempotency key,
- * so that nothing is done twice. Throws an ApiProblem, whatever went wrong.
+ * Does an act that may be tried again: when no answer came, or one that does not say whether it was done, the next try with the
+ * same input carries the same idempotency key, so that nothing is done twice. Throws an ApiProblem, whatever went wrong.
  * @example await once(values, (options) => api('/tiers', { method: 'POST', body: values, ...options }))
  */
 export function useOnce(): <T>(input: unknown, act: (options: ActOptions) => Promise<T>) => Promise<T> {
@@ -135,7 +135,7 @@ export function useOnce(): <T>(input: unknown, act: (options: ActOptions) => Pro
       return await act({ idempotencyKey })
     } catch (error) {
       const problem = toProblem(error)
-      if (problem.status === 0) lost.current = { input: print, key: idempotencyKey }
+      if (problem.status === 0 || problem.status >= 500) lost.current = { input: print, key: idempotencyKey }
       throw problem
     }
   }, [])

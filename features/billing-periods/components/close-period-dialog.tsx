@@ -3,11 +3,11 @@
 import { type FormEvent, useEffect, useId, useState } from 'react'
 import type { BillingPeriodRow } from '@/features/billing-periods/schema'
 import { dayIn, startOfDay } from '@/libs/tenancy/zoned-day'
-import { describeProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Checkbox } from '@/libs/ui/checkbox'
 import { Dialog } from '@/libs/ui/dialog'
 import { Field } from '@/libs/ui/field'
+import { ProblemNotice } from '@/libs/ui/form'
 import { formatDate } from '@/libs/ui/format'
 import { Input } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
@@ -40,12 +40,6 @@ export function ClosePeriodDialog({
   const [day, setDay] = useState(offered)
   const [now, setNow] = useState(false)
   const [fault, setFault] = useState<string>()
-  useEffect(() => {
-    if (!open) return
-    setDay(offered)
-    setNow(onlyNow)
-    setFault(undefined)
-  }, [open, offered, onlyNow])
   const close = useMutation(
     (ends_at: string, options) =>
       api<BillingPeriodRow>('/billing-periods', { method: 'POST', body: { ends_at }, ...options }),
@@ -55,9 +49,17 @@ export function ClosePeriodDialog({
         onClose()
         onDone()
       },
-      onError: (problem) => setFault(problem.errors[0]?.detail ?? describeProblem(problem)),
+      onError: (problem) => setFault(problem.errors[0]?.detail),
     },
   )
+  const { reset } = close
+  useEffect(() => {
+    if (!open) return
+    reset()
+    setDay(offered)
+    setNow(onlyNow)
+    setFault(undefined)
+  }, [open, offered, onlyNow, reset])
   function submit(event: FormEvent) {
     event.preventDefault()
     setFault(undefined)
@@ -86,6 +88,7 @@ export function ClosePeriodDialog({
       }
     >
       <form id={formId} method="post" onSubmit={submit} className="flex flex-col gap-4" noValidate>
+        {close.error && close.error.errors.length === 0 ? <ProblemNotice problem={close.error} /> : null}
         <Field label={t('billing-periods.form.day')} hint={t('billing-periods.form.day_hint', { zone })} error={fault}>
           <Input type="date" value={day} max={today} disabled={now} onChange={(event) => setDay(event.target.value)} />
         </Field>

@@ -1,37 +1,33 @@
 'use client'
 
-import { Archive, ArchiveRestore, ArrowRightLeft, Pencil, ScrollText } from 'lucide-react'
+import { Archive, ArchiveRestore, ArrowRightLeft, Pencil } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
-import type { z } from 'zod'
 import { BalanceDrawer } from '@/features/customers/components/balance-drawer'
 import { ChangeTierDialog } from '@/features/customers/components/change-tier-dialog'
 import { type Customer, CustomerDialog } from '@/features/customers/components/customer-dialog'
+import { CustomerFacts, type Subscription } from '@/features/customers/components/customer-facts'
 import { CustomerGrants } from '@/features/customers/components/customer-grants'
 import { CustomerUsage } from '@/features/customers/components/customer-usage'
 import type { Entitlements, MeterRef } from '@/features/customers/components/entitlement-rows'
 import { EntitlementsCard } from '@/features/customers/components/entitlements-card'
 import { useArchiveCustomer } from '@/features/customers/components/use-archive-customer'
-import type { subscription } from '@/features/customers/schema'
 import { Badge, TierBadge } from '@/libs/ui/badge'
 import { Banner } from '@/libs/ui/banner'
-import { Button, TextLink } from '@/libs/ui/button'
-import { Card, KeyValueList } from '@/libs/ui/card'
-import { CopyText } from '@/libs/ui/copy-button'
-import { JsonView } from '@/libs/ui/json-view'
+import { Button, LinkButton } from '@/libs/ui/button'
+import { Card } from '@/libs/ui/card'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
-import { Time } from '@/libs/ui/time'
 import { useApi } from '@/libs/ui/use-api'
-
-type Subscription = z.infer<typeof subscription>
 
 /** One customer: tier, usage against caps, features, chart and events (handed in by the page). */
 export function CustomerScreen({
   id,
   base,
   auditHref,
+  eventsHref,
+  reportsHref,
   canWrite,
   notices,
   chart,
@@ -41,6 +37,9 @@ export function CustomerScreen({
   base: string
   /** The audit log, for those who may read it. */
   auditHref?: string
+  /** Events and monthly reports, for those who may see usage. */
+  eventsHref?: string
+  reportsHref?: string
   canWrite: boolean
   /** What is to be decided about the customer. */
   notices: ReactNode
@@ -132,11 +131,20 @@ export function CustomerScreen({
                 canWrite={canWrite && customer.archived_at === null}
                 onChanged={entitlements.reload}
               />
-            ) : null}
+            ) : (
+              <Loading>
+                <Skeleton className="h-72 rounded-lg" />
+              </Loading>
+            )}
           </div>
           <Card title={t('customers.detail.facts')}>
             {customer ? (
-              <Facts customer={customer} subscribed={subscribed.data} auditHref={auditHref} />
+              <CustomerFacts
+                customer={customer}
+                subscribed={subscribed.data}
+                auditHref={auditHref}
+                reportsHref={reportsHref}
+              />
             ) : (
               <Loading className="flex flex-col gap-3">
                 <Skeleton className="h-5" />
@@ -153,10 +161,25 @@ export function CustomerScreen({
             canWrite={canWrite && customer.archived_at === null}
             onChanged={entitlements.reload}
           />
-        ) : null}
+        ) : (
+          <Loading>
+            <Skeleton className="h-66 rounded-lg" />
+          </Loading>
+        )}
         {chart}
         <section className="min-w-0">
-          <h2 className="mb-3 font-semibold text-base tracking-tight">{t('customers.detail.events')}</h2>
+          <div className="mb-3 flex min-h-7 items-center justify-between gap-3">
+            <h2 className="font-semibold text-base tracking-tight">{t('customers.detail.events')}</h2>
+            {customer && eventsHref ? (
+              <LinkButton
+                href={`${eventsHref}?customer=${encodeURIComponent(customer.external_id)}`}
+                variant="ghost"
+                size="sm"
+              >
+                {t('customers.detail.all_events')}
+              </LinkButton>
+            ) : null}
+          </div>
           {events}
         </section>
       </div>
@@ -186,62 +209,5 @@ export function CustomerScreen({
         </>
       ) : null}
     </>
-  )
-}
-
-function Facts({
-  customer,
-  subscribed,
-  auditHref,
-}: {
-  customer: Customer
-  subscribed: Subscription | undefined
-  auditHref: string | undefined
-}) {
-  return (
-    <div className="flex flex-col gap-4">
-      <KeyValueList
-        className="grid-cols-1"
-        items={[
-          { label: t('customers.detail.external_id'), value: <CopyText value={customer.external_id} /> },
-          { label: t('customers.detail.id'), value: <CopyText value={customer.id} /> },
-          { label: t('customers.detail.email'), value: customer.email ?? <span className="text-faint">–</span> },
-          {
-            label: t('customers.detail.tier'),
-            value: customer.tier ? (
-              <>
-                {customer.tier.name}{' '}
-                {subscribed?.newer_version ? (
-                  <Badge tone="info">
-                    {t('customers.detail.version', {
-                      version: subscribed.tier_version ?? 1,
-                      newest: subscribed.newer_version,
-                    })}
-                  </Badge>
-                ) : null}
-                {customer.tier_source === 'default' ? (
-                  <span className="text-faint">({t('customers.by_default')})</span>
-                ) : null}
-              </>
-            ) : (
-              <span className="text-faint">{t('customers.no_tier')}</span>
-            ),
-          },
-          ...(subscribed?.started_at
-            ? [{ label: t('customers.detail.since'), value: <Time value={subscribed.started_at} mode="date" /> }]
-            : []),
-          { label: t('customers.detail.added'), value: <Time value={customer.created_at} /> },
-        ]}
-      />
-      {Object.keys(customer.metadata).length > 0 ? (
-        <JsonView label={t('customers.detail.metadata')} value={customer.metadata} />
-      ) : null}
-      {auditHref ? (
-        <p className="flex items-center gap-2 text-sm">
-          <ScrollText aria-hidden="true" className="size-4 text-faint" />
-          <TextLink href={`${auditHref}?target_id=${customer.id}`}>{t('customers.detail.history')}</TextLink>
-        </p>
-      ) : null}
-    </div>
   )
 }

@@ -72,6 +72,7 @@ export function CustomerUsage({
         <Loading className="flex flex-col gap-6">
           <Skeleton className="h-12" />
           <Skeleton className="h-12" />
+          <Skeleton className="h-12" />
         </Loading>
       )}
     </Card>

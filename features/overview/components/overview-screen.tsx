@@ -50,7 +50,7 @@ export function OverviewScreen({
               <section className="min-w-0">
                 <div className="mb-3 flex min-h-7 items-center justify-between gap-3">
                   <h2 className="font-semibold text-base tracking-tight">{t('usage.latest')}</h2>
-                  <LinkButton href={`${base}/usage`} variant="ghost" size="sm">
+                  <LinkButton href={`${base}/events`} variant="ghost" size="sm">
                     {t('overview.all_events')}
                   </LinkButton>
                 </div>

@@ -12,6 +12,7 @@ import { useListState } from '@/libs/ui/list-state'
 import { ListTable } from '@/libs/ui/list-table'
 import { t } from '@/libs/ui/messages'
 import { PageHeader } from '@/libs/ui/page-header'
+import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { EmptyState } from '@/libs/ui/states'
 import { Time } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
@@ -55,6 +56,11 @@ export function ReconciliationsScreen({ base, runs }: { base: string; runs: bool
         }
       />
       {last ? <LastRun run={last} base={base} /> : null}
+      {page.loading && list.cursor === null ? (
+        <Loading className="mb-6">
+          <Skeleton className="h-17" />
+        </Loading>
+      ) : null}
       <ListTable
         label={t('reconciliations.list')}
         list={list}

@@ -123,7 +123,7 @@ export function EventList({
   )
 }
 
-const code = (text: string) => <IdText>{text}</IdText>
+const code = (text: string) => <IdText className="lg:max-w-28 xl:max-w-52">{text}</IdText>
 
 const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
   {
@@ -144,7 +144,7 @@ const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
     hideOnCard: true,
     cell: (event) =>
       event.event_id ? (
-        <span className="flex max-w-60 font-mono text-xs" title={event.event_id}>
+        <span className="flex max-w-36 font-mono text-xs xl:max-w-60" title={event.event_id}>
           {event.source ? <span className="max-w-24 shrink-0 truncate text-faint">{event.source} / </span> : null}
           <span className="truncate">{event.event_id.slice(0, -TAIL)}</span>
           <span className="shrink-0">{event.event_id.slice(-TAIL)}</span>

@@ -48,6 +48,7 @@ export default async function CustomerPage({ params }: Props) {
         </>
       }
       events={seesUsage ? <UsageEvents customer={id} refreshMs={5_000} /> : null}
+      {...(seesUsage ? { eventsHref: `/${tenant.slug}/events`, reportsHref: `/${tenant.slug}/reports` } : {})}
       {...(permissions.includes('audit-logs:read') ? { auditHref: `/${tenant.slug}/audit-logs` } : {})}
     />
   )
