@@ -6,31 +6,18 @@ import { setSubscription } from '@/features/customers/services/subscription-serv
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { compareOverage } from '../support/compare-overage'
+import { EVERY_AGGREGATION, insertMeters } from '../support/meters'
 import { type PastEvent, writePast } from '../support/usage-history'
 import { asSuperuser, asSystem, call, createTenant, createWorld, request, type TestTenant } from '../support/world'
 
 await createWorld()
 
-const METERS = [
-  { slug: 'sum', aggregation: 'SUM' },
-  { slug: 'count', aggregation: 'COUNT' },
-  { slug: 'unique', aggregation: 'UNIQUE_COUNT', value_property: 'device' },
-  { slug: 'min', aggregation: 'MIN' },
-  { slug: 'max', aggregation: 'MAX' },
-  { slug: 'avg', aggregation: 'AVG' },
-  { slug: 'latest', aggregation: 'LATEST' },
-  { slug: 'level', aggregation: 'WEIGHTED_SUM' },
-]
 let made = 0
 async function arrange(time_zone = 'UTC'): Promise<TestTenant> {
   made += 1
   const tenant = await createTenant(`billed-${made}`, { time_zone })
   await asSystem(tenant, async () => {
-    for (const { slug, aggregation, value_property = null } of METERS)
-      await tenantQuery(
-        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property) values ($1, $2, $2, '', $3, true, $4)`,
-        [newId(), slug, aggregation, value_property],
-      )
+    await insertMeters(EVERY_AGGREGATION)
     for (const name of ['ann', 'bob'])
       await tenantQuery('insert into customers (id, external_id) values ($1, $2)', [newId(), name])
   })
@@ -97,7 +84,7 @@ describe('when the months of a customer begin on another day', () => {
   test('what was billed is not billed again, whatever the meter', async () => {
     const tenant = await arrange()
     await tier(tenant, 'basic', 1_000_000)
-    const meters = METERS.map(({ slug }) => slug)
+    const meters = EVERY_AGGREGATION.map(({ slug }) => slug)
     await writePast(
       tenant,
       'UTC',
@@ -371,7 +358,7 @@ describe('over many cuts, changes of anchor, late events and corrections', () =>
         const event = {
           name: `${run} ${order}`,
           order,
-          meter: METERS[next(METERS.length)]?.slug ?? 'sum',
+          meter: EVERY_AGGREGATION[next(EVERY_AGGREGATION.length)]?.slug ?? 'sum',
           customer: ['ann', 'bob'][next(2)] ?? 'ann',
           eighths: BigInt(next(200) - 40),
           at: received - (next(2) === 0 ? 0 : next(70 * 86_400) * 1_000),
@@ -416,7 +403,7 @@ describe('over many cuts, changes of anchor, late events and corrections', () =>
     )
     expect(billed.length).toBeGreaterThan(30)
     const standing = events.filter(({ counts, canceled }) => counts && canceled === null)
-    for (const { slug, aggregation } of METERS)
+    for (const { slug, aggregation } of EVERY_AGGREGATION)
       for (const customer of ['ann', 'bob']) {
         const mine = standing.filter((event) => event.meter === slug && event.customer === customer)
         const spans = billed.filter((row) => row.meter === slug && row.customer === customer)
@@ -483,7 +470,7 @@ test.each([
       const received = base + next(span) * 1_000 + index
       return {
         name: `cut ${run} ${index}`,
-        meter: METERS[next(METERS.length)]?.slug ?? 'sum',
+        meter: EVERY_AGGREGATION[next(EVERY_AGGREGATION.length)]?.slug ?? 'sum',
         customer: ['ann', 'bob'][next(2)] ?? 'ann',
         value: (next(160) - 30) / 8,
         occurred: new Date(received - (next(2) ? 0 : next(40 * 86_400) * 1_000)).toISOString(),

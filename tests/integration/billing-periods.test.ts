@@ -13,6 +13,7 @@ import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { addDecimals, subtractDecimals } from '@/libs/ingest/decimal'
+import { EVERY_AGGREGATION, insertMeters } from '../support/meters'
 import { requireVariable } from '../support/variables'
 import {
   type Answer,
@@ -30,26 +31,7 @@ const { acme, globex, stranger } = await createWorld()
 const random = await createTenant('random', { time_zone: 'America/New_York' })
 const DAY = 86_400_000
 
-const METERS = [
-  { slug: 'sum', aggregation: 'SUM' },
-  { slug: 'count', aggregation: 'COUNT' },
-  { slug: 'unique', aggregation: 'UNIQUE_COUNT', value_property: 'device' },
-  { slug: 'min', aggregation: 'MIN' },
-  { slug: 'max', aggregation: 'MAX' },
-  { slug: 'avg', aggregation: 'AVG' },
-  { slug: 'latest', aggregation: 'LATEST' },
-  { slug: 'level', aggregation: 'WEIGHTED_SUM' },
-]
-async function arrange(tenant: { id: string }): Promise<void> {
-  await asSystem(tenant, async () => {
-    for (const { slug, aggregation, value_property = null } of METERS) {
-      await tenantQuery(
-        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property) values ($1, $2, $2, '', $3, true, $4)`,
-        [newId(), slug, aggregation, value_property],
-      )
-    }
-  })
-}
+const arrange = (tenant: { id: string }): Promise<void> => asSystem(tenant, () => insertMeters(EVERY_AGGREGATION))
 beforeAll(async () => {
   await arrange(acme)
   await arrange(random)
@@ -405,7 +387,7 @@ describe('over all cuts', () => {
       const events = Array.from({ length: 60 }, () => {
         sent += 1
         return {
-          meter_id: METERS[next(METERS.length)]?.slug,
+          meter_id: EVERY_AGGREGATION[next(EVERY_AGGREGATION.length)]?.slug,
           user_id: ['ann', 'bob'][next(2)],
           event_value: String(next(1_000) / 8 - 10),
           event_id: `e${sent}`,

@@ -10,20 +10,21 @@ import { setSubscription } from '@/features/customers/services/subscription-serv
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { insertMeters } from '../support/meters'
 import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
 
 await createWorld()
 const ZONE = 'America/New_York'
 const METERS = [
-  ['sum', 'SUM', null, ['kind']],
-  ['count', 'COUNT', null, []],
-  ['unique', 'UNIQUE_COUNT', 'device', []],
-  ['max', 'MAX', null, []],
-  ['min', 'MIN', null, []],
-  ['avg', 'AVG', null, []],
-  ['latest', 'LATEST', null, []],
-  ['filtered', 'SUM', null, []],
-] as const
+  { slug: 'sum', aggregation: 'SUM', group_by: ['kind'] },
+  { slug: 'count', aggregation: 'COUNT' },
+  { slug: 'unique', aggregation: 'UNIQUE_COUNT', value_property: 'device' },
+  { slug: 'max', aggregation: 'MAX' },
+  { slug: 'min', aggregation: 'MIN' },
+  { slug: 'avg', aggregation: 'AVG' },
+  { slug: 'latest', aggregation: 'LATEST' },
+  { slug: 'filtered', aggregation: 'SUM', filter: { property: 'kind', operator: 'eq', value: 'a' } },
+]
 const CUSTOMERS = ['ann', 'bob', 'cyd']
 let tenant: TestTenant
 let processes: IngestProcess[] = []
@@ -32,19 +33,7 @@ beforeAll(async () => {
   tenant = await createTenant('raced', { time_zone: ZONE })
   processes = await Promise.all([startIngestProcess(), startIngestProcess()])
   await asSystem(tenant, async () => {
-    for (const [slug, aggregation, property, groups] of METERS)
-      await tenantQuery(
-        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property, group_by, filter)
-         values ($1, $2, $2, '', $3, true, $4, $5, $6)`,
-        [
-          newId(),
-          slug,
-          aggregation,
-          property,
-          groups,
-          slug === 'filtered' ? JSON.stringify({ property: 'kind', operator: 'eq', value: 'a' }) : null,
-        ],
-      )
+    await insertMeters(METERS)
     const id = newId()
     await tenantQuery(
       "insert into tiers (id, slug, name, price_minor, currency, billing_interval, is_default) values ($1, 'only', 'Only', 0, 'EUR', 'month', true)",
@@ -80,7 +69,7 @@ test('nothing is billed twice or forgotten', async () => {
         headers: { authorization: `Bearer ${tenant.api_key}`, 'content-type': 'application/json' },
         body: JSON.stringify(
           Array.from({ length: 12 }, (_, index) => ({
-            meter_id: METERS[(first + index) % METERS.length]?.[0],
+            meter_id: METERS[(first + index) % METERS.length]?.slug,
             user_id: CUSTOMERS[(first + index + round) % CUSTOMERS.length],
             event_value: ((first + index * 7) % 40) / 4 - 2,
             event_id: `e${first + index}`,

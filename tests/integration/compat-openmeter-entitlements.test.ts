@@ -8,6 +8,7 @@ import { GET as readList } from '@/app/compat/openmeter/api/[...path]/route'
 import { runReconciliation } from '@/features/reconciliations/jobs/reconcile-usage'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { known, refusedBy } from '../support/refused'
 import { call, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
@@ -22,19 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => ingest.end())
 
-const statusOf = async (work: Promise<unknown>): Promise<number> => {
-  const error = await work.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof HTTPError)) throw new Error(`not refused: ${String(error)}`)
-  return error.status
-}
-const known = async <T>(work: Promise<T | undefined>): Promise<T> => {
-  const value = await work
-  if (value === undefined) throw new Error('nothing was answered')
-  return value
-}
+const statusOf = async (work: Promise<unknown>): Promise<number> => (await refusedBy(HTTPError, work)).status
 let made = 0
 /** A meter, a feature of it, and a customer. */
 const prepare = async () => {

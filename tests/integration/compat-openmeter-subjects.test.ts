@@ -3,6 +3,7 @@ import { HTTPError, OpenMeter } from '@openmeter/sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { known, refusedBy } from '../support/refused'
 import { asSuperuser, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
@@ -17,19 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => ingest.end())
 
-const refused = async (work: Promise<unknown>): Promise<HTTPError> => {
-  const error = await work.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof HTTPError)) throw new Error(`not refused: ${String(error)}`)
-  return error
-}
-const known = async <T>(work: Promise<T | undefined>): Promise<T> => {
-  const value = await work
-  if (value === undefined) throw new Error('nothing was answered')
-  return value
-}
+const refused = (work: Promise<unknown>) => refusedBy(HTTPError, work)
 /** The package says that a question asked by POST may be answered as text. */
 const asked = async (work: Promise<unknown>): Promise<{ value: number }[]> =>
   ((await work) as { data: { value: number }[] }).data

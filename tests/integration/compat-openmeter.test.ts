@@ -8,6 +8,7 @@ import { GET as inApplication } from '@/app/compat/openmeter/api/[...path]/route
 import { newId } from '@/libs/ids'
 import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { known, refusedBy } from '../support/refused'
 import { call, createApiKey, createWorld, setStatus } from '../support/world'
 
 const { acme, globex } = await createWorld()
@@ -23,20 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => ingest.end())
 
-const refused = async (work: Promise<unknown>): Promise<HTTPError> => {
-  const error = await work.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof HTTPError)) throw new Error(`not refused: ${String(error)}`)
-  return error
-}
-/** The package says of every answer that it may be missing. */
-const known = async <T>(work: Promise<T | undefined>): Promise<T> => {
-  const value = await work
-  if (value === undefined) throw new Error('nothing was answered')
-  return value
-}
+const refused = (work: Promise<unknown>) => refusedBy(HTTPError, work)
 let made = 0
 /** A meter of tokens by model and region, and the type of its events. */
 const createMeter = async (input: Partial<Parameters<OpenMeter['meters']['create']>[0]> = {}) => {

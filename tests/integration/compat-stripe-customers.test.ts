@@ -8,6 +8,7 @@ import { GET as listRoute } from '@/app/compat/stripe/[...path]/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { refusedBy } from '../support/refused'
 import { asSuperuser, asSystem, call, createApiKey, createTenant, createWorld } from '../support/world'
 
 const { acme, globex } = await createWorld()
@@ -22,14 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => ingest.end())
 
-const refused = async (work: Promise<unknown>): Promise<InstanceType<typeof Stripe.errors.StripeError>> => {
-  const error = await work.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof Stripe.errors.StripeError)) throw new Error(`not refused: ${String(error)}`)
-  return error
-}
+const refused = (work: Promise<unknown>) => refusedBy(Stripe.errors.StripeError, work)
 const createMeter = () => {
   const event_name = `calls-${newId()}`
   return stripe.billing.meters.create({ event_name, display_name: 'Calls', default_aggregation: { formula: 'sum' } })

@@ -10,6 +10,7 @@ import { GET as inApplication } from '@/app/compat/stripe/[...path]/route'
 import { newId } from '@/libs/ids'
 import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
+import { refusedBy } from '../support/refused'
 import { call, createApiKey, createWorld, setStatus } from '../support/world'
 
 const { acme, globex } = await createWorld()
@@ -26,14 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => ingest.end())
 
-const refused = async (work: Promise<unknown>) => {
-  const error = await work.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof Stripe.errors.StripeError)) throw new Error(`not refused: ${String(error)}`)
-  return error
-}
+const refused = (work: Promise<unknown>) => refusedBy(Stripe.errors.StripeError, work)
 let made = 0
 const createMeter = (input: Partial<Stripe.Billing.MeterCreateParams> = {}) => {
   made += 1

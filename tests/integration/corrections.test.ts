@@ -4,6 +4,7 @@ import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { insertMeters, type TestMeter } from '../support/meters'
 import {
   type Answer,
   asSuperuser,
@@ -19,8 +20,7 @@ const { acme, globex, stranger } = await createWorld()
 const BERLIN = 'Europe/Berlin'
 const initech = await createTenant('initech', { time_zone: BERLIN })
 
-type Meter = { slug: string; aggregation: string; value_property?: string; group_by?: string[]; filter?: unknown }
-const METERS: Meter[] = [
+const METERS: readonly TestMeter[] = [
   { slug: 'sum', aggregation: 'SUM', group_by: ['region'] },
   { slug: 'count', aggregation: 'COUNT', group_by: ['region', 'plan'] },
   { slug: 'unique', aggregation: 'UNIQUE_COUNT', value_property: 'device' },
@@ -32,17 +32,7 @@ const METERS: Meter[] = [
   { slug: 'paid', aggregation: 'SUM', filter: { property: 'region', operator: 'eq', value: 'eu' } },
 ]
 
-async function arrange(tenant: { id: string }): Promise<void> {
-  await asSystem(tenant, async () => {
-    for (const { slug, aggregation, value_property = null, group_by = [], filter = null } of METERS) {
-      await tenantQuery(
-        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property, group_by, filter)
-         values ($1, $2, $2, '', $3, true, $4, $5, $6)`,
-        [newId(), slug, aggregation, value_property, group_by, filter === null ? null : JSON.stringify(filter)],
-      )
-    }
-  })
-}
+const arrange = (tenant: { id: string }): Promise<void> => asSystem(tenant, () => insertMeters(METERS))
 
 const track = (body: unknown, as = acme.api_key): Promise<Answer> =>
   call(trackRoute, 'POST', '/api/v1/usage/track', { as, body })
@@ -368,7 +358,7 @@ describe('any events, any corrections', () => {
     gone: boolean
   }
 
-  function expectedOf(meter: Meter, rows: readonly Sent[]): { used: string; events: string } {
+  function expectedOf(meter: TestMeter, rows: readonly Sent[]): { used: string; events: string } {
     const values = rows.map(({ value }) => value)
     const last = rows.reduce<Sent | undefined>(
       (best, row) => (best === undefined || row.time > best.time ? row : best),

@@ -10,11 +10,18 @@ import { queryUsage } from '@/features/usage-tracking/services/usage-query-servi
 import { updateUsageSettings } from '@/features/usage-tracking/services/usage-settings-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
-import { toQuantity } from '@/libs/ingest/decimal'
 import type { MeterFilter } from '@/libs/metering/meter-filter'
 import { createBalanceModel, type ModelCalendar, type ModelTerms } from '../support/balance-model'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
-import { answerByModel, type ModelEvent, type ModelMeter, type ModelQuestion, toUnits } from '../support/usage-model'
+import {
+  answerByModel,
+  asAnswer,
+  comparable,
+  type ModelEvent,
+  type ModelMeter,
+  type ModelQuestion,
+  toUnits,
+} from '../support/usage-model'
 import { asSuperuser, asSystem, createTenant, createWorld, type TestTenant } from '../support/world'
 
 await createWorld()
@@ -323,29 +330,7 @@ async function compareSeries(
     { ...asked, from: new Date(from), to: new Date(to), now: new Date(answer.as_of) },
     events,
   )
-  expect(
-    sorted(
-      answer.data.map(({ window_start, window_end, value, events, customer, group }) => [
-        window_start,
-        window_end,
-        customer?.external_id ?? null,
-        group ? Object.entries(group).sort() : null,
-        value,
-        events,
-      ]),
-    ),
-  ).toEqual(
-    sorted(
-      expected.map(({ window_start, window_end, value, events, customer, group }) => [
-        window_start,
-        window_end,
-        customer,
-        group ? Object.entries(group).sort() : null,
-        value === null ? null : toQuantity(value),
-        events,
-      ]),
-    ),
-  )
+  expect(comparable(answer.data)).toEqual(comparable(asAnswer(expected)))
   return expected.length
 }
 

@@ -8,19 +8,20 @@ import { POST as settleRoute } from '@/app/api/v1/usage/settle/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { insertMeters } from '../support/meters'
 import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
 
 await createWorld()
 const DAY = 86_400_000
-const METERS: [string, string, string | null, string[]][] = [
-  ['sum', 'SUM', null, ['region']],
-  ['count', 'COUNT', null, []],
-  ['unique', 'UNIQUE_COUNT', 'device', []],
-  ['min', 'MIN', null, ['region']],
-  ['max', 'MAX', null, []],
-  ['avg', 'AVG', null, []],
-  ['latest', 'LATEST', null, ['region']],
-  ['level', 'WEIGHTED_SUM', null, ['region']],
+const METERS = [
+  { slug: 'sum', aggregation: 'SUM', group_by: ['region'] },
+  { slug: 'count', aggregation: 'COUNT' },
+  { slug: 'unique', aggregation: 'UNIQUE_COUNT', value_property: 'device' },
+  { slug: 'min', aggregation: 'MIN', group_by: ['region'] },
+  { slug: 'max', aggregation: 'MAX' },
+  { slug: 'avg', aggregation: 'AVG' },
+  { slug: 'latest', aggregation: 'LATEST', group_by: ['region'] },
+  { slug: 'level', aggregation: 'WEIGHTED_SUM', group_by: ['region'] },
 ]
 let tenant: TestTenant
 
@@ -51,16 +52,10 @@ const repair = async (): Promise<number> => {
 
 beforeAll(async () => {
   tenant = await createTenant('planted')
-  await asSystem(tenant, async () => {
-    for (const [slug, aggregation, property, groups] of METERS)
-      await tenantQuery(
-        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property, group_by) values ($1, $2, $2, '', $3, true, $4, $5)`,
-        [newId(), slug, aggregation, property, groups],
-      )
-  })
+  await asSystem(tenant, () => insertMeters(METERS))
   await post(
     trackRoute,
-    METERS.flatMap(([meter_id]) =>
+    METERS.flatMap(({ slug: meter_id }) =>
       [3, 8, 5, 8].map((event_value, index) => ({
         meter_id,
         user_id: `user-${index % 2}`,
@@ -109,7 +104,7 @@ test('nothing spoilt, nothing found', async () => {
 /** One row of a table, spoilt in one column; `where` chooses among rows, `meter` by the aggregation. */
 const plants: [table: string, column: string, value: string, where: string][] = [
   ...(['day', 'month'] as const).flatMap((period): [string, string, string, string][] => [
-    ...METERS.map(([slug]): [string, string, string, string] => [
+    ...METERS.map(({ slug }): [string, string, string, string] => [
       'usage_counters',
       'used',
       'used + 0.5',
@@ -131,8 +126,13 @@ const plants: [table: string, column: string, value: string, where: string][] = 
     ],
   ]),
   ...['usage_totals', 'usage_quarters'].flatMap((table): [string, string, string, string][] => [
-    ...METERS.filter(([slug]) => slug !== 'unique' || table === 'usage_totals').map(
-      ([slug]): [string, string, string, string] => [table, 'used', 'used - 1', `m.slug = '${slug}' and x.events > 0`],
+    ...METERS.filter(({ slug }) => slug !== 'unique' || table === 'usage_totals').map(
+      ({ slug }): [string, string, string, string] => [
+        table,
+        'used',
+        'used - 1',
+        `m.slug = '${slug}' and x.events > 0`,
+      ],
     ),
     [table, 'events', 'x.events + 1', `m.slug = 'count'`],
     [table, 'moment', 'x.moment + 1', `m.slug = 'level'`],

@@ -8,28 +8,23 @@ import { recountSink } from '@/features/reconciliations/jobs/recount-usage'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { startOutboxWorker } from '@/libs/jobs/outbox-worker'
+import { insertMeters } from '../support/meters'
 import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
 
 const { operators } = await createWorld()
 const DAY = 86_400_000
 const METERS = [
-  ['sum', 'SUM', null, ['region']],
-  ['unique', 'UNIQUE_COUNT', 'device', []],
-  ['max', 'MAX', null, []],
-  ['latest', 'LATEST', null, []],
-  ['level', 'WEIGHTED_SUM', null, []],
-] as const
+  { slug: 'sum', aggregation: 'SUM', group_by: ['region'] },
+  { slug: 'unique', aggregation: 'UNIQUE_COUNT', value_property: 'device' },
+  { slug: 'max', aggregation: 'MAX' },
+  { slug: 'latest', aggregation: 'LATEST' },
+  { slug: 'level', aggregation: 'WEIGHTED_SUM' },
+]
 let made = 0
 async function arrange(): Promise<TestTenant> {
   made += 1
   const tenant = await createTenant(`moved-${made}`)
-  await asSystem(tenant, async () => {
-    for (const [slug, aggregation, property, groups] of METERS)
-      await tenantQuery(
-        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property, group_by) values ($1, $2, $2, '', $3, true, $4, $5)`,
-        [newId(), slug, aggregation, property, groups],
-      )
-  })
+  await asSystem(tenant, () => insertMeters(METERS))
   return tenant
 }
 /** Of each day something is kept from now on: who counts has balances. */
@@ -78,7 +73,7 @@ async function work(tenant: TestTenant): Promise<void> {
 }
 const someEvents = (count: number) =>
   Array.from({ length: count }, (_, index) => ({
-    meter_id: METERS[index % METERS.length]?.[0],
+    meter_id: METERS[index % METERS.length]?.slug,
     user_id: `user-${index % 3}`,
     event_value: index,
     event_id: `e-${index}`,
@@ -160,7 +155,7 @@ describe('after usage was counted', () => {
         const answer = await track(
           tenant,
           Array.from({ length: 10 }, (_, index) => ({
-            meter_id: METERS[(sent + index) % METERS.length]?.[0],
+            meter_id: METERS[(sent + index) % METERS.length]?.slug,
             user_id: `user-${index % 3}`,
             event_value: 1,
             timestamp: Date.now() - ((sent + index) % 25) * 3_600_000,

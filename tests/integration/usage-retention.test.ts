@@ -11,30 +11,19 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
 import { log } from '@/libs/log'
 import { usageQueryInput } from '@/libs/metering/usage-query'
+import { EVERY_AGGREGATION, insertMeters } from '../support/meters'
 import { type PastEvent, pastKey, writePast } from '../support/usage-history'
 import { asSuperuser, asSystem, call, createTenant, createWorld, type TestTenant } from '../support/world'
 
 await createWorld()
 
-const METERS = [
-  ['sum', 'SUM', null],
-  ['max', 'MAX', null],
-  ['min', 'MIN', null],
-  ['latest', 'LATEST', null],
-  ['avg', 'AVG', null],
-  ['unique', 'UNIQUE_COUNT', 'device'],
-  ['level', 'WEIGHTED_SUM', null],
-] as const
+const METERS = EVERY_AGGREGATION.filter(({ slug }) => slug !== 'count')
 let made = 0
 async function arrange(): Promise<TestTenant> {
   made += 1
   const tenant = await createTenant(`kept-${made}`)
   await asSystem(tenant, async () => {
-    for (const [slug, aggregation, property] of METERS)
-      await tenantQuery(
-        `insert into meters (id, slug, name, unit, aggregation, allows_negative, value_property) values ($1, $2, $2, '', $3, true, $4)`,
-        [newId(), slug, aggregation, property],
-      )
+    await insertMeters(METERS)
     await tenantQuery("insert into customers (id, external_id) values ($1, 'ann')", [newId()])
   })
   return tenant
@@ -181,7 +170,7 @@ describe('without the events of a month', () => {
   const old = ago(4)
   const month = old.slice(0, 8)
   const next = ago(3)
-  const values = METERS.map(([slug]) => slug)
+  const values = METERS.map(({ slug }) => slug)
   beforeAll(async () => {
     tenant = await arrange()
     await writePast(

@@ -1,4 +1,5 @@
 // What usage is, said once more in plain TypeScript and without any running total: the tests compare the product with it.
+import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import type { FilterScalar, MeterFilter } from '@/libs/metering/meter-filter'
 import { passesFilter } from './filter-model'
 
@@ -220,3 +221,32 @@ export function answerByModel(question: ModelQuestion, events: readonly ModelEve
     })
   })
 }
+
+type AnswerRow = Omit<ModelRow, 'customer' | 'group' | 'value'> & {
+  customer?: { external_id: string } | null
+  group?: ModelRow['group']
+  value: Quantity | null
+}
+
+/** What the model says as an answer says it. */
+export const asAnswer = (rows: readonly ModelRow[]): AnswerRow[] =>
+  rows.map(({ customer, value, ...row }) => ({
+    ...row,
+    customer: customer === null ? null : { external_id: customer },
+    value: value === null ? null : toQuantity(value),
+  }))
+
+/** The rows of an answer in a form to compare, in an order of its own. */
+export const comparable = (rows: readonly AnswerRow[]): string[] =>
+  rows
+    .map(({ window_start, window_end, value, events, customer, group }) =>
+      JSON.stringify([
+        window_start,
+        window_end,
+        customer?.external_id ?? null,
+        group ? Object.entries(group).sort() : null,
+        value,
+        events,
+      ]),
+    )
+    .sort()
