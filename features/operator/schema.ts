@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { pageQuery } from '@/libs/api-utils/page'
+import { TENANT_STATUSES } from '@/libs/tenancy/tenant-status'
 
 const email = z.string().trim().toLowerCase().max(320).pipe(z.email('must be an e-mail address'))
 
@@ -35,7 +36,7 @@ export const planChange = {
 
 export const operatorTenantQuery = pageQuery.extend({
   q: z.string().trim().max(120).optional(),
-  status: z.enum(['pending', 'active', 'past_due', 'read_only', 'suspended', 'deleted']).optional(),
+  status: z.enum(TENANT_STATUSES).optional(),
   plan: planName.optional(),
   sort: z.enum(['newest', 'oldest', 'name']).default('newest'),
 })
@@ -47,7 +48,7 @@ export const operatorTenant = z
     slug: z.string(),
     name: z.string(),
     description: z.string(),
-    status: z.enum(['pending', 'active', 'past_due', 'read_only', 'suspended', 'deleted']),
+    status: z.enum(TENANT_STATUSES),
     plan_id: z.string(),
     time_zone: z.string(),
     billing_email: z.string().nullable(),

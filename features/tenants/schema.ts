@@ -3,8 +3,9 @@ import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
 import { nameInput } from '@/libs/api-utils/text-input'
 import { isTimeZone } from '@/libs/api-utils/time-zone-input'
+import { TENANT_STATUSES } from '@/libs/tenancy/tenant-status'
 
-const tenantStatus = z.enum(['pending', 'active', 'past_due', 'read_only', 'suspended', 'deleted'])
+const tenantStatus = z.enum(TENANT_STATUSES)
 
 const name = nameInput(120)
 const description = z.string().trim().max(2_000)

@@ -1,5 +1,5 @@
 import { serverQuery } from '@/libs/db/server-query'
-import type { TenantStatus } from '@/libs/tenancy/resolve-tenant'
+import type { TenantStatus } from '@/libs/tenancy/tenant-status'
 import type { MemberRole } from './permissions'
 
 export type OperatorRole = 'super_admin' | 'support'

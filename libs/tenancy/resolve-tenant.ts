@@ -2,8 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { onNotification } from '@/libs/db/notifications'
 import { serverQuery } from '@/libs/db/server-query'
 import { notFound } from '@/libs/errors'
-
-export type TenantStatus = 'pending' | 'active' | 'past_due' | 'read_only' | 'suspended' | 'deleted'
+import type { TenantStatus } from './tenant-status'
 
 /** What is needed to reach a tenant: who it is, and where its data lives since which epoch. */
 export type TenantRouting = {

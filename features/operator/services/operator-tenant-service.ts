@@ -3,7 +3,7 @@ import { containsPattern } from '@/libs/db/like-pattern'
 import { operatorQuery } from '@/libs/db/operator-db'
 import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
-import type { TenantStatus } from '@/libs/tenancy/resolve-tenant'
+import type { TenantStatus } from '@/libs/tenancy/tenant-status'
 import type { OperatorTenantQuery } from '../schema'
 
 /** A tenant as the platform's staff sees it. */

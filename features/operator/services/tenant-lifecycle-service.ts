@@ -8,8 +8,8 @@ import {
   registerTenant,
   requirePlan,
 } from '@/libs/tenancy/register-tenant'
-import type { TenantStatus } from '@/libs/tenancy/resolve-tenant'
 import type { Actor } from '@/libs/tenancy/tenant-context'
+import type { TenantStatus } from '@/libs/tenancy/tenant-status'
 import { getTenant, type OperatorTenant } from './operator-tenant-service'
 
 /** How long a deleted tenant can be brought back. */

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { registryDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound } from '@/libs/errors'
-import type { TenantStatus } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
+import type { TenantStatus } from '@/libs/tenancy/tenant-status'
 import type { TenantChange } from '../schema'
 
 /** How long a deleted tenant can be brought back. */
