@@ -23,6 +23,7 @@ import { pushToStripe, stripeSink, visitStripeAccount } from '@/features/stripe-
 import { forgetEnv } from '@/libs/env'
 import { startOutboxWorker } from '@/libs/jobs/outbox-worker'
 import { findTenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { bundleProcess } from '@/processes/dev-stack/bundle'
 import { inRepository } from '@/processes/dev-stack/repository'
 import { startStripeServer } from '../support/stripe-server'
 import { type Answer, asSuperuser, call, createTenant, createWorld, type TestTenant } from '../support/world'
@@ -563,7 +564,7 @@ describe('when it goes wrong', () => {
       tenant,
     )
     const startWorker = () =>
-      spawn(process.execPath, ['--import', 'tsx', inRepository('processes', 'worker.ts')], {
+      spawn(process.execPath, bundleProcess('worker.ts'), {
         cwd: inRepository(),
         stdio: 'ignore',
         env: { ...process.env, LOG_LEVEL: 'silent' },

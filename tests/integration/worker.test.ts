@@ -14,6 +14,7 @@ import { log } from '@/libs/log'
 import { findStoredMail, listLinks, listStoredMails } from '@/libs/mail/mail-directory'
 import { mailSink } from '@/libs/mail/mail-sink'
 import { queueMail } from '@/libs/mail/queue-mail'
+import { bundleProcess } from '@/processes/dev-stack/bundle'
 import { startMailServer } from '../support/mail-server'
 import { type CapturedEvent, startPostHogServer } from '../support/posthog-server'
 import { asSuperuser, asSystem, createTenant, createWorld, setStatus, type TestTenant } from '../support/world'
@@ -362,7 +363,7 @@ describe('several workers, and workers that die', () => {
     for (const child of children.splice(0)) child.kill('SIGKILL')
   })
   function startProcess(): ChildProcess {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'processes/worker.ts'], {
+    const child = spawn(process.execPath, bundleProcess('worker.ts'), {
       env: { ...process.env, LOG_LEVEL: 'warn' },
       stdio: 'inherit',
     })

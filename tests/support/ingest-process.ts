@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { Agent, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bundleProcess } from '../../processes/dev-stack/bundle'
 import { type Guard, startGuard } from '../../processes/dev-stack/guard'
 import { findFreePort } from '../../processes/dev-stack/ports'
 import { inRepository } from '../../processes/dev-stack/repository'
@@ -24,14 +25,16 @@ export type SendOptions = {
 }
 
 let guard: Guard | undefined
+let program: string[] | undefined
 
 /**
- * The real ingest process on a port of its own, against the database of this test file (or another `environment`). It ends with
- * the run of the tests, however that ends.
+ * The real ingest process, made as in production, on a port of its own, against the database of this test file (or another
+ * `environment`). It ends with the run of the tests, however that ends.
  */
 export async function startIngestProcess(environment: Record<string, string> = {}): Promise<IngestProcess> {
   const port = await findFreePort()
-  const child = spawn(process.execPath, ['--import', 'tsx', inRepository('processes', 'ingest.ts')], {
+  program ??= bundleProcess('ingest.ts')
+  const child = spawn(process.execPath, program, {
     cwd: inRepository(),
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, LOG_LEVEL: 'silent', ...environment, INGEST_PORT: String(port), NODE_ENV: 'production' },
