@@ -1,12 +1,14 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { buildApplication, isBuildCurrent } from '../dev-stack/build'
+import { childEnvironment } from '../dev-stack/child-environment'
 import { ensureChromium } from '../dev-stack/chromium'
 import { startGuard } from '../dev-stack/guard'
 import { inRepository } from '../dev-stack/repository'
 import { type Count, countOf, firstLine } from './count'
 import { runTool } from './run-tool'
-import { startWholeStack, type WholeStack } from './whole-stack'
+import { plainEnvironment, startWholeStack, type WholeStack } from './whole-stack'
 
 type Spec = { title: string; file: string; line: number; ok: boolean; tests: { status: string }[] }
 type Suite = { specs: Spec[]; suites?: Suite[] }
@@ -36,6 +38,27 @@ export function countBrowserTests(code: number, reportFile: string): Count {
     ),
   )
   return countOf('e2e', code, stats.expected + stats.flaky, [...suites.flatMap(namesOf), ...outside])
+}
+
+/**
+ * Builds the application while something else runs. A failure is for the stack of the browser tests to tell: it builds again what
+ * is not there.
+ */
+export async function buildAhead(): Promise<void> {
+  if (isBuildCurrent()) return
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-build-'))
+  const guard = startGuard()
+  guard.watchDirectory(directory)
+  try {
+    await buildApplication(childEnvironment(plainEnvironment()), {
+      log_file: join(directory, 'build.log'),
+      signal: new AbortController().signal,
+      onPid: (pid, isRunning) => (isRunning ? guard.watchProcess(pid, 'SIGTERM') : guard.release(pid)),
+    }).catch(() => {})
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+    guard.release(directory)
+  }
 }
 
 /** The browser journeys, against a seeded stack on free ports in a directory that is removed afterwards. */

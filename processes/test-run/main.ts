@@ -3,7 +3,7 @@
 //   npm test                       all of it
 //   npm test -- checks vitest      some of it: checks, vitest, e2e
 import { bold, explain, green, red } from '../dev-stack/progress'
-import { runBrowserTests } from './browser-tests'
+import { buildAhead, runBrowserTests } from './browser-tests'
 import { runChecks } from './checks'
 import { type Count, firstLine } from './count'
 import { runVitest } from './vitest-tests'
@@ -21,9 +21,14 @@ if (unknown.length > 0) {
   process.exit(1)
 }
 
+const wants = (name: string) => wanted.length === 0 || wanted.includes(name)
 const total: Count = { passed: 0, failed: 0, names: [] }
+let build: Promise<void> | undefined
 for (const [name, run] of Object.entries(PARTS)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue
+  if (!wants(name)) continue
+  // Beside the tests, which leave room for it; not beside the checks, which write types to the same place.
+  if (name === 'vitest' && wants('e2e')) build = buildAhead()
+  if (name === 'e2e') await build
   process.stdout.write(`\n${bold(`== ${name}`)}\n`)
   const started = Date.now()
   const count = await run().catch((error: unknown): Count => {
