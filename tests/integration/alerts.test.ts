@@ -72,7 +72,7 @@ const mails = (tenant: TestTenant = acme) =>
 const forgetMails = () => asSuperuser(`delete from outbox where topic = 'email'`)
 
 beforeAll(async () => {
-  for (const slug of ['calls', 'mails', 'raced', 'random', 'lowered'])
+  for (const slug of ['calls', 'mails', 'raced', 'random', 'lowered', 'digits'])
     expect((await send(postMeter, 'POST', '/api/v1/meters', { slug, name: slug, unit: 'pieces' })).status).toBe(201)
   const tier = {
     name: 'Small',
@@ -464,6 +464,22 @@ describe('what a customer has of its own', () => {
 })
 
 describe('telling', () => {
+  test('says every digit: what is small is not nothing', async () => {
+    await makeRule({ meter: 'digits', kind: 'usage', threshold: '0.00000001' })
+    await work()
+    await forgetMails()
+    await use('tiny', '0.00000001', 'digits')
+    await use('huge', '123456789012345678.5', 'digits')
+    await work()
+    const lines = (await mails())
+      .filter(({ to }) => to === acme.users.owner.email)
+      .flatMap(({ paragraphs }) => paragraphs)
+    expect(lines).toEqual([
+      'tiny: digits: 0.00000001 pieces used. Used 0.00000001 pieces in this period.',
+      'huge: digits: 0.00000001 pieces used. Used 123,456,789,012,345,678.5 pieces in this period.',
+    ])
+  })
+
   test('admins, the customer and connectors hear of it, each once', async () => {
     await work()
     await forgetMails()

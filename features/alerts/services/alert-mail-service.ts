@@ -1,11 +1,11 @@
 import { cutText } from '@/libs/cut-text'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { toQuantity } from '@/libs/ingest/decimal'
 import { listAdminAddresses } from '@/libs/mail/admin-addresses'
 import { queueMail } from '@/libs/mail/queue-mail'
 import { findPortalOrigin } from '@/libs/tenancy/portal-origin'
 import { publicOrigin } from '@/libs/tenancy/public-origin'
 import type { TenantRouting } from '@/libs/tenancy/resolve-tenant'
+import { formatExact } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import type { AlertKind } from '../schema'
 
@@ -109,12 +109,7 @@ function noticeForCustomer(rows: readonly Fired[], portal: string | null) {
 const withRest = (lines: string[], count: number): string[] =>
   count > lines.length ? [...lines, t('alerts.mail.more', { count: count - lines.length })] : lines
 
-const amount = (text: string, unit: string): string => {
-  const value = toQuantity(text)
-  const shown =
-    typeof value === 'number' ? new Intl.NumberFormat('en', { maximumFractionDigits: 6 }).format(value) : value
-  return unit ? `${shown} ${unit}` : shown
-}
+const amount = (text: string, unit: string): string => (unit ? `${formatExact(text)} ${unit}` : formatExact(text))
 
 /** “API calls: 80 % used”. */
 function reachedOf({ kind, step, meter, unit }: Fired): string {
