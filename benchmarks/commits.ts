@@ -1,7 +1,7 @@
 // The yardstick for writing: rows put straight into a table with the columns and indexes of usage_events, by a superuser,
 // so without row security, counters, dedupe or caps. `commits.ts <plan as JSON>` prints its result as JSON.
 import { randomBytes, randomUUID } from 'node:crypto'
-import pg from 'pg'
+import { driveClients } from './drive-clients'
 
 export type CommitPlan = {
   url: string
@@ -40,33 +40,9 @@ function makeValues(): unknown[] {
 }
 
 const ready = plan.size > 1 ? Array.from({ length: Math.ceil((plan.seconds * 200_000) / plan.size) }, makeValues) : []
-const clients = await Promise.all(
-  Array.from({ length: plan.connections }, async () => {
-    const client = new pg.Client({ connectionString: plan.url })
-    await client.connect()
-    return client
-  }),
-)
-const latencies: number[] = []
-const started = performance.now()
-const end = started + plan.seconds * 1_000
-await Promise.all(
-  clients.map(async (client) => {
-    while (performance.now() < end) {
-      const values = plan.size > 1 ? ready.pop() : makeValues()
-      if (!values) return
-      const sent = performance.now()
-      await client.query({ name: 'bare', text: plan.size > 1 ? INSERT : INSERT_ONE, values })
-      latencies.push(performance.now() - sent)
-    }
-  }),
-)
-const seconds = (performance.now() - started) / 1_000
-await Promise.all(clients.map((client) => client.end()))
-latencies.sort((a, b) => a - b)
-const result: CommitResult = {
-  rows: latencies.length * plan.size,
-  seconds,
-  p99: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
-}
+const { times, ...timing } = await driveClients(plan, (client) => {
+  const values = plan.size > 1 ? ready.pop() : makeValues()
+  return values ? client.query({ name: 'bare', text: plan.size > 1 ? INSERT : INSERT_ONE, values }) : false
+})
+const result: CommitResult = { rows: times * plan.size, ...timing }
 process.stdout.write(JSON.stringify(result))

@@ -2,6 +2,7 @@
 // "transaction" holds the counter, decides, records, commits; "read-then-write" reads the counter first and adds afterwards.
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
+import { driveClients } from './drive-clients'
 
 export type PeerPlan = {
   url: string
@@ -67,34 +68,10 @@ async function record(client: pg.Client, counter: number): Promise<void> {
   await client.query('commit')
 }
 
-const clients = await Promise.all(
-  Array.from({ length: plan.connections }, async () => {
-    const client = new pg.Client({ connectionString: plan.url })
-    await client.connect()
-    return client
-  }),
+const { times, ...timing } = await driveClients(plan, (client) =>
+  record(client, 1 + Math.floor(Math.random() * plan.counters)),
 )
-const latencies: number[] = []
-const started = performance.now()
-const end = started + plan.seconds * 1_000
-await Promise.all(
-  clients.map(async (client) => {
-    while (performance.now() < end) {
-      const sent = performance.now()
-      await record(client, 1 + Math.floor(Math.random() * plan.counters))
-      latencies.push(performance.now() - sent)
-    }
-  }),
-)
-const seconds = (performance.now() - started) / 1_000
-await Promise.all(clients.map((client) => client.end()))
 const { rows } = await setup.query<{ admitted: string }>('select sum(used) as admitted from peer_counters')
 await setup.end()
-latencies.sort((a, b) => a - b)
-const result: PeerResult = {
-  requests: latencies.length,
-  seconds,
-  p99: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
-  admitted: Number(rows[0]?.admitted),
-}
+const result: PeerResult = { requests: times, ...timing, admitted: Number(rows[0]?.admitted) }
 process.stdout.write(JSON.stringify(result))
