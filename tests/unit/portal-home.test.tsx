@@ -70,6 +70,15 @@ test('what a tier gives none of is not said to be used up', () => {
   expect(words(5)).toContain(t('portal.upgrade.reached', { meter: 'calls' }))
 })
 
+test('who used nothing of what is not included reached no cap', () => {
+  const bar = (limit: number, used: number, behaviour: PortalUsage['behaviour'] = 'reject') =>
+    draw({ usage: [usageOf('calls', { limit, used, behaviour })] })
+  expect(bar(0, 0)).toContain(t('ui.usage.excluded'))
+  expect(bar(0, 0)).not.toContain(t('ui.usage.reached'))
+  expect(bar(0, 0, 'overflow')).toContain(t('ui.usage.excludedOverflow'))
+  expect(bar(5, 5)).toContain(t('ui.usage.reached'))
+})
+
 test('a figure that no double holds is shown to the last digit', () => {
   expect(draw({ usage: [usageOf('calls', { used: '12345678901234567891' })] })).toContain('12,345,678,901,234,567,891')
 })

@@ -164,10 +164,14 @@ function TierCard({
             {tier.caps.map((cap) => (
               <li key={cap.meter} className="flex flex-wrap justify-between gap-x-3">
                 <span className="text-mute">{cap.name}</span>
-                <span className="tabular">
-                  {formatQuantity(cap.limit, cap.unit)}{' '}
-                  <span className="text-faint">{t(`tiers.per.${cap.period}`)}</span>
-                </span>
+                {Number(cap.limit) === 0 && cap.behaviour !== 'overflow' ? (
+                  <span className="text-faint">{t('ui.usage.excluded')}</span>
+                ) : (
+                  <span className="tabular">
+                    {formatQuantity(cap.limit, cap.unit)}{' '}
+                    <span className="text-faint">{t(`tiers.per.${cap.period}`)}</span>
+                  </span>
+                )}
                 {cap.behaviour === 'overflow' ? (
                   <span className="basis-full text-faint text-xs">{t('upgrade-requests.portal.overflow')}</span>
                 ) : null}

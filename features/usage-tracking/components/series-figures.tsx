@@ -31,7 +31,7 @@ export function SeriesFiguresSkeleton() {
   )
 }
 
-/** The figures of a series as they are, to the last digit, the newest first. */
+/** The figures of a series as they are, to the last digit: the newest first, and of one window the largest. */
 export function SeriesFigures({ series }: { series: UsageSeries }) {
   const [shown, setShown] = useState(AT_ONCE)
   const rows = useMemo(
@@ -39,7 +39,7 @@ export function SeriesFigures({ series }: { series: UsageSeries }) {
       series.data
         .filter(({ events }) => events > 0)
         .map((row): Row => ({ ...row, key: `${row.window_start} ${groupKey(row)}` }))
-        .reverse(),
+        .sort((a, b) => b.window_start.localeCompare(a.window_start) || Number(b.value) - Number(a.value)),
     [series],
   )
   const columns = useMemo(() => columnsOf(series), [series])
