@@ -1,5 +1,6 @@
 // Reservations: what is held counts for everybody, whoever asks and from wherever; settled once, however often it is said.
 import { beforeAll, describe, expect, test } from 'vitest'
+import { POST as postEntitlement } from '@/app/api/v1/customers/[id]/entitlements/route'
 import { POST as postGrant } from '@/app/api/v1/customers/[id]/grants/route'
 import { PUT as putSubscription } from '@/app/api/v1/customers/[id]/subscription/route'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
@@ -260,6 +261,25 @@ describe('settle', () => {
     })
     expect((await settle({ reservation_id: id, amount: 70 })).body).toMatchObject({ used: 70, held: 30, remaining: 0 })
     expect((await settle({ reservation_id: other, amount: 30 })).body).toMatchObject({ used: 100, remaining: 0 })
+  })
+  test('of what was held fits no more once the cap is lower, and says so', async () => {
+    const user_id = await newCustomer('hard')
+    const id = await hold(user_id, 7, 'calls')
+    const patched = await call(postEntitlement, 'POST', '/api/v1/customers/x/entitlements', {
+      ...admin,
+      params: { id: user_id },
+      body: { kind: 'metered', meter: 'calls', limit: 5 },
+    })
+    expect(patched.status).toBe(201)
+    expect(await settle({ reservation_id: id })).toMatchObject({
+      status: 409,
+      body: { reason: 'usage_exceeded', limit: 5, used: 0, held: 7, detail: expect.stringMatching(/less is allowed/) },
+    })
+    expect(await settle({ reservation_id: id, amount: 8 })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringMatching(/beyond the amount held/) },
+    })
+    expect((await settle({ reservation_id: id, amount: 5 })).body).toMatchObject({ counted: 5, used: 5, remaining: 0 })
   })
   test('after expiry is too late, however long', async () => {
     const user_id = await newCustomer('hard')

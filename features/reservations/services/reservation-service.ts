@@ -1,7 +1,7 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
-import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { isNegative, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { ReserveInput, SettleInput } from '../schema'
@@ -67,6 +67,8 @@ const REFUSALS: Record<number, string> = {
   10: 'What goes beyond the amount held does not fit under the cap.',
   11: 'The meter takes its value from a property that is missing or no number.',
 }
+const LESS_IS_LEFT =
+  'Since this was held, less is allowed: it does not fit under the cap any more. Settle less, or release it.'
 
 /**
  * Holds an amount back for a customer until it is settled, released or expires. An answer is not an error: `allowed` says
@@ -117,7 +119,8 @@ export async function settleReservation({ reservation_id, amount, properties }: 
   requireOpen(answer)
   if (answer.status === 'not_countable') throw invalidInput('/amount', WHOLE)
   if (answer.status === 'refused') {
-    throw new AppError('conflict', REFUSALS[answer.code ?? 0] ?? 'The usage was refused.', {
+    const wasHeld = answer.code === 10 && !isNegative(subtractDecimals(answer.amount, amount ?? answer.amount))
+    throw new AppError('conflict', wasHeld ? LESS_IS_LEFT : (REFUSALS[answer.code ?? 0] ?? 'The usage was refused.'), {
       extra: { reason: answer.code === 10 ? 'usage_exceeded' : 'usage_refused', ...toStanding(answer) },
     })
   }
