@@ -1,15 +1,19 @@
 // Two requests that want the same rows in opposite order: the database ends one of them, and its caller never sees it.
+import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { PATCH as patchTier } from '@/app/api/v1/tiers/[id]/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
+import { POST as correct } from '@/app/api/v1/usage/correct/route'
 import { POST as track } from '@/app/api/v1/usage/track/route'
 import { readBody } from '@/libs/api-utils/read-json'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { ApiResponse, withTenantAuth } from '@/libs/api-utils/tenant-api-wrapper'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
+import { requireVariable } from '../support/variables'
 import { whileLocked } from '../support/while-locked'
-import { asSuperuser, asSystem, call, createWorld, request } from '../support/world'
+import { asSuperuser, asSystem, call, createTenant, createWorld, request } from '../support/world'
 
 const { acme } = await createWorld()
 const NAMES = ['first', 'second']
@@ -94,4 +98,131 @@ test('a tier that waits to change keeps nobody from being given it', async () =>
     { last: `select from tiers where tenant_id = '${acme.id}' and slug = 'kept' for key share nowait` },
   )
   expect(status).toBe(200)
+})
+
+describe('whoever writes usage goes the same way', async () => {
+  const tenant = await createTenant('same-way')
+  const send = async (handler: RouteHandler, body: unknown, query = '') => {
+    const { status, body: answer } = await call(handler, 'POST', `/x${query}`, { as: tenant.api_key, body })
+    expect([status, answer.rejected ?? []]).toEqual([expect.toBeOneOf([200, 201]), []])
+  }
+  const METERS = ['alone', 'crowd', 'days', 'most', 'taken', 'soft', 'daily', 'next']
+
+  beforeAll(async () => {
+    for (const slug of METERS)
+      await send(postMeter, { slug, name: slug, ...(slug === 'most' && { aggregation: 'MAX' }) })
+    const usage_caps = {
+      soft: { limit: 1e9, behaviour: 'overflow' },
+      daily: { limit: 1e9, behaviour: 'overflow', period: 'day' },
+    }
+    await send(postTier, { name: 'Soft', is_default: true, usage_caps })
+    await send(
+      track,
+      [...METERS, 'taken'].map((slug, index) => usage(slug, `first-${index}`)),
+    )
+  })
+
+  const usage = (slug: string, event_id?: string) => ({ meter_id: slug, user_id: 'ann', event_value: 1, event_id })
+  const twice = (slug: string) => [usage(slug), usage(slug)]
+  const yesterday = () => new Date(Date.now() - 86_400_000).toISOString()
+  const ways: [slug: string, how: string, write: () => Promise<void>][] = [
+    ['alone', 'an event', () => send(track, usage('alone'))],
+    ['crowd', 'a batch', () => send(track, twice('crowd'))],
+    ['days', 'a batch of two days', () => send(track, [usage('days'), { ...usage('days'), timestamp: yesterday() }])],
+    ['most', 'a batch of another aggregation', () => send(track, twice('most'))],
+    ['taken', 'an event that is taken back', () => send(correct, { event_id: 'first-4', action: 'cancel' })],
+    ['soft', 'an event held to a soft cap', () => send(track, usage('soft'), '?enforce=true')],
+    ['soft', 'a batch held to a soft cap', () => send(track, twice('soft'), '?enforce=true')],
+    ['daily', 'an event held to a soft cap of a day', () => send(track, usage('daily'), '?enforce=true')],
+    ['daily', 'a batch held to a soft cap of a day', () => send(track, twice('daily'), '?enforce=true')],
+  ]
+  const rows = (table: string, slug: string, more = '') =>
+    `from ${table} where tenant_id = '${tenant.id}' ${more}
+      and meter_id = (select id from meters where tenant_id = '${tenant.id}' and slug = '${slug}')`
+  const free = (...what: Parameters<typeof rows>) => `select ${rows(...what)} for update nowait;`
+  const held = (...what: Parameters<typeof rows>) =>
+    `do $$ begin if exists (select ${rows(...what)} for update skip locked) then raise exception 'nobody holds it'; end if; end $$;`
+
+  test.each(ways)('%s: %s: the month, then the day, the total, the quarter', async (slug, _, write) => {
+    const day = "and period = 'day' and starts_on = (now() at time zone 'UTC')::date"
+    await whileLocked(`select ${rows('usage_counters', slug, day)} for update`, write, {
+      last:
+        held('usage_counters', slug, "and period = 'month'") +
+        free('usage_totals', slug) +
+        free('usage_quarters', slug),
+    })
+    if (slug === 'taken') await send(track, usage('taken', 'again'))
+    const again = slug === 'taken' ? () => send(correct, { event_id: 'again', action: 'cancel' }) : write
+    await whileLocked(`select ${rows('usage_totals', slug)} for update`, again, {
+      last: held('usage_counters', slug) + free('usage_quarters', slug),
+    })
+  })
+
+  test('a soft cap that is held is not held before the counters of other meters', async () => {
+    const order = await asSuperuser<{ slug: string }>(
+      "select slug from meters where tenant_id = $1 and slug in ('soft', 'next') order by id",
+      [tenant.id],
+    )
+    const [first = '', second = ''] = order.map(({ slug }) => slug)
+    await whileLocked(
+      `select ${rows('usage_counters', second, "and period = 'month'")} for update`,
+      () => send(track, [usage('soft'), usage('next')], '?enforce=true'),
+      { last: held('usage_counters', first, "and period = 'month'") },
+    )
+  })
+
+  test('all of them at once are all done', async () => {
+    const write = `select app.ingest_usage($1, 1, $2, 'UTC', $3, $4, $5, $6, $7, $8, null, null, $9, null, null, false, false, false, true, $10) as value`
+    const actor = JSON.stringify({
+      id: newId(),
+      kind: 'api_key',
+      label: '-',
+      permissions: ['usage:write', 'usage:read'],
+    })
+    const meters = METERS.filter((slug) => slug !== 'most')
+    const draw = (from: number) => 1 + Math.floor(Math.random() * from)
+    const list = (length: number, make: () => unknown) => Array.from({ length }, make)
+    const writers = [
+      [1, false, false],
+      [1, true, false],
+      [60, false, false],
+      [60, false, true],
+      [60, true, false],
+    ] as const
+    const before = await countEvents()
+    const outcomes = await Promise.all(
+      writers.map(async ([size, enforce, timed]) => {
+        const client = new pg.Client({ connectionString: requireVariable('DATABASE_URL') })
+        await client.connect()
+        try {
+          for (let round = 0; round < 25; round += 1) {
+            const users = ['ann', 'bob', 'cyd'].slice(0, size)
+            await client.query(write, [
+              tenant.id,
+              actor,
+              size === 1 ? [meters[draw(meters.length) - 1]] : meters,
+              users,
+              size === 1 ? [1] : list(size, () => draw(meters.length)),
+              list(size, () => draw(users.length)),
+              list(size, () => 1),
+              list(size, newId),
+              timed ? list(size, () => (draw(2) === 1 ? yesterday() : null)) : null,
+              enforce,
+            ])
+          }
+        } finally {
+          await client.end()
+        }
+      }),
+    )
+    expect(outcomes).toHaveLength(writers.length)
+    expect((await countEvents()) - before).toBe(25 * (1 + 1 + 60 + 60 + 60))
+  })
+
+  async function countEvents(): Promise<number> {
+    const [row] = await asSuperuser<{ count: number }>('select count(*)::int from usage_events where tenant_id = $1', [
+      tenant.id,
+    ])
+    return row?.count ?? 0
+  }
 })
