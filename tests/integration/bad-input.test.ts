@@ -412,6 +412,16 @@ describe('a body', () => {
       { code: 'not_found' },
     ])
   })
+  test('a field that nobody knows is named as it was sent', async () => {
+    const rejected = [{ index: 0, code: 'unknown_field', detail: expect.stringMatching(/^costCentre is not a field /) }]
+    const tracked = await send('track', JSON.stringify({ ...event('x'), costCentre: 'sales' }))
+    expect(tracked.body).toMatchObject({ inserted: 0, rejected })
+    const corrected = await call(correctRoute, 'POST', '/api/v1/usage/correct', {
+      as: acme.api_key,
+      body: [{ action: 'cancel', eventId: 'none', costCentre: 'sales' }],
+    })
+    expect(corrected.body).toMatchObject({ corrected: 0, rejected })
+  })
   test('options that are none', async () => {
     for (const query of ['?strict=perhaps', '?enforce=1', '?nothing=1'])
       expect(await send(`track${query}`, event('x'))).toMatchObject({

@@ -1,8 +1,7 @@
-import { cutText } from '@/libs/cut-text'
 import { AppError } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { isExactNumber, parseExactly } from '@/libs/ingest/exact-number'
-import { eventKey, parseEvents, type Rejection, type UsageEvent } from './event-parser'
+import { eventKey, nameSent, parseEvents, type Rejection, type UsageEvent } from './event-parser'
 
 /** Most corrections of one request. */
 const MAX_CORRECTIONS = 100
@@ -62,7 +61,7 @@ function parseCorrection(input: unknown, index: number): Correction | Rejection 
   const unknown = Object.keys(fields).find((name) => !known.includes(name))
   if (unknown !== undefined) {
     const why = AMENDABLE.includes(unknown) ? 'is for amend alone' : 'is not a field of a correction'
-    return refuse('unknown_field', `${cutText(unknown, 64)} ${why}.`)
+    return refuse('unknown_field', `${nameSent(fields, unknown)} ${why}.`)
   }
   if (reason !== undefined && (typeof reason !== 'string' || !REASON.test(reason)))
     return refuse('invalid_reason', 'reason must be 1 to 500 characters without control characters.')

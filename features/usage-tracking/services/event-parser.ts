@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { asSent } from '@/libs/api-utils/field-names'
 import { pointerOf } from '@/libs/api-utils/input-errors'
 import { cutText, toStorable } from '@/libs/cut-text'
 import { AppError, invalidInput } from '@/libs/errors'
@@ -101,7 +102,7 @@ function parseEvent(input: unknown, index: number): UsageEvent | Rejection {
     if (!FIELDS.has(name))
       return isExactNumber(event)
         ? refuse(index, 'invalid_event', 'An event must be an object.')
-        : refuse(index, 'unknown_field', `${clip(name)} is not a field of an event.`)
+        : refuse(index, 'unknown_field', `${nameSent(event, name)} is not a field of an event.`)
 
   const { meter_id: meter } = event
   if (typeof meter !== 'string' || !METER.test(meter)) {
@@ -209,6 +210,11 @@ function readProperties(input: unknown): string | null | { wrong: string } {
   if (text.length > MAX_PROPERTIES_LENGTH)
     return { wrong: `properties may be at most ${MAX_PROPERTIES_LENGTH} characters.` }
   return text
+}
+
+/** What a field was called by its sender, as it can be told. */
+export function nameSent(fields: Readonly<Record<string, unknown>>, name: string): string {
+  return clip(asSent(fields, { pointer: `/${name}`, detail: '' }).pointer.slice(1))
 }
 
 /** A name as it can be told and kept. */
