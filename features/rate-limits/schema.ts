@@ -4,12 +4,10 @@ import { givenNameInput } from '@/libs/api-utils/text-input'
 
 const name = givenNameInput(255)
 const limit = z.number().int().min(0).max(1_000_000_000)
-const duration = z
-  .number()
-  .int()
-  .min(1)
-  .max(31_622_400_000)
-  .meta({ description: 'Milliseconds; the limit holds for any span of this length', example: 60_000 })
+const duration = z.number().int().min(1).max(31_622_400_000).meta({
+  description: 'Milliseconds of the window, which slides: what was used in the one before counts by its share',
+  example: 60_000,
+})
 
 export const rateLimitCall = z
   .strictObject({
