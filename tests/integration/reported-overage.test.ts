@@ -347,3 +347,32 @@ test('in the report, also for who may not see billing periods', async () => {
   const [{ billed } = { billed: '' }] = await compare(tenant, 'UTC')
   expect(await reported('?customer=ann')).toEqual([[19, Number(billed)]])
 })
+
+test('what was taken back since it was billed, also for who may not see billing periods', async () => {
+  const tenant = await arrange('UTC', [{ tier: 'small', limit: 10, period: 'day' }])
+  const { key } = await createApiKey(tenant, ['usage:read'])
+  const today = new Date()
+  const day = (ago: number) =>
+    new Date(Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), 1 - ago, 12)).toISOString()
+  const use = async (event_id: string, event_value: number, timestamp: string) => {
+    const body = { meter_id: 'sum', user_id: 'ann', event_id, event_value, timestamp }
+    expect((await call(trackRoute, 'POST', '/x', { as: tenant.api_key, body })).body).toMatchObject({ inserted: 1 })
+  }
+  const reported = async (as: string) => {
+    const { body } = await call(getReport, 'GET', `/api/v1/usage/reports?month=${day(1).slice(0, 7)}`, { as })
+    return body.meters.map(({ used, overage }: { used: number; overage: number }) => [used, overage])
+  }
+  await use('first', 8, day(2))
+  await use('second', 4, day(2))
+  await asSystem(tenant, () =>
+    tenantQuery('select app.close_billing_period($1, $2, $3, clock_timestamp())', [tenant.id, 'UTC', newId()]),
+  )
+  expect(await reported(key)).toEqual([[12, 2]])
+  // As much on another day: the month comes to the same, and no day is beyond the cap any more.
+  const body = { event_id: 'second', action: 'cancel' }
+  const corrected = await call(correctRoute, 'POST', '/x', { as: tenant.api_key, body })
+  expect(corrected.status).toBe(200)
+  await use('third', 4, day(1))
+  expect(await reported(tenant.api_key)).toEqual([[12, 0]])
+  expect(await reported(key)).toEqual([[12, 0]])
+})

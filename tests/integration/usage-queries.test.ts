@@ -316,17 +316,21 @@ test('all meters together say what each of them says', async () => {
   )
   const picked = (world: World) => customers.filter((row) => row.tenant_id === world.tenant.id).map(({ id }) => id)
   let rows = 0
-  // Whole days, and not.
+  // Whole days, whole months, and neither.
   for (const world of worlds.filter(({ zone }) => ['Europe/Berlin', 'Australia/Lord_Howe'].includes(zone)))
     for (const window of [null, 'DAY', 'HOUR'])
       for (const count of [0, 1, 2])
         for (const split of [true, false])
-          for (const part of [0, 3_723]) {
+          for (const part of [0, null, 3_723]) {
             if (window === 'HOUR' && (split || count > 0)) continue
+            const [since, till] =
+              part === null
+                ? ['today - 90', 'today'].map((day) => `date_trunc('month', t.${day})::date`)
+                : ['t.today - 60', 't.today - 3']
             const [found] = await asSystem(world.tenant, () =>
               tenantQuery<{ rows: number; different: number }>(
                 `with span as (
-                   select app.first_moment(t.today - 60, $2) + $6::integer * interval '1 second' as since, app.first_moment(t.today - 3, $2) as till
+                   select app.first_moment(${since}, $2) + $6::integer * interval '1 second' as since, app.first_moment(${till}, $2) as till
                    from (select (now() at time zone $2)::date as today) t
                  ),
                  together as materialized (
@@ -343,7 +347,14 @@ test('all meters together say what each of them says', async () => {
                  select (select count(*)::integer from together) as rows,
                    (select count(*)::integer from (
                      (table together except all table apart) union all (table apart except all table together)) x) as different`,
-                [world.tenant.id, world.zone, window, count === 0 ? null : picked(world).slice(0, count), split, part],
+                [
+                  world.tenant.id,
+                  world.zone,
+                  window,
+                  count === 0 ? null : picked(world).slice(0, count),
+                  split,
+                  part ?? 0,
+                ],
               ),
             )
             expect(found?.different, JSON.stringify({ zone: world.zone, window, count, split, part })).toBe(0)
