@@ -6,6 +6,7 @@ import { POST as verifyRoute } from '@/app/api/v1/customer-keys/verify/route'
 import { POST as limitRoute } from '@/app/api/v1/rate-limits/limit/route'
 import { METHODS } from '@/app/compat/unkey/methods'
 import { forgetEnv } from '@/libs/env'
+import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { call, createApiKey, createWorld, setStatus } from '../support/world'
 
@@ -132,7 +133,9 @@ describe.each(['memory', 'postgres'])('a call held against a rate limit, counted
 test('a suspended tenant is answered as without a key', async () => {
   await setStatus(globex, 'suspended')
   for (const headers of [{}, { 'idempotency-key': 'asleep' }]) {
-    expect((await verify({ key: 'x' }, { as: globex.api_key, headers })).status).toBe(423)
+    await expect
+      .poll(async () => (await verify({ key: 'x' }, { as: globex.api_key, headers })).status, whenHeard)
+      .toBe(423)
     expect((await limit(ask('x'), { as: globex.api_key, headers })).status).toBe(423)
   }
   await setStatus(globex, 'active')
