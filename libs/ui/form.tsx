@@ -46,7 +46,10 @@ export function ProblemNotice({
   const upgrade = problem.upgrade
   const notice = useRef<HTMLDivElement>(null)
   // The button that was pressed may be a screen below.
-  useEffect(() => notice.current?.scrollIntoView({ block: 'nearest' }), [])
+  useEffect(() => {
+    // In new browsers it returns a promise, which is no way to clean up.
+    notice.current?.scrollIntoView({ block: 'nearest' })
+  }, [])
   return (
     <div
       ref={notice}
