@@ -70,6 +70,15 @@ test('what a tier gives none of is not said to be used up', () => {
   expect(words(5)).toContain(t('portal.upgrade.reached', { meter: 'calls' }))
 })
 
+test('the prompt and the bar below it say the same percentage', () => {
+  const page = draw({
+    usage: [usageOf('calls', { used: 8_396, limit: 10_000, behaviour: 'reject' })],
+    upgrade: { meter: 'calls', name: 'calls', percent: 83.96, next_tiers: [] },
+  })
+  expect(page).toContain(t('portal.upgrade.near', { meter: 'calls', percent: '83%' }))
+  expect(page).toContain(t('ui.usage.near', { percent: '83%' }))
+})
+
 test('who used nothing of what is not included reached no cap', () => {
   const bar = (limit: number, used: number, behaviour: PortalUsage['behaviour'] = 'reject') =>
     draw({ usage: [usageOf('calls', { limit, used, behaviour })] })

@@ -39,7 +39,7 @@ export function UpgradePrompt({
             <Sparkles aria-hidden="true" className="size-4 text-accent-text" />
             {reached
               ? t(included ? 'portal.upgrade.reached' : 'portal.upgrade.not_included', { meter })
-              : t('portal.upgrade.near', { meter, percent: formatPercent(upgrade.percent / 100) })}
+              : t('portal.upgrade.near', { meter, percent: formatPercent(Math.floor(upgrade.percent) / 100) })}
           </h2>
           <p className="mt-1 text-mute text-sm">
             {reached
