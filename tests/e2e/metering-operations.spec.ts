@@ -139,6 +139,46 @@ test('a period is closed and downloaded, and reconciliation finds nothing', asyn
   await expect(page.getByText('Events and totals agree').first()).toBeVisible()
 })
 
+test.describe('a server that is away for a moment', () => {
+  test.use({ refusals: [503], blocked: /status of 503/ })
+  test('is told of in sight, what was typed stays, and the next try carries the same key', async ({ page }) => {
+    const keys: (string | undefined)[] = []
+    await page.route('**/api/v1/**', async (route) => {
+      if (!['PATCH', 'POST'].includes(route.request().method())) return route.continue()
+      if (route.request().url().includes('/preview')) return route.continue()
+      keys.push(route.request().headers()['idempotency-key'])
+      await route.fulfill({
+        status: 503,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({ code: 'unavailable', detail: 'Away for a moment.', request_id: 'of-this-try' }),
+      })
+    })
+    await signIn(page, owner)
+    await page.goto(`${dashboard}/acme/tiers`)
+    await page.getByRole('table', { name: 'Tiers' }).getByRole('link', { name: 'Growth' }).click()
+    const description = page.getByRole('textbox', { name: /^Description/ })
+    await description.fill('Typed once')
+    const told = page.getByRole('alert').filter({ hasText: 'of-this-try' })
+    for (let press = 1; press <= 2; press += 1) {
+      await page.getByRole('button', { name: 'Save tier' }).click()
+      await expect.poll(() => keys.length).toBe(press)
+      await expect(told).toBeInViewport()
+    }
+    await expect(description).toHaveValue('Typed once')
+    expect(keys[0]).toBeTruthy()
+    expect(keys[1]).toBe(keys[0])
+
+    page.once('dialog', (question) => void question.accept())
+    await page.goto(`${dashboard}/acme/billing-periods`)
+    await page.getByRole('button', { name: 'Close period' }).first().click()
+    const dialog = page.getByRole('dialog', { name: 'Close a billing period' })
+    await dialog.getByRole('button', { name: 'Close period' }).click()
+    await expect(dialog.getByRole('alert').filter({ hasText: 'of-this-try' })).toBeVisible()
+    // Nothing is wrong with the day.
+    await expect(dialog.getByLabel('Ends at the beginning of')).not.toHaveAttribute('aria-invalid', 'true')
+  })
+})
+
 test.describe('who may not', () => {
   test.use({ refusals: [403] })
   test('a compliance officer looks and changes nothing', async ({ page }) => {

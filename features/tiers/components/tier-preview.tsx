@@ -12,7 +12,8 @@ import { formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 import { RadioGroup } from '@/libs/ui/radio-group'
 import { Skeleton } from '@/libs/ui/skeleton'
-import { useApiFetch } from '@/libs/ui/use-api'
+import { toast } from '@/libs/ui/toast'
+import { type Mutation, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
 const SETTLES_MS = 500
 const PAGE = 10
@@ -63,16 +64,15 @@ export function TierPreviewCard({
     }
   }, [api, tier.id, text])
 
-  async function loadMore(cursor: string) {
-    const more = await api<TierPreview>(`/tiers/${tier.id}/preview${toQuery({ limit: PAGE, cursor })}`, {
-      method: 'POST',
-      body,
-    })
-    setState((old) => ({
-      ...old,
-      preview: old.preview && { ...more, over: [...old.preview.over, ...more.over] },
-    }))
-  }
+  const more = useMutation(
+    (cursor: string) =>
+      api<TierPreview>(`/tiers/${tier.id}/preview${toQuery({ limit: PAGE, cursor })}`, { method: 'POST', body }),
+    {
+      onSuccess: (next) =>
+        setState((old) => ({ ...old, preview: old.preview && { ...next, over: [...old.preview.over, ...next.over] } })),
+      onError: (problem) => toast.problem(problem),
+    },
+  )
 
   return (
     <Card title={t('tiers.preview.title')} description={t('tiers.preview.description')} aria-busy={busy}>
@@ -80,7 +80,7 @@ export function TierPreviewCard({
         {text === null ? (
           <p className="text-mute text-sm">{t('tiers.preview.wrong')}</p>
         ) : preview ? (
-          <Findings tier={tier} preview={preview} onMore={loadMore} />
+          <Findings tier={tier} preview={preview} more={more} />
         ) : error ? (
           <p role="alert" className="text-danger-text text-sm">
             {t('tiers.preview.failed')} {error}
@@ -116,15 +116,7 @@ export function TierPreviewCard({
   )
 }
 
-function Findings({
-  tier,
-  preview,
-  onMore,
-}: {
-  tier: Tier
-  preview: TierPreview
-  onMore: (cursor: string) => Promise<void>
-}) {
+function Findings({ tier, preview, more }: { tier: Tier; preview: TierPreview; more: Mutation<string, TierPreview> }) {
   const { new_version, customers, by_default, over_count, newly_over_count, newly_within_count, next_cursor } = preview
   if (!new_version) return <p className="text-mute text-sm">{t('tiers.preview.no_version')}</p>
   const sentences = [
@@ -151,7 +143,13 @@ function Findings({
         />
       ) : null}
       {next_cursor ? (
-        <Button size="sm" icon={<ArrowRight />} className="self-start" onClick={() => void onMore(next_cursor)}>
+        <Button
+          size="sm"
+          icon={<ArrowRight />}
+          loading={more.pending}
+          className="self-start"
+          onClick={() => void more.run(next_cursor)}
+        >
           {t('tiers.preview.more')}
         </Button>
       ) : null}
