@@ -26,6 +26,7 @@ const usagePeriod = z.enum(['day', 'month'])
 const standing = {
   limit: quantity.nullable(),
   used: quantity,
+  held: quantity.optional().meta({ description: 'What open reservations hold; no longer part of what remains' }),
   remaining: quantity.nullable().meta({ description: 'What is left, never negative; null without a cap' }),
   overage: quantity.meta({ description: 'What was used beyond the cap' }),
   period: usagePeriod,
@@ -92,7 +93,6 @@ const checkResult = z
       'EXPIRED',
     ]),
     ...standing,
-    held: quantity.optional().meta({ description: 'What open reservations hold; no longer part of what remains' }),
     upgrade: z
       .object({
         reason: z.string(),

@@ -15,16 +15,13 @@ const LONGEST_MS = 2_000
  * would have had each of theirs do it, and what was written before it is on the disk then as well.
  */
 const FLUSH = "select set_config('synchronous_commit', $1, true), pg_logical_emit_message(true, 'holdfast', '')"
-const OPEN =
-  "select current_setting('synchronous_commit') as durability, set_config('synchronous_commit', 'off', false)"
-
 /** What goes out at the end of this turn of the loop, and whether something must be on the disk before it is answered. */
 type Turn = { writes: boolean; flushed: Promise<unknown> }
 type Lane = {
   client: pg.Client
   socket: Socket
-  /** Gives the server's own `synchronous_commit`. */
-  opened: Promise<string>
+  /** Gives the server's own `synchronous_commit`, or null where each statement waits for the disk by itself. */
+  opened: Promise<string | null>
   waiting: number
   turn: Turn | null
 }
@@ -47,7 +44,7 @@ export async function queryInPipeline<R extends pg.QueryResultRow>(
   try {
     const durability = await lane.opened
     lane.turn ??= beginTurn(lane, durability)
-    if (!writes) return await lane.client.query<R>(query)
+    if (!writes || durability === null) return await lane.client.query<R>(query)
     lane.turn.writes = true
     const [answer, flush] = await Promise.allSettled([lane.client.query<R>(query), lane.turn.flushed])
     if (answer.status === 'rejected') throw answer.reason
@@ -58,7 +55,7 @@ export async function queryInPipeline<R extends pg.QueryResultRow>(
   }
 }
 
-function beginTurn(lane: Lane, durability: string): Turn {
+function beginTurn(lane: Lane, durability: string | null): Turn {
   lane.socket.cork()
   const turn: Turn = {
     writes: false,
@@ -95,11 +92,7 @@ function openLane(): Lane {
     pipeline: true,
     stream: () => socket,
   })
-  const opened = client
-    .connect()
-    .then(() => client.query<{ durability: string }>(OPEN))
-    .then(({ rows }) => rows[0]?.durability ?? 'on')
-  const lane: Lane = { client, socket, opened, waiting: 0, turn: null }
+  const lane: Lane = { client, socket, opened: prepare(client), waiting: 0, turn: null }
   const forget = () => {
     const index = lanes.indexOf(lane)
     if (index >= 0) lanes.splice(index, 1)
@@ -113,6 +106,18 @@ function openLane(): Lane {
   lane.opened.catch(forget)
   lanes.push(lane)
   return lane
+}
+
+async function prepare(client: pg.Client): Promise<string | null> {
+  await client.connect()
+  const { rows } = await client.query<{ pid: number; durability: string }>(
+    "select pg_backend_pid() as pid, current_setting('synchronous_commit') as durability",
+  )
+  const [server] = rows
+  // Who introduced itself as another process is a pooler: what is set here would be the next one's.
+  if (!server || server.pid !== (client as pg.Client & { processID?: number }).processID) return null
+  await client.query('set synchronous_commit = off')
+  return server.durability
 }
 
 /** Closes every connection once what was asked on it is answered; the next use opens new ones. */

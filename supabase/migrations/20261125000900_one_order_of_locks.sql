@@ -2,6 +2,9 @@
 -- that one tenant's single events and batches, of two callers or through two processes, waited for each other until Postgres ended one of them, a
 -- second each time. Whoever held a soft cap (`enforce`) held the month's counter before the day's and before those of other meters, and the others not.
 -- Now all move counters of months, then of days, then totals, then quarters; hard caps and balances, which everybody holds, come before that.
+-- And four answers: where something is held, a refusal names the cap and what is held of it, as check does; what repeats an event that the cap refused
+-- is refused like it; what was counted before is a duplicate also once its meter or customer is archived or it has become too old; and an event
+-- that asks for no more than the one whose place it takes is not refused.
 
 -- functions: holding counters -----------------------------------------------------------------------
 
@@ -231,6 +234,7 @@ create or replace function app.record_usage(
       v_event record;
       v_refused jsonb[];
       v_pair_ends numeric[];
+      v_pair_held numeric[];
       v_usage jsonb;
     begin
       if not app.can('usage:write') then
@@ -352,6 +356,9 @@ create or replace function app.record_usage(
             and (c.rollover_max > 0 or c.preserve_overage));
       v_capped := v_capped or v_entitled or v_balanced;
 
+      -- What would be refused now may have been counted before: then it is a duplicate.
+      v_probe := v_probe or p_event_ids is not null and v_asked && '{4, 6, 7, 8}'::smallint[];
+
       for attempt in 1 .. 10 loop
         begin
           v_codes := v_asked;
@@ -362,6 +369,7 @@ create or replace function app.record_usage(
           v_pair_users := null;
           v_pair_balanced := null;
           v_pair_ends := null;
+          v_pair_held := null;
 
           -- What is here already: the same is a duplicate, anything else a conflict. Months gone by are always looked through; in
           -- this one the primary key would tell, so it is looked at first only when repetitions are to be expected.
@@ -371,7 +379,7 @@ create or replace function app.record_usage(
                 and e.received_month <= case when v_probe then v_month else v_month - 1 end;
             if v_known is not null then
               select array_agg(case
-                  when e.id is null or k.code not in (0, 7, 8) then k.code
+                  when e.id is null or k.code not in (0, 4, 6, 7, 8) then k.code
                   when e.meter_id = v_meter_ids[k.m] and e.customer_id = v_customer_ids[k.u] and e.value = k.v
                     and e.properties is not distinct from k.properties and e.occurred_at = coalesce(k.t, e.received_at) then 1
                   else 2 end order by k.ord)
@@ -519,7 +527,8 @@ create or replace function app.record_usage(
             v_reserved := exists (
               select 1 from public.reservations r where r.tenant_id = p_tenant and r.meter_id = any (v_meter_ids) and r.status = 'held');
             if v_reserved then
-              select array_agg(v_pair_limits[q.ord] - coalesce(h.amount, 0) order by q.ord) into v_pair_limits
+              select array_agg(coalesce(h.amount, 0) order by q.ord), array_agg(v_pair_limits[q.ord] - coalesce(h.amount, 0) order by q.ord)
+                into v_pair_held, v_pair_limits
                 from unnest(v_pair_meters, v_pair_users, v_pair_starts, v_pair_periods) with ordinality q (m, u, starts_on, period, ord)
                 left join lateral (
                   select sum(r.amount) as amount from public.reservations r
@@ -537,9 +546,10 @@ create or replace function app.record_usage(
             if v_over then
               for v_event in
                 select e.ord, e.amount, e.pair, v_pair_limits[e.pair] as cap_limit, v_pair_periods[e.pair] as period, v_pair_starts[e.pair] as starts_on,
-                  v_anchors[e.u] as anchor, v_kinds[e.m] as kind, v_pair_behaviours[e.pair] as behaviour, e.properties ->> v_from_property[e.m] as text
-                from unnest(v_places, p_user, p_meter, v_amounts, v_codes, v_weights, p_properties)
-                  with ordinality e (pair, u, m, amount, code, w, properties, ord)
+                  v_anchors[e.u] as anchor, v_kinds[e.m] as kind, v_pair_behaviours[e.pair] as behaviour, e.properties ->> v_from_property[e.m] as text,
+                  e.corrects
+                from unnest(v_places, p_user, p_meter, v_amounts, v_codes, v_weights, p_properties, p_corrects)
+                  with ordinality e (pair, u, m, amount, code, w, properties, corrects, ord)
                 where e.code = 0 and e.w is distinct from 0 and e.pair is not null and (p_enforce or v_pair_behaviours[e.pair] <> 'overflow')
                 order by e.ord
               loop
@@ -556,7 +566,10 @@ create or replace function app.record_usage(
                 end if;
                 if v_event.kind in ('MAX', 'LATEST') then
                   continue when v_event.amount <= v_event.cap_limit;
-                elsif v_event.amount <= 0 or v_event.amount <= v_left then
+                elsif v_event.amount <= 0 or v_event.amount <= v_left or (v_event.corrects is not null and v_event.amount <= (
+                    -- Who takes the place of an event, which is taken back by now, and asks for no more than it did.
+                    select app.event_amount(v_event.kind, x.value, x.counted) from public.usage_events x
+                    where x.tenant_id = p_tenant and x.id = v_event.corrects limit 1)) then
                   v_used[v_event.pair] := v_used[v_event.pair] + v_event.amount;
                   if v_event.kind = 'UNIQUE_COUNT' then
                     v_hashes := v_hashes || v_hash;
@@ -574,13 +587,13 @@ create or replace function app.record_usage(
                   v_pair_ends[v_event.pair] := extract(epoch from app.day_start(app.period_end(v_event.starts_on, v_event.period, v_event.anchor), p_time_zone));
                 end if;
                 -- A list that is added to in place: one of JSON would be written anew for each.
-                v_refused := array_append(v_refused, jsonb_build_array(v_event.ord, v_event.cap_limit::text, v_used[v_event.pair]::text,
-                  v_event.period, v_pair_ends[v_event.pair]));
+                v_refused := array_append(v_refused, jsonb_build_array(v_event.ord, (v_event.cap_limit + coalesce(v_pair_held[v_event.pair], 0))::text,
+                  v_used[v_event.pair]::text, v_event.period, v_pair_ends[v_event.pair], nullif(v_pair_held[v_event.pair], 0)::text));
               end loop;
               if p_repeats then
                 -- What repeats an event that was refused was not counted either.
                 select array_agg(case
-                    when k.code = 1 and 10 = any (k.codes) and not 0 = any (k.codes) then 10 else k.code end order by k.ord)
+                    when k.code in (1, 2) and 10 = any (k.codes) and not 0 = any (k.codes) then 10 else k.code end order by k.ord)
                   into v_codes
                   from (
                     select r.*, array_agg(r.code) over (partition by r.key) as codes
@@ -735,7 +748,8 @@ create or replace function app.record_usage(
                 app.day_start(q.starts_on, p_time_zone), least(v_now, to_timestamp(q.ends)), c.used, c.moment)::text
               else coalesce(app.metered_value(v_kinds[e.m], c.used, c.events), 0)::text end,
             case when b.customer_id is not null and t.cap_limit is not null then (b.granted + b.overage)::text else t.cap_limit::text end, t.behaviour, q.period, q.ends)
-            || case when b.overage > 0 then jsonb_build_array(b.overage::text) else '[]' end)
+            || case when h.amount is not null then jsonb_build_array(nullif(b.overage, 0)::text, h.amount::text)
+              when b.overage > 0 then jsonb_build_array(b.overage::text) else '[]' end)
           into v_usage
           from (
             select distinct e.u, e.m from unnest(p_user, p_meter) e (u, m) where v_meter_codes[e.m] = 0 and v_customer_codes[e.u] = 0
@@ -769,7 +783,12 @@ create or replace function app.record_usage(
             where v_balanced and x.tenant_id = p_tenant and x.customer_id = v_customer_ids[e.u] and x.meter_id = v_meter_ids[e.m]
               and x.starts_on = q.starts_on
             limit 1
-          ) b on true;
+          ) b on true
+          left join lateral (
+            select sum(x.amount) as amount from public.reservations x
+            where v_individual and x.tenant_id = p_tenant and x.customer_id = v_customer_ids[e.u] and x.meter_id = v_meter_ids[e.m]
+              and x.status = 'held' and x.expires_at > v_now
+          ) h on true;
       end if;
       return jsonb_build_object(
         'codes', case when not 0 = all (v_codes) then to_jsonb(v_codes) end,

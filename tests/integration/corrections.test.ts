@@ -205,6 +205,37 @@ describe('cancel', () => {
 })
 
 describe('amend', () => {
+  test('an event may ask for less, also of whoever is past a cap by now; for more it may not', async () => {
+    const tenant = await createTenant(name('lowered'))
+    await asSystem(tenant, () => insertMeters(METERS))
+    const as = tenant.api_key
+    const tier = (limit: number) =>
+      asSuperuser(
+        `with t as (insert into tiers (tenant_id, id, slug, name, is_default) select $1, gen_random_uuid(), 'only', 'Only', true
+           where not exists (select from tiers where tenant_id = $1) returning id),
+         c as (insert into tier_caps (tenant_id, id, tier_id, meter_id, cap_limit, behaviour)
+           select $1, gen_random_uuid(), t.id, m.id, $2, 'reject' from t, meters m where m.tenant_id = $1 and m.slug = 'sum')
+         update tier_caps set cap_limit = $2 where tenant_id = $1`,
+        [tenant.id, limit],
+      )
+    await tier(100)
+    for (const [event_id, event_value] of [
+      ['one', 50],
+      ['two', 30],
+    ])
+      await track({ meter_id: 'sum', user_id: 'a', event_value, event_id }, as)
+    await tier(20)
+    expect((await correct({ action: 'amend', event_id: 'two', event_value: 5 }, { as })).body).toMatchObject({
+      results: [{ status: 'amended' }],
+      rejected: [],
+    })
+    expect((await correct({ action: 'amend', event_id: 'two', event_value: 6 }, { as })).body).toMatchObject({
+      results: [],
+      rejected: [{ code: 'usage_exceeded' }],
+    })
+    expect(await drift(tenant)).toEqual([])
+  })
+
   test('replaces the event; the same again changes nothing; the next amendment builds on it', async () => {
     const [user, event_id] = [name('user'), name('event')]
     await track({ meter_id: 'sum', user_id: user, event_value: 100, event_id, properties: { region: 'eu' } })

@@ -50,6 +50,31 @@ const check = (tenant: TestTenant, meter: string, user: string, amount: number |
   outside(tenant, () => TenantUsageTrackingService.checkUsageEnforcement(user, meter, amount))
 const codes = ({ rejected }: TrackResult): string[] => rejected.map(({ code }) => code)
 
+describe('what comes twice', () => {
+  test('in a request: refused like the first of its name, for nothing of that name was counted', async () => {
+    const tenant = await arrange([{ slug: 'calls', aggregation: 'SUM', limit: 10 }])
+    const events = [11, 11, 4].map((event_value) => ({ meter_id: 'calls', user_id: 'a', event_value, event_id: 'z' }))
+    expect(codes(await track(tenant, events))).toEqual(['usage_exceeded', 'usage_exceeded', 'usage_exceeded'])
+    expect(await track(tenant, events[2])).toMatchObject({ inserted: 1, rejected: [] })
+  })
+
+  test.each([
+    ['its meter is archived', 'update meters set archived_at = now() where tenant_id = $1'],
+    ['its customer is archived', 'update customers set archived_at = now() where tenant_id = $1'],
+    ['it is too old', 'update usage_settings set accepts_late_days = 35 where tenant_id = $1'],
+  ])('a duplicate stays one, also when by now %s', async (_, change) => {
+    const tenant = await arrange([{ slug: 'calls', aggregation: 'SUM' }])
+    await asSuperuser('insert into usage_settings (tenant_id, accepts_late_days) values ($1, 60)', [tenant.id])
+    const timestamp = new Date(Date.now() - 40 * 86_400_000).toISOString()
+    const event = { meter_id: 'calls', user_id: 'a', event_value: 3, event_id: 'kept', timestamp }
+    expect(await track(tenant, event)).toMatchObject({ inserted: 1 })
+    await asSuperuser(change, [tenant.id])
+    expect(await track(tenant, event)).toMatchObject({ inserted: 0, duplicates: 1, rejected: [] })
+    expect(codes(await track(tenant, { ...event, event_value: 4 }))).toEqual(['conflict'])
+    expect(codes(await track(tenant, { ...event, event_id: 'new' }))).toHaveLength(1)
+  })
+})
+
 describe('behaviour past the limit', () => {
   test('overflow counts on, unless the caller asks to enforce', async () => {
     const tenant = await arrange([{ slug: 'calls', aggregation: 'SUM', limit: 10, behaviour: 'overflow' }])

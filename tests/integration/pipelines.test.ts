@@ -1,5 +1,7 @@
 // Statements of many tenants go down one connection together: each is still a transaction of its own tenant, and what one of
 // them meets is its own matter.
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { closePipelines, queryInPipeline } from '@/libs/db/pipelines'
@@ -176,6 +178,39 @@ test('behind a pooler, which may drop the time limits of a connection, each has 
   expect(new Set(await Promise.all(names))).toEqual(new Set(['holdfast server']))
   delete process.env.DATABASE_PREPARED_STATEMENTS
   forgetEnv()
+})
+
+test('a pooler is handed no connection on which a commit would not wait for the disk', async () => {
+  // Introduces each connection as another process, as poolers do.
+  const own = requireVariable('DATABASE_URL')
+  const { hostname, port } = new URL(own)
+  const pooler = createServer((socket) => {
+    const server = connect(Number(port), hostname)
+    server.on('data', (bytes: Buffer) => {
+      const at = bytes.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]))
+      if (at >= 0) bytes.writeInt32BE(bytes.readInt32BE(at + 5) + 1, at + 5)
+      socket.write(bytes)
+    })
+    socket.pipe(server)
+    for (const end of [socket, server]) end.on('error', () => socket.destroy()).on('close', () => server.destroy())
+  })
+  pooler.listen(0, '127.0.0.1')
+  await once(pooler, 'listening')
+  process.env.DATABASE_URL = own.replace(`:${port}/`, `:${(pooler.address() as AddressInfo).port}/`)
+  forgetEnv()
+  await closePipelines()
+  try {
+    await sendStatement<string>(WRITE, acme.id, [], 'writes')
+    const { rows } = await queryInPipeline<{ kept: string }>({
+      text: "select current_setting('synchronous_commit') as kept",
+    })
+    expect(rows).toEqual([{ kept: 'on' }])
+  } finally {
+    await closePipelines()
+    process.env.DATABASE_URL = own
+    forgetEnv()
+    pooler.close()
+  }
 })
 
 test('closing waits for the answers and leaves no connection', async () => {

@@ -453,3 +453,13 @@ test('a change of tier holds for what is reserved next', async () => {
   })
   expect((await reserve({ meter_id: 'tokens', user_id, amount: 1 })).body.allowed).toBe(true)
 })
+
+test.each(['hard', 'rolling'])('a refusal and a report name what is held, as check does: %s', async (tier) => {
+  const user_id = await newCustomer(tier)
+  await hold(user_id, 60)
+  const event = (event_value: number) => ({ meter_id: 'tokens', user_id, event_value })
+  const { body } = await track([event(2), event(30), event(50)])
+  const stands = { limit: 100, used: 32, held: 60, remaining: 8, overage: 0 }
+  expect(body).toMatchObject({ inserted: 2, rejected: [{ index: 2, ...stands }], usage: [stands] })
+  expect((await check({ meter_id: 'tokens', user_id, amount: 0 })).body).toMatchObject(stands)
+})

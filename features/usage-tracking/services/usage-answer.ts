@@ -4,7 +4,14 @@ import { TIMES } from './event-time'
 import type { BatchIndex } from './usage-batch'
 
 /** An event that would pass a cap, and the cap. */
-export type Refusal = [position: number, limit: string, used: string, period: Period, resetEpoch: number]
+export type Refusal = [
+  position: number,
+  limit: string,
+  used: string,
+  period: Period,
+  resetEpoch: number,
+  held: string | null,
+]
 
 /** What app.record_usage answers; positions are from 1. */
 export type RecordedUsage = {
@@ -21,6 +28,7 @@ export type RecordedUsage = {
         resetEpoch: number,
         /** Of a balance, whose limit holds it already; null or not there without any. */
         overage?: string | null,
+        held?: string | null,
       ][]
     | null
   replayed?: true
@@ -31,6 +39,8 @@ export type Period = 'day' | 'month'
 export type Standing = {
   limit: Quantity | null
   used: Quantity
+  /** What open reservations hold; it is no longer part of what remains. */
+  held?: Quantity
   /** What is left, never negative; null without a cap. */
   remaining: Quantity | null
   /** What was used beyond the cap, or beyond what was granted. */
@@ -61,7 +71,7 @@ const REASONS: Record<number, readonly [code: string, detail: string]> = {
   7: ['timestamp_too_old', TIMES.timestamp_too_old],
   8: ['timestamp_in_future', TIMES.timestamp_in_future],
   9: ['negative_value', 'This meter takes no negative values.'],
-  11: ['invalid_property', 'The meter takes its value from a property that this event lacks, or that is no number.'],
+  11: ['invalid_property', 'The meter takes its value from a property that this event lacks, or that it cannot count.'],
   10: ['usage_exceeded', 'The event would pass the cap of this customer.'],
 }
 
@@ -84,15 +94,22 @@ export function standing(
   period: Period,
   resetEpoch: number,
   overage: string | null = null,
+  held: string | null = null,
 ): Standing {
-  const common = { used: toQuantity(used), period, reset_at: momentOf(resetEpoch) }
+  const common = {
+    used: toQuantity(used),
+    period,
+    reset_at: momentOf(resetEpoch),
+    ...(held !== null && { held: toQuantity(held) }),
+  }
   if (limit === null) return { limit: null, ...common, remaining: null, overage: 0 }
   const left = subtractDecimals(limit, used)
   const over = isNegative(left)
+  const free = held === null ? left : subtractDecimals(left, held)
   return {
     limit: toQuantity(limit),
     ...common,
-    remaining: over ? 0 : toQuantity(left),
+    remaining: isNegative(free) ? 0 : toQuantity(free),
     overage: overage !== null ? toQuantity(overage) : over ? toQuantity(left.slice(1)) : 0,
   }
 }
@@ -113,11 +130,11 @@ const lineKey = (user: number | undefined, meter: number | undefined): string =>
 export function readAnswer({ codes, refused, usage }: RecordedUsage, index: BatchIndex): BatchAnswer {
   const answer: BatchAnswer = { codes, refused: new Map(), usage: new Map(), index }
   for (const refusal of refused ?? []) answer.refused.set(refusal[0], refusal)
-  for (const [user, meter, used, limit, , period, resetEpoch, overage] of usage ?? [])
+  for (const [user, meter, used, limit, , period, resetEpoch, overage, held] of usage ?? [])
     answer.usage.set(lineKey(user, meter), {
       meter: index.meters[meter - 1] ?? '',
       user_id: index.users[user - 1] ?? '',
-      ...standing(used, limit, period, resetEpoch, overage),
+      ...standing(used, limit, period, resetEpoch, overage, held),
     })
   return answer
 }
@@ -149,8 +166,8 @@ export function answerRequest(
 export function rejectEvent(index: number, code: number, refusal?: Refusal | null): RejectedEvent {
   const [name, detail] = REASONS[code] ?? ['refused', 'The event was refused.']
   if (!refusal) return { index, code: name, detail }
-  const [, limit, used, period, resetEpoch] = refusal
-  return { index, code: name, detail, ...standing(used, limit, period, resetEpoch) }
+  const [, limit, used, period, resetEpoch, held] = refusal
+  return { index, code: name, detail, ...standing(used, limit, period, resetEpoch, null, held) }
 }
 
 function linesOf(events: readonly UsageEvent[], { usage, index }: BatchAnswer): UsageLine[] {

@@ -1,6 +1,6 @@
 import { textArray } from '@/libs/db/array-parameters'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { isNegative, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
+import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
@@ -35,8 +35,6 @@ export type CheckCode =
 
 /** Whether an amount may be used, and where the customer stands. An answer is not a status: it is always 200. */
 export type CheckResult = { allowed: boolean; code: CheckCode } & Standing & {
-    /** What open reservations hold; it is no longer part of what remains. */
-    held?: Quantity
     upgrade?: { reason: string; meter: string; next_tiers: NextTier[] }
   }
 
@@ -110,13 +108,10 @@ async function readBatch(works: readonly Work[]): Promise<(Answer | Error)[]> {
 }
 
 function toResult([code, limit, used, , period, resetEpoch, meter, nextTiers, reserved, overage]: Answer): CheckResult {
-  const result: CheckResult = { allowed: code === 'VALID', code, ...standing(used, limit, period, resetEpoch, overage) }
-  if (reserved !== null) {
-    result.held = toQuantity(reserved)
-    if (limit !== null) {
-      const left = subtractDecimals(subtractDecimals(limit, used), reserved)
-      result.remaining = isNegative(left) ? 0 : toQuantity(left)
-    }
+  const result: CheckResult = {
+    allowed: code === 'VALID',
+    code,
+    ...standing(used, limit, period, resetEpoch, overage, reserved),
   }
   if (nextTiers && nextTiers.length > 0) {
     result.upgrade = {
