@@ -510,6 +510,27 @@ describe('asked over HTTP', () => {
     expect(Date.parse(body.to)).toBeGreaterThan(NOW)
     expect((await ask('?meter=calls&window=HOUR&time_range=24h')).body.data.length).toBeLessThan(24)
   })
+  test('true and false can be asked for where groups are kept as text, and a line break stays in its cell', async () => {
+    await asSystem(acme, async () => {
+      const meter = { name: 'Flags', description: '', unit: '', allows_negative: false, value_property: null }
+      const kept = { ...meter, slug: 'flags', aggregation: 'SUM', group_by: ['on'], filter: null, event_type: null }
+      await createMeter(kept as Parameters<typeof createMeter>[0])
+      const values = [true, false, 'a\nb']
+      const events = values.map((on, at) => ({
+        meter_id: 'flags',
+        user_id: 'ada',
+        event_value: 10 ** at,
+        properties: { on },
+      }))
+      expect(await TenantUsageTrackingService.trackUsage(events)).toMatchObject({ inserted: 3 })
+    })
+    const sum = async (filter: MeterFilter) =>
+      (await ask(`?meter=flags&time_range=7d&filter=${encodeURIComponent(JSON.stringify(filter))}`)).body.data[0]?.value
+    expect(await sum({ property: 'on', operator: 'eq', value: true })).toBe(1)
+    expect(await sum({ property: 'on', operator: 'ne', value: true })).toBe(110)
+    expect(await sum({ or: [{ property: 'on', operator: 'in', value: [true, false] }] })).toBe(11)
+    expect((await ask('?meter=flags&time_range=7d&group_by=on&format=csv')).text).toContain(',"a\nb",100,1\r\n')
+  })
   test('as CSV no cell is a formula and figures stay as they are', async () => {
     const answer = await ask('?meter=bytes&format=csv&group_by=customer,region')
     expect(answer.headers.get('content-type')).toContain('text/csv')

@@ -1,5 +1,5 @@
-import { stringify } from 'csv-stringify/sync'
 import { escapeFormula, quantityCell } from '@/libs/csv-cell'
+import { toCsv } from '@/libs/csv-file'
 import { cutText } from '@/libs/cut-text'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, type InputError, nothingNamed } from '@/libs/errors'
@@ -80,7 +80,10 @@ export async function queryUsage(ref: string, input: UsageQueryInput): Promise<U
       customers,
       byCustomer,
       [...new Set(groups)],
-      input.filter ? JSON.stringify(input.filter) : null,
+      // Groups are kept as text.
+      input.filter
+        ? JSON.stringify(input.filter, (_, value) => (typeof value === 'boolean' ? String(value) : value))
+        : null,
       input.fill || (window === null && input.group_by.length === 0),
       now,
       MOST_ROWS,
@@ -175,5 +178,5 @@ export function usageSeriesToCsv({ data }: UsageSeries): string {
     quantityCell(row.value),
     String(row.events),
   ])
-  return stringify([head, ...lines], { record_delimiter: 'windows' })
+  return toCsv([head, ...lines])
 }
