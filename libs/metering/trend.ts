@@ -31,7 +31,7 @@ export function withoutNoise(value: number): number {
   return Number(value.toPrecision(12))
 }
 
-export function roundTo(value: number, digits: number): number {
+function roundTo(value: number, digits: number): number {
   const factor = 10 ** digits
   return Math.round(value * factor) / factor
 }

@@ -566,10 +566,13 @@ create or replace function app.record_usage(
                 end if;
                 if v_event.kind in ('MAX', 'LATEST') then
                   continue when v_event.amount <= v_event.cap_limit;
-                elsif v_event.amount <= 0 or v_event.amount <= v_left or (v_event.corrects is not null and v_event.amount <= (
+                elsif v_event.amount <= 0 or v_event.amount <= v_left or (v_event.corrects is not null and v_event.kind in ('SUM', 'COUNT') and exists (
                     -- Who takes the place of an event, which is taken back by now, and asks for no more than it did.
-                    select app.event_amount(v_event.kind, x.value, x.counted) from public.usage_events x
-                    where x.tenant_id = p_tenant and x.id = v_event.corrects limit 1)) then
+                    select 1 from public.usage_events x
+                    where x.tenant_id = p_tenant and x.id = v_event.corrects and x.meter_id = v_meter_ids[p_meter[v_event.ord]]
+                      and x.customer_id = v_customer_ids[p_user[v_event.ord]]
+                      and app.period_start((x.occurred_at at time zone p_time_zone)::date, v_event.period, v_event.anchor) = v_event.starts_on
+                      and app.event_amount(v_event.kind, x.value, x.counted) >= v_event.amount)) then
                   v_used[v_event.pair] := v_used[v_event.pair] + v_event.amount;
                   if v_event.kind = 'UNIQUE_COUNT' then
                     v_hashes := v_hashes || v_hash;

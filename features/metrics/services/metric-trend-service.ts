@@ -9,7 +9,7 @@ import {
   fitLine,
   forecastSum,
   localToday,
-  roundTo,
+  withoutNoise,
   yearBefore,
 } from '@/libs/metering/trend'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -153,7 +153,7 @@ export async function reportMetricTrends(query: MetricDaysQuery): Promise<Metric
       previous: toQuantity(earlier),
       last_year: toQuantity(totalOf(same(yearAgo, one), lastYear)),
       change_percent: changePercent(Number(current), Number(earlier)),
-      slope_per_day: roundTo(line.slope, 4),
+      slope_per_day: withoutNoise(line.slope),
       forecast: { to: month.to, value: forecast(one.kind, same(ofMonth, one), month, line, past.length, range) },
     }
   })
@@ -170,6 +170,6 @@ function forecast(
 ): number {
   const soFar = Number(totalOf(series, { from: month.from, to: addDays(day, 1) }))
   const daysLeft = daysBetween(day, month.to) - 1
-  if (kind === 'gauge') return roundTo(Math.max(0, soFar + line.slope * (daysLeft + 1 - share)), 2)
-  return roundTo(forecastSum(soFar, line, today, share, daysLeft), 2)
+  if (kind === 'gauge') return withoutNoise(Math.max(0, soFar + line.slope * (daysLeft + 1 - share)))
+  return withoutNoise(forecastSum(soFar, line, today, share, daysLeft))
 }

@@ -3,7 +3,7 @@ import { loadMeters, type MeterRef, resolveUsageFilter } from '@/libs/metering/f
 import { fillDays } from '@/libs/metering/forecast'
 import { loadUsage, type Span, shiftSpan, type UsageRow } from '@/libs/metering/load-usage'
 import { loadOutlooks, type Outlook } from '@/libs/metering/outlook'
-import { addDays, changePercent, fitLine, roundTo } from '@/libs/metering/trend'
+import { addDays, changePercent, fitLine, withoutNoise } from '@/libs/metering/trend'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { dayIn } from '@/libs/tenancy/zoned-day'
@@ -73,7 +73,7 @@ export async function reportTrends(query: TrendsQuery): Promise<TrendsReport> {
         change_percent: changePercent(Number(now), Number(previous.get(meter.id) ?? 0)),
         change_last_year_percent: changePercent(Number(now), Number(yearAgo.get(meter.id) ?? 0)),
         // So much more per hour, every hour, is 24 times as much per day and 24 times as often.
-        slope_per_day: roundTo(hourly ? slope * 24 * 24 : slope, 4),
+        slope_per_day: withoutNoise(hourly ? slope * 24 * 24 : slope),
         ...outlookOf(meter),
       }
     }),
