@@ -547,7 +547,13 @@ create or replace function app.record_usage(
               for v_event in
                 select e.ord, e.amount, e.pair, v_pair_limits[e.pair] as cap_limit, v_pair_periods[e.pair] as period, v_pair_starts[e.pair] as starts_on,
                   v_anchors[e.u] as anchor, v_kinds[e.m] as kind, v_pair_behaviours[e.pair] as behaviour, e.properties ->> v_from_property[e.m] as text,
-                  e.corrects
+                  -- Takes the place of an event, which is taken back by now, and asks for no more than it did.
+                  case when e.corrects is not null and v_kinds[e.m] in ('SUM', 'COUNT') then exists (
+                    select 1 from public.usage_events x
+                    where x.tenant_id = p_tenant and x.id = e.corrects and x.meter_id = v_meter_ids[e.m] and x.customer_id = v_customer_ids[e.u]
+                      and app.period_start((x.occurred_at at time zone p_time_zone)::date, v_pair_periods[e.pair], v_anchors[e.u]) = v_pair_starts[e.pair]
+                      and app.event_amount(v_kinds[e.m], x.value, x.counted) >= e.amount)
+                  else false end as is_less
                 from unnest(v_places, p_user, p_meter, v_amounts, v_codes, v_weights, p_properties, p_corrects)
                   with ordinality e (pair, u, m, amount, code, w, properties, corrects, ord)
                 where e.code = 0 and e.w is distinct from 0 and e.pair is not null and (p_enforce or v_pair_behaviours[e.pair] <> 'overflow')
@@ -566,13 +572,7 @@ create or replace function app.record_usage(
                 end if;
                 if v_event.kind in ('MAX', 'LATEST') then
                   continue when v_event.amount <= v_event.cap_limit;
-                elsif v_event.amount <= 0 or v_event.amount <= v_left or (v_event.corrects is not null and v_event.kind in ('SUM', 'COUNT') and exists (
-                    -- Who takes the place of an event, which is taken back by now, and asks for no more than it did.
-                    select 1 from public.usage_events x
-                    where x.tenant_id = p_tenant and x.id = v_event.corrects and x.meter_id = v_meter_ids[p_meter[v_event.ord]]
-                      and x.customer_id = v_customer_ids[p_user[v_event.ord]]
-                      and app.period_start((x.occurred_at at time zone p_time_zone)::date, v_event.period, v_event.anchor) = v_event.starts_on
-                      and app.event_amount(v_event.kind, x.value, x.counted) >= v_event.amount)) then
+                elsif v_event.amount <= 0 or v_event.amount <= v_left or v_event.is_less then
                   v_used[v_event.pair] := v_used[v_event.pair] + v_event.amount;
                   if v_event.kind = 'UNIQUE_COUNT' then
                     v_hashes := v_hashes || v_hash;
