@@ -9,6 +9,7 @@ import { benchEnforcement } from './enforcement'
 import { benchGrowth, benchOverload, benchSoak } from './growth'
 import { benchKeyVerification } from './key-verification'
 import { allReached, median, milliseconds, note, perSecond, runCommits, runLoad, table } from './measure'
+import { benchMixed } from './mixed'
 import { benchQueries } from './queries'
 import { type BenchWorld, createBenchWorld, METERS, type Service, startService } from './world'
 
@@ -17,7 +18,8 @@ const CUSTOMERS = Number(process.env.BENCH_CUSTOMERS ?? 100)
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
 const CONNECTIONS = 64
 
-const PARTS = 'batches singles enforcement check keys overload growth soak next queries database application'.split(' ')
+const PARTS =
+  'batches singles enforcement mixed check keys overload growth soak next queries database application'.split(' ')
 const asked = process.argv.slice(2)
 const unknown = asked.filter((part) => !PARTS.includes(part))
 if (unknown.length > 0) {
@@ -165,6 +167,7 @@ try {
     [wants('batches'), () => benchBatches(world, ingest)],
     [wants('singles'), () => benchSingles(world, ingest)],
     [wants('enforcement'), () => benchEnforcement(world, ingest, SECONDS, ROUNDS)],
+    [wants('mixed'), () => benchMixed(world, ingest, SECONDS)],
     [wants('check'), () => benchCheck(world, ingest)],
     [wants('keys'), () => benchKeyVerification(world, ingest)],
     [wants('overload'), () => benchOverload(world, ingest, SECONDS)],

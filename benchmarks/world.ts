@@ -19,7 +19,7 @@ import { applyRoles, ensureProductDatabase } from '@/processes/dev-stack/roles'
 
 export const METERS = ['api_calls', 'storage_bytes', 'projects'] as const
 
-export type BenchTenant = { id: string; slug: string; key: string; meters: string[] }
+export type BenchTenant = { id: string; slug: string; owner: string; key: string; meters: string[] }
 export type BenchWorld = {
   superuser: pg.Client
   superuser_url: string
@@ -106,12 +106,7 @@ export async function createBenchTenant(superuser: pg.Client, slug: string, cust
     { id: owner, kind: 'user', permissions: [], label: 'Owner' },
   ])
   await superuser.query("update tenants set status = 'active' where id = $1", [id])
-  const key = createKey('live')
-  await superuser.query(
-    `insert into api_keys (tenant_id, id, name, prefix, last_four, key_hash, permissions, created_by)
-     values ($1, $2, 'Benchmark', $3, $4, $5, $6, $7)`,
-    [id, newId(), key.slice(0, 12), key.slice(-4), hashKey(key), KEY_PERMISSIONS, owner],
-  )
+  const key = await addKey(superuser, id, owner)
   const meters: string[] = []
   for (const meter of METERS) {
     meters.push(newId())
@@ -135,7 +130,18 @@ export async function createBenchTenant(superuser: pg.Client, slug: string, cust
      select $1, gen_random_uuid(), 'customer-' || n from generate_series(0, $2 - 1) n`,
     [id, customers],
   )
-  return { id, slug, key, meters }
+  return { id, slug, owner, key, meters }
+}
+
+/** One more key of a tenant, with every permission a key may have. */
+export async function addKey(superuser: pg.Client, tenant: string, owner: string): Promise<string> {
+  const key = createKey('live')
+  await superuser.query(
+    `insert into api_keys (tenant_id, id, name, prefix, last_four, key_hash, permissions, created_by)
+     values ($1, $2, 'Benchmark', $3, $4, $5, $6, $7)`,
+    [tenant, newId(), key.slice(0, 12), key.slice(-4), hashKey(key), KEY_PERMISSIONS, owner],
+  )
+  return key
 }
 
 export type Service = { url: string; process: ChildProcess; stop: () => Promise<void> }
