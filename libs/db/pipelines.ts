@@ -15,6 +15,7 @@ const LONGEST_MS = 2_000
  * would have had each of theirs do it, and what was written before it is on the disk then as well.
  */
 const FLUSH = "select set_config('synchronous_commit', $1, true), pg_logical_emit_message(true, 'holdfast', '')"
+
 /** What goes out at the end of this turn of the loop, and whether something must be on the disk before it is answered. */
 type Turn = { writes: boolean; flushed: Promise<unknown> }
 type Lane = {
