@@ -23,7 +23,8 @@ export function LiveRegion() {
 
 /**
  * After a navigation the focus goes to the heading of the new page (its title is announced by Next), so that keyboard
- * and screen reader start where the page starts. The first load is left alone.
+ * and screen reader start where the page starts. The first load is left alone, and so is whoever has pressed a key or
+ * a button since: the focus is where that has put it.
  */
 export function RouteFocus() {
   const pathname = usePathname()
@@ -33,12 +34,20 @@ export function RouteFocus() {
     previous.current = pathname
     const started = document.querySelector('main h1')
     let tries = 0
+    const pressed = new AbortController()
+    const stop = () => {
+      window.clearInterval(timer)
+      pressed.abort()
+    }
+    // A key that is still held is the one that led here.
+    document.addEventListener('keydown', (event) => event.repeat || stop(), { capture: true, signal: pressed.signal })
+    document.addEventListener('pointerdown', stop, { capture: true, signal: pressed.signal })
     const timer = window.setInterval(() => {
       tries += 1
       const heading = document.querySelector<HTMLElement>('main h1')
       // The old heading may still be there for a moment; after half a second it is taken as the new one.
       if ((!heading || heading === started) && tries < 10) return
-      window.clearInterval(timer)
+      stop()
       const active = document.activeElement
       if (active instanceof HTMLElement && active.closest('[role="dialog"],[role="alertdialog"]')) return
       if (active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement) {
@@ -49,7 +58,7 @@ export function RouteFocus() {
       if (!target.hasAttribute('tabindex')) target.setAttribute('tabindex', '-1')
       target.focus({ preventScroll: true })
     }, 50)
-    return () => window.clearInterval(timer)
+    return stop
   }, [pathname])
   return null
 }
