@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { pageQuery } from '@/libs/api-utils/page'
 import { customerNameInput, givenNameInput, lineInput } from '@/libs/api-utils/text-input'
+import { checkCode } from '@/libs/metering/fields'
 
 const MOST = Number.MAX_SAFE_INTEGER
 const LONGEST_WINDOW = 31_622_400_000
@@ -191,21 +192,10 @@ export const verifyInput = z
   })
   .meta({ id: 'VerifyCustomerKeyInput' })
 
-export const CODES = [
-  'VALID',
-  'NOT_FOUND',
-  'FORBIDDEN',
-  'INSUFFICIENT_PERMISSIONS',
-  'USAGE_EXCEEDED',
-  'RATE_LIMITED',
-  'DISABLED',
-  'EXPIRED',
-] as const
-
 export const verification = z
   .object({
     valid: z.boolean(),
-    code: z.enum(CODES),
+    code: checkCode,
     id: z.uuid().optional().meta({ description: 'Of the key; absent when there is none' }),
     name: z.string().optional(),
     external_id: z.string().nullable().optional(),

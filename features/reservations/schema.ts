@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { decimalInput } from '@/libs/api-utils/decimal-input'
 import { userIdInput } from '@/libs/api-utils/text-input'
-import { quantity, tierUpgrade } from '@/libs/metering/fields'
+import { checkCode, quantity, tierUpgrade } from '@/libs/metering/fields'
 
 export const reserveInput = z
   .strictObject({
@@ -45,7 +45,7 @@ const standing = {
 export const reserveAnswer = z
   .object({
     allowed: z.boolean(),
-    code: z.enum(['VALID', 'NOT_FOUND', 'USAGE_EXCEEDED', 'DISABLED']),
+    code: checkCode.extract(['VALID', 'NOT_FOUND', 'USAGE_EXCEEDED', 'DISABLED']),
     meter: z.string(),
     user_id: z.string(),
     ...standing,

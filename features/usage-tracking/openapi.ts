@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operation, pageOf } from '@/libs/api-utils/openapi'
-import { quantity } from '@/libs/metering/fields'
+import { checkCode, quantity, tierUpgrade } from '@/libs/metering/fields'
 import {
   cappedCustomer,
   checkBody,
@@ -82,34 +82,9 @@ const trackResult = z
 const checkResult = z
   .object({
     allowed: z.boolean(),
-    code: z.enum([
-      'VALID',
-      'NOT_FOUND',
-      'FORBIDDEN',
-      'INSUFFICIENT_PERMISSIONS',
-      'USAGE_EXCEEDED',
-      'RATE_LIMITED',
-      'DISABLED',
-      'EXPIRED',
-    ]),
+    code: checkCode,
     ...standing,
-    upgrade: z
-      .object({
-        reason: z.string(),
-        meter: z.string(),
-        next_tiers: z.array(
-          z.object({
-            id: z.uuid(),
-            slug: z.string(),
-            name: z.string(),
-            price_minor: z.number().int(),
-            currency: z.string(),
-            billing_interval: z.string(),
-            limit: quantity.nullable(),
-          }),
-        ),
-      })
-      .optional(),
+    upgrade: tierUpgrade.optional(),
   })
   .meta({ id: 'UsageCheckResult' })
 

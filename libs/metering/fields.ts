@@ -15,6 +15,19 @@ export const meterRef = z.object({ id: z.uuid(), slug: z.string(), name: z.strin
 export const customerRef = z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() })
 export const tierRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string() })
 
+/** What a check answers, of a meter or of a key. */
+export const checkCode = z.enum([
+  'VALID',
+  'NOT_FOUND',
+  'FORBIDDEN',
+  'INSUFFICIENT_PERMISSIONS',
+  'USAGE_EXCEEDED',
+  'RATE_LIMITED',
+  'DISABLED',
+  'EXPIRED',
+])
+export type CheckCode = z.infer<typeof checkCode>
+
 /** What there is to go up to, where a cap was in the way. */
 export const tierUpgrade = z.object({
   reason: z.string(),
@@ -28,3 +41,4 @@ export const tierUpgrade = z.object({
     }),
   ),
 })
+export type TierUpgrade = z.infer<typeof tierUpgrade>

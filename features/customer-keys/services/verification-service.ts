@@ -1,8 +1,9 @@
 import { type AppError, invalidInput } from '@/libs/errors'
+import type { CheckCode } from '@/libs/metering/fields'
 import type { RateLimit } from '@/libs/rate-limit/memory-store'
 import { type Taken, takeLimits } from '@/libs/rate-limit/take-limits'
 import { requireAwakeTenant } from '@/libs/tenancy/awake-tenant'
-import type { CODES, KeyLimit, VerifyInput } from '../schema'
+import type { KeyLimit, VerifyInput } from '../schema'
 import { spendCredits, touchKey } from './credit-spender'
 import { findKey, type VerifiableKey } from './key-cache'
 import { holdsPermissions, readPermissionQuery } from './permission-query'
@@ -18,7 +19,7 @@ export type LimitState = {
 }
 export type Verification = {
   valid: boolean
-  code: (typeof CODES)[number]
+  code: CheckCode
   id?: string
   name?: string
   external_id?: string | null

@@ -2,6 +2,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, invalidInput, notFound } from '@/libs/errors'
 import { newId } from '@/libs/ids'
 import { isNegative, type Quantity, subtractDecimals, toQuantity } from '@/libs/ingest/decimal'
+import type { TierUpgrade } from '@/libs/metering/fields'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { ReserveInput, SettleInput } from '../schema'
@@ -14,12 +15,11 @@ type Standing = {
   overage: Quantity
   reset_at: string
 }
-type NextTier = { slug: string; limit: Quantity | null }
 export type ReserveAnswer = { allowed: boolean; code: string; meter: string; user_id: string } & {
   [Name in keyof Standing]: Standing[Name] | null
 } & {
   reservation: { id: string; amount: Quantity; expires_at: string } | null
-  upgrade?: { reason: string; meter: string; next_tiers: NextTier[] }
+  upgrade?: TierUpgrade
 }
 export type SettleAnswer = Standing & {
   reservation_id: string
@@ -45,7 +45,7 @@ type Reserved = Partial<StoredStanding> & {
   code: string
   meter?: string
   reservation?: { id: string; amount: string; expires_at: number } | null
-  next_tiers?: (Omit<NextTier, 'limit'> & { limit: string | null })[] | null
+  next_tiers?: (Omit<TierUpgrade['next_tiers'][number], 'limit'> & { limit: string | null })[] | null
 }
 type Settled = StoredStanding & {
   status: 'settled' | 'refused' | 'conflict' | 'expired' | 'released' | 'not_found' | 'not_countable'

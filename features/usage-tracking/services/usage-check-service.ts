@@ -1,7 +1,8 @@
 import { textArray } from '@/libs/db/array-parameters'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
+import { toQuantity } from '@/libs/ingest/decimal'
 import { createGroupCommit } from '@/libs/ingest/group-commit'
+import type { CheckCode, TierUpgrade } from '@/libs/metering/fields'
 import { routeTenant } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, currentContext, runOutsideTenant } from '@/libs/tenancy/tenant-context'
 import { type Period, type Standing, standing } from './usage-answer'
@@ -12,31 +13,8 @@ const READ = 'select app.read_usage($1, $2, $3, $4, $5) as value'
 
 export type UsageQuestion = { meter: string; user: string; amount: string }
 
-/** A tier that allows more, for the upgrade prompt. */
-export type NextTier = {
-  id: string
-  slug: string
-  name: string
-  price_minor: number
-  currency: string
-  billing_interval: string
-  limit: Quantity | null
-}
-
-export type CheckCode =
-  | 'VALID'
-  | 'NOT_FOUND'
-  | 'FORBIDDEN'
-  | 'INSUFFICIENT_PERMISSIONS'
-  | 'USAGE_EXCEEDED'
-  | 'RATE_LIMITED'
-  | 'DISABLED'
-  | 'EXPIRED'
-
 /** Whether an amount may be used, and where the customer stands. An answer is not a status: it is always 200. */
-export type CheckResult = { allowed: boolean; code: CheckCode } & Standing & {
-    upgrade?: { reason: string; meter: string; next_tiers: NextTier[] }
-  }
+export type CheckResult = { allowed: boolean; code: CheckCode } & Standing & { upgrade?: TierUpgrade }
 
 type Answer = [
   code: CheckCode,
@@ -46,7 +24,7 @@ type Answer = [
   period: Period,
   resetEpoch: number,
   meter: string | null,
-  nextTiers: (Omit<NextTier, 'limit'> & { limit: string | null })[] | null,
+  nextTiers: (Omit<TierUpgrade['next_tiers'][number], 'limit'> & { limit: string | null })[] | null,
   reserved: string | null,
   overage?: string | null,
 ]
