@@ -1,6 +1,6 @@
 import { cutPage, type Page, readCursor } from '@/libs/api-utils/page'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { AppError, invalidInput, notFound } from '@/libs/errors'
+import { AppError, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { resolveCustomerFilter } from '@/libs/metering/find-customers'
 import { currentContext } from '@/libs/tenancy/tenant-context'
@@ -59,48 +59,14 @@ export async function findOpenRequest(): Promise<UpgradeRequestRow | null> {
   return row ?? null
 }
 
-/** Whether customers may take a tier, by id or slug, without asking; false for one that is not there. */
-export async function isSelfService(ref: string): Promise<boolean> {
-  const [tier] = await tenantQuery(
-    `select from tiers where tenant_id = $1 and ${isUuid(ref) ? 'id' : 'slug'} = $2 and self_service and archived_at is null`,
-    [currentContext().tenantId, ref.toLowerCase()],
-  )
-  return tier !== undefined
-}
-
-type OfferedTier = { id: string; slug: string; self_service: boolean; had_by: UpgradeRequestRow | null }
-
-/**
- * A tier that the customer who is signed in may ask for; `had_by` is the request by which it has it already, where that was its
- * last one. What the customer asks for at the same moment waits for this. @throws AppError invalid_input when it is not there,
- * archived, or what it has otherwise; conflict for a customer who is archived.
- */
-export async function requireOffer(ref: string): Promise<OfferedTier> {
+/** The last request of the customer who is signed in, whatever became of it. */
+export async function findLastRequest(): Promise<UpgradeRequestRow | null> {
   const { tenantId, actor } = currentContext()
-  await tenantQuery("select pg_advisory_xact_lock(hashtextextended('upgrade ' || $1 || $2, 0))", [
-    tenantId,
-    actor.customer_id ?? '',
-  ])
-  const [archived] = await tenantQuery(
-    'select from customers where tenant_id = $1 and id = $2 and archived_at is not null',
-    [tenantId, actor.customer_id ?? null],
-  )
-  if (archived) throw new AppError('conflict', 'This customer is archived, and gets no other tier.')
-  const [tier] = await tenantQuery<{ id: string; slug: string; self_service: boolean; present: boolean }>(
-    `select t.id, t.slug, t.self_service, case when s.id is null then t.is_default else s.tier_id = t.id and s.tier_version = t.version end as present
-     from tiers t left join subscriptions s on s.tenant_id = $1 and s.customer_id = $3 and s.canceled_at is null
-     where t.tenant_id = $1 and t.${isUuid(ref) ? 'id' : 'slug'} = $2 and t.archived_at is null`,
-    [tenantId, ref.toLowerCase(), actor.customer_id ?? null],
-  )
-  if (!tier) throw invalidInput('/tier', 'there is no such tier')
-  const { present, ...offer } = tier
-  if (!present) return { ...offer, had_by: null }
-  const [last] = await tenantQuery<UpgradeRequestRow>(`${SELECT} and r.customer_id = $2 order by r.id desc limit 1`, [
+  const [row] = await tenantQuery<UpgradeRequestRow>(`${SELECT} and r.customer_id = $2 order by r.id desc limit 1`, [
     tenantId,
     actor.customer_id ?? null,
   ])
-  if (last?.status !== 'accepted' || last.tier.id !== offer.id) throw invalidInput('/tier', 'is the tier you have')
-  return { ...offer, had_by: last }
+  return row ?? null
 }
 
 /** Wishes of one customer in a day: each is a mail to every admin of the tenant. */
@@ -155,13 +121,27 @@ export async function withdrawRequest(id: string): Promise<UpgradeRequestRow> {
   return getUpgradeRequest(id)
 }
 
-/** Decides a wish; whoever accepts gives the tier as well. The customer hears of it by mail. @throws AppError not_found; conflict when it is decided otherwise, or its tier was archived. */
-export async function decideRequest(id: string, status: 'accepted' | 'declined'): Promise<UpgradeRequestRow> {
+/** Gives a customer a tier from now on. Subscriptions are of another noun, so whoever calls brings it along. */
+export type GiveTier = (customerId: string, tierId: string) => Promise<unknown>
+
+/**
+ * Decides a wish; who accepts it gives the tier. A request that was accepted before gave its tier then: the customer may have
+ * another one by now. The customer hears of it by mail.
+ * @throws AppError not_found; conflict when it is decided otherwise, or its tier was archived.
+ */
+export async function decideRequest(
+  id: string,
+  status: 'accepted' | 'declined',
+  giveTier: GiveTier,
+): Promise<UpgradeRequestRow> {
   const request = await getUpgradeRequest(id)
   if (request.status === status) return request
   requireOpen(request)
   if (status === 'accepted') await requireOffered(request)
-  if (await decide(id, status)) await announce(id, 'upgrade.decided')
+  if (await decide(id, status)) {
+    await announce(id, 'upgrade.decided')
+    if (status === 'accepted') await giveTier(request.customer.id, request.tier.id)
+  }
   return getUpgradeRequest(id)
 }
 

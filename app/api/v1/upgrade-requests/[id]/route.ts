@@ -12,13 +12,9 @@ export const GET = withTenantAuth(
 export const PATCH = withTenantAuth(
   async (request, { params }) => {
     const { status } = await readJson(request, upgradeRequestPatch)
-    const before = await getUpgradeRequest(params.id ?? '')
-    const decided = await decideRequest(before.id, status)
-    // A request that was accepted before gave its tier then; the customer may have another one by now.
-    if (before.status === 'open' && status === 'accepted') {
-      await setSubscription(decided.customer.id, { tier: decided.tier.id })
-    }
-    return ApiResponse.success(decided)
+    return ApiResponse.success(
+      await decideRequest(params.id ?? '', status, (customer, tier) => setSubscription(customer, { tier })),
+    )
   },
   { permission: 'customers:write' },
 )
