@@ -384,6 +384,34 @@ describe('pushing', () => {
     ).toEqual([{ left: '0.4' }])
   })
 
+  test('what was received before its meter was added is not pushed, nor what is corrected of it', async () => {
+    const tenant = await createTenant('before-the-meter')
+    await makeMeters(tenant)
+    const change = async (body: unknown) =>
+      expect((await call(correct, 'POST', '/api/v1/usage/correct', { as: tenant.api_key, body })).body).toMatchObject({
+        corrected: 1,
+      })
+    const early = (event_id: string) => ({ meter_id: 'tokens', user_id: 'ada', event_value: 50, event_id })
+    await use([early('canceled'), early('amended'), early('twice'), early('moved')], tenant)
+    const id = await connectTo('acctbefore', ['tokens', 'calls'], tenant)
+    await use({ ...early('after'), event_value: 30 }, tenant)
+    await change({ action: 'cancel', event_id: 'canceled' })
+    await change({ action: 'amend', event_id: 'amended', event_value: 10 })
+    await change({ action: 'amend', event_id: 'twice', event_value: 70 })
+    await change({ action: 'amend', event_id: 'moved', meter_id: 'calls' })
+    await push(id, tenant)
+    expect([stripe.total('acctbefore', 'tokens'), stripe.total('acctbefore', 'calls')]).toEqual([30n, 0n])
+    await change({ action: 'cancel', event_id: 'twice' })
+    await change({ action: 'amend', event_id: 'after', event_value: 8 })
+    await push(id, tenant)
+    await change({ action: 'amend', event_id: 'after', event_value: 12 })
+    await push(id, tenant)
+    expect([stripe.total('acctbefore', 'tokens'), stripe.total('acctbefore', 'calls')]).toEqual([12n, 0n])
+    await change({ action: 'cancel', event_id: 'after' })
+    await push(id, tenant)
+    expect(stripe.total('acctbefore', 'tokens')).toBe(0n)
+  })
+
   test('held back, nothing goes and nothing is lost', async () => {
     const { tenant, account, id } = await arrange()
     await ask(patchExport, 'PATCH', `/${id}`, { id }, { enabled: false }, tenant)

@@ -86,8 +86,8 @@ export async function putStripeMeter(
   )
   if (other) throw invalidInput('/event_name', `is taken by ${other.slug}: Stripe would add the two up`)
   await tenantQuery(
-    `insert into stripe_meters (tenant_id, id, stripe_export_id, meter_id, event_name, enabled, cut_at)
-     values ($1, $2, $3, $4, $5, coalesce($6, true), coalesce($7, clock_timestamp()))
+    `insert into stripe_meters (tenant_id, id, stripe_export_id, meter_id, event_name, enabled, cut_at, begins_at)
+     select $1, $2, $3, $4, $5, coalesce($6, true), b.at, b.at from (select coalesce($7, clock_timestamp())) b (at)
      on conflict (tenant_id, stripe_export_id, meter_id) do update
        set event_name = excluded.event_name, enabled = coalesce($6, stripe_meters.enabled), updated_at = now()`,
     [tenantId, newId(), exportId, row.meter.id, name, enabled ?? null, from ?? null],

@@ -923,6 +923,10 @@ export interface StripeExports {
 }
 
 export interface StripeMeters {
+  /**
+   * Usage received before is not pushed, nor is a correction of it.
+   */
+  begins_at: Generated<Timestamp>;
   created_at: Generated<Timestamp>;
   /**
    * Usage received before is in deliveries (or lies before the beginning); usage received since is not.
