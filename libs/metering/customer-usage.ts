@@ -35,7 +35,8 @@ export type UsageTerms = {
   left: Quantity | null
 }
 
-type Stored = Pick<
+/** A line as the database gives it: the columns USAGE_LINE. */
+export type StoredUsage = Pick<
   UsageLine,
   'meter_id' | 'meter' | 'name' | 'unit' | 'aggregation' | 'entitlement_id' | 'behaviour' | 'period' | 'starts_on'
 > &
@@ -49,20 +50,24 @@ type Stored = Pick<
     resets_at: Date
   }
 
+/** Of app.customer_usage as `u`. */
+export const USAGE_LINE = `u.meter_id, u.meter, u.name, u.unit, u.aggregation, u.cap_limit::text, u.behaviour, u.period, coalesce(u.used, 0)::text as used,
+  u.balance::text, u.overage::text, u.granted::text, u.held::text, u.entitlement_id, u.starts_on::text, u.resets_at, u.allowance::text,
+  u.rollover_min::text, u.rollover_max::text, u.preserve_overage`
+
 /** Every meter of a customer of the current tenant, by slug. @throws AppError not_found when the tenant is gone. */
 export async function readCustomerUsage(customerId: string): Promise<(UsageLine & { terms: UsageTerms })[]> {
   const { tenantId } = currentContext()
-  const rows = await tenantQuery<Stored>(
-    `select meter_id, meter, name, unit, aggregation, cap_limit::text, behaviour, period, coalesce(used, 0)::text as used, balance::text,
-       overage::text, granted::text, held::text, entitlement_id, starts_on::text, resets_at, allowance::text, rollover_min::text,
-       rollover_max::text, preserve_overage
-     from app.customer_usage($1, $2, $3)`,
-    [tenantId, customerId, await readTimeZone()],
-  )
-  return rows.map(toLine)
+  const rows = await tenantQuery<StoredUsage>(`select ${USAGE_LINE} from app.customer_usage($1, $2, $3) u`, [
+    tenantId,
+    customerId,
+    await readTimeZone(),
+  ])
+  return rows.map(toUsageLine)
 }
 
-function toLine(row: Stored): UsageLine & { terms: UsageTerms } {
+/** A line as it goes out, and its terms apart. */
+export function toUsageLine(row: StoredUsage): UsageLine & { terms: UsageTerms } {
   const { cap_limit, used, balance, overage, granted, held, resets_at, ...rest } = row
   const { allowance, rollover_min, rollover_max, preserve_overage, ...line } = rest
   const left = cap_limit === null ? null : subtractDecimals(cap_limit, used)

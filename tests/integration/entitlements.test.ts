@@ -426,6 +426,26 @@ test('first grants, usage and grants again at once lose nothing', async () => {
   expect((await balance(id)).body).toMatchObject({ used: 50, granted: 1040, balance: 990, overage: 0 })
 })
 
+test('a balance and its grants are of one moment, whoever gives some meanwhile', async () => {
+  const id = await newCustomer('big')
+  await grant(id, { meter: 'tokens', amount: 1 })
+  let given = false
+  const giving = (async () => {
+    for (let turn = 0; turn < 25; turn += 1) expect((await grant(id, { meter: 'tokens', amount: 1 })).status).toBe(201)
+    given = true
+  })()
+  const seen: unknown[] = []
+  while (!given) {
+    const answers = await Promise.all([balance(id), balance(id), balance(id)])
+    seen.push(...answers.map(({ body }) => [body.granted - 1_000, body.balance - 1_000, body.grants.length]))
+  }
+  await giving
+  expect(seen).toEqual((seen as number[][]).map(([, , length]) => [length, length, length]))
+  const { body } = await balance(id)
+  expect([body.granted, body.grants.length]).toEqual([1_026, 26])
+  expect(body.grants).toEqual((await grants(id, '?meter=tokens')).body.data)
+})
+
 test('a customer that is archived has access to nothing, as a check says', async () => {
   const id = await newCustomer()
   await create(id, { kind: 'boolean', feature_key: 'exports' })

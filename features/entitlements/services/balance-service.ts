@@ -3,13 +3,13 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { notFound } from '@/libs/errors'
 import { isUuid } from '@/libs/ids'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
-import { readCustomerUsage, type UsageLine } from '@/libs/metering/customer-usage'
+import { type StoredUsage, toUsageLine, USAGE_LINE, type UsageLine } from '@/libs/metering/customer-usage'
 import { requireMeter } from '@/libs/metering/find-meter'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import { readTimeZone } from '@/libs/tenancy/time-zone'
 import type { HistoryQuery } from '../schema'
 import { findCustomer } from './entitled-customer'
-import { type Grant, listGrants } from './grant-service'
+import { type Grant, type GrantJson, openGrants, parseGrant } from './grant-service'
 
 export type Balance = { customer_id: string } & UsageLine & { grants: Grant[] }
 export type BalanceEntry = {
@@ -28,15 +28,18 @@ export type BalanceHistory = {
 
 const MOST_GRANTS = 200
 
-/** Where a customer stands with a meter, and the grants that count. @throws AppError not_found, invalid_input for the meter. */
+/** Where a customer stands with a meter, and the grants that count, at one moment. @throws AppError not_found, invalid_input for the meter. */
 export async function getBalance(customerRef: string, meterRef: string): Promise<Balance> {
   const customer = await findCustomer(customerRef)
   const meter = await requireMeter(meterRef)
-  const line = (await readCustomerUsage(customer.id)).find(({ meter_id }) => meter_id === meter.id)
-  if (!line) throw notFound()
-  const { terms: _terms, ...shown } = line
-  const grants = await listGrants(customer.id, { meter: meter.id, state: 'open', limit: MOST_GRANTS })
-  return { customer_id: customer.id, ...shown, grants: grants.data }
+  const [row] = await tenantQuery<StoredUsage & { grants: GrantJson[] }>(
+    `select ${USAGE_LINE}, (${openGrants(MOST_GRANTS)}) as grants from app.customer_usage($1, $2, $3) u where u.meter_id = $4`,
+    [currentContext().tenantId, customer.id, await readTimeZone(), meter.id],
+  )
+  if (!row) throw notFound()
+  const { grants, ...stored } = row
+  const { terms: _terms, ...shown } = toUsageLine(stored)
+  return { customer_id: customer.id, ...shown, grants: grants.map(parseGrant) }
 }
 
 /**

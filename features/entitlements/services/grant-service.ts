@@ -35,8 +35,17 @@ type Stored = Omit<Grant, 'amount' | 'remaining' | 'rollover'> & {
   rollover_min: string
   rollover_max: string
 }
+/** In JSON moments are text. */
+export type GrantJson = {
+  [Key in keyof Stored]: Stored[Key] extends Date
+    ? string
+    : Stored[Key] extends Date | null
+      ? string | null
+      : Stored[Key]
+}
 
 const LATEST_BACK_MS = 35 * 86_400_000
+/** Of a customer ($2) of a tenant ($1) as they stand, in a time zone ($3): grants as `g`. */
 const SELECT = `
   select g.id, jsonb_build_object('id', m.id, 'slug', m.slug, 'name', m.name, 'unit', m.unit) as meter, g.amount::text, g.remaining::text,
     g.priority, g.effective_at, g.expires_at, g.recurrence, g.rollover_min::text, g.rollover_max::text,
@@ -142,6 +151,27 @@ export async function voidGrant(customerRef: string, grantId: string): Promise<G
     id,
   ])
   return getGrant(customerRef, id)
+}
+
+/** A select of the newest open grants of a meter ($4) as one JSON list: for a statement that says more of the same moment. */
+export const openGrants = (most: number) => `
+  select coalesce(jsonb_agg(o order by o.id desc), '[]') from (
+    ${SELECT} where g.meter_id = $4 and g.closed_at is null order by g.id desc limit ${most}
+  ) o`
+
+/** A grant out of `openGrants`. */
+export function parseGrant(row: GrantJson): Grant {
+  const moment = (text: string | null) => (text === null ? null : new Date(text))
+  return toGrant({
+    ...row,
+    effective_at: new Date(row.effective_at),
+    expires_at: moment(row.expires_at),
+    issued_at: moment(row.issued_at),
+    next_issue_at: moment(row.next_issue_at),
+    created_at: new Date(row.created_at),
+    closed_at: moment(row.closed_at),
+    voided_at: moment(row.voided_at),
+  })
 }
 
 function toGrant({ rollover_min, rollover_max, amount, remaining, ...row }: Stored): Grant {
