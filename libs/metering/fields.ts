@@ -14,6 +14,7 @@ export const behaviourInput = z
 export const meterRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string(), unit: z.string() })
 export const customerRef = z.object({ id: z.uuid(), external_id: z.string(), name: z.string().nullable() })
 export const tierRef = z.object({ id: z.uuid(), slug: z.string(), name: z.string() })
+export type TierRef = z.infer<typeof tierRef>
 
 /** What a check answers, of a meter or of a key. */
 export const checkCode = z.enum([

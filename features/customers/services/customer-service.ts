@@ -3,11 +3,12 @@ import { containsPattern } from '@/libs/db/like-pattern'
 import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { AppError, notFound, nothingNamed } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
+import { CUSTOMERS_WITH_TIER, IS_NAMED, TIER_OF_CUSTOMER } from '@/libs/metering/customer-tier'
+import type { TierRef } from '@/libs/metering/fields'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { CustomerInput, CustomerListQuery, CustomerPatch } from '../schema'
 import { setSubscription } from './subscription-service'
 
-export type TierRef = { id: string; slug: string; name: string }
 export type CustomerRow = {
   id: string
   external_id: string
@@ -24,13 +25,10 @@ export type CustomerRow = {
 /** Columns and tables of a customer; $1 is the tenant, c the customer. */
 export const SELECT_CUSTOMERS = `
   select c.id, c.external_id, c.name, c.email, c.metadata,
-    case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end as tier,
+    ${TIER_OF_CUSTOMER} as tier,
     case when t.id is null then null when s.id is null then 'default' else 'subscription' end as tier_source,
     c.created_at, c.updated_at, c.archived_at
-  from customers c
-  left join subscriptions s on s.tenant_id = $1 and s.customer_id = c.id and s.canceled_at is null
-  left join tiers d on d.tenant_id = $1 and d.is_default
-  left join tiers t on t.tenant_id = $1 and t.id = coalesce(s.tier_id, d.id)`
+  from ${CUSTOMERS_WITH_TIER}`
 
 /** Customers, the newest first; archived ones only when asked for. @throws AppError not_found for a tier that is not there. */
 export async function listCustomers({
@@ -72,10 +70,11 @@ async function requireNamedTier(ref: string): Promise<void> {
 
 /** One customer by id or external id; an id comes first. @throws AppError not_found. */
 export async function getCustomer(ref: string): Promise<CustomerRow> {
-  const [row] = await tenantQuery<CustomerRow>(
-    `${SELECT_CUSTOMERS} where c.tenant_id = $1 and (c.external_id = $2 or c.id = $3) order by c.id = $3 desc nulls last limit 1`,
-    [currentContext().tenantId, ref, isUuid(ref) ? ref : null],
-  )
+  const [row] = await tenantQuery<CustomerRow>(`${SELECT_CUSTOMERS} ${IS_NAMED}`, [
+    currentContext().tenantId,
+    ref,
+    isUuid(ref) ? ref : null,
+  ])
   if (!row) throw notFound()
   return row
 }

@@ -2,9 +2,10 @@ import { tenantDb, tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { changeTerms } from '@/libs/metering/change-terms'
+import { CUSTOMERS_WITH_TIER, IS_NAMED, TIER_OF_CUSTOMER } from '@/libs/metering/customer-tier'
+import type { TierRef } from '@/libs/metering/fields'
 import { currentContext } from '@/libs/tenancy/tenant-context'
 import type { SubscriptionInput } from '../schema'
-import type { TierRef } from './customer-service'
 
 export type SubscriptionRow = {
   customer_id: string
@@ -23,15 +24,11 @@ export type SubscriptionRow = {
 export async function getSubscription(customerRef: string): Promise<SubscriptionRow> {
   const [row] = await tenantQuery<SubscriptionRow>(
     `select c.id as customer_id, s.id as subscription_id,
-       case when t.id is not null then jsonb_build_object('id', t.id, 'slug', t.slug, 'name', t.name) end as tier,
+       ${TIER_OF_CUSTOMER} as tier,
        case when t.id is null then null when s.id is null then 'default' else 'subscription' end as source,
        coalesce(s.tier_version, t.version) as tier_version, case when s.tier_version < t.version then t.version end as newer_version,
        coalesce(s.anchor_day, 1) as anchor_day, s.started_at
-     from customers c
-     left join subscriptions s on s.tenant_id = $1 and s.customer_id = c.id and s.canceled_at is null
-     left join tiers d on d.tenant_id = $1 and d.is_default
-     left join tiers t on t.tenant_id = $1 and t.id = coalesce(s.tier_id, d.id)
-     where c.tenant_id = $1 and (c.external_id = $2 or c.id = $3) order by c.id = $3 desc nulls last limit 1`,
+     from ${CUSTOMERS_WITH_TIER} ${IS_NAMED}`,
     [currentContext().tenantId, customerRef, isUuid(customerRef) ? customerRef : null],
   )
   if (!row) throw notFound()

@@ -2,8 +2,9 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { notFound } from '@/libs/errors'
 import { type Quantity, toQuantity } from '@/libs/ingest/decimal'
 import { readCustomerUsage, type UsageLine, type UsageTerms } from '@/libs/metering/customer-usage'
+import type { TierRef } from '@/libs/metering/fields'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { type EntitledCustomer, findCustomer, type MeterRow, type TierRef } from './entitled-customer'
+import { type EntitledCustomer, findCustomer, type MeterRow } from './entitled-customer'
 
 /** One thing a customer may use: by its tier, or as its own. */
 export type Entitlement = {
