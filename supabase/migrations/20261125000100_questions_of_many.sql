@@ -177,7 +177,8 @@ create or replace function app.month_overage(p_tenant uuid, p_time_zone text, p_
         -- Closed periods, also those around the month: they keep their days (see app.billing_span).
         billed as materialized (
           select l.customer_id, l.meter_id, l.starts_on, max(l.ends_on) as ends_on, sum(l.quantity) as quantity, sum(l.events) as events,
-            sum(l.overage) as overage, max(l.billing_period_id::text) as last_period
+            sum(l.overage) as overage, max(l.billing_period_id::text) as last_period,
+            nullif((max(array[l.billing_period_id::text, coalesce(l.cap_limit::text, '')]))[2], '')::numeric as cap_limit
           from public.billing_lines l
           where l.tenant_id = p_tenant and l.starts_on >= p_month - 62 and l.starts_on < v_next + 62 and (p_customer is null or l.customer_id = p_customer)
           group by 1, 2, 3
@@ -323,7 +324,7 @@ create or replace function app.month_overage(p_tenant uuid, p_time_zone text, p_
         lines as materialized (
           select k.customer_id, k.meter_id, k.starts_on, k.ends_on, k.till, k.whole, m.aggregation, m.adds_up,
             case when m.adds_up then k.used when v.customer_id is not null then v.value else app.metered_value(m.aggregation, k.used, k.events) end as value,
-            coalesce(v.events, k.events, 0) as events, b.quantity, b.events as billed_events, b.overage as billed_overage
+            coalesce(v.events, k.events, 0) as events, b.quantity, b.events as billed_events, b.overage as billed_overage, b.cap_limit as billed_limit
           from keys k
           join meters m on m.id = k.meter_id
           left join measured v on v.meter_id = k.meter_id and v.starts_on = k.starts_on and v.ends_on = k.ends_on and v.customer_id = k.customer_id
@@ -351,7 +352,8 @@ create or replace function app.month_overage(p_tenant uuid, p_time_zone text, p_
             order by x.started_at desc limit 1
           ) b on true
         ),
-        -- Of a period nothing of which changed since it was billed, what was billed stays; any other is billed anew, by the terms of now.
+        -- Of a period nothing of which changed since it was billed, nor its cap while it ran, what was billed stays; any other is billed anew, by the
+        -- terms of now.
         termed as materialized (
           select l.*, c.cap_limit, c.period = 'day' and l.aggregation <> 'WEIGHTED_SUM' as daily,
             l.adds_up and l.starts_on >= coalesce(v_unsealed, l.starts_on) and exists (
@@ -366,7 +368,8 @@ create or replace function app.month_overage(p_tenant uuid, p_time_zone text, p_
           ) c
           left join stirred r on r.customer_id = l.customer_id and r.meter_id = l.meter_id and r.starts_on = l.starts_on
           where c.cap_limit is not null
-            and (coalesce(l.value, 0) <> coalesce(l.quantity, 0) or l.events <> coalesce(l.billed_events, 0) or r.meter_id is not null)
+            and (coalesce(l.value, 0) <> coalesce(l.quantity, 0) or l.events <> coalesce(l.billed_events, 0) or r.meter_id is not null
+              or l.till > v_last and l.billed_events is not null and l.billed_limit is distinct from c.cap_limit)
         ),
         -- The days of those who have a cap of each day.
         days as materialized (

@@ -71,7 +71,8 @@ create or replace function app.cut_usage(
             and p.ends_at > (least(v_from_day, (select min(r.day) from received r)) - 72)::timestamp at time zone 'UTC'
         ),
         billed as materialized (
-          select l.customer_id, l.meter_id, l.starts_on, l.ends_on, max(p.closed_at) as closed_at, sum(l.quantity) as quantity, sum(l.overage) as overage
+          select l.customer_id, l.meter_id, l.starts_on, l.ends_on, max(p.closed_at) as closed_at, sum(l.quantity) as quantity, sum(l.overage) as overage,
+            (max(array[extract(epoch from p.closed_at), coalesce(l.cap_limit, -1)]))[2] as cap_limit
           from public.billing_lines l
           join cuts p on p.id = l.billing_period_id
           where l.tenant_id = p_tenant and l.billing_period_id = any (array(select c.id from cuts c))
@@ -159,8 +160,48 @@ create or replace function app.cut_usage(
             and not exists (
               select 1 from touched t where t.customer_id = k.customer_id and t.meter_id = k.meter_id and t.starts_on = k.starts_on)
         ),
+        -- Months that were billed before and ran on in the cut.
+        running as materialized (
+          select b.customer_id, b.meter_id, b.starts_on, b.ends_on, s.opens, s.closes, s.whole, b.cap_limit
+          from billed b
+          left join anchors a on a.customer_id = b.customer_id
+          join (
+            select n.anchor, n.starts_on, n.ends_on, app.day_start(n.starts_on, p_time_zone) as opens, app.day_start(n.ends_on, p_time_zone) as closes,
+              n.starts_on = app.period_start(n.starts_on, 'month', n.anchor) and n.ends_on = app.period_end(n.starts_on, 'month', n.anchor) as whole
+            from (
+              select distinct coalesce(x.anchor, 1) as anchor, k.starts_on, k.ends_on from billed k left join anchors x on x.customer_id = k.customer_id
+            ) n
+            where p_billed and n.ends_on > v_from_day
+          ) s on s.anchor = coalesce(a.anchor, 1) and s.starts_on = b.starts_on and s.ends_on = b.ends_on
+          where b.meter_id = any (array(select m.id from meters m where m.id = any (v_capped) and m.aggregation <> 'WEIGHTED_SUM'))
+            and not exists (select 1 from touched t where t.customer_id = b.customer_id and t.meter_id = b.meter_id and t.starts_on = b.starts_on)
+        ),
+        -- Which tier a customer had when a period ended, or has now.
+        terms as materialized (
+          select k.customer_id, k.till, coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version
+          from (
+            select t.customer_id, least(t.closes, p_to) as till from touched t
+            union select v.customer_id, least(v.closes, p_to) from levels v
+            union select r.customer_id, least(r.closes, p_to) from running r
+          ) k
+          left join lateral (
+            select x.tier_id, x.tier_version from public.subscriptions x
+            where x.tenant_id = p_tenant and x.customer_id = k.customer_id and x.started_at < k.till and (x.canceled_at is null or x.canceled_at >= k.till)
+            order by x.started_at desc limit 1
+          ) b on true
+        ),
+        -- Under another cap something else lies beyond it, whether or not anything came in.
+        changed as (
+          select r.customer_id, r.meter_id, r.starts_on, r.ends_on, r.opens, r.closes, r.whole, 0::numeric, 0::bigint
+          from running r
+          join terms s on s.customer_id = r.customer_id and s.till = least(r.closes, p_to)
+          left join public.entitlements e on e.tenant_id = p_tenant and e.customer_id = r.customer_id and e.meter_id = r.meter_id and e.kind = 'metered'
+            and e.canceled_at is null
+          left join public.tier_caps y on y.tenant_id = p_tenant and y.tier_id = s.tier_id and y.version = s.version and y.meter_id = r.meter_id
+          where r.cap_limit <> case when e.id is null then y.cap_limit else coalesce(e.cap_limit, 0) end
+        ),
         keys as materialized (
-          select x.*, true as touched from touched x union all select x.*, false from levels x
+          select x.*, true as touched from touched x union all select x.*, false from levels x union all select x.*, false from changed x
         ),
         -- Of meters that do not add up: everything that happened in these periods, as of the end and as of the beginning of the cut.
         others as materialized (
@@ -336,16 +377,6 @@ create or replace function app.cut_usage(
           ) d
           left join received r on r.customer_id = d.customer_id and r.meter_id = d.meter_id and r.day = d.day
         ),
-        -- Which tier a customer had when a period ended, or has now.
-        terms as materialized (
-          select k.customer_id, k.till, coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version
-          from (select distinct l.customer_id, l.till from lines l) k
-          left join lateral (
-            select x.tier_id, x.tier_version from public.subscriptions x
-            where x.tenant_id = p_tenant and x.customer_id = k.customer_id and x.started_at < k.till and (x.canceled_at is null or x.canceled_at >= k.till)
-            order by x.started_at desc limit 1
-          ) b on true
-        ),
         termed as materialized (
           select l.*, u.external_id as customer, m.slug as meter, t.slug as tier, s.version as tier_version, c.cap_limit,
             c.period = 'day' and (l.adds_up or m.aggregation <> 'WEIGHTED_SUM') as daily, m.aggregation,
@@ -424,8 +455,8 @@ create or replace function app.cut_usage(
         cross join lateral (
           select case when l.cap_limit is not null then coalesce(o.after, 0) - case when p_billed then l.billed_overage else coalesce(o.before, 0) end end as overage
         ) b
-        -- As much taken back as came in changes nothing but, by its days or its order, what lies beyond the cap.
-        where l.quantity <> 0 or l.events <> 0 or l.touched and b.overage <> 0
+        -- As much taken back as came in changes nothing but, by its days or its order, what lies beyond the cap; so does another cap.
+        where l.quantity <> 0 or l.events <> 0 or (l.touched or l.closes > p_from) and b.overage <> 0
         order by l.customer_id, l.meter_id, l.starts_on;
     end
   $$;

@@ -3,6 +3,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { POST as closeRoute } from '@/app/api/v1/billing-periods/route'
+import { GET as balanceRoute } from '@/app/api/v1/customers/[id]/balance/route'
+import { PUT as entitlementRoute } from '@/app/api/v1/customers/[id]/entitlements/[feature]/route'
 import { POST as grantRoute } from '@/app/api/v1/customers/[id]/grants/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
@@ -398,4 +400,85 @@ test('a grant that is effective from before is issued when it is given, and what
     tenantQuery('select trim_scale(overage)::text as overage from billing_lines where tenant_id = $1', [tenant.id]),
   )
   expect(line).toEqual({ overage: '4' })
+})
+
+test('a cap that is lowered while its month runs is billed by, whether or not anything came in since, and one that is raised too', async () => {
+  const tenant = await createTenant('lowered')
+  const rows: Record<string, number> = {}
+  await asSystem(tenant, async () => {
+    await tenantQuery("insert into customers (id, external_id) values ($1, 'otter')", [newId()])
+    for (const [slug, aggregation, period, rollover] of [
+      ['credits', 'SUM', 'month', 5],
+      ['exports', 'SUM', 'month', 0],
+      ['visits', 'COUNT', 'day', 0],
+      ['peak', 'MAX', 'month', 0],
+      ['level', 'WEIGHTED_SUM', 'month', 0],
+    ] as const) {
+      await tenantQuery('insert into meters (id, slug, name, aggregation, individual) values ($1, $2, $2, $3, true)', [
+        newId(),
+        slug,
+        aggregation,
+      ])
+      await tenantQuery(
+        `insert into entitlements (id, customer_id, kind, feature_key, meter_id, cap_limit, behaviour, period, rollover_max)
+         select $1, c.id, 'metered', m.slug, m.id, 40, 'overflow', $2, $3 from customers c, meters m
+         where c.tenant_id = $4 and m.tenant_id = $4 and c.external_id = 'otter' and m.slug = $5`,
+        [newId(), period, rollover, tenant.id, slug],
+      )
+    }
+  })
+  const close = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    const { status } = await call(closeRoute, 'POST', '/x', {
+      as: tenant.api_key,
+      body: { ends_at: new Date(Date.now() - 1).toISOString() },
+    })
+    expect(status).toBe(201)
+    const lines = await asSystem(tenant, () =>
+      tenantQuery<{ meter: string; line: string }>(
+        `select l.meter, concat_ws(' ', trim_scale(l.quantity), l.events, trim_scale(l.cap_limit), trim_scale(l.overage), l.adjustment::text) as line
+         from billing_lines l where l.meter <> 'level' and l.billing_period_id = (
+           select p.id from billing_periods p where p.tenant_id = $1 order by p.ends_at desc limit 1)`,
+        [tenant.id],
+      ),
+    )
+    return Object.fromEntries(lines.map(({ meter, line }) => [meter, line]))
+  }
+  const limit = async (to: number) => {
+    for (const feature of ['credits', 'exports', 'visits', 'peak', 'level']) {
+      const answer = await call(entitlementRoute, 'PUT', '/x', {
+        as: tenant.api_key,
+        params: { id: 'otter', feature },
+        body: {
+          limit: to,
+          behaviour: 'overflow',
+          period: feature === 'visits' ? 'day' : 'month',
+          ...(feature === 'credits' ? { rollover: { max: 5 } } : {}),
+        },
+      })
+      expect([answer.status, answer.body]).toEqual([200, answer.body])
+    }
+  }
+  const events = ['credits', 'exports', 'peak'].map((meter_id) => ({ meter_id, user_id: 'otter', event_value: 30 }))
+  const visits = Array.from({ length: 30 }, () => ({ meter_id: 'visits', user_id: 'otter' }))
+  const { body } = await call(trackRoute, 'POST', '/x', { as: tenant.api_key, body: [...events, ...visits] })
+  expect(body).toMatchObject({ inserted: 33 })
+  const used = { credits: '30 1', exports: '30 1', visits: '30 30', peak: '30 1' }
+  const line = (rest: string) => Object.fromEntries(Object.entries(used).map(([meter, of]) => [meter, `${of} ${rest}`]))
+  const changed = (rest: string) => Object.fromEntries(Object.keys(used).map((meter) => [meter, `0 0 ${rest}`]))
+  expect(await close()).toEqual(line('40 0 false'))
+  await limit(10)
+  for (const meter of Object.keys(used)) {
+    const { body } = await call(balanceRoute, 'GET', `/x?meter=${meter}`, {
+      as: tenant.api_key,
+      params: { id: 'otter' },
+    })
+    rows[meter] = body.overage
+  }
+  expect(rows).toEqual({ credits: 20, exports: 20, visits: 20, peak: 20 })
+  expect(await close()).toEqual(changed('10 20 false'))
+  expect(await close()).toEqual({})
+  await limit(25)
+  expect(await close()).toEqual(changed('25 -15 false'))
+  expect(await close()).toEqual({})
 })
