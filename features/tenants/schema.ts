@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { whenFieldsAreRight } from '@/libs/api-utils/cross-field'
 import { pageQuery } from '@/libs/api-utils/page'
 import { nameInput } from '@/libs/api-utils/text-input'
-import { isTimeZone } from '@/libs/api-utils/time-zone-input'
+import { isTimeZone, spellTimeZone } from '@/libs/api-utils/time-zone-input'
 import { TENANT_STATUSES } from '@/libs/tenancy/tenant-status'
 
 const tenantStatus = z.enum(TENANT_STATUSES)
@@ -12,6 +12,7 @@ const description = z.string().trim().max(2_000)
 const timeZone = z
   .string()
   .refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin')
+  .transform(spellTimeZone)
   .meta({ description: 'IANA name', example: 'Europe/Berlin' })
 const billingEmail = z
   .string()

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
+import { spellTimeZone } from '@/libs/api-utils/time-zone-input'
 import { AppError, invalidInput } from '@/libs/errors'
 import { customerRef, quantity } from '@/libs/metering/fields'
 import { type FilterCondition, type MeterFilter, meterFilter } from './meter-filter'
@@ -29,7 +30,12 @@ export const usageQueryInput = z.strictObject({
     .preprocess((value) => (typeof value === 'string' ? value.toUpperCase() : value), z.enum(WINDOWS))
     .optional()
     .meta({ description: 'One row for each; without it one total. MINUTE: at most 7 days, HOUR: at most 366' }),
-  time_zone: z.string().max(64).optional().meta({ description: 'IANA name; the tenant’s own when left out' }),
+  time_zone: z
+    .string()
+    .max(64)
+    .transform(spellTimeZone)
+    .optional()
+    .meta({ description: 'IANA name; the tenant’s own when left out' }),
   customer: z
     .array(z.string().trim().min(1).max(LONGEST_LIST))
     .max(MOST_CUSTOMERS)

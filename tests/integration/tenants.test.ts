@@ -7,7 +7,7 @@ import { DELETE, GET, PATCH, PUT } from '@/app/api/v1/tenants/[id]/route'
 import { POST as createAlias } from '@/app/api/v1/tenants/create/route'
 import { GET as currentInfo } from '@/app/api/v1/tenants/current/info/route'
 import { POST as create, GET as list } from '@/app/api/v1/tenants/route'
-import { isTimeZone } from '@/libs/api-utils/time-zone-input'
+import { isTimeZone, spellTimeZone } from '@/libs/api-utils/time-zone-input'
 import { log } from '@/libs/log'
 import { toSlug } from '@/libs/tenancy/slug'
 import { offsetAt } from '@/libs/tenancy/zoned-day'
@@ -87,6 +87,17 @@ describe('create', () => {
           ),
           zone,
         ).toEqual([{ offset: offsetAt(Date.parse(moment), zone) }])
+  })
+
+  test('a time zone is spelled as the database spells it, however it was written', async () => {
+    const known = await asSuperuser<{ name: string }>(
+      "select name from pg_timezone_names where name !~ '^(posix|posixrules)'",
+    )
+    const names = known.map(({ name }) => name).filter(isTimeZone)
+    expect(names).toEqual(expect.arrayContaining(['Asia/Kolkata', 'America/Port_of_Spain', 'US/Eastern']))
+    expect(names.map((name) => spellTimeZone(name.toLowerCase()))).toEqual(names)
+    expect(names.map((name) => spellTimeZone(name.toUpperCase()))).toEqual(names)
+    expect(spellTimeZone('mars/olympus')).toBe('mars/olympus')
   })
 
   test('reserved slugs and look-alikes are refused, taken ones too, with others to choose from', async () => {
@@ -348,7 +359,7 @@ describe('change', () => {
   test('an admin changes it, with PATCH and with PUT, and the record shows before and after', async () => {
     const changed = await tenantCall('PATCH', acme.id, acme.users.admin, {
       description: 'Anvils',
-      timeZone: 'Asia/Tokyo',
+      timeZone: 'asia/tokyo',
     })
     expect(changed.body).toMatchObject({ description: 'Anvils', time_zone: 'Asia/Tokyo', name: acme.name })
     expect((await tenantCall('PATCH', acme.id, acme.users.admin, {})).body).toEqual(changed.body)
