@@ -416,6 +416,9 @@ describe('a body', () => {
     const rejected = [{ index: 0, code: 'unknown_field', detail: expect.stringMatching(/^costCentre is not a field /) }]
     const tracked = await send('track', JSON.stringify({ ...event('x'), costCentre: 'sales' }))
     expect(tracked.body).toMatchObject({ inserted: 0, rejected })
+    expect((await send('track', JSON.stringify({ events: [event('x')], costCentre: 'sales' }))).body.errors).toEqual([
+      { pointer: '/costCentre', detail: 'is not a known field' },
+    ])
     const corrected = await call(correctRoute, 'POST', '/api/v1/usage/correct', {
       as: acme.api_key,
       body: [{ action: 'cancel', eventId: 'none', costCentre: 'sales' }],

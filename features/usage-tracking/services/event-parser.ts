@@ -86,7 +86,8 @@ function listOf(body: unknown): readonly unknown[] {
   if (Array.isArray(body)) return body
   if (typeof body === 'object' && body !== null && 'events' in body && !('meter_id' in body)) {
     const unknown = Object.keys(body).find((name) => name !== 'events')
-    if (unknown !== undefined) throw invalidInput(pointerOf([unknown]), 'is not a known field')
+    if (unknown !== undefined)
+      throw invalidInput(asSent(body, { pointer: pointerOf([unknown]), detail: '' }).pointer, 'is not a known field')
     if (Array.isArray(body.events)) return body.events
     throw invalidInput('/events', 'must be a list')
   }
