@@ -293,8 +293,12 @@ describe('events of the second version', () => {
     const [before, after] = [new Date(Date.now() - 600_000), new Date(Date.now() + 600_000)]
     expect(await found({ time: { $and: [{ $gte: before }, { $lt: after }] } })).toHaveLength(26)
     expect(await found({ time: { $or: [{ $lt: before }, { $gt: after }] } })).toEqual([])
-    expect((await refused(openmeter.events.listV2({ filter: '{' }))).status).toBe(400)
-    expect((await refused(openmeter.events.listV2({ filter: '{"colour":{}}' }))).status).toBe(400)
+    const wrong = async (filter: string) => {
+      const { status, message } = await refused(openmeter.events.listV2({ filter }))
+      return [status, message]
+    }
+    expect(await wrong('{')).toEqual([400, expect.stringContaining('/filter: must be the text of JSON')])
+    expect(await wrong('{"colour":{}}')).toEqual([400, expect.stringContaining('/filter/colour: is not a known field')])
     expect((await refused(openmeter.events.listV2({ cursor: 'x' }))).status).toBe(400)
     expect((await known(other.events.listV2({}))).items).toEqual([])
   })
@@ -367,6 +371,7 @@ describe('queries', () => {
     await openmeter.events.ingest(
       ['gpt-4', 'gpt-4o', 'o1'].map((model, index) => ({ type, subject: 'q', data: { model, tokens: 10 ** index } })),
     )
+    await openmeter.events.ingest({ type, subject: 'r', data: { model: 'a\rb', tokens: 0 } })
     const sum = async (filter: Record<string, object>) =>
       (await asked(openmeter.meters.queryPost(slug, { advancedMeterGroupByFilters: filter }))).reduce(
         (all, { value }) => all + value,
@@ -384,12 +389,18 @@ describe('queries', () => {
       (await refused(openmeter.meters.queryPost(slug, { advancedMeterGroupByFilters: { colour: { $eq: 'x' } } })))
         .status,
     ).toBe(400)
-    const answer = await ingest.send({
-      method: 'GET',
-      path: `/compat/openmeter/api/v1/meters/${slug}/query?groupBy=model&groupBy=subject`,
-      headers: { authorization: `Bearer ${acme.api_key}`, accept: 'text/csv' },
-    })
+    const asCsv = (query: string) =>
+      ingest.send({
+        method: 'GET',
+        path: `/compat/openmeter/api/v1/meters/${slug}/query?${query}`,
+        headers: { authorization: `Bearer ${acme.api_key}`, accept: 'text/csv' },
+      })
+    const answer = await asCsv('groupBy=model&groupBy=subject&groupBy=customer_id')
     expect(answer).toMatchObject({ status: 200, headers: { 'content-type': 'text/csv; charset=utf-8' } })
-    expect(String(answer.body).split('\n')[0]).toBe('window_start,window_end,subject,model,value')
+    const [head, ...lines] = String(answer.body).trimEnd().split('\n')
+    expect(head).toBe('window_start,window_end,subject,model,customer_id,value')
+    expect(lines.find((line) => line.includes(',r,'))).toMatch(/,r,"a\rb",[0-9a-f-]{36},0$/)
+    const nothing = await asCsv('groupBy=model&subject=nobody&from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z')
+    expect(nothing.body).toBe('window_start,window_end,subject,model,value\n')
   })
 })

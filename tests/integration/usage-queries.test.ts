@@ -476,6 +476,8 @@ describe('asked over HTTP', () => {
         events: 3,
       },
     ])
+    const { time_zone } = (await ask('?meter=bytes&time_zone=asia/kolkata')).body
+    expect(time_zone).toBe('Asia/Kolkata')
     expect((await ask(`?meter=bytes&from=${day(5)}&to=${day(4)}`)).body.data).toMatchObject([{ value: 0, events: 0 }])
     expect((await askMeter('bytes', `?from=${day(3)}&to=${day(2)}`)).body.data).toMatchObject([
       { value: 0.1, events: 1 },
@@ -538,6 +540,8 @@ describe('asked over HTTP', () => {
     expect(lines[0]).toBe('window_start,window_end,customer,group.region,value,events')
     expect(lines.find((line) => line.includes('cmd'))).toMatch(/,'=cmd,'@sum,-3,1$/)
     expect(lines.find((line) => line.includes('bob'))).toContain(',12345678901234567890.5,1')
+    const nothing = await ask('?meter=bytes&format=csv&group_by=customer,region&from=2020-01-01&to=2020-01-02')
+    expect(nothing.text).toBe(`${lines[0]}\r\n`)
   })
 })
 

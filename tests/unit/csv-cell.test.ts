@@ -21,5 +21,7 @@ test('an amount is a plain decimal, whatever a double would look like', () => {
 })
 
 test('a line break of any kind within a cell is quoted, so that a row stays one row', () => {
-  expect(toCsv([['a\nb', 'c\rd', 'e\r\nf', 'g']])).toBe('"a\nb","c\rd","e\r\nf",g\r\n')
+  const row = ['a\nb', 'c\rd', 'e\r\nf', 'g']
+  expect(toCsv([row])).toBe('"a\nb","c\rd","e\r\nf",g\r\n')
+  expect(toCsv([row], { record_delimiter: 'unix' })).toBe('"a\nb","c\rd","e\r\nf",g\n')
 })

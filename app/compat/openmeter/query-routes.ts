@@ -1,4 +1,3 @@
-import { stringify } from 'csv-stringify/sync'
 import {
   findManyNamed,
   isToldBySubject,
@@ -9,7 +8,7 @@ import { queryUsage } from '@/features/usage-tracking/services/usage-query-servi
 import { parseInput } from '@/libs/api-utils/read-json'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { escapeFormula, quantityCell } from '@/libs/csv-cell'
-import { CSV_TYPE } from '@/libs/csv-file'
+import { CSV_TYPE, toCsv } from '@/libs/csv-file'
 import { usageQueryInput } from '@/libs/metering/usage-query'
 import { findNamedIds } from './customer-names'
 import { SUBJECT_PROPERTY } from './event-shape'
@@ -25,6 +24,10 @@ async function findCustomers({ subject, filterCustomerId }: Question): Promise<s
   return bySubject && byId ? bySubject.filter((id) => byId.includes(id)) : (bySubject ?? byId ?? [])
 }
 
+/** Naming subjects splits by them as well. */
+const splitsBySubject = ({ subject, groupBy }: Question): boolean =>
+  subject !== undefined || groupBy.includes('subject')
+
 type Row = {
   value: number
   windowStart: string
@@ -38,8 +41,7 @@ async function ask(reference: string, asked: Question): Promise<Row[]> {
   const meter = await getMeter(reference)
   const customers = await findCustomers(asked)
   const filter = filterOf(asked)
-  // Naming subjects splits by them as well.
-  const bySubject = asked.subject !== undefined || asked.groupBy.includes('subject')
+  const bySubject = splitsBySubject(asked)
   const byCustomer = bySubject || asked.groupBy.includes('customer_id')
   const groups = [...new Set(asked.groupBy.filter((name) => name !== 'subject' && name !== 'customer_id'))]
   const input = parseInput(usageQueryInput, {
@@ -106,7 +108,7 @@ const CSV = /\btext\/csv\b/
 
 async function answer(request: Request, reference: string, asked: Question): Promise<Response> {
   const data = await ask(reference, asked)
-  if (CSV.test(request.headers.get('accept') ?? '')) return asCsv(data)
+  if (CSV.test(request.headers.get('accept') ?? '')) return asCsv(data, asked)
   const { from, to, windowSize } = asked
   return ApiResponse.success({
     ...(from === undefined ? {} : { from }),
@@ -116,21 +118,18 @@ async function answer(request: Request, reference: string, asked: Question): Pro
   })
 }
 
-function asCsv(data: readonly Row[]): Response {
-  const groups = [...new Set(data.flatMap(({ groupBy }) => Object.keys(groupBy)))]
-  const bySubject = data.some(({ subject }) => subject !== null)
+function asCsv(data: readonly Row[], asked: Question): Response {
+  const groups = [...new Set(asked.groupBy)].filter((group) => group !== 'subject')
+  const bySubject = splitsBySubject(asked)
   const head = ['window_start', 'window_end', ...(bySubject ? ['subject'] : []), ...groups.map(escapeFormula), 'value']
   const lines = data.map((row) => [
     row.windowStart,
     row.windowEnd,
     ...(bySubject ? [escapeFormula(row.subject ?? '')] : []),
-    ...groups.map((group) => escapeFormula(row.groupBy[group] ?? '')),
+    ...groups.map((group) => escapeFormula((group === 'customer_id' ? row.customerId : row.groupBy[group]) ?? '')),
     quantityCell(row.value),
   ])
-  return new Response(stringify([head, ...lines]), {
-    status: 200,
-    headers: { 'content-type': CSV_TYPE },
-  })
+  return new Response(toCsv([head, ...lines], { record_delimiter: 'unix' }), { headers: { 'content-type': CSV_TYPE } })
 }
 
 const READ = { permission: 'usage:read' } as const

@@ -158,10 +158,10 @@ function tooMany({ window, group_by }: UsageQueryInput): AppError {
   })
 }
 
-/** A series as CSV, one line per row; groups are columns of their own. */
-export function usageSeriesToCsv({ data }: UsageSeries): string {
-  const customers = data.some(({ customer }) => customer)
-  const keys = Object.keys(data.find(({ group }) => group)?.group ?? {})
+/** A series as CSV, one line per row; what it was split by are columns of their own, in the order asked for, also where there is no row. */
+export function usageSeriesToCsv({ data }: UsageSeries, groupBy: readonly string[]): string {
+  const customers = groupBy.includes(CUSTOMER)
+  const keys = [...new Set(groupBy)].filter((key) => key !== CUSTOMER)
   const head = [
     'window_start',
     'window_end',

@@ -15,6 +15,6 @@ export async function answerUsageQuery(request: Request, ref: string | null): Pr
   return ApiResponse.file({
     file_name: `usage-${series.meter.slug}.csv`,
     content_type: CSV_TYPE,
-    body: usageSeriesToCsv(series),
+    body: usageSeriesToCsv(series, query.group_by),
   })
 }
