@@ -24,10 +24,10 @@ import { log } from '@/libs/log'
 import { takeOriginForm } from '@/libs/net/origin-form'
 import { isWithoutHost, refuseMalformed } from '@/libs/net/refuse-malformed'
 import { readTenantPath } from '@/libs/tenancy/host'
-import { findCompatRoute, toCompatRequest } from './ingest/compat-routes'
+import { findCompatRoute, POST_ALONE, toCompatRequest } from './ingest/compat-routes'
 import { countUnread, endEarly, readIncoming, toRequest } from './ingest/incoming-request'
 import { installSmallResponse } from './ingest/small-response'
-import { METHODS, methodNotAllowed } from './web/explain-methods'
+import { METHODS, methodNotAllowed, tellMethods } from './web/explain-methods'
 
 const SHUTDOWN_MS = 15_000
 /** How long whoever is still sending a request has for the rest of it when the process ends; nothing of it is accepted yet. */
@@ -100,7 +100,8 @@ async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promi
     response.headers.set('x-content-type-options', 'nosniff')
     await atEndOfTurn()
     // A flat list goes out as it is; an object is taken apart, checked and put together again.
-    const head = ['content-length', response.headers.get('content-length') ?? String(Buffer.byteLength(text))]
+    const length = response.headers.get('content-length') ?? String(Buffer.byteLength(text))
+    const head = response.status === 204 ? [] : ['content-length', length]
     for (const [name, value] of response.headers) if (name !== 'content-length') head.push(name, value)
     if (stopping || !incoming.complete) head.push('connection', 'close')
     outgoing.writeHead(response.status, head)
@@ -133,7 +134,8 @@ async function answer(incoming: IncomingMessage, pathname: string, query: string
   const path = known ? { pathname, tenant: null } : readTenantPath(pathname)
   const handler = known ?? (path ? routes.get(path.pathname) : undefined)
   if (!path || !handler) return problemResponse(new AppError('not_found', ELSEWHERE), newId())
-  if (incoming.method !== 'POST') return methodNotAllowed('POST')
+  if (incoming.method === 'OPTIONS') return tellMethods(POST_ALONE)
+  if (incoming.method !== 'POST') return methodNotAllowed(POST_ALONE)
   const body = await readIncoming(incoming)
   return handler(toRequest(incoming, body, { url: path.pathname + query, tenant: path.tenant }, TRUSTED_PROXY_HOPS))
 }

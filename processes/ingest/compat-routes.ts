@@ -4,33 +4,44 @@ import { findStripeRoute } from '@/app/compat/stripe/paths'
 import { METHODS, unknownMethod } from '@/app/compat/unkey/methods'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
 import { isInternalHeader } from '@/libs/tenancy/host'
-import { methodNotAllowed } from '../web/explain-methods'
+import { methodNotAllowed, tellMethods } from '../web/explain-methods'
 import { HERE, toRequest } from './incoming-request'
 
 /** A way in for the client of another product: everything below a prefix. */
 type CompatRoute = {
   prefix: string
+  /** What Next says that it takes where it mounts the same. */
+  allow: string
   /** The handler of a path, without the prefix; null when there is none. */
   find: (path: string, method: string) => RouteHandler | null
 }
 
-const postAlone: RouteHandler = async () => methodNotAllowed('POST')
+/** What all of Unkey takes, and all of our own that is here. */
+export const POST_ALONE = 'OPTIONS, POST'
+const STRIPE = 'DELETE, GET, HEAD, OPTIONS, POST'
+const postAlone: RouteHandler = async () => methodNotAllowed(POST_ALONE)
 
 const ROUTES: readonly CompatRoute[] = [
   {
     prefix: '/compat/unkey/v2/',
+    allow: POST_ALONE,
     find: (path, method) => (method === 'POST' ? (METHODS.get(path) ?? unknownMethod) : postAlone),
   },
-  { prefix: '/compat/openmeter/api/', find: (path, method) => findOpenMeterRoute(method, path) },
+  {
+    prefix: '/compat/openmeter/api/',
+    allow: 'DELETE, GET, HEAD, OPTIONS, POST, PUT',
+    find: (path, method) => findOpenMeterRoute(method, path),
+  },
   // Its client can be given another host, but no path.
-  { prefix: '/v1/', find: (path, method) => findStripeRoute(method, `v1/${path}`) },
-  { prefix: '/v2/', find: (path, method) => findStripeRoute(method, `v2/${path}`) },
+  { prefix: '/v1/', allow: STRIPE, find: (path, method) => findStripeRoute(method, `v1/${path}`) },
+  { prefix: '/v2/', allow: STRIPE, find: (path, method) => findStripeRoute(method, `v2/${path}`) },
 ]
 
 /** The handler for a request of another product's client, or null. */
 export function findCompatRoute(method: string, pathname: string): RouteHandler | null {
-  for (const { prefix, find } of ROUTES)
-    if (pathname.startsWith(prefix)) return find(pathname.slice(prefix.length), method)
+  for (const { prefix, allow, find } of ROUTES)
+    if (pathname.startsWith(prefix))
+      return method === 'OPTIONS' ? async () => tellMethods(allow) : find(pathname.slice(prefix.length), method)
   return null
 }
 

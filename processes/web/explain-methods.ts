@@ -25,6 +25,11 @@ export function methodNotAllowed(allow: string): Response {
   return answer
 }
 
+/** The methods there are, for whoever asks with OPTIONS. */
+export function tellMethods(allow: string): Response {
+  return new Response(null, { status: 204, headers: { allow } })
+}
+
 /** The methods of a route, as it says itself when it is asked with OPTIONS where this request came in. */
 async function askMethods({ socket, url, headers }: IncomingMessage): Promise<string> {
   const { localAddress = '127.0.0.1', localPort } = socket

@@ -335,7 +335,7 @@ describe('who may', () => {
     const headers = { authorization: `Bearer ${acme.api_key}` }
     for (const method of ['GET', 'HEAD', 'PUT', 'DELETE']) {
       const answer = await ingest.send({ path: '/compat/unkey/v2/keys.verifyKey', method, headers })
-      expect([answer.status, answer.headers.allow]).toEqual([405, 'POST'])
+      expect([answer.status, answer.headers.allow]).toEqual([405, 'OPTIONS, POST'])
     }
     const below = await ingest.send({ path: '/compat/unkey/v2/keys.verifyKey/more', headers, body: {} })
     expect(below).toMatchObject({ status: 404, body: { meta: {}, error: { status: 404 } } })

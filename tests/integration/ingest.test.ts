@@ -6,6 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { POST as postCustomer } from '@/app/api/v1/customers/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
 import { POST as postTier } from '@/app/api/v1/tiers/route'
+import * as trackRoute from '@/app/api/v1/usage/track/route'
+import * as openMeterRoute from '@/app/compat/openmeter/api/[...path]/route'
+import * as stripeRoute from '@/app/compat/stripe/[...path]/route'
+import * as unkeyRoute from '@/app/compat/unkey/v2/[method]/route'
 import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { asSuperuser, call, createWorld, tokenFor } from '../support/world'
@@ -69,6 +73,27 @@ describe('routes', () => {
         status,
         body: '',
       })
+  })
+
+  test('OPTIONS tells the methods that Next tells of the same, and so does what is refused', async () => {
+    for (const [path, route] of [
+      ['/api/v1/usage/track', trackRoute],
+      ['/api/v1/tenants/acme/usage/check', trackRoute],
+      ['/compat/unkey/v2/keys.verifyKey', unkeyRoute],
+      ['/compat/openmeter/api/v1/events', openMeterRoute],
+      ['/v1/billing/meters', stripeRoute],
+    ] as const) {
+      const methods = [...Object.keys(route), 'OPTIONS', ...('GET' in route ? ['HEAD'] : [])].sort().join(', ')
+      const answer = await ingest.send({ path, method: 'OPTIONS' })
+      expect([path, answer.status, answer.headers.allow, answer.body]).toEqual([path, 204, methods, ''])
+      expect(answer.headers).not.toHaveProperty('content-length')
+    }
+    expect(await ingest.send({ path: '/api/v1/usage/track', method: 'GET' })).toMatchObject({
+      status: 405,
+      headers: { allow: 'OPTIONS, POST' },
+      body: { detail: 'This address takes OPTIONS, POST.' },
+    })
+    expect((await ingest.send({ path: '/api/v1/meters', method: 'OPTIONS' })).status).toBe(404)
   })
 
   test('an Idempotency-Key makes holding an amount safe to repeat, here as elsewhere', async () => {
