@@ -103,7 +103,8 @@ describe('the first version, by subject', () => {
       expiration,
       expiresAt: expect.any(Date),
       minRolloverAmount: 0,
-      maxRolloverAmount: 5,
+      // As in the first version of the wire: what is to roll over is said.
+      maxRolloverAmount: 0,
       metadata,
       createdAt: expect.any(Date),
       updatedAt: expect.any(Date),
@@ -111,6 +112,9 @@ describe('the first version, by subject', () => {
     expect(await entitlementsV1.grants.list(subject, feature.key)).toEqual([grant])
     expect(await entitlementsV1.grants.listAll({ subject: [subject] })).toEqual([grant])
     expect(await value()).toMatchObject({ balance: 11 })
+    await entitlementsV1.reset(subject, feature.key, {})
+    expect(await value()).toMatchObject({ balance: 10, usage: 0 })
+    await use(4)
     await entitlementsV1.grants.void(grant.id)
     expect(await entitlementsV1.grants.listAll({ subject: [subject] })).toEqual([])
     expect(await entitlementsV1.grants.listAll({ subject: [subject], includeDeleted: true })).toMatchObject([

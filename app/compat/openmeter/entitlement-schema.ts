@@ -20,40 +20,47 @@ const interval = (allowed: readonly string[], sentence: string) =>
   })
 const firstPriority = z.literal(1, { error: 'must be 1: what comes with each period has that priority' }).optional()
 
-export const grantBody = z
-  .strictObject({
-    ...unkept,
-    amount: z.number().positive('must be more than zero'),
-    priority: z.number().optional(),
-    effectiveAt: zonedMoment.optional(),
-    minRolloverAmount: z.number().min(0).default(0),
-    maxRolloverAmount: z.number().min(0).optional(),
-    recurrence: interval(['day', 'week', 'month', 'year'], 'must be DAY, WEEK, MONTH or YEAR').optional(),
-    expiration: z
-      .strictObject({
-        duration: z.enum(['HOUR', 'DAY', 'WEEK', 'MONTH', 'YEAR']),
-        count: z.number().int().min(1).max(100_000),
-      })
-      .optional(),
-  })
-  .transform(({ amount, priority, effectiveAt, minRolloverAmount, maxRolloverAmount, recurrence, ...rest }) => {
-    const { expiration, metadata, annotations } = rest
-    const effective = effectiveAt === undefined ? new Date() : new Date(effectiveAt)
-    // What recurs is issued anew and keeps nothing, unless asked to.
-    const max = maxRolloverAmount ?? (recurrence === undefined ? amount : undefined)
-    const given = {
-      amount,
-      ...(priority === undefined ? {} : { priority }),
-      effective_at: effective.toISOString(),
-      ...(max === undefined ? {} : { rollover: { min: minRolloverAmount, max } }),
-      ...(recurrence === undefined ? {} : { recurrence }),
-      ...(expiration === undefined
-        ? {}
-        : { expires_at: toText(addPeriod(effective, expiration.duration, expiration.count)) }),
-      ...(metadata ? { metadata } : {}),
-    } satisfies Omit<z.input<typeof grantInput>, 'meter'>
-    return { given, kept: { ...(expiration ? { expiration } : {}), ...(annotations ? { annotations } : {}) } }
-  })
+const grantFields = z.strictObject({
+  ...unkept,
+  amount: z.number().positive('must be more than zero'),
+  priority: z.number().optional(),
+  effectiveAt: zonedMoment.optional(),
+  minRolloverAmount: z.number().min(0).default(0),
+  maxRolloverAmount: z.number().min(0).optional(),
+  recurrence: interval(['day', 'week', 'month', 'year'], 'must be DAY, WEEK, MONTH or YEAR').optional(),
+  expiration: z
+    .strictObject({
+      duration: z.enum(['HOUR', 'DAY', 'WEEK', 'MONTH', 'YEAR']),
+      count: z.number().int().min(1).max(100_000),
+    })
+    .optional(),
+})
+
+/** A grant in our words. Of what is left at a reset `rollsOver` stays unless the body says how much. */
+function toGrant(sent: z.infer<typeof grantFields>, rollsOver: number) {
+  const { amount, priority, effectiveAt, minRolloverAmount, maxRolloverAmount, recurrence, ...rest } = sent
+  const { expiration, metadata, annotations } = rest
+  const effective = effectiveAt === undefined ? new Date() : new Date(effectiveAt)
+  // What recurs is issued anew and keeps nothing, unless asked to.
+  const max = maxRolloverAmount ?? (recurrence === undefined ? rollsOver : undefined)
+  const given = {
+    amount,
+    ...(priority === undefined ? {} : { priority }),
+    effective_at: effective.toISOString(),
+    ...(max === undefined ? {} : { rollover: { min: minRolloverAmount, max } }),
+    ...(recurrence === undefined ? {} : { recurrence }),
+    ...(expiration === undefined
+      ? {}
+      : { expires_at: toText(addPeriod(effective, expiration.duration, expiration.count)) }),
+    ...(metadata ? { metadata } : {}),
+  } satisfies Omit<z.input<typeof grantInput>, 'meter'>
+  return { given, kept: { ...(expiration ? { expiration } : {}), ...(annotations ? { annotations } : {}) } }
+}
+
+const grantBody = grantFields.transform((sent) => toGrant(sent, sent.amount))
+
+/** The body of a grant. In the first version of the wire nothing rolls over of itself, in the second all of it does. */
+export const GRANT_BODIES = { 1: grantFields.transform((sent) => toGrant(sent, 0)), 2: grantBody } as const
 
 /** A moment beyond the calendar is no text of one, and refused as such. */
 function toText(at: Date): string {

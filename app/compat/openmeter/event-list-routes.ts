@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { zonedMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
-import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
+import { ApiResponse, type TenantHandler } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
 import { findNamedCustomer } from './customer-names'
 import { scanEvents } from './event-scan'
@@ -114,10 +114,10 @@ function readFilter(text: string | null): z.infer<typeof filterBody> {
   } catch {
     throw invalidInput('/filter', 'must be the text of JSON')
   }
-  return parseInput(filterBody, value)
+  return parseInput(z.object({ filter: filterBody }), { filter: value }).filter
 }
 
-const listV2 = openMeterRoute(async (request) => {
+const listFiltered: TenantHandler = async (request) => {
   const parameters = readParameters(request)
   const { limit: most } = parseInput(z.object({ limit }), { limit: parameters.get('limit') ?? undefined })
   const filter = readFilter(parameters.get('filter'))
@@ -138,7 +138,8 @@ const listV2 = openMeterRoute(async (request) => {
       isAt(ingestedAt.getTime(), filter.ingestedAt),
   })
   return ApiResponse.success({ items, ...(cursor === null ? {} : { nextCursor: cursor }) })
-}, READ)
+}
+const listV2 = openMeterRoute(listFiltered, READ, ['filter'])
 
 export const EVENT_LIST_PATHS = [
   ['GET', 'v1/events', list],

@@ -8,7 +8,7 @@ import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { invalidInput } from '@/libs/errors'
 import { findNamedIds } from './customer-names'
 import { inBothVersions, ofEntitlement } from './entitlement-access'
-import { grantBody } from './entitlement-schema'
+import { GRANT_BODIES } from './entitlement-schema'
 import { idOf, type Version } from './entitlement-shape'
 import { keepGrant, readSentGrants, toOpenMeterGrant } from './grant-shape'
 import {
@@ -25,7 +25,7 @@ import {
 const create = (version: Version) =>
   ofEntitlement('customers:write', version, async (request, { entitlement, known: { customer } }) => {
     if (!entitlement.meter) throw invalidInput('/entitlement', 'is not metered, so it takes no grants')
-    const { given, kept } = await readExact(request, grantBody)
+    const { given, kept } = await readExact(request, GRANT_BODIES[version])
     const created = await createGrant(customer.id, parseInput(grantInput, { ...given, meter: entitlement.meter.id }))
     await keepGrant(created, kept)
     return ApiResponse.created(toOpenMeterGrant(created, idOf(entitlement), kept))

@@ -23,10 +23,17 @@ const WORDS = new Map(
 /** Codes the client knows by other numbers: what is wrong with the input is 400 there. */
 const STATUS: Readonly<Record<number, number>> = { 402: 403, 422: 400, 423: 403 }
 
-/** A route of the OpenMeter wire: an ordinary route of a tenant, whose problem documents say in one text what is wrong where. */
-export function openMeterRoute(handler: TenantHandler, options: TenantRouteOptions = {}): RouteHandler {
+/**
+ * A route of the OpenMeter wire: an ordinary route of a tenant, whose problem documents say in one text what is wrong where. `own` are
+ * names that mean here what they say.
+ */
+export function openMeterRoute(
+  handler: TenantHandler,
+  options: TenantRouteOptions = {},
+  own: readonly string[] = [],
+): RouteHandler {
   const route = withTenantAuth(handler, options)
-  return async (request, args) => translate(await route(request, args))
+  return async (request, args) => translate(await route(request, args), own)
 }
 
 /** Names that mean another thing in a list. */
@@ -49,11 +56,11 @@ export function inTerms<T>(work: () => T): T {
   }
 }
 
-async function translate(response: Response): Promise<Response> {
+async function translate(response: Response, own: readonly string[]): Promise<Response> {
   if (response.status < 400) return response
   const { errors, ...problem }: Problem = JSON.parse(await response.text())
   const status = STATUS[problem.status] ?? problem.status
-  const reworded = errors?.map(({ pointer, detail }) => ({ pointer: reword(pointer), detail }))
+  const reworded = errors?.map(({ pointer, detail }) => ({ pointer: reword(pointer, own), detail }))
   const detail = reworded
     ? reworded.map((error) => `${error.pointer || 'the body'}: ${error.detail}`).join('; ')
     : problem.detail
@@ -70,10 +77,13 @@ async function translate(response: Response): Promise<Response> {
   return new Response(JSON.stringify(body), { status, headers: [...response.headers] })
 }
 
-function reword(pointer: string): string {
+function reword(pointer: string, own: readonly string[]): string {
+  const ours = (part: string) =>
+    WORDS.get(part) ?? part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
   return pointer
+    .replace(/\/rollover\/(min|max)$/, '/$1RolloverAmount')
     .split('/')
-    .map((part) => WORDS.get(part) ?? part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
+    .map((part) => (own.includes(part) ? part : ours(part)))
     .join('/')
 }
 
