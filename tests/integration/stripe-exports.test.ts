@@ -562,6 +562,42 @@ describe('when it goes wrong', () => {
     expect(sent.length).toBeGreaterThan(1)
   })
 
+  test('a lost answer before its customer was linked to another counts once; one that is gone there waits for its link', async () => {
+    const { tenant, account, id } = await arrange()
+    const link = async (stripe_customer_id: string) => {
+      stripe.customers.push({ id: stripe_customer_id, account, name: 'Ada', metadata: {} })
+      const linked = await ask(
+        putCustomer,
+        'PUT',
+        `/${id}/customers/a`,
+        { id, customer: 'a' },
+        { stripe_customer_id },
+        tenant,
+      )
+      expect(linked.status).toBe(200)
+    }
+    await use({ meter_id: 'tokens', user_id: 'a', event_value: 2 }, tenant)
+    stripe.react = ({ path }) => (path.endsWith('meter_events') ? 'hang up after' : 'serve')
+    await push(id, tenant)
+    stripe.react = () => 'serve'
+    await link(`cus_${account}second`)
+    await visit(tenant)
+    await visit(tenant)
+    expect(await stateOf(id, tenant)).toMatchObject({ pending: 0, failed: 0 })
+    expect(stripe.total(account, 'tokens')).toBe(2n)
+
+    stripe.customers = stripe.customers.filter((one) => one.id !== `cus_${account}second`)
+    await use({ meter_id: 'tokens', user_id: 'a', event_value: 3 }, tenant)
+    await push(id, tenant)
+    expect((await deliveries(id, '?status=failed', tenant)).map(({ last_error }) => last_error)).toEqual([
+      expect.stringContaining('No such customer'),
+    ])
+    await link(`cus_${account}third`)
+    await ask(postRetryAll, 'POST', `/${id}/deliveries/retry`, { id }, undefined, tenant)
+    await visit(tenant)
+    expect(stripe.total(account, 'tokens', `cus_${account}third`)).toBe(3n)
+  })
+
   test('a lost answer that is older than Stripe remembers is left to a person', async () => {
     const { tenant, id } = await arrange()
     await use({ meter_id: 'tokens', user_id: 'a', event_value: 2 }, tenant)

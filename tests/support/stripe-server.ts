@@ -120,7 +120,9 @@ export async function startStripeServer() {
     const print = JSON.stringify([call.path, call.form])
     const known = answers.get(`${account} ${call.idempotency_key}`)
     if (known && known.print !== print)
-      return refusal(400, 'Keys for idempotent requests can only be used with the same parameters')
+      return refusal(400, 'Keys for idempotent requests can only be used with the same parameters', {
+        type: 'idempotency_error',
+      })
     const { status, body } = known ?? serve(call, account)
     answers.set(`${account} ${call.idempotency_key}`, { print, status, body })
     return { status, body }

@@ -55,6 +55,9 @@ export function judgeStripeError(error: unknown): StripeOutcome {
   const wait_ms = readRetryAfter(error.headers?.['retry-after'])
   if (status === 401 || status === 403) return { kind: 'refused', reason }
   if (status === 429) return { kind: 'later', reason, certain: true, answered: true, wait_ms: wait_ms ?? 10_000 }
+  // The repeat is another request, to a customer linked meanwhile: under a key of its own Stripe tells by the identifier.
+  if (error instanceof Stripe.errors.StripeIdempotencyError)
+    return { kind: 'later', reason, certain: false, answered: true, wait_ms }
   if (status === 409) return { kind: 'later', reason, certain: false, answered: false, wait_ms }
   if (status === undefined || status >= 500)
     return { kind: 'later', reason, certain: false, answered: status !== undefined, wait_ms }
