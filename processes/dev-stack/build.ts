@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { lastLines } from './postgres'
+import { lastLines } from './last-lines'
 import { inRepository } from './repository'
 import { StackError } from './stack-error'
 import { runStepProcess, type StepProcess } from './step-process'

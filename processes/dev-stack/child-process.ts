@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { lastLines } from './postgres'
+import { lastLines } from './last-lines'
 import { note } from './progress'
 import { inRepository } from './repository'
 import { StackError } from './stack-error'

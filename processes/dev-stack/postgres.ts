@@ -1,22 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import {
-  chownSync,
-  closeSync,
-  existsSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { totalmem } from 'node:os'
+import { chownSync, closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { prepareClusterDirectory } from './cluster-ownership'
+import { lastLines } from './last-lines'
 import { findPostgresBinaries } from './postgres-binaries'
 import { stopLeftoverPostmaster } from './postgres-leftover'
+import { DEFAULT_SETTINGS } from './postgres-settings'
 import { StackError } from './stack-error'
 import { findUnprivilegedUser, type SystemUser } from './unprivileged-user'
 
@@ -29,7 +20,7 @@ export type PostgresOptions = {
   port: number
   superuser_password: string
   log_file: string
-  /** Server settings on top of the defaults below, e.g. `{ shared_buffers: '64MB' }`. */
+  /** Server settings on top of DEFAULT_SETTINGS, e.g. `{ shared_buffers: '64MB' }`. */
   settings?: Record<string, string>
   /** How long `stop` waits for a fast shutdown, in milliseconds; usually 30,000. */
   stop_patience_ms?: number
@@ -56,35 +47,10 @@ export type EmbeddedPostgres = {
   onUnexpectedExit: (listener: (how: string) => void) => void
 }
 
-/** A sixteenth of the machine's memory, from 128 MiB to 1 GiB: indexes of random keys want to be in it, and it is not the only one here. */
-const sharedBuffers = `${Math.min(1024, Math.max(128, Math.floor(totalmem() / 16 / 1_048_576)))}MB`
-
-const DEFAULT_SETTINGS: Record<string, string> = {
-  listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
-  max_connections: '200',
-  shared_buffers: sharedBuffers,
-  wal_level: 'logical',
-  max_wal_size: '4GB',
-  checkpoint_timeout: '15min',
-  synchronous_commit: 'on',
-  fsync: 'on',
-  full_page_writes: 'on',
-  jit: 'off',
-  password_encryption: 'scram-sha-256',
-  timezone: 'UTC',
-  log_timezone: 'UTC',
-  log_line_prefix: '%m [%p] %q%u@%d ',
-  // Details hold what tenants sent, and as much of it as they like: who asks is told them, the log is not.
-  log_error_verbosity: 'terse',
-  ...(process.platform === 'linux' ? { recovery_init_sync_method: 'syncfs' } : {}),
-}
-
 const START_ATTEMPTS = 20
 const STOP_PATIENCE_MS = 30_000
 /** How often a running postmaster is looked at. */
 const LOOK_MS = 2_000
-const LAST_WORDS_BYTES = 65_536
 
 /** Makes the cluster when it is not there (or was left half made) and starts it. Throws StackError when it cannot. */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
@@ -275,18 +241,4 @@ function failedToStart(sentence: string, logFile: string): StackError {
     `${sentence}:\n${lastLines(logFile, 8)}`,
     `The whole log is ${logFile}; npm run doctor looks for causes.`,
   )
-}
-
-/** The last lines of a log file, for error messages; read from its end, however large it has grown. */
-export function lastLines(file: string, count: number): string {
-  if (!existsSync(file)) return ''
-  const log = openSync(file, 'r')
-  try {
-    const { size } = fstatSync(log)
-    const end = Buffer.alloc(Math.min(size, LAST_WORDS_BYTES))
-    readSync(log, end, 0, end.length, size - end.length)
-    return end.toString('utf8').trimEnd().split('\n').slice(-count).join('\n')
-  } finally {
-    closeSync(log)
-  }
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { lastLines } from './postgres'
+import { lastLines } from './last-lines'
 import { inRepository } from './repository'
 import { StackError } from './stack-error'
 import { runStepProcess, type StepProcess } from './step-process'

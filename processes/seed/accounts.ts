@@ -1,7 +1,7 @@
 import { createClient } from '@supabase/supabase-js'
 import pg from 'pg'
 import { authServer } from '@/libs/supabase/server-client'
-import { DEMO_PASSWORD } from './demo-data'
+import { DEMO_PASSWORD } from './demo-tenants'
 
 export type Account = { id: string; email: string }
 

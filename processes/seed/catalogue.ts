@@ -1,7 +1,8 @@
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { ensureAccount } from './accounts'
-import { type DemoTenant, type DemoTier, GROUP_BY, METERS, TIERS } from './demo-data'
+import { type DemoTier, GROUP_BY, METERS, TIERS } from './demo-catalogue'
 import { demoId } from './demo-id'
+import type { DemoTenant } from './demo-tenants'
 
 const DAY_MS = 86_400_000
 

@@ -9,7 +9,7 @@ import { featureInput } from '@/features/features/schema'
 import { createFeature, findFeature } from '@/features/features/services/feature-service'
 import { findOverrideOf, setOverride } from '@/features/rate-limits/services/override-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
-import { FEATURE_NAMES, OPERATIONS } from './demo-data'
+import { FEATURE_NAMES, OPERATIONS } from './demo-catalogue'
 import { ensureMetricHistory } from './metric-history'
 
 /**

@@ -11,8 +11,8 @@ import { type RegistryQuery, registerTenant } from '@/libs/tenancy/register-tena
 import { forgetTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import { type Actor, runInTenant, systemActor } from '@/libs/tenancy/tenant-context'
 import { type Account, ensureAccount } from './accounts'
-import { type DemoTenant, OPERATORS } from './demo-data'
 import { demoId } from './demo-id'
+import { type DemoTenant, OPERATORS } from './demo-tenants'
 
 const KEY_NAME = 'Demo key'
 const onServer: RegistryQuery = async (text, values) => (await serverPool().query(text, values)).rows

@@ -1,8 +1,9 @@
 import { POST as trackUsage } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { env } from '@/libs/env'
-import { type DemoCustomer, type DemoTenant, TIERS } from './demo-data'
+import { TIERS } from './demo-catalogue'
 import { demoId, demoRandom } from './demo-id'
+import type { DemoCustomer, DemoTenant } from './demo-tenants'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000

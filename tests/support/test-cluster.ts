@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { childEnvironment } from '../../processes/dev-stack/child-environment'
 import { type Guard, startGuard } from '../../processes/dev-stack/guard'
+import { lastLines } from '../../processes/dev-stack/last-lines'
 import { applyMigrations } from '../../processes/dev-stack/migrations'
 import { findFreePort } from '../../processes/dev-stack/ports'
-import { connectionUrl, type EmbeddedPostgres, lastLines, startPostgres } from '../../processes/dev-stack/postgres'
+import { connectionUrl, type EmbeddedPostgres, startPostgres } from '../../processes/dev-stack/postgres'
 import { inRepository } from '../../processes/dev-stack/repository'
 import {
   applyRoles,
