@@ -342,15 +342,19 @@ create or replace function app.month_overage(p_tenant uuid, p_time_zone text, p_
           ) e
           join lines l on l.customer_id = e.customer_id and l.meter_id = e.meter_id and e.day >= l.starts_on and e.day < l.ends_on
         ),
-        -- Which tier a customer had when a period ended, or has now.
+        -- Which tier a customer had when a period ended, or has now; in no version that was made after that.
         terms as materialized (
-          select k.customer_id, k.till, coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version
+          select k.customer_id, k.till, n.tier_id, least(n.version, (
+              select max(v.version) from public.tier_versions v where v.tenant_id = p_tenant and v.tier_id = n.tier_id and v.created_at < k.till)) as version
           from (select distinct l.customer_id, l.till from lines l) k
           left join lateral (
             select x.tier_id, x.tier_version from public.subscriptions x
             where x.tenant_id = p_tenant and x.customer_id = k.customer_id and x.started_at < k.till and (x.canceled_at is null or x.canceled_at >= k.till)
             order by x.started_at desc limit 1
           ) b on true
+          cross join lateral (
+            select coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version
+          ) n
         ),
         -- Of a period nothing of which changed since it was billed, nor its cap while it ran, what was billed stays; any other is billed anew, by the
         -- terms of now.

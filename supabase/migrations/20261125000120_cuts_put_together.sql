@@ -176,9 +176,10 @@ create or replace function app.cut_usage(
           where b.meter_id = any (array(select m.id from meters m where m.id = any (v_capped) and m.aggregation <> 'WEIGHTED_SUM'))
             and not exists (select 1 from touched t where t.customer_id = b.customer_id and t.meter_id = b.meter_id and t.starts_on = b.starts_on)
         ),
-        -- Which tier a customer had when a period ended, or has now.
+        -- Which tier a customer had when a period ended, or has now; in no version that was made after that.
         terms as materialized (
-          select k.customer_id, k.till, coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version
+          select k.customer_id, k.till, n.tier_id, least(n.version, (
+              select max(v.version) from public.tier_versions v where v.tenant_id = p_tenant and v.tier_id = n.tier_id and v.created_at < k.till)) as version
           from (
             select t.customer_id, least(t.closes, p_to) as till from touched t
             union select v.customer_id, least(v.closes, p_to) from levels v
@@ -189,6 +190,9 @@ create or replace function app.cut_usage(
             where x.tenant_id = p_tenant and x.customer_id = k.customer_id and x.started_at < k.till and (x.canceled_at is null or x.canceled_at >= k.till)
             order by x.started_at desc limit 1
           ) b on true
+          cross join lateral (
+            select coalesce(b.tier_id, v_default) as tier_id, case when b.tier_id is null then v_default_version else b.tier_version end as version
+          ) n
         ),
         -- Under another cap something else lies beyond it, whether or not anything came in.
         changed as (

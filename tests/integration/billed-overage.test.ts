@@ -6,6 +6,12 @@ import { POST as closeRoute } from '@/app/api/v1/billing-periods/route'
 import { GET as balanceRoute } from '@/app/api/v1/customers/[id]/balance/route'
 import { PUT as entitlementRoute } from '@/app/api/v1/customers/[id]/entitlements/[feature]/route'
 import { POST as grantRoute } from '@/app/api/v1/customers/[id]/grants/route'
+import { PUT as subscriptionRoute } from '@/app/api/v1/customers/[id]/subscription/route'
+import { POST as customerRoute } from '@/app/api/v1/customers/route'
+import { POST as meterRoute } from '@/app/api/v1/meters/route'
+import { POST as moveRoute } from '@/app/api/v1/tiers/[id]/move/route'
+import { PATCH as changeTierRoute } from '@/app/api/v1/tiers/[id]/route'
+import { POST as tierRoute } from '@/app/api/v1/tiers/route'
 import { POST as trackRoute } from '@/app/api/v1/usage/track/route'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { newId } from '@/libs/ids'
@@ -481,4 +487,52 @@ test('a cap that is lowered while its month runs is billed by, whether or not an
   await limit(25)
   expect(await close()).toEqual(changed('25 -15 false'))
   expect(await close()).toEqual({})
+})
+
+test('a period that is closed later is billed by the version of a tier there was at its end', async () => {
+  const tenant = await createTenant('closed-later')
+  const send = async (
+    handler: Parameters<typeof call>[0],
+    method: string,
+    body: object,
+    params: Record<string, string> = {},
+  ) => {
+    const answer = await call(handler, method, '/x', { as: tenant.api_key, body, params })
+    expect([answer.status < 300, answer.body]).toEqual([true, answer.body])
+    return answer.body
+  }
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 5))
+  const caps = (meter: string, limit: number) => ({ usage_caps: { [meter]: { limit, behaviour: 'overflow' } } })
+  for (const slug of ['given', 'bought']) await send(meterRoute, 'POST', { name: slug, slug })
+  await send(tierRoute, 'POST', { name: 'Free', slug: 'free', is_default: true, ...caps('given', 40) })
+  await send(tierRoute, 'POST', { name: 'Team', slug: 'team', ...caps('bought', 40) })
+  await send(customerRoute, 'POST', { external_id: 'otter' })
+  await send(subscriptionRoute, 'PUT', { tier: 'team' }, { id: 'otter' })
+  await send(trackRoute, 'POST', [
+    { meter_id: 'given', user_id: 'newt', event_value: 30 },
+    { meter_id: 'bought', user_id: 'otter', event_value: 30 },
+  ] as unknown as object)
+  await pause()
+  const ends_at = new Date().toISOString()
+  await pause()
+  await send(changeTierRoute, 'PATCH', caps('given', 10), { id: 'free' })
+  await send(changeTierRoute, 'PATCH', caps('bought', 10), { id: 'team' })
+  await send(moveRoute, 'POST', {}, { id: 'team' })
+  const close = async (until: string) => {
+    const { id } = await send(closeRoute, 'POST', { ends_at: until })
+    return asSystem(tenant, () =>
+      tenantQuery(
+        `select meter, tier_version, trim_scale(cap_limit)::text as cap, trim_scale(overage)::text as overage from billing_lines
+         where tenant_id = $1 and billing_period_id = $2 order by meter desc`,
+        [tenant.id, id],
+      ),
+    )
+  }
+  const lines = (line: object) => ['given', 'bought'].map((meter) => ({ meter, ...line }))
+  expect(await close(ends_at)).toEqual(lines({ tier_version: 1, cap: '40', overage: '0' }))
+  await pause()
+  // The month runs on, and the next period by the version there is then.
+  expect(await close(new Date(Date.now() - 1).toISOString())).toEqual(
+    lines({ tier_version: 2, cap: '10', overage: '20' }),
+  )
 })
