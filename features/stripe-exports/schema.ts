@@ -46,7 +46,7 @@ export const stripeMeterInput = z
     enabled: z.boolean().optional().meta({ description: 'False holds this meter back; nothing is lost' }),
     from: moment.optional().meta({
       description:
-        'When a meter is added: usage received since then is pushed, at most 35 days back; without it from now on',
+        'When a meter is added: usage received since then is pushed, at most 35 days back and not before what was pushed; without it from now on',
     }),
   })
   .meta({ id: 'StripeMeterInput' })

@@ -412,6 +412,36 @@ describe('pushing', () => {
     expect(stripe.total('acctbefore', 'tokens')).toBe(0n)
   })
 
+  test('a meter that is added once more begins after what was pushed of it, by this connection or one before', async () => {
+    const { tenant, account, id } = await arrange()
+    const add = (to: string, body: unknown) =>
+      ask(putMeter, 'PUT', `/${to}/meters/tokens`, { id: to, meter: 'tokens' }, body, tenant)
+    const remove = (from: string) =>
+      ask(deleteMeter, 'DELETE', `/${from}/meters/tokens`, { id: from, meter: 'tokens' }, undefined, tenant)
+    await use({ meter_id: 'tokens', user_id: 'ada', event_value: 5 }, tenant)
+    await push(id, tenant)
+    expect((await remove(id)).status).toBe(204)
+    await use({ meter_id: 'tokens', user_id: 'ada', event_value: 7 }, tenant)
+    const refused = await add(id, { from: ago(1) })
+    expect([refused.status, refused.body.errors?.[0].pointer]).toEqual([422, '/from'])
+    const [, pushedUntil] = /until (\S+) /.exec(refused.body.errors?.[0].detail) ?? []
+    expect((await add(id, { from: pushedUntil })).status).toBe(200)
+    await push(id, tenant)
+    expect(stripe.total(account, 'tokens')).toBe(12n)
+
+    await ask(disconnect, 'DELETE', `/${id}`, { id }, undefined, tenant)
+    const again = (await ask(connect, 'POST', '', {}, { secret_key: makeKey(account) }, tenant)).body.id
+    await visit(tenant)
+    expect((await add(again, { from: ago(1) })).status).toBe(422)
+    await ask(disconnect, 'DELETE', `/${again}`, { id: again }, undefined, tenant)
+    const other = (await ask(connect, 'POST', '', {}, { secret_key: makeKey(`${account}other`) }, tenant)).body.id
+    await visit(tenant)
+    stripe.meters.add(`${account}other tokens`)
+    expect((await add(other, { from: ago(1) })).status).toBe(200)
+    await push(other, tenant)
+    expect(stripe.total(`${account}other`, 'tokens')).toBe(12n)
+  })
+
   test('held back, nothing goes and nothing is lost', async () => {
     const { tenant, account, id } = await arrange()
     await ask(patchExport, 'PATCH', `/${id}`, { id }, { enabled: false }, tenant)

@@ -2,7 +2,7 @@ import { tenantQuery } from '@/libs/db/tenant-db'
 import { invalidInput, notFound } from '@/libs/errors'
 import { isUuid, newId } from '@/libs/ids'
 import { currentContext } from '@/libs/tenancy/tenant-context'
-import { OLDEST_DAYS, type StripeMeter, type StripeMeterInput } from '../schema'
+import { OLDEST_DAYS, type StripeExport, type StripeMeter, type StripeMeterInput } from '../schema'
 import { getStripeExport, makeDue, requireOpenExport } from './stripe-export-service'
 
 type Stored = {
@@ -58,13 +58,28 @@ async function findRow(exportId: string, meter: string): Promise<Stored> {
   return row
 }
 
+/**
+ * Until when usage of a meter, received after `from`, was pushed to this account before, or written down to be; null for none of it.
+ * As text, to the microsecond.
+ */
+async function pushedUntil({ account_id, mode }: StripeExport, meterId: string, from: string): Promise<string | null> {
+  const [row] = await tenantQuery<{ until: string | null }>(
+    `select to_char(max(d.cut_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as until
+     from stripe_deliveries d join stripe_exports x on x.tenant_id = $1 and x.id = d.stripe_export_id
+     where d.tenant_id = $1 and d.meter_id = $2 and d.cut_at > $3 and d.status <> 'skipped'
+       and x.mode = $4 and coalesce(x.account_id = $5, true)`,
+    [currentContext().tenantId, meterId, from, mode, account_id],
+  )
+  return row?.until ?? null
+}
+
 /** Maps a meter to a meter at Stripe, or changes how. @throws AppError not_found, invalid_input, conflict. */
 export async function putStripeMeter(
   exportId: string,
   meter: string,
   { event_name, enabled, from }: StripeMeterInput,
 ): Promise<StripeMeter> {
-  await requireOpenExport(exportId)
+  const connection = await requireOpenExport(exportId)
   const { tenantId } = currentContext()
   const row = await findRow(exportId, meter)
   const mapped = row.event_name !== null
@@ -75,6 +90,9 @@ export async function putStripeMeter(
     const age = Date.now() - Date.parse(from)
     if (age < 0) throw invalidInput('/from', 'must not be in the future')
     if (age > OLDEST_DAYS * 86_400_000) throw invalidInput('/from', `must be at most ${OLDEST_DAYS} days back`)
+    const until = await pushedUntil(connection, row.meter.id, from)
+    if (until)
+      throw invalidInput('/from', `is too early: what was received until ${until} has been pushed to this account`)
   }
   const name = event_name ?? row.event_name ?? row.meter.slug
   if (name.length > 100)
