@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { noteName, readKey } from '@/libs/api-utils/field-names'
 import { reportMoment } from '@/libs/api-utils/moment'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { spellTimeZone } from '@/libs/api-utils/time-zone-input'
@@ -110,7 +111,8 @@ export function readUsageQuery(
     if (name === 'tenant') continue
     if (`${name}${value}`.includes('\0') || !value.isWellFormed())
       throw new AppError('bad_request', 'NUL characters and lone surrogates are not allowed.')
-    const key = name.replace(/[a-z][A-Z]/g, (pair) => `${pair[0]}_${pair[1]?.toLowerCase()}`)
+    const key = readKey(name)
+    if (key !== name) noteName(values, key, name)
     const property = GROUP_FILTER.exec(name)?.[1]
     if (property !== undefined) chosen.set(property, [...(chosen.get(property) ?? []), value])
     else if (others.includes(key)) rest[key] = value
