@@ -102,7 +102,9 @@ async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promi
     // A flat list goes out as it is; an object is taken apart, checked and put together again.
     const length = response.headers.get('content-length') ?? String(Buffer.byteLength(text))
     const head = response.status === 204 ? [] : ['content-length', length]
-    for (const [name, value] of response.headers) if (name !== 'content-length') head.push(name, value)
+    response.headers.forEach((value, name) => {
+      if (name !== 'content-length') head.push(name, value)
+    })
     if (stopping || !incoming.complete) head.push('connection', 'close')
     outgoing.writeHead(response.status, head)
     if (incoming.complete) outgoing.end(text)
@@ -137,7 +139,9 @@ async function answer(incoming: IncomingMessage, pathname: string, query: string
   if (incoming.method === 'OPTIONS') return tellMethods(POST_ALONE)
   if (incoming.method !== 'POST') return methodNotAllowed(POST_ALONE)
   const body = await readIncoming(incoming)
-  return handler(toRequest(incoming, body, { url: path.pathname + query, tenant: path.tenant }, TRUSTED_PROXY_HOPS))
+  return await handler(
+    toRequest(incoming, body, { url: path.pathname + query, tenant: path.tenant }, TRUSTED_PROXY_HOPS),
+  )
 }
 
 async function stop(signal: string): Promise<void> {

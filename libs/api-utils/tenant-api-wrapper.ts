@@ -75,7 +75,7 @@ export function withTenantAuth(handler: TenantHandler, options: TenantRouteOptio
         })
       }
       const params = route ? await readParams(route) : {}
-      return run(request, toContext(tenant, access, facts, params), handler, transaction)
+      return await run(request, toContext(tenant, access, facts, params), handler, transaction)
     })
 }
 
@@ -90,7 +90,7 @@ async function run(
   if (tenant.status === 'suspended') await runInTenant(tenant, actor, async () => undefined)
   const key = transaction === 'none' || isSafeMethod(request.method) ? null : readIdempotencyKey(request)
   if (transaction === 'none' || (transaction === 'keyed' && key === null))
-    return runWithoutTransaction(tenant.id, actor, () => handler(request, context))
+    return await runWithoutTransaction(tenant.id, actor, () => handler(request, context))
   requireWritable(tenant, request.method)
   return repeatUndone(await takeWholeBody(request), (mine) =>
     runInTenant(tenant, actor, () => (key ? runOnce(mine, key, () => handler(mine, context)) : handler(mine, context))),

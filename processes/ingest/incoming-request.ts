@@ -63,28 +63,25 @@ export function endEarly(incoming: IncomingMessage, outgoing: ServerResponse, te
 /** What stands before the path where a URL is needed: who is asked is in the Host header, which need not be a host name. */
 export const HERE = 'http://localhost'
 
-type Message = { incoming: IncomingMessage; tenant: string | null; trustedProxyHops: number }
+// Functions that all requests share, because closures made for each cost more than what they do.
+type Message = { incoming: IncomingMessage; tenant: string | null; trustedProxyHops: number; get: typeof getHeader }
 
-// Methods of shared prototypes, because closures made for every request cost more than what they do.
-const headersOf = {
-  get(this: Message, name: string): string | null {
-    if (name === PATH_TENANT_HEADER) return this.tenant
-    if (name === 'x-forwarded-for' && this.trustedProxyHops === 0) return this.incoming.socket.remoteAddress ?? null
-    const { headers } = this.incoming
-    const value = headers[name] ?? headers[name.toLowerCase()]
-    if (value === undefined) return null
-    return typeof value === 'string' ? value : value.join(', ')
-  },
-  has(this: Message & { get: (name: string) => string | null }, name: string): boolean {
-    return this.get(name) !== null
-  },
+function getHeader(this: Message, name: string): string | null {
+  if (name === PATH_TENANT_HEADER) return this.tenant
+  if (name === 'x-forwarded-for' && this.trustedProxyHops === 0) return this.incoming.socket.remoteAddress ?? null
+  const { headers } = this.incoming
+  const value = headers[name] ?? headers[name.toLowerCase()]
+  if (value === undefined) return null
+  return typeof value === 'string' ? value : value.join(', ')
 }
 
-const requestOf = {
-  /** Whoever reads it twice (the hash of an Idempotency-Key, a repeat after a deadlock) reads the same: nothing is used up. */
-  clone(this: Request): Request {
-    return this
-  },
+function hasHeader(this: Message, name: string): boolean {
+  return this.get(name) !== null
+}
+
+/** Whoever reads it twice (the hash of an Idempotency-Key, a repeat after a deadlock) reads the same: nothing is used up. */
+function sameAgain(this: Request): Request {
+  return this
 }
 
 /**
@@ -99,11 +96,11 @@ export function toRequest(
   trustedProxyHops: number,
 ): Request {
   const request = {
-    __proto__: requestOf,
     method: incoming.method ?? 'GET',
     url: HERE + path.url,
-    headers: { __proto__: headersOf, incoming, tenant: path.tenant, trustedProxyHops },
+    headers: { incoming, tenant: path.tenant, trustedProxyHops, get: getHeader, has: hasHeader },
     body: body.length > 0 ? ({ whole: body } satisfies WholeBody) : null,
+    clone: sameAgain,
   }
   return request as unknown as Request
 }
