@@ -1,8 +1,9 @@
 // What a report reads grows with the customers and meters there are, not with the days of each.
 import { expect, test } from 'vitest'
 import { reportMonth } from '@/features/reports/services/report-service'
-import { reportDailyUsage } from '@/features/usage-tracking/services/usage-report-service'
+import { reportDailyUsage, reportUsage } from '@/features/usage-tracking/services/usage-report-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
+import { addDays } from '@/libs/metering/trend'
 import { runInTenant, systemActor } from '@/libs/tenancy/tenant-context'
 import { asSuperuser, createTenant } from '../support/world'
 
@@ -53,4 +54,10 @@ test('who used most of every meter in a month, and what one customer used day by
   expect(daily.answer).toMatchObject({ data: [{ day: first?.day, used: 1 }] })
   // Twenty meters in two months and the days of one of them, not all days of all.
   expect(daily.scans).toBeLessThan(150)
+  // Up to a day after which nothing was used: what was used of the month is the whole month.
+  const running = await looked(() =>
+    reportUsage({ from: first?.day, to: addDays(first?.day ?? '', 28), group_by: 'customer', limit: 50 }),
+  )
+  expect(running.answer).toMatchObject({ data: { length: 50, 0: { used: 28 } } })
+  expect(running.rows).toBeLessThan(1_000)
 })
