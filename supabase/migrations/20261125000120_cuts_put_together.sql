@@ -107,10 +107,13 @@ create or replace function app.cut_usage(
         ),
         touched as materialized (
           select r.customer_id, r.meter_id, s.starts_on, s.ends_on, s.opens, s.closes, true as whole, sum(r.amount) as amount, sum(r.events)::bigint as events
-          from received r
-          left join anchors a on a.customer_id = r.customer_id
+          -- Each with its anchor first: by the day alone every line would meet all calendars.
+          from (
+            select x.*, coalesce(a.anchor, 1) as anchor from received x left join anchors a on a.customer_id = x.customer_id
+            offset 0
+          ) r
           left join odd o on o.customer_id = r.customer_id and o.meter_id = r.meter_id
-          join calendar s on s.anchor = coalesce(a.anchor, 1) and s.day = r.day
+          join calendar s on s.anchor = r.anchor and s.day = r.day
           where o.starts is null
           group by 1, 2, 3, 4, 5, 6
           union all
