@@ -628,6 +628,50 @@ describe('when it goes wrong', () => {
     expect(stripe.total(account, 'tokens', `cus_${account}third`)).toBe(3n)
   })
 
+  test('two workers at once, and a third beside them when their time is up, send nothing twice', async () => {
+    const { tenant, account, id } = await arrange()
+    const users = Array.from({ length: 30 }, (_, index) => `user-${index}`)
+    await use(
+      users.flatMap((user_id) => [3, 5].map((hours) => ({ meter_id: 'tokens', user_id, timestamp: ago(hours) }))),
+      tenant,
+    )
+    let calls = 0
+    let third: Promise<boolean> | undefined
+    stripe.react = async ({ path }) => {
+      if (path.endsWith('meter_events') && ++calls === 20) third = visit(tenant)
+      await sleep(5)
+      return 'serve' as const
+    }
+    expect((await ask(postPush, 'POST', `/${id}/push`, { id }, undefined, tenant)).status).toBe(200)
+    const routing = await findTenantRouting({ id: tenant.id })
+    if (!routing) throw new Error('no tenant')
+    const looked = await Promise.all([visitStripeAccount(routing), visitStripeAccount(routing)])
+    expect([looked.filter(Boolean).length, await third]).toEqual([1, true])
+    stripe.react = () => 'serve'
+    await visit(tenant)
+    expect(stripe.total(account, 'tokens')).toBe(60n)
+    expect(stripe.customers.filter((one) => one.account === account)).toHaveLength(30)
+    expect(await stateOf(id, tenant)).toMatchObject({ pending: 0, failed: 0 })
+  })
+
+  test('what was under way when the account was disconnected is said to be, and not pushed once more', async () => {
+    const { tenant, account, id } = await arrange()
+    await use({ meter_id: 'tokens', user_id: 'a', event_value: 2 }, tenant)
+    stripe.react = ({ path }) => (path.endsWith('meter_events') ? 'hang up after' : 'serve')
+    await push(id, tenant)
+    stripe.react = () => 'serve'
+    await ask(disconnect, 'DELETE', `/${id}`, { id }, undefined, tenant)
+    expect((await deliveries(id, '', tenant))[0]).toMatchObject({
+      status: 'skipped',
+      last_error: expect.stringContaining('identifier'),
+    })
+    const { body } = await ask(connect, 'POST', '', {}, { secret_key: makeKey(account) }, tenant)
+    await visit(tenant)
+    const path = { id: body.id, meter: 'tokens' }
+    const added = await ask(putMeter, 'PUT', `/${body.id}/meters/tokens`, path, { from: ago(1) }, tenant)
+    expect(added.body.errors?.[0].pointer).toBe('/from')
+  })
+
   test('a lost answer that is older than Stripe remembers is left to a person', async () => {
     const { tenant, id } = await arrange()
     await use({ meter_id: 'tokens', user_id: 'a', event_value: 2 }, tenant)

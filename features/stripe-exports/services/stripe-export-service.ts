@@ -139,7 +139,9 @@ export async function disconnectStripe(id: string): Promise<StripeExport> {
     values,
   )
   await tenantQuery(
-    `update stripe_deliveries set status = 'skipped', last_error = 'The account was disconnected before this was sent.'
+    `update stripe_deliveries set status = 'skipped', last_error = case when uncertain_since is null
+       then 'The account was disconnected before this was sent.'
+       else 'The account was disconnected before Stripe answered: look for the identifier there.' end
      where tenant_id = $1 and stripe_export_id = $2 and status in ('pending', 'failed')`,
     values,
   )

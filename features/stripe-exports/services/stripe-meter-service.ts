@@ -59,14 +59,14 @@ async function findRow(exportId: string, meter: string): Promise<Stored> {
 }
 
 /**
- * Until when usage of a meter, received after `from`, was pushed to this account before, or written down to be; null for none of it.
+ * Until when usage of a meter, received after `from`, was pushed to this account before, may have been, or is to be; null for none of it.
  * As text, to the microsecond.
  */
 async function pushedUntil({ account_id, mode }: StripeExport, meterId: string, from: string): Promise<string | null> {
   const [row] = await tenantQuery<{ until: string | null }>(
     `select to_char(max(d.cut_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as until
      from stripe_deliveries d join stripe_exports x on x.tenant_id = $1 and x.id = d.stripe_export_id
-     where d.tenant_id = $1 and d.meter_id = $2 and d.cut_at > $3 and d.status <> 'skipped'
+     where d.tenant_id = $1 and d.meter_id = $2 and d.cut_at > $3 and (d.status <> 'skipped' or d.uncertain_since is not null)
        and x.mode = $4 and coalesce(x.account_id = $5, true)`,
     [currentContext().tenantId, meterId, from, mode, account_id],
   )
