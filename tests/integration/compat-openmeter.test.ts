@@ -295,6 +295,11 @@ describe('queries', () => {
     expect(hours.data.reduce((sum, { value }) => sum + value, 0)).toBe(total)
     expect((await known(openmeter.meters.listGroupByValues(slug, 'model', { from }))).sort()).toEqual(['a', 'b'])
     expect((await openmeter.meters.query(slug, { subject: ['nobody'] })).data).toEqual([])
+    const tomorrow = new Date(Date.now() + 86_400_000)
+    for (const windowSize of [undefined, 'HOUR', 'MONTH'] as const)
+      expect(
+        (await openmeter.meters.query(slug, { from: tomorrow, ...(windowSize ? { windowSize } : {}) })).data,
+      ).toEqual([])
   })
 
   test('what cannot be asked is said', async () => {
@@ -348,6 +353,7 @@ describe('customers, features and entitlements', () => {
     expect(await openmeter.customers.get(customer.id)).toEqual(customer)
     const page = await openmeter.customers.list({ key: 'ad', page: 1, pageSize: 10 })
     expect(page).toEqual({ totalCount: 1, page: 1, pageSize: 10, items: [customer] })
+    expect((await refused(openmeter.customers.list({ page: 2_000_000 }))).message).toContain('must be 1 to 1000000')
     expect(await openmeter.customers.update('ada', { name: 'Ada L.' })).toMatchObject({ name: 'Ada L.' })
     expect((await refused(createCustomer('ada'))).status).toBe(409)
     await openmeter.customers.delete('ada')

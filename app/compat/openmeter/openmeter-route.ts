@@ -109,11 +109,11 @@ export function readPaging(parameters: URLSearchParams): Paging {
   const page = Number(parameters.get('page') ?? 1)
   const pageSize = Number(parameters.get('pageSize') ?? parameters.get('limit') ?? 100)
   const offset = Number(parameters.get('offset') ?? 0)
-  if (!Number.isInteger(page) || page < 1 || page > 1_000_000) throw invalidInput('/page', 'must be 1 or more')
+  if (!Number.isInteger(page) || page < 1 || page > 1_000_000) throw invalidInput('/page', 'must be 1 to 1000000')
   if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > 1_000)
     throw invalidInput('/pageSize', 'must be 1 to 1000')
   if (!Number.isInteger(offset) || offset < 0 || offset > 1_000_000_000)
-    throw invalidInput('/offset', 'must be 0 or more')
+    throw invalidInput('/offset', 'must be 0 to 1000000000')
   if (parameters.has('page') || !parameters.has('offset')) return { page, pageSize, offset: (page - 1) * pageSize }
   return { page: Math.floor(offset / pageSize) + 1, pageSize, offset }
 }

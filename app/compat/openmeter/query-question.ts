@@ -66,7 +66,8 @@ export async function rangeOf(
   { from, to, windowSize }: Question,
   meter: MeterRow,
 ): Promise<{ from: string; to: string }> {
-  const end = to === undefined ? await latest() : Date.parse(to)
+  // Of what is to come there is nothing yet, which is no mistake of whoever asks.
+  const end = to === undefined ? Math.max(await latest(), from ? Date.parse(from) + MINUTE_MS : 0) : Date.parse(to)
   if (from !== undefined) return { from: new Date(from).toISOString(), to: new Date(end).toISOString() }
   // Whole minutes, of which the first must not make the range too long.
   const earliest = Math.max(
