@@ -18,8 +18,8 @@ const REPORTED_EVENTS = 20
 const WRITERS = 8
 /** Events that come alone, which go to the database together though each is a transaction: most of a platform's tenants send little. */
 const SINGLES = 32
-/** Events that make a second batch of one tenant worth its fixed cost. */
-const WORTH_JOINING = 256
+/** Events that make a second batch of one caller worth its fixed cost: the process reads and answers while the database counts. */
+const WORTH_JOINING = 24
 /** Events of one statement, three of the largest requests: a counter is moved once for all of them. More gains little, and others wait longer. */
 const MAX_BATCH = 3_000
 const MAX_QUEUED = 50_000
