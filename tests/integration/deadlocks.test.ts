@@ -106,14 +106,18 @@ describe('whoever writes usage goes the same way', async () => {
     const { status, body: answer } = await call(handler, 'POST', `/x${query}`, { as: tenant.api_key, body })
     expect([status, answer.rejected ?? []]).toEqual([expect.toBeOneOf([200, 201]), []])
   }
-  const METERS = ['alone', 'crowd', 'days', 'most', 'taken', 'soft', 'daily', 'next']
+  const METERS = ['alone', 'crowd', 'days', 'most', 'taken', 'soft', 'daily', 'next', 'seen']
+  const KINDS: Record<string, object> = {
+    most: { aggregation: 'MAX' },
+    seen: { aggregation: 'UNIQUE_COUNT', value_property: 'device' },
+  }
 
   beforeAll(async () => {
-    for (const slug of METERS)
-      await send(postMeter, { slug, name: slug, ...(slug === 'most' && { aggregation: 'MAX' }) })
+    for (const slug of METERS) await send(postMeter, { slug, name: slug, ...KINDS[slug] })
     const usage_caps = {
       soft: { limit: 1e9, behaviour: 'overflow' },
       daily: { limit: 1e9, behaviour: 'overflow', period: 'day' },
+      seen: { limit: 1e9, behaviour: 'overflow' },
     }
     await send(postTier, { name: 'Soft', is_default: true, usage_caps })
     await send(
@@ -122,7 +126,13 @@ describe('whoever writes usage goes the same way', async () => {
     )
   })
 
-  const usage = (slug: string, event_id?: string) => ({ meter_id: slug, user_id: 'ann', event_value: 1, event_id })
+  const usage = (slug: string, event_id?: string) => ({
+    meter_id: slug,
+    user_id: 'ann',
+    event_value: 1,
+    event_id,
+    properties: { device: 'one' },
+  })
   const twice = (slug: string) => [usage(slug), usage(slug)]
   const yesterday = () => new Date(Date.now() - 86_400_000).toISOString()
   const ways: [slug: string, how: string, write: () => Promise<void>][] = [
@@ -158,6 +168,22 @@ describe('whoever writes usage goes the same way', async () => {
     })
   })
 
+  test('different values are held after the counters and before the total, also by who holds a cap or takes one back', async () => {
+    await send(track, usage('seen', 'seen'))
+    for (const write of [
+      () => send(track, usage('seen')),
+      () => send(track, twice('seen')),
+      () => send(track, twice('seen'), '?enforce=true'),
+      () => send(correct, { event_id: 'seen', action: 'cancel' }),
+    ])
+      await whileLocked(`select ${rows('usage_uniques', 'seen')} for update`, write, {
+        last:
+          held('usage_counters', 'seen', "and period = 'month'") +
+          held('usage_counters', 'seen', "and period = 'day'") +
+          free('usage_totals', 'seen'),
+      })
+  })
+
   test('a soft cap that is held is not held before the counters of other meters', async () => {
     const order = await asSuperuser<{ slug: string }>(
       "select slug from meters where tenant_id = $1 and slug in ('soft', 'next') order by id",
@@ -179,7 +205,7 @@ describe('whoever writes usage goes the same way', async () => {
       label: '-',
       permissions: ['usage:write', 'usage:read'],
     })
-    const meters = METERS.filter((slug) => slug !== 'most')
+    const meters = METERS.filter((slug) => !(slug in KINDS))
     const draw = (from: number) => 1 + Math.floor(Math.random() * from)
     const list = (length: number, make: () => unknown) => Array.from({ length }, make)
     const writers = [
