@@ -34,7 +34,7 @@ const reader = createGroupCommit<Work, Answer>({
   run: (works) => runOutsideTenant(() => readBatch(works)),
   writers: 8,
   singles: 32,
-  worthJoining: 16,
+  worthJoining: 128,
   maxBatch: 500,
   maxQueued: 20_000,
 })
