@@ -1,4 +1,4 @@
-import { escapeFormula } from '@/libs/csv-cell'
+import { escapeFormula, quantityCell } from '@/libs/csv-cell'
 import { formatDate, formatQuantity } from '@/libs/ui/format'
 import { t } from '@/libs/ui/messages'
 
@@ -136,9 +136,9 @@ export function bucketsToCsv(buckets: readonly ChartBucket[], series: readonly C
   if (series.length > 1) head.push('total')
   if (compared) head.push('previous')
   const rows = buckets.map((bucket) => {
-    const row = [csvCell(bucket.at), ...bucket.values.map((value) => (value === null ? '' : String(value)))]
-    if (series.length > 1) row.push(String(bucket.total))
-    if (compared) row.push(bucket.previous === null ? '' : String(bucket.previous))
+    const row = [csvCell(bucket.at), ...bucket.values.map(quantityCell)]
+    if (series.length > 1) row.push(quantityCell(bucket.total))
+    if (compared) row.push(quantityCell(bucket.previous))
     return row.join(',')
   })
   return `${[head.map(csvCell).join(','), ...rows].join('\r\n')}\r\n`

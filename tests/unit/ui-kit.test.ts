@@ -193,6 +193,17 @@ describe('chart data', () => {
       "bucket,A,'=cmd(),total\r\n2026-11-01,1,0,1\r\n2026-11-02,2,5,7\r\n",
     )
   })
+
+  test('CSV has no exponents', () => {
+    const points = [
+      { at: '2026-11-01', value: 1e-7 },
+      { at: '2026-11-02', value: 1e21 },
+    ]
+    const one = [{ key: 'a', label: 'A', points }]
+    expect(bucketsToCsv(toBuckets(one, undefined, false), one)).toBe(
+      'bucket,A\r\n2026-11-01,0.0000001\r\n2026-11-02,1000000000000000000000\r\n',
+    )
+  })
 })
 
 describe('differences', () => {
