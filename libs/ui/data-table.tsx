@@ -25,6 +25,8 @@ export type Column<Row> = {
   width?: string
   /** Leave out on cards (phones). */
   hideOnCard?: boolean
+  /** Stands in small print below the first cell where the window is narrow, so that the table need not scroll. */
+  folds?: boolean
 }
 
 export type DataTableProps<Row> = {

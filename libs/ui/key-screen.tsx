@@ -223,11 +223,13 @@ const trailing = <Row extends KeyRow>(): ReadonlyArray<Column<Row>> => [
         <Time value={key.expires_at} mode="date" fallback={t('keys.never')} />
       ),
     sortValue: (key) => key.expires_at,
+    folds: true,
   },
   {
     key: 'created',
     header: t('keys.column.created'),
     cell: (key) => <Time value={key.created_at} mode="date" />,
     sortValue: (key) => key.created_at,
+    folds: true,
   },
 ]

@@ -2,19 +2,18 @@
 
 import { useSyncExternalStore } from 'react'
 
-const PHONE = '(max-width: 639.98px)'
-
-function subscribe(listener: () => void): () => void {
-  const list = window.matchMedia(PHONE)
-  list.addEventListener('change', listener)
-  return () => list.removeEventListener('change', listener)
+function watch(query: string) {
+  const subscribe = (listener: () => void) => {
+    const list = window.matchMedia(query)
+    list.addEventListener('change', listener)
+    return () => list.removeEventListener('change', listener)
+  }
+  const read = () => window.matchMedia(query).matches
+  return () => useSyncExternalStore(subscribe, read, () => false)
 }
 
 /** Whether the window is narrower than 640 px; on the server, and until the page is alive, it is not. */
-export function usePhone(): boolean {
-  return useSyncExternalStore(
-    subscribe,
-    () => window.matchMedia(PHONE).matches,
-    () => false,
-  )
-}
+export const usePhone = watch('(max-width: 639.98px)')
+
+/** As `usePhone`, for less than 1200 px: beside the navigation a table has not much more than 700. */
+export const useNarrow = watch('(max-width: 1199.98px)')

@@ -3,13 +3,17 @@
 import { ArrowDown, ArrowUp, ChevronsUpDown } from 'lucide-react'
 import { cx } from '@/libs/ui/cx'
 import type { Column, DataTableProps } from '@/libs/ui/data-table'
+import { useNarrow } from '@/libs/ui/media'
 import { t } from '@/libs/ui/messages'
 import { FirstCell, RowActions } from '@/libs/ui/table-cells'
 import type { SortDirection, TableRows } from '@/libs/ui/table-rows'
 
 /** The rows as a table that scrolls sideways under its fixed first column. */
 export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<Row> }) {
-  const { columns, table } = props
+  const { table } = props
+  const narrow = useNarrow()
+  const columns = props.columns.filter((column) => !(narrow && column.folds))
+  const folded = props.columns.filter((column) => narrow && column.folds)
   return (
     <section
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
@@ -45,13 +49,16 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
                 const className = cx(
                   'max-w-88 break-words border-b px-3 py-2.5 align-middle first:pl-4 last:pr-4 group-hover:bg-sunken',
                   column.align === 'right' ? 'tabular text-right' : 'text-left',
-                  index === 0 && 'wrap-anywhere sticky left-0 z-10 min-w-44 bg-surface font-medium',
+                  narrow && '[&_time]:whitespace-normal',
+                  index === 0 && 'wrap-anywhere sticky left-0 z-10 bg-surface font-medium',
+                  index === 0 && (narrow ? 'min-w-40' : 'min-w-44'),
                 )
                 return index === 0 ? (
                   <th key={column.key} scope="row" className={className}>
                     <FirstCell {...props} row={row}>
                       {column.cell(row)}
                     </FirstCell>
+                    <FoldedCells columns={folded} row={row} />
                   </th>
                 ) : (
                   <td key={column.key} className={className}>
@@ -69,6 +76,20 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
         </tbody>
       </table>
     </section>
+  )
+}
+
+function FoldedCells<Row>({ columns, row }: { columns: ReadonlyArray<Column<Row>>; row: Row }) {
+  if (columns.length === 0) return null
+  return (
+    <dl className="mt-0.5 flex flex-wrap gap-x-3 font-normal text-faint text-xs">
+      {columns.map((column) => (
+        <div key={column.key} className="flex min-w-0 items-baseline gap-1">
+          <dt>{column.header}</dt>
+          <dd className="min-w-0 text-mute">{column.cell(row)}</dd>
+        </div>
+      ))}
+    </dl>
   )
 }
 

@@ -1,6 +1,7 @@
-// What people really call things: names without a space, right-to-left text, numbers of thirty digits and of ten decimals.
+// What people really call things: names without a space, right-to-left text, numbers of thirty digits and of ten decimals; and tables
+// with little room.
 import type { Page } from '@playwright/test'
-import { callApi, dashboard, expect, findViolations, test } from './fixtures'
+import { callApi, dashboard, expect, findViolations, loginOf, signIn, test } from './fixtures'
 
 const unique = Date.now().toString(36)
 const slug = `long-names-${unique}`
@@ -90,4 +91,25 @@ test('long names, other scripts and long numbers fit on every page and read as t
   await page.goto(`${dashboard}/${slug}/events`)
   await expect(main.getByText('0.000000012345', { exact: true })).toBeVisible()
   await expect(main.getByText(WRITTEN, { exact: true })).toBeVisible()
+})
+
+test('beside the navigation a table folds what matters less, and need not scroll', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  for (const width of [1024, 768]) {
+    await page.setViewportSize({ width, height: 900 })
+    for (const noun of ['customers', 'tiers', 'events', 'api-keys', 'audit-logs', 'usage']) {
+      await page.goto(`${dashboard}/acme/${noun}`)
+      const table = page.locator('main [data-rows]').first()
+      await expect(table.getByRole('row').nth(1)).toBeVisible()
+      const over = () => table.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)
+      await expect.poll(over, { message: `${noun} at ${width} px` }).toBe(0)
+    }
+  }
+  await page.goto(`${dashboard}/acme/customers`)
+  const folded = page.getByRole('rowheader', { name: /Bluebird Coffee/ }).locator('dl')
+  await expect(folded).toHaveText(/^E-mailbluebird@.*Added/)
+  expect(await findViolations(page)).toEqual([])
+  await page.setViewportSize({ width: 1280, height: 900 })
+  await expect(page.getByRole('columnheader', { name: 'Added' })).toBeVisible()
+  await expect(folded).toHaveCount(0)
 })

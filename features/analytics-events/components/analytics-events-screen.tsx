@@ -61,6 +61,7 @@ const columns: ReadonlyArray<Column<AnalyticsEvent>> = [
       )
     },
     hideOnCard: true,
+    folds: true,
   },
   {
     key: 'time',

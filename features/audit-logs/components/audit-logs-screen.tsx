@@ -85,6 +85,7 @@ export function AuditLogsScreen() {
           </span>
         )
       },
+      folds: true,
     },
     {
       key: 'target',

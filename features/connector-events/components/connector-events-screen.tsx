@@ -78,6 +78,7 @@ const columns: ReadonlyArray<Column<ConnectorEvent>> = [
     cell: (event) => (event.attempts > 0 ? event.attempts : <span className="text-faint">–</span>),
     align: 'right',
     hideOnCard: true,
+    folds: true,
   },
   {
     key: 'time',

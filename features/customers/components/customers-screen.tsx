@@ -80,6 +80,7 @@ export function CustomersScreen({
         ) : (
           <span className="text-faint">–</span>
         ),
+      folds: true,
     },
     {
       key: 'tier',
@@ -103,6 +104,7 @@ export function CustomersScreen({
       sortValue: (customer) => customer.created_at,
       cell: (customer) => <Time value={customer.created_at} mode="date" />,
       align: 'right',
+      folds: true,
     },
   ]
 

@@ -45,7 +45,7 @@ export function OverviewScreen({
           <>
             <OverviewTiles today={today} near={near} />
             {chart}
-            <div className="grid grid-cols-1 items-start gap-6 lg:grid-cols-2">
+            <div className="grid grid-cols-1 items-start gap-6 xl:grid-cols-2">
               <NearCapsCard near={near} customersHref={seesCustomers ? `${base}/customers` : undefined} />
               <section className="min-w-0">
                 <div className="mb-3 flex min-h-7 items-center justify-between gap-3">

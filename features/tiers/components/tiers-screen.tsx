@@ -43,6 +43,7 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
         else toast.success(t('tiers.restored', { name: tier.name }))
       },
       onError: (problem) => toast.problem(problem),
+      rows: true,
     },
   )
   const makeDefault = useMutation(
@@ -54,6 +55,7 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
         toast.success(t('tiers.default_set', { name: tier.name }))
       },
       onError: (problem) => toast.problem(problem),
+      rows: true,
     },
   )
 
@@ -75,6 +77,7 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
       header: t('tiers.column.price'),
       sortValue: (tier) => tier.price_minor / (tier.billing_interval === 'year' ? 12 : 1),
       cell: (tier) => <span className="whitespace-nowrap">{tierPrice(tier)}</span>,
+      folds: true,
     },
     {
       key: 'caps',
@@ -92,6 +95,7 @@ export function TiersScreen({ base, tiersUrl, canWrite }: { base: string; tiersU
       align: 'right',
       sortValue: (tier) => tier.customers + tier.customers_by_default,
       cell: (tier) => <TierHolders customers={tier.customers} byDefault={tier.customers_by_default} />,
+      folds: true,
     },
   ]
 

@@ -142,6 +142,7 @@ const COLUMNS: ReadonlyArray<Column<UsageEvent>> = [
     key: 'event_id',
     header: t('events.column.event_id'),
     hideOnCard: true,
+    folds: true,
     cell: (event) =>
       event.event_id ? (
         <span className="flex max-w-36 font-mono text-xs xl:max-w-60" title={event.event_id}>

@@ -123,7 +123,7 @@ function eventColumns({
     columns.push({
       key: 'customer',
       header: t('usage.customer'),
-      cell: (event) => <IdText {...(compact ? { className: 'sm:max-w-36' } : {})}>{event.user_id}</IdText>,
+      cell: (event) => <IdText {...(compact ? { className: 'sm:max-w-24 2xl:max-w-36' } : {})}>{event.user_id}</IdText>,
     })
   }
   columns.push({
