@@ -150,7 +150,8 @@ export type Mutation<Input, Output> = {
 }
 
 /**
- * Changes something, once (see useOnce). A second call while one is under way is ignored.
+ * Changes something, once (see useOnce). A second call while one is under way is ignored; with `rows`, of acts on the rows of a
+ * list, only the same again is, and that on another row waits for its turn.
  * @example const revoke = useMutation((id: string, o) => api(`/api-keys/${id}`, { method: 'DELETE', ...o }), { onSuccess: reload })
  */
 export function useMutation<Input, Output>(
@@ -158,20 +159,27 @@ export function useMutation<Input, Output>(
   handlers: {
     onSuccess?: (output: Output, input: Input) => void
     onError?: (problem: ApiProblem, input: Input) => void
+    rows?: boolean
   } = {},
 ): Mutation<Input, Output> {
   const [pending, setPending] = useState(false)
   const [error, setError] = useState<ApiProblem | null>(null)
-  const busy = useRef(false)
+  const under = useRef(new Set<string>())
+  const turn = useRef<Promise<unknown>>(Promise.resolve())
   const once = useOnce()
   const latest = useRef({ act, handlers })
   latest.current = { act, handlers }
 
   const run = useCallback(
     async (input: Input) => {
-      if (busy.current) return undefined
-      busy.current = true
+      const print = latest.current.handlers.rows ? JSON.stringify(input) : ''
+      if (under.current.has(print)) return undefined
+      under.current.add(print)
       setPending(true)
+      const before = turn.current
+      const { promise: done, resolve: end } = Promise.withResolvers<void>()
+      turn.current = done
+      await before
       setError(null)
       try {
         const output = await once(input, (options) => latest.current.act(input, options))
@@ -183,8 +191,9 @@ export function useMutation<Input, Output>(
         latest.current.handlers.onError?.(problem, input)
         return undefined
       } finally {
-        busy.current = false
-        setPending(false)
+        under.current.delete(print)
+        end()
+        setPending(under.current.size > 0)
       }
     },
     [once],

@@ -24,6 +24,7 @@ export function useArchive<Row extends { id: string }>(
         else toast.success(words(row, false))
       },
       onError: (problem) => toast.problem(problem),
+      rows: true,
     },
   )
   return (row, archived) => void archive.run({ row, archived })

@@ -190,3 +190,27 @@ test.describe('who may not', () => {
     await expect(page.getByRole('button', { name: 'Reconcile now' })).toHaveCount(0)
   })
 })
+
+test('the next row is archived too while the answer for the one before is on its way', async ({ page }) => {
+  await signIn(page, owner)
+  const names = ['first', 'second'].map((name) => `${name} in turn ${unique}`)
+  for (const name of names)
+    await callApi('/api/v1/meters', {
+      key,
+      base: dashboard.replace('//app.localhost', '//localhost'),
+      body: { slug: name.replaceAll(' ', '_'), name },
+    })
+  const { promise: late, resolve: send } = Promise.withResolvers<void>()
+  await page.route(/\/meters\/[\w-]+$/, async (route) => {
+    if (route.request().method() === 'PATCH') await late
+    await route.continue()
+  })
+  await page.goto(`${dashboard}/acme/meters`)
+  for (const name of names) {
+    await page.getByRole('button', { name: `Actions for ${name}` }).click()
+    await page.getByRole('menuitem', { name: 'Archive' }).click()
+  }
+  send()
+  for (const name of names) await expect(page.getByText(`Meter “${name}” archived`)).toBeVisible()
+  await expect(page.getByRole('row', { name: new RegExp(`in turn ${unique}`) })).toHaveCount(0)
+})

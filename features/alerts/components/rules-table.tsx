@@ -52,6 +52,7 @@ export function RulesTable({
         page.reload()
       },
       onError: (problem) => toast.problem(problem),
+      rows: true,
     },
   )
   const columns: ReadonlyArray<Column<Alert>> = [

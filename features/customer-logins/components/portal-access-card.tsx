@@ -43,6 +43,7 @@ export function PortalAccessCard({ customerId: ref, canWrite }: { customerId: st
         toast.problem(problem)
         logins.reload()
       },
+      rows: true,
     },
   )
   const rows = logins.data?.data

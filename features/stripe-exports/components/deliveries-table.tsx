@@ -93,7 +93,7 @@ export function DeliveriesTable({
   }
   const retry = useMutation(
     ({ id }: StripeDelivery, options) => api(`${path}/${id}/retry`, { method: 'POST', ...options }),
-    { onSuccess: changed, onError: (problem) => toast.problem(problem) },
+    { onSuccess: changed, onError: (problem) => toast.problem(problem), rows: true },
   )
   const retryAll = useMutation(
     (_: null, options) => api<{ retried: number }>(`${path}/retry`, { method: 'POST', ...options }),

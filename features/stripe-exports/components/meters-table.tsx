@@ -69,7 +69,7 @@ export function MetersTable({ exportId, canWrite }: { exportId: string; canWrite
   const toggle = useMutation(
     ({ meter, enabled }: StripeMeter, options) =>
       api(`${path}/${meter.id}`, { method: 'PUT', body: { enabled: !enabled }, ...options }),
-    { onSuccess: page.reload, onError: (problem) => toast.problem(problem) },
+    { onSuccess: page.reload, onError: (problem) => toast.problem(problem), rows: true },
   )
   const name = (row: StripeMeter, act: string) =>
     setQuestion({
