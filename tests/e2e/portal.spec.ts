@@ -142,6 +142,26 @@ test.describe(() => {
   })
 })
 
+test('another person who signs in elsewhere is named, and nothing of the one passes for that of the other', async ({
+  page,
+}) => {
+  const cedar = tenantOf('acme').logins.find(({ email }) => email.startsWith('cedar@')) ?? bluebird
+  await signIn(page, bluebird, portalOf('acme'))
+  await page.clock.install()
+  await page.goto(portalOf('acme'))
+  await expect(page.getByText('Bluebird Coffee')).toBeVisible()
+  const beside = await page.context().newPage()
+  await signIn(beside, cedar, portalOf('acme'))
+  await page.clock.fastForward(30_000)
+  const notice = page.getByRole('status').filter({ hasText: `You are signed in as ${cedar.email} now` })
+  await expect(notice).toBeVisible()
+  await notice.getByRole('button', { name: 'Load the page anew' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Your usage' })).toBeVisible()
+  await expect(page.getByText('Cedar Labs')).toBeVisible()
+  await expect(page.getByText('Bluebird Coffee')).toHaveCount(0)
+  await expect(notice).toHaveCount(0)
+})
+
 test('a suspended tenant’s portal says that it is closed, and shows nothing', async ({ page }) => {
   await page.goto(portalOf('initech'))
   await expect(page.getByRole('heading', { name: 'This portal is not available' })).toBeVisible()

@@ -28,7 +28,7 @@ export function OperatorFrame({
   email: string
   children: ReactNode
 }) {
-  const { me, signOut } = useSession<unknown>()
+  const { me, other, signOut } = useSession(email)
   const toDashboard = t('operator.nav.to_dashboard')
   return (
     <CommandFinders finders={FINDERS}>
@@ -51,7 +51,7 @@ export function OperatorFrame({
         ]}
         onSignOut={() => void signOut()}
       >
-        <SessionBanner error={me.error} />
+        <SessionBanner error={me.error} other={other} />
         {children}
       </OperatorShell>
     </CommandFinders>

@@ -16,6 +16,7 @@ import { useApi } from '@/libs/ui/use-api'
 import { toWords } from '@/libs/ui/words'
 
 type Me = {
+  user: { email: string }
   operator: string | null
   tenants: ReadonlyArray<{ slug: string; name: string; role: string; plan_id: string; status: string }>
 }
@@ -39,7 +40,7 @@ export function DashboardFrame({
   children: ReactNode
 }) {
   const router = useRouter()
-  const { me, signOut } = useSession<Me>()
+  const { me, other, signOut } = useSession<Me>(user.email)
   // Suspended, opened or taken out of while one looks: the page is made anew for what holds now.
   const present = me.data?.tenants.find((other) => other.slug === tenant.slug)
   const changed = me.data !== undefined && (present?.status !== tenant.status || present.role !== role)
@@ -105,7 +106,7 @@ export function DashboardFrame({
         ? { firstSteps: { done: progress.completed, total: progress.total, href: `/${tenant.slug}#first-steps` } }
         : {})}
     >
-      <SessionBanner error={me.error} />
+      <SessionBanner error={me.error} other={other} />
       {banner}
       {children}
     </DashboardShell>

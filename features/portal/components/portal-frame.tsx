@@ -26,7 +26,7 @@ export function PortalFrame({
 }
 
 function SignedInFrame({ brand, email, children }: { brand: PortalBrand; email: string; children: ReactNode }) {
-  const { me, signOut } = useSession<unknown>()
+  const { me, other, signOut } = useSession(email)
   return (
     <PortalShell
       brand={brand}
@@ -38,7 +38,7 @@ function SignedInFrame({ brand, email, children }: { brand: PortalBrand; email: 
       email={email}
       onSignOut={() => void signOut()}
     >
-      <SessionBanner error={me.error} />
+      <SessionBanner error={me.error} other={other} />
       {children}
     </PortalShell>
   )

@@ -14,9 +14,12 @@ const REFRESH_AT_MOST_MS = 2_000
 /**
  * The person whose session the page lives on, asked for every 30 seconds and at once when any call of the page is refused
  * for want of a session or finds no server. When a call says that the tenant is suspended, or that one is nothing to it
- * any more, the page is made anew for what holds now.
+ * any more, the page is made anew for what holds now. `other` is who has signed in since in place of the person of `email`,
+ * whom the page was made for.
  */
-export function useSession<Me>(): { me: ApiState<Me>; signOut: () => Promise<void> } {
+export function useSession<Me extends { user: { email: string } } = { user: { email: string } }>(
+  email: string,
+): { me: ApiState<Me>; other: string | null; signOut: () => Promise<void> } {
   const router = useRouter()
   const me = useApi<Me>(OWN_PATH, { refreshMs: AGAIN_MS })
   const { reload } = me
@@ -56,5 +59,6 @@ export function useSession<Me>(): { me: ApiState<Me>; signOut: () => Promise<voi
       toast.problem(problem)
     }
   }
-  return { me, signOut }
+  const now = me.data?.user.email
+  return { me, other: now && now !== email ? now : null, signOut }
 }
