@@ -1,7 +1,7 @@
 'use client'
 
 import { Eye, EyeOff, Search, X } from 'lucide-react'
-import { type ComponentProps, type ReactNode, useState } from 'react'
+import { type ComponentProps, type ReactNode, useEffect, useRef, useState } from 'react'
 import { cx } from '@/libs/ui/cx'
 import { useFieldControl } from '@/libs/ui/field'
 import { t } from '@/libs/ui/messages'
@@ -88,6 +88,13 @@ export function SearchInput({
   value: string
   onValueChange: (value: string) => void
 }) {
+  const field = useRef<HTMLInputElement>(null)
+  // What was typed before the page was alive counts: the next change would put back what the server wrote.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when it comes alive
+  useEffect(() => {
+    const typed = field.current?.value ?? value
+    if (typed !== value) onValueChange(typed)
+  }, [])
   return (
     <div className={cx('relative', className)}>
       <Search
@@ -95,6 +102,7 @@ export function SearchInput({
         className="pointer-events-none absolute top-1/2 left-2.5 size-4 -translate-y-1/2 text-faint"
       />
       <input
+        ref={field}
         type="search"
         aria-label={label}
         placeholder={label}

@@ -1,4 +1,5 @@
-// The forms of an account where something is missing: scripts, the link of a mail, a session; and an invitation that is taken up.
+// What is typed and pressed where something is missing: scripts, or their end, the link of a mail, a session; and an invitation that is
+// taken up.
 import { at, dashboard, expect, findViolations, loginOf, portalOf, signIn, test } from './fixtures'
 
 test('without scripts the forms say what they need', async ({ browser }) => {
@@ -77,4 +78,19 @@ test('whoever is invited to a portal makes an account and sees their usage in th
   await expect(page.getByRole('heading', { level: 1, name: 'Your usage' })).toBeVisible()
   await expect(page).toHaveURL(at(portalOf('acme'), '/'))
   expect(await brand()).toBe(before)
+})
+
+test('what is typed into a search before the page is alive is searched for', async ({ page }) => {
+  await signIn(page, loginOf('acme', 'owner'))
+  const { promise: alive, resolve: wake } = Promise.withResolvers<void>()
+  await page.route(/\/_next\/static\/.*\.js/, async (route) => {
+    await alive
+    await route.continue()
+  })
+  await page.goto(`${dashboard}/acme/customers`, { waitUntil: 'commit' })
+  await page.getByRole('searchbox', { name: 'Search customers' }).fill('bluebird')
+  wake()
+  await expect(page).toHaveURL(/q=bluebird/)
+  await expect(page.getByRole('row')).toHaveCount(2)
+  await expect(page.getByRole('searchbox', { name: 'Search customers' })).toHaveValue('bluebird')
 })
