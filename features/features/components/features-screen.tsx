@@ -120,7 +120,6 @@ export function FeaturesScreen({
   return (
     <>
       <PageHeader title={t('features.title')} description={t('features.description')} actions={button} />
-      {canWrite ? <UnnamedKeys keys={unnamedKeys(tiers.data, named.data)} onName={create} /> : null}
       <FilterBar list={list} search={t('features.search')}>
         <ArchivedFilter
           list={list}
@@ -129,10 +128,12 @@ export function FeaturesScreen({
           archived={t('features.show_archived')}
         />
       </FilterBar>
+      {canWrite && page.data ? <UnnamedKeys keys={unnamedKeys(tiers.data, named.data)} onName={create} /> : null}
       <ListTable
         label={t('features.title')}
         list={list}
-        page={page}
+        // Which tiers have them, and what is to be named above them, comes with them and moves nothing.
+        page={{ ...page, loading: page.loading || tiers.loading || named.loading }}
         columns={columns}
         rowKey={(feature) => feature.id}
         rowLabel={(feature) => feature.name}

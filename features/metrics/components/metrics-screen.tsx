@@ -8,6 +8,7 @@ import type { metricDaysReport, metricTrendsReport } from '@/features/metrics/sc
 import { toQuery } from '@/libs/ui/api-client'
 import { Card } from '@/libs/ui/card'
 import { CodeSnippet } from '@/libs/ui/code-snippet'
+import { cx } from '@/libs/ui/cx'
 import { DateRangePicker, useDateRange } from '@/libs/ui/date-range'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { t } from '@/libs/ui/messages'
@@ -62,13 +63,15 @@ export function MetricsScreen({ metricsUrl }: { metricsUrl: string }) {
           ))}
         </ul>
       ) : (
-        <Loading className="mb-6 grid grid-cols-1 gap-3 sm:grid-cols-2 sm:gap-4 xl:grid-cols-4">
+        // How many there are is known with them: what is below comes with them too, and does not move.
+        <Loading className="grid grid-cols-1 gap-3 sm:grid-cols-2 sm:gap-4 xl:grid-cols-4">
           {['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((key) => (
             <Skeleton key={key} className="h-36 w-full" />
           ))}
+          <Skeleton className="col-span-full mt-2 h-96" />
         </Loading>
       )}
-      <div className="flex flex-col gap-6">
+      <div className={cx('flex flex-col gap-6', report.loading && 'hidden')}>
         {report.error && !report.data ? null : (
           <TimeZoneProvider timeZone="UTC">
             <UsageChart
