@@ -16,6 +16,10 @@ export function useNonce(): string | undefined {
   return useContext(Nonce)
 }
 
+// The script that sets the theme runs in the document the server wrote. In a page that is drawn anew, such as that of an error,
+// it could not run, and React says so of any that is not marked as data.
+const themeScript = typeof window === 'undefined' ? {} : { type: 'application/json' }
+
 /** What every page stands on: theme, URL state, tooltips, shortcuts, toasts, live region, focus after navigation. */
 export function Providers({ nonce: given, children }: { nonce?: string; children: ReactNode }) {
   // That of the document holds for as long as it is open; a refresh of the route brings another one, which does not.
@@ -31,6 +35,7 @@ export function Providers({ nonce: given, children }: { nonce?: string; children
           disableTransitionOnChange
           storageKey="holdfast.theme"
           nonce={nonce}
+          scriptProps={themeScript}
         >
           <NuqsAdapter>
             <Tooltip.Provider>
