@@ -32,18 +32,7 @@ export function isLost(error: unknown): boolean {
   )
 }
 
-const UNAVAILABLE = new Set([
-  '40001',
-  '40P01',
-  '53300',
-  '53200',
-  '53100',
-  '55P03',
-  '57014',
-  '58030',
-  '25P03',
-  STALE_ROUTING,
-])
+const UNAVAILABLE = new Set(['40001', '40P01', '53300', '53200', '53100', '55P03', '58030', '25P03', STALE_ROUTING])
 
 /**
  * What a database error means to the caller, or null when it is not one (then it is a fault of ours).
@@ -52,6 +41,14 @@ const UNAVAILABLE = new Set([
 export function mapDatabaseError(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null
   const { code = '' } = error as DatabaseError
+  if (code === '57014') {
+    return new AppError(
+      'unavailable',
+      'This took longer than it may. Try again in a moment; where it asks for much at once, ask for less.',
+      { retry_after: 10 },
+      error,
+    )
+  }
   if (UNAVAILABLE.has(code) || isLost(error)) {
     return new AppError(
       'unavailable',

@@ -177,8 +177,10 @@ export function useMutation<Input, Output>(
       under.current.add(print)
       setPending(true)
       const before = turn.current
-      const { promise: done, resolve: end } = Promise.withResolvers<void>()
-      turn.current = done
+      let end = () => {}
+      turn.current = new Promise<void>((resolve) => {
+        end = resolve
+      })
       await before
       setError(null)
       try {
