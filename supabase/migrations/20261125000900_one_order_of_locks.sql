@@ -1,7 +1,8 @@
 -- One order of locks. Single events took a counter, then the quarter, then the total of all customers; batches took them the other way round, so
 -- that one tenant's single events and batches, of two callers or through two processes, waited for each other until Postgres ended one of them, a
 -- second each time. Whoever held a soft cap (`enforce`) held the month's counter before the day's and before those of other meters, and the others not.
--- Now all move counters of months, then of days, then totals, then quarters; hard caps and balances, which everybody holds, come before that.
+-- Now all move counters of months, then of days, then different values, then totals, then quarters; hard caps and balances, which everybody holds,
+-- come before that.
 -- And four answers: where something is held, a refusal names the cap and what is held of it, as check does; what repeats an event that the cap refused
 -- is refused like it; what was counted before is a duplicate also once its meter or customer is archived or it has become too old; and an event
 -- that asks for no more than the one whose place it takes is not refused.
@@ -812,6 +813,17 @@ create or replace function app.move_counters(
       p_min := coalesce(p_min, '{}');
       p_max := coalesce(p_max, '{}');
       p_latest := coalesce(p_latest, '{}');
+      -- Which values are new has to be known before counters move: these are held first, as by whoever holds a cap.
+      if 'UNIQUE_COUNT' = any (p_kinds) then
+        perform app.hold_counters(p_tenant, array_agg(k.period), array_agg(p_meter_ids[k.m]), array_agg(k.starts_on), array_agg(p_customer_ids[k.u]))
+          from (
+            select distinct s.period, s.starts_on, x.m, x.u
+            from unnest(p_user, p_meter, p_days, p_codes, p_weights) x (u, m, day, code, w)
+            cross join lateral (values ('month', app.period_start(x.day, 'month', p_anchors[x.u])), ('day', x.day)) s (period, starts_on)
+            where x.code = 0 and x.w is distinct from 0
+          ) k
+          having count(*) > 0;
+      end if;
       with rows as materialized (
           select e.*, coalesce(e.t, e.received) as at, e.received as received_at
           from (
@@ -999,7 +1011,6 @@ create or replace function app.take_back_usage(p_tenant uuid, p_time_zone text, 
           where c.tenant_id = p_tenant and c.meter_id = v_meter.id and c.customer_id = p_event.customer_id
             and (c.period, c.starts_on) in (('day', v_day), ('month', v_month))
           order by c.period desc, c.starts_on for update;
-        perform 1 from public.usage_totals t where t.tenant_id = p_tenant and t.meter_id = v_meter.id and t.day = v_day for update;
         v_hash := app.event_value_hash(v_meter.value_property, p_event.properties);
         for v_left in
           select * from (values ('day', v_day, p_event.customer_id), ('month', v_month, p_event.customer_id), ('total', v_day, v_none))
