@@ -1,5 +1,6 @@
 import { operatorQuery, runAsOperator } from '@/libs/db/operator-db'
 import { AppError } from '@/libs/errors'
+import { nameAsSent } from './name-as-sent'
 import { repeatUndone } from './repeat-undone'
 import type { RouteHandler } from './route-handler'
 import { isSafeMethod } from './same-origin'
@@ -13,11 +14,12 @@ import { takeWholeBody } from './whole-body'
 export function withOperatorAuth(
   handler: (request: Request, context: UserRequestContext) => Promise<Response>,
 ): RouteHandler {
+  const named = nameAsSent(handler)
   return withUserAuth(async (request, context) =>
     repeatUndone(await takeWholeBody(request), (mine) =>
       runAsOperator(context.actor, async () => {
         if (!isSafeMethod(mine.method)) await requireWriter()
-        return handler(mine, context)
+        return named(mine, context)
       }),
     ),
   )

@@ -6,6 +6,7 @@ import { AppError, type InputError } from '@/libs/errors'
 import { parseExactly } from '@/libs/ingest/exact-number'
 import { asSent, MAX_DEPTH, noteName, readKey, toSnakeCase } from './field-names'
 import { describeIssue, findUnusable, pointerOf, toInputErrors } from './input-errors'
+import { noteRead } from './name-as-sent'
 
 const gunzip = promisify(gunzipCallback)
 const MIB = 1_048_576
@@ -150,7 +151,9 @@ export async function readJson<S extends z.ZodType>(
   { maxBytes = MIB, optional = false } = {},
 ): Promise<z.infer<S>> {
   const text = await readBody(request, maxBytes)
-  return parseInput(schema, optional && text.trim() === '' ? {} : parseJson(text))
+  const value = optional && text.trim() === '' ? {} : parseJson(text)
+  noteRead(request, value)
+  return parseInput(schema, value)
 }
 
 /** The query of a request, checked; camelCase names are read as snake_case, each once. `tenant` belongs to the wrapper. @throws AppError invalid_input. */
@@ -167,5 +170,6 @@ export function readQuery<S extends z.ZodType>(request: Request, schema: S): z.i
   }
   const fields = Object.fromEntries(values)
   for (const [key, name] of renamed) noteName(fields, key, name)
+  noteRead(request, fields)
   return parseInput(schema, fields)
 }

@@ -13,6 +13,7 @@ import {
 } from '@/libs/tenancy/tenant-sources'
 import { type Access, findAccess, isAllowed } from './find-access'
 import { readIdempotencyKey, runOnce } from './idempotency'
+import { nameAsSent } from './name-as-sent'
 import { recordMismatch } from './record-mismatch'
 import { repeatUndone } from './repeat-undone'
 import { type RequestFacts, traceOf } from './request-facts'
@@ -55,6 +56,7 @@ export type TenantRouteOptions = {
  */
 export function withTenantAuth(handler: TenantHandler, options: TenantRouteOptions = {}): RouteHandler {
   const { permission, transaction = 'request' } = options
+  const named = nameAsSent(handler)
   return (request, route) =>
     answer(request, async (facts, trace) => {
       const caller = await readCaller(request, { cached: transaction !== 'request' })
@@ -75,7 +77,7 @@ export function withTenantAuth(handler: TenantHandler, options: TenantRouteOptio
         })
       }
       const params = route ? await readParams(route) : {}
-      return await run(request, toContext(tenant, access, facts, params), handler, transaction)
+      return await run(request, toContext(tenant, access, facts, params), named, transaction)
     })
 }
 
@@ -155,6 +157,7 @@ export type PublicTenantContext = Pick<TenantRequestContext, 'tenantId' | 'tenan
 export function withTenantContext(
   handler: (request: Request, context: PublicTenantContext) => Promise<Response>,
 ): RouteHandler {
+  const named = nameAsSent(handler)
   return (request, route) =>
     answer(request, async (facts, trace) => {
       const tenant = await chooseTenant(readTenantSources(request, null))
@@ -163,6 +166,6 @@ export function withTenantContext(
       requireWritable(tenant, request.method)
       const params = await readParams(route)
       const context = { tenantId: tenant.id, tenant, params, requestId: facts.requestId, actor }
-      return runInTenant(tenant, actor, () => handler(request, context))
+      return runInTenant(tenant, actor, () => named(request, context))
     })
 }

@@ -1,6 +1,7 @@
 import { readCaller } from '@/libs/auth/credentials'
 import { AppError, notFound, unauthenticated } from '@/libs/errors'
 import type { Actor } from '@/libs/tenancy/tenant-context'
+import { nameAsSent } from './name-as-sent'
 import { traceOf } from './request-facts'
 import { answer, type RouteHandler, type RouteParams, readParams } from './route-handler'
 import { requireSameOrigin } from './same-origin'
@@ -23,6 +24,7 @@ export function withUserAuth(
   handler: (request: Request, context: UserRequestContext) => Promise<Response>,
   { onPortals = false } = {},
 ): RouteHandler {
+  const named = nameAsSent(handler)
   return (request, route) =>
     answer(request, async (facts, trace) => {
       const caller = await readCaller(request, { cached: false })
@@ -41,6 +43,6 @@ export function withUserAuth(
         ...traceOf(facts),
       }
       const { requestId } = facts
-      return handler(request, { user: caller.user, actor, params: await readParams(route), requestId, portalOf })
+      return named(request, { user: caller.user, actor, params: await readParams(route), requestId, portalOf })
     })
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { noteName, readKey } from '@/libs/api-utils/field-names'
 import { reportMoment } from '@/libs/api-utils/moment'
+import { noteRead } from '@/libs/api-utils/name-as-sent'
 import { parseInput, parseJson } from '@/libs/api-utils/read-json'
 import { spellTimeZone } from '@/libs/api-utils/time-zone-input'
 import { AppError, invalidInput } from '@/libs/errors'
@@ -127,6 +128,7 @@ export function readUsageQuery(
     const joined = joinFilters(chosen)
     values.filter = values.filter === undefined ? joined : { and: [values.filter, joined] }
   }
+  noteRead(request, values)
   return { query: parseInput(usageQueryInput, values), rest }
 }
 

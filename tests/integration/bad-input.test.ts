@@ -4,9 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { GET as periodsRoute } from '@/app/api/v1/billing-periods/route'
+import { POST as postGrant } from '@/app/api/v1/customers/[id]/grants/route'
 import { GET as customersRoute } from '@/app/api/v1/customers/route'
 import { GET as membersRoute } from '@/app/api/v1/members/route'
 import { POST as postMeter } from '@/app/api/v1/meters/route'
+import { POST as postTier } from '@/app/api/v1/tiers/route'
 import { POST as correctRoute } from '@/app/api/v1/usage/correct/route'
 import { GET as dailyRoute } from '@/app/api/v1/usage/daily/route'
 import { GET as eventsRoute } from '@/app/api/v1/usage/events/route'
@@ -424,6 +426,40 @@ describe('a body', () => {
       body: [{ action: 'cancel', eventId: 'none', costCentre: 'sales' }],
     })
     expect(corrected.body).toMatchObject({ corrected: 0, rejected })
+  })
+  test('a field that a service refuses is named as it was sent', async () => {
+    const { api_key: as } = acme
+    const params = { id: newName('named') }
+    await send('track', event(params.id))
+    const refused = async (pointer: string, answer: ReturnType<typeof call>) =>
+      expect((await answer).body).toMatchObject({
+        code: 'invalid_input',
+        detail: `Check ${pointer}.`,
+        errors: [{ pointer, detail: expect.any(String) }],
+      })
+    for (const [camel, snake] of [
+      ['effectiveAt', 'effective_at'],
+      ['expiresAt', 'expires_at'],
+    ] as const)
+      for (const name of [camel, snake]) {
+        const body = { meter: 'calls', amount: 1, [name]: '2001-01-01T00:00:00Z' }
+        await refused(`/${name}`, call(postGrant, 'POST', '/api/v1/customers/x/grants', { as, params, body }))
+      }
+    for (const name of ['timeRange', 'time_range'])
+      await refused(
+        `/${name}`,
+        call(usageRoute, 'GET', `/api/v1/usage?${name}=7d&from=2026-01-01&to=2026-01-02`, { as }),
+      )
+    for (const name of ['timeZone', 'time_zone'])
+      await refused(`/${name}`, call(queryRoute, 'GET', `/api/v1/usage/query?meter=calls&${name}=Mars/Phobos`, { as }))
+    for (const [caps, overage] of [
+      ['usageCaps', 'preserveOverage'],
+      ['usage_caps', 'preserve_overage'],
+      ['usageCaps', 'preserve_overage'],
+    ] as const) {
+      const body = { name: newName('tier'), [caps]: { seconds: { limit: 1, [overage]: true } } }
+      await refused(`/${caps}/seconds/${overage}`, call(postTier, 'POST', '/api/v1/tiers', { as, body }))
+    }
   })
   test('options that are none', async () => {
     for (const query of ['?strict=perhaps', '?enforce=1', '?nothing=1'])

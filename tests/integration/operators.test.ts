@@ -190,6 +190,7 @@ describe('tenants', () => {
     expect(await change({ plan: 'pro', billing_plan: 'free' })).toMatchObject({
       errors: [{ pointer: '/billing_plan' }],
     })
+    expect(await change({ plan: 'pro', billingPlan: 'free' })).toMatchObject({ errors: [{ pointer: '/billingPlan' }] })
     const alone = await call(create, 'POST', '/api/v1/tenants', {
       as: super_admin,
       body: { name: 'Nobody’s Yet', plan: 'pro' },
