@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import * as openMeterRoute from '@/app/compat/openmeter/api/[...path]/route'
 import { findOpenMeterRoute } from '@/app/compat/openmeter/paths'
+import * as stripeRoute from '@/app/compat/stripe/[...path]/route'
 import { findStripeRoute } from '@/app/compat/stripe/paths'
 import { METHODS, unknownMethod } from '@/app/compat/unkey/methods'
 import type { RouteHandler } from '@/libs/api-utils/route-handler'
@@ -18,8 +20,12 @@ type CompatRoute = {
 
 /** What all of Unkey takes, and all of our own that is here. */
 export const POST_ALONE = 'OPTIONS, POST'
-const STRIPE = 'DELETE, GET, HEAD, OPTIONS, POST'
 const postAlone: RouteHandler = async () => methodNotAllowed(POST_ALONE)
+
+/** What Next says that a route takes. */
+const methodsOf = (route: object): string =>
+  [...Object.keys(route), 'OPTIONS', ...('GET' in route ? ['HEAD'] : [])].sort().join(', ')
+const STRIPE = methodsOf(stripeRoute)
 
 const ROUTES: readonly CompatRoute[] = [
   {
@@ -29,7 +35,7 @@ const ROUTES: readonly CompatRoute[] = [
   },
   {
     prefix: '/compat/openmeter/api/',
-    allow: 'DELETE, GET, HEAD, OPTIONS, POST, PUT',
+    allow: methodsOf(openMeterRoute),
     find: (path, method) => findOpenMeterRoute(method, path),
   },
   // Its client can be given another host, but no path.
