@@ -21,6 +21,9 @@ const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/
 /** What every token of a signed-in user says; one that never ends, or has no beginning, is none of them. */
 const ASKED = { audience: 'authenticated', requiredClaims: ['exp', 'iat', 'sub'] }
 
+/** As long as a browser keeps the cookie of a session, in seconds. */
+const COOKIE_LASTS_S = 34_560_000
+
 let remoteKeys: ReturnType<typeof createRemoteJWKSet> | undefined
 
 function remote() {
@@ -30,18 +33,19 @@ function remote() {
 
 /**
  * The user of a valid access token of our auth server, or null. Verified here, without asking the server: with its
- * shared secret (HS256) where one is configured, else with its published keys.
+ * shared secret (HS256) where one is configured, else with its published keys. `runOut`: also of one that was valid once.
  * @throws AppError unavailable when the published keys cannot be read.
  */
-export async function verifyAccessToken(token: string): Promise<TokenUser | null> {
+export async function verifyAccessToken(token: string, { runOut = false } = {}): Promise<TokenUser | null> {
   if (!COMPACT.test(token)) return null
+  const asked = { ...ASKED, clockTolerance: runOut ? COOKIE_LASTS_S : 0 }
   try {
     const secret = env().SUPABASE_JWT_SECRET
     const symmetric = decodeProtectedHeader(token).alg === 'HS256'
     if (symmetric && !secret) return null
     const { payload } = symmetric
-      ? await jwtVerify(token, new TextEncoder().encode(secret), { algorithms: ['HS256'], ...ASKED })
-      : await jwtVerify(token, remote(), { algorithms: ['ES256', 'RS256'], ...ASKED })
+      ? await jwtVerify(token, new TextEncoder().encode(secret), { algorithms: ['HS256'], ...asked })
+      : await jwtVerify(token, remote(), { algorithms: ['ES256', 'RS256'], ...asked })
     return readUser(payload)
   } catch (error) {
     if (isUnreachable(error))

@@ -14,16 +14,27 @@ export type SessionUser = TokenUser & { portal_of: string | null }
  * database is asked. @throws AppError unavailable.
  */
 export async function findTokenUser(token: string, host: string | null): Promise<SessionUser | null> {
-  const user = await verifyAccessToken(token)
+  const session = await findSession(await verifyAccessToken(token))
+  if (!session) return null
+  const { portal_of } = session
+  return portal_of !== null && (await findHostTenant(host))?.id !== portal_of ? null : session
+}
+
+/**
+ * The user of an access token whose session can be ended: a page that was open for hours signs out with a token that has run out, and
+ * others may hold newer ones of the same session. Null where it has ended already. @throws AppError unavailable.
+ */
+export async function findUserToSignOut(token: string): Promise<TokenUser | null> {
+  return findSession(await verifyAccessToken(token, { runOut: true }))
+}
+
+async function findSession(user: TokenUser | null): Promise<SessionUser | null> {
   if (!user) return null
   const [session] = await serverQuery<{ ended: boolean; portal_of: string | null }>(
     'select ended, portal_of from app.read_session($1, $2, $3)',
     [user.id, user.session_id, Math.floor(user.issued_at)],
   )
-  if (!session || session.ended) return null
-  const { portal_of } = session
-  if (portal_of !== null && (await findHostTenant(host))?.id !== portal_of) return null
-  return { ...user, portal_of }
+  return !session || session.ended ? null : { ...user, portal_of: session.portal_of }
 }
 
 /** Notes that a session has just been opened on the portal of a tenant. */

@@ -14,7 +14,16 @@ import { GET as tenantStats } from '@/app/api/v1/tenants/stats/route'
 import { GET as confirm } from '@/app/auth/confirm/route'
 import { toRelativePath } from '@/libs/auth/relative-path'
 import { refreshSession } from '@/libs/supabase/refresh-session'
-import { type Answer, asSuperuser, call, createTenant, createWorld, newUser, setStatus } from '../support/world'
+import {
+  type Answer,
+  asSuperuser,
+  call,
+  createTenant,
+  createWorld,
+  newUser,
+  setStatus,
+  tokenFor,
+} from '../support/world'
 
 const { acme } = await createWorld()
 const PAGE = { 'sec-fetch-site': 'same-origin' }
@@ -263,6 +272,33 @@ describe('records', () => {
     // The refresh token is dead as well: a copy of the cookie cannot be renewed.
     const renewed = await refreshSession(expiring(account.cookie))
     expect(renewed?.cookie ?? '').not.toContain('hf-session=')
+  })
+
+  test('a page that was open until its token ran out ends the session all the same, and once', async () => {
+    const account = await newAccount('long-open')
+    const home = await createTenant('long-open')
+    await asSuperuser('insert into memberships (tenant_id, id, user_id, email, role) values ($1, $2, $2, $3, $4)', [
+      home.id,
+      account.id,
+      account.email,
+      'member',
+    ])
+    const session = readCookie(account.cookie)
+    const { session_id } = JSON.parse(Buffer.from(session.access_token.split('.')[1] ?? '', 'base64url').toString())
+    const access_token = await tokenFor(account, { claims: { session_id }, seconds: -7_200 })
+    const old = { ...session, access_token, expires_at: Math.floor(Date.now() / 1_000) - 7_200 }
+    const cookie = `hf-session=base64-${Buffer.from(JSON.stringify(old)).toString('base64url')}`
+    const statusOfCopy = async () =>
+      (await call(me, 'GET', '/api/v1/me', { headers: { cookie: account.cookie } })).status
+    expect(await statusOfCopy()).toBe(200)
+    // The token itself opens nothing any more.
+    expect((await call(me, 'GET', '/api/v1/me', { headers: { authorization: `Bearer ${access_token}` } })).status).toBe(
+      401,
+    )
+    for (let time = 1; time <= 2; time += 1)
+      expect((await post(signOut, '/api/auth/sign-out', undefined, { headers: { cookie } })).status).toBe(200)
+    expect(await statusOfCopy()).toBe(401)
+    expect(await rowsOf(home.id, 'user.signed_out')).toHaveLength(1)
   })
 })
 
