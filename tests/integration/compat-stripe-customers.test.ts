@@ -91,6 +91,12 @@ describe('customers', () => {
       deleted: true,
     })
     expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ id: customer.id, deleted: true })
+    expect(await refused(stripe.customers.update(customer.id, { name: 'Back' }))).toMatchObject({
+      statusCode: 404,
+      code: 'resource_missing',
+      param: 'id',
+      message: `No such customer: '${customer.id}'`,
+    })
     expect((await stripe.customers.list({ email: 'ada@example.test' })).data).toEqual([])
   })
 

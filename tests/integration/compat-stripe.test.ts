@@ -89,6 +89,24 @@ describe('meters', () => {
     expect(new Set(walked).size).toBe(walked.length)
     const before = await stripe.billing.meters.list({ limit: 1, ending_before: ids[2] ?? '' })
     expect(before.data.map(({ id }) => id)).toEqual([ids[1]])
+    // In one direction or the other: what lies between two places is no page.
+    const [starting_after = '', ending_before = ''] = ids
+    const both = { starting_after, ending_before }
+    for (const list of [
+      () => stripe.billing.meters.list(both),
+      () => stripe.customers.list(both),
+      () =>
+        stripe.billing.meters.listEventSummaries(starting_after, {
+          customer: 'cus_1',
+          start_time: 0,
+          end_time: 60,
+          ...both,
+        }),
+    ]) {
+      const error = await refused(list())
+      expect([error.type, error.statusCode]).toEqual(['StripeInvalidRequestError', 400])
+      expect(error.message).toMatch(/^Both starting_after and ending_before/)
+    }
   })
 
   test('what is wrong with one is said by its parameter', async () => {
@@ -211,6 +229,29 @@ describe('events', () => {
     const next = await createMeter({ event_name })
     await stripe.billing.meterEvents.create({ event_name, payload })
     expect(await usageOf(next.id, 'cus_x')).toBe(1)
+  })
+
+  test('what is wrong with a value is said of the key its meter has it under', async () => {
+    for (const key of ['value', 'tokens', 'request/tokens']) {
+      const { event_name } = await createMeter({ value_settings: { event_payload_key: key } })
+      const send = (given: Record<string, string>) =>
+        stripe.billing.meterEvents.create({ event_name, payload: { stripe_customer_id: 'cus_v', ...given } })
+      for (const [value, code] of [
+        ['many', 'meter_event_invalid_value'],
+        ['', 'meter_event_invalid_value'],
+        ['1e3', 'meter_event_invalid_value'],
+        ['9'.repeat(31), 'meter_event_value_too_many_digits'],
+        [`0.${'1'.repeat(21)}`, 'meter_event_value_too_many_digits'],
+      ] as const) {
+        const error = await refused(send({ [key]: value }))
+        expect([error.statusCode, error.param, error.code]).toEqual([400, `payload[${key}]`, code])
+        expect(error.message).not.toMatch(/event_value|property/)
+      }
+      if (key === 'value') continue
+      const lacking = await refused(send({ value: '5' }))
+      expect([lacking.param, lacking.code]).toEqual([`payload[${key}]`, 'meter_event_value_not_found'])
+      await send({ [key]: '5' })
+    }
   })
 
   test('a cap of the customer holds: what passes it is taken, not counted, and listed', async () => {

@@ -140,7 +140,7 @@ const get = stripeRoute(
 const update = stripeRoute(async (request, { params }) => {
   const sent = await readFields(request, fields)
   const present = await findCustomer(params.customer ?? '')
-  if (present.archived_at) throw refuse('/id', `there is no customer ${present.external_id}`, 'resource_missing')
+  if (present.archived_at) throw missing('customer', present.external_id)
   const row = await updateCustomer(present.id, parseInput(customerPatch, merge(sent, readMetadata(present.metadata))))
   return ApiResponse.success(toStripe(row, isLive(request)))
 }, WRITE)

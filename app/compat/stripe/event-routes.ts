@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type TypedRejection, trackTypedEvents } from '@/features/usage-tracking/services/typed-event-service'
 import { correctUsage, findMetersOf } from '@/features/usage-tracking/services/usage-correction-service'
 import { readIdempotencyKey } from '@/libs/api-utils/idempotency'
+import { pointerOf } from '@/libs/api-utils/input-errors'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { AppError, unauthenticated } from '@/libs/errors'
 import { newId } from '@/libs/ids'
@@ -23,21 +24,28 @@ const eventFields = z.strictObject({
 })
 
 /** What is refused here as there. What is left — a cap of the customer — is taken in, not counted, and listed with its reason. */
-const REFUSED: Readonly<Record<string, readonly [pointer: string, code: string]>> = {
+const REFUSED: Readonly<Record<string, readonly [pointer: string, code: string, detail?: string]>> = {
   unknown_meter: ['/event_name', 'resource_missing'],
   meter_archived: ['/event_name', 'archived_meter'],
   unknown_customer: ['/payload/stripe_customer_id', 'resource_missing'],
   customer_archived: ['/payload/stripe_customer_id', 'resource_missing'],
-  invalid_user_id: ['/payload/stripe_customer_id', 'parameter_invalid'],
-  invalid_value: ['/payload/value', 'meter_event_invalid_value'],
-  invalid_property: ['/payload', 'meter_event_value_not_found'],
+  invalid_user_id: [
+    '/payload/stripe_customer_id',
+    'parameter_invalid',
+    'must be 1 to 255 characters without control characters',
+  ],
   invalid_properties: ['/payload', 'parameter_invalid'],
-  negative_value: ['/payload/value', 'meter_event_invalid_value'],
   timestamp_too_old: ['/timestamp', 'timestamp_too_far_in_past'],
   timestamp_in_future: ['/timestamp', 'timestamp_in_future'],
   invalid_timestamp: ['/timestamp', 'parameter_invalid'],
-  conflict: ['/identifier', 'resource_already_exists'],
+  conflict: [
+    '/identifier',
+    'resource_already_exists',
+    'an event with this identifier was counted before with other content',
+  ],
 }
+/** What is wrong with the value, under whatever key its meter has it. */
+const OF_VALUE = new Set(['invalid_value', 'invalid_property', 'negative_value'])
 
 /** Before the year 2000 is before anything is accepted. */
 const EARLIEST = 946_684_800
@@ -63,7 +71,7 @@ async function takeIn(request: Request, { event_name, payload, timestamp, ...sen
   const at = typeof timestamp === 'number' ? new Date(timestamp * 1_000).toISOString() : timestamp
   const result = await trackTypedEvents([at === undefined ? event : { ...event, timestamp: at }])
   const [first] = result.rejected
-  if (first && result.inserted + result.duplicates === 0) refuseEvent(first, sent.identifier === undefined)
+  if (first && result.inserted + result.duplicates === 0) refuseEvent(first, data, sent.identifier === undefined)
   return identifier
 }
 
@@ -148,11 +156,27 @@ const trackV2 = trackAs(
   () => new Date().toISOString(),
 )
 
-function refuseEvent({ code, detail }: TypedRejection, byKey: boolean): void {
+function refuseEvent(rejection: TypedRejection, data: Readonly<Record<string, string>>, byKey: boolean): void {
+  const { code } = rejection
   if (code === 'conflict' && byKey)
     throw new AppError('idempotency_mismatch', 'This Idempotency-Key was used before with another request.')
-  const [pointer, name] = REFUSED[code] ?? []
+  if (OF_VALUE.has(code)) throw refuseValue(rejection, data)
+  const [pointer, name, detail = rejection.detail] = REFUSED[code] ?? []
   if (pointer !== undefined) throw refuse(pointer, detail, name)
+}
+
+function refuseValue(
+  { code, detail, value_property }: TypedRejection,
+  data: Readonly<Record<string, string>>,
+): AppError {
+  const key = value_property ?? 'value'
+  const value = Object.hasOwn(data, key) ? data[key] : undefined
+  const pointer = pointerOf(['payload', key])
+  if (value === undefined) return refuse(pointer, 'is needed: what its meter counts', 'meter_event_value_not_found')
+  if (code === 'negative_value') return refuse(pointer, detail, 'meter_event_invalid_value')
+  return /^[+-]?\d+(?:\.\d+)?$/.test(value)
+    ? refuse(pointer, 'has more than 30 digits before the point, or 20 after it', 'meter_event_value_too_many_digits')
+    : refuse(pointer, 'must be a number such as 25 or 0.5', 'meter_event_invalid_value')
 }
 
 const adjustmentFields = z.strictObject({

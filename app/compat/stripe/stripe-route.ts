@@ -96,7 +96,8 @@ function codeOf({ detail }: InputError): string {
 }
 
 function toParam(pointer: string): string {
-  const [first = '', ...rest] = pointer.split('/').slice(1)
+  const parts = pointer.split('/').slice(1)
+  const [first = '', ...rest] = parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
   return [WORDS.get(first) ?? first, ...rest.map((part) => `[${part}]`)].join('')
 }
 
@@ -129,9 +130,12 @@ export async function readJsonFields<S extends z.ZodType>(request: Request, sche
   return parseInput(schema, parseJson(await readBody(request), { verbatim: true }))
 }
 
-/** The query of a request, checked. @throws AppError as parseFields and parseInput. */
+/** The query of a request, checked. @throws AppError as parseFields and parseInput, bad_request for a page in both directions. */
 export function readQueryFields<S extends z.ZodType>(request: Request, schema: S): z.infer<S> {
-  return parseInput(schema, withoutExpand(parseFields(new URL(request.url).searchParams)))
+  const fields = withoutExpand(parseFields(new URL(request.url).searchParams))
+  if (fields.starting_after !== undefined && fields.ending_before !== undefined)
+    throw new AppError('bad_request', 'Both starting_after and ending_before were sent; send only one of them.')
+  return parseInput(schema, fields)
 }
 
 /** Whether a request was made with a live key. */

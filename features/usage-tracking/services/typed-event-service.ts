@@ -19,7 +19,11 @@ export type TypedEvent = {
   /** What it says; where meters find their values and groups. */
   data: Readonly<Record<string, unknown>>
 }
-export type TypedRejection = Omit<RejectedEvent, 'index'> & { index: number; meter: string | null }
+export type TypedRejection = RejectedEvent & {
+  meter: string | null
+  /** The part of `data` that its meter counts, where that is not its `value`. */
+  value_property?: string | null
+}
 export type TypedResult = { inserted: number; duplicates: number; rejected: TypedRejection[] }
 
 const METERS = 'select app.meters_of_types($1, $2, $3, $4) as value'
@@ -34,7 +38,7 @@ export async function trackTypedEvents(events: readonly TypedEvent[]): Promise<T
   if (events.length > MAX_EVENTS)
     throw new AppError('invalid_input', `Send at most ${MAX_EVENTS} events in one request.`)
   const meters = await findMeters([...new Set(events.map(({ type }) => type))])
-  const tracked: { index: number; meter: string; event: TrackedEvent }[] = []
+  const tracked: { index: number; meter: EventMeter; event: TrackedEvent }[] = []
   const result: TypedResult = { inserted: 0, duplicates: 0, rejected: [] }
   for (const [index, event] of events.entries()) {
     const [first, ...others] = metersOf(meters.get(event.type) ?? [])
@@ -44,7 +48,7 @@ export async function trackTypedEvents(events: readonly TypedEvent[]): Promise<T
       continue
     }
     for (const meter of [first, ...others])
-      tracked.push({ index, meter: meter.slug, event: toTracked(event, meter, meters.get(event.type)?.[0] === meter) })
+      tracked.push({ index, meter, event: toTracked(event, meter, meters.get(event.type)?.[0] === meter) })
   }
   await keepRejections(result.rejected, {
     events: [],
@@ -59,7 +63,9 @@ export async function trackTypedEvents(events: readonly TypedEvent[]): Promise<T
     result.duplicates += duplicates
     for (const { index, ...rejection } of rejected) {
       const origin = part[index]
-      if (origin) result.rejected.push({ ...rejection, index: origin.index, meter: origin.meter })
+      if (!origin) continue
+      const { slug, value_property } = origin.meter
+      result.rejected.push({ ...rejection, index: origin.index, meter: slug, value_property })
     }
   }
   return result
