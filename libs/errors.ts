@@ -6,6 +6,7 @@ export const ERROR_STATUS = {
   feature_not_in_plan: 402,
   forbidden: 403,
   tenant_mismatch: 403,
+  key_disabled: 403,
   ip_not_allowed: 403,
   not_found: 404,
   method_not_allowed: 405,
@@ -67,6 +68,14 @@ export function nothingNamed(pointer: string, what: string): AppError {
 /** The answer for every reason a caller is not known. */
 export function unauthenticated(): AppError {
   return new AppError('unauthenticated', 'Sign in, or send a valid API key or access token.')
+}
+
+/** The answer to whoever sends a key that is right, and disabled. */
+export function disabledKey(): AppError {
+  return new AppError(
+    'key_disabled',
+    'This API key is disabled. Whoever manages the keys of the tenant can enable it again.',
+  )
 }
 
 /** The answer to a change while a tenant is read-only. */

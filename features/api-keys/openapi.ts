@@ -34,12 +34,33 @@ export const paths = {
       success: [200, apiKey],
     }),
   },
+  '/api/v1/api-keys/{id}/disable': {
+    post: operation({
+      summary: 'Disable an API key',
+      tag,
+      description:
+        'Calls with it are refused at once, on every port and wire, with 403 `key_disabled`, until it is enabled again. Disabling it again changes nothing.',
+      permission: 'api-keys:write',
+      params,
+      success: [200, apiKey],
+    }),
+  },
+  '/api/v1/api-keys/{id}/enable': {
+    post: operation({
+      summary: 'Enable an API key',
+      tag,
+      description: 'It works again as it did. A key that was revoked stays so: 409.',
+      permission: 'api-keys:write',
+      params,
+      success: [200, apiKey],
+    }),
+  },
   '/api/v1/api-keys/{id}/rotate': {
     post: operation({
       summary: 'Rotate an API key',
       tag,
       description:
-        'A new key with the same name, rights and length of life; the old one still works for the grace. Only a person can, as with a new key.',
+        'A new key with the same name, rights and length of life; the old one still works for the grace. The successor of a disabled key is disabled too. Only a person can, as with a new key.',
       permission: 'api-keys:write',
       params,
       body: apiKeyRotation,

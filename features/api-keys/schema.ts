@@ -66,6 +66,7 @@ export const apiKey = z
     expires_at: z.iso.datetime().nullable(),
     last_used_at: z.iso.datetime().nullable().meta({ description: 'Written at most once a minute' }),
     revoked_at: z.iso.datetime().nullable(),
+    disabled_at: z.iso.datetime().nullable().meta({ description: 'Since when it is refused; null: it is not' }),
   })
   .meta({ id: 'ApiKey' })
 
@@ -86,7 +87,7 @@ export const apiKeyRotation = z
   .meta({ id: 'ApiKeyRotation' })
 
 export const apiKeyListQuery = pageQuery.extend({
-  status: z.enum(['active', 'expired', 'revoked']).optional().meta({ description: 'All when left out' }),
+  status: z.enum(['active', 'disabled', 'expired', 'revoked']).optional().meta({ description: 'All when left out' }),
   q: z.string().trim().max(120).optional().meta({ description: 'In the name' }),
 })
 

@@ -10,6 +10,7 @@ const TITLES: Record<ErrorCode, string> = {
   feature_not_in_plan: 'Not part of the plan',
   forbidden: 'Not allowed',
   tenant_mismatch: 'The request names different tenants',
+  key_disabled: 'API key disabled',
   ip_not_allowed: 'Address not allowed',
   not_found: 'Not found',
   method_not_allowed: 'Method not allowed',

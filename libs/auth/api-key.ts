@@ -20,6 +20,7 @@ export type ApiKey = {
   creator_role: string | null
   expires_at: Date | null
   revoked_at: Date | null
+  disabled_at: Date | null
 }
 
 function checksum(text: string): string {
@@ -79,7 +80,7 @@ function listen(): void {
   })
 }
 
-/** Drops remembered keys of a tenant (or all): after a revocation or a change of its creator's role. */
+/** Drops remembered keys of a tenant (or all): after one was revoked, disabled or enabled, or a change of its creator's role. */
 export function forgetApiKeys(tenantId?: string): void {
   generation += 1
   flights.clear()
@@ -102,28 +103,28 @@ export function readHash(text: string, mayBeKey: (text: string) => boolean): str
 
 async function load(hash: string): Promise<ApiKey | null> {
   const [key] = await serverQuery<ApiKey>(
-    'select tenant_id, id, name, permissions, creator_role, expires_at, revoked_at from app.find_api_key($1)',
+    'select tenant_id, id, name, permissions, creator_role, expires_at, revoked_at, disabled_at from app.find_api_key($1)',
     [Buffer.from(hash, 'base64')],
   )
   return key ?? null
 }
 
-/** Whether a key may be used at this moment: not revoked, not expired, its creator still a member. */
-export function isUsable(key: ApiKey, now: number = Date.now()): boolean {
+/** Whether a key lives at this moment: not revoked, not expired, its creator still a member. A disabled one lives. */
+export function isLiving(key: ApiKey, now: number = Date.now()): boolean {
   return (
     key.revoked_at === null && key.creator_role !== null && (key.expires_at === null || key.expires_at.getTime() > now)
   )
 }
 
 /**
- * The usable key with this text, or null. With `cached` an answer may be up to five seconds old, but a revocation is
+ * The living key with this text, or null; a disabled one is for the caller to refuse. With `cached` an answer may be up to five seconds old, but a revocation is
  * heard of by notification within milliseconds; without it the database is asked.
  */
 export async function findApiKey(text: string, { cached }: { cached: boolean }): Promise<ApiKey | null> {
   const hash = readHash(text, isKey)
   if (hash === null) return null
   const key = cached ? await findCached(hash) : await load(hash)
-  if (!key || !isUsable(key)) return null
+  if (!key || !isLiving(key)) return null
   touch(key)
   return key
 }

@@ -1,4 +1,4 @@
-import { unauthenticated } from '@/libs/errors'
+import { disabledKey, unauthenticated } from '@/libs/errors'
 import { type ApiKey, findApiKey } from './api-key'
 import { readSessionToken } from './session-cookie'
 import { findTokenUser } from './sessions'
@@ -29,13 +29,15 @@ function readBearer(headers: Headers): string | null {
 
 /**
  * Who sent a request, or null when it carries no credential at all.
- * A credential that is there and wrong is refused, never ignored. @throws AppError unauthenticated.
+ * A credential that is there and wrong is refused, never ignored. @throws AppError unauthenticated; key_disabled to whoever
+ * holds a key that is right.
  */
 export async function readCaller(request: Request, { cached }: { cached: boolean }): Promise<Caller | null> {
   const bearer = readBearer(request.headers)
   if (bearer?.startsWith('hf_')) {
     const key = await findApiKey(bearer, { cached })
     if (!key) throw unauthenticated()
+    if (key.disabled_at !== null) throw disabledKey()
     return { kind: 'api_key', key }
   }
   const token = bearer ?? (await readSessionToken(request))

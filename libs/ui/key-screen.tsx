@@ -1,6 +1,6 @@
 'use client'
 
-import { KeyRound, Plus, RefreshCw, Trash2 } from 'lucide-react'
+import { Ban, CircleCheck, KeyRound, Plus, RefreshCw, Trash2 } from 'lucide-react'
 import { parseAsBoolean, useQueryState } from 'nuqs'
 import { type ReactNode, useState } from 'react'
 import type { Page } from '@/libs/ui/api-client'
@@ -58,8 +58,9 @@ export type KeyScreenProps<Row extends KeyRow, NewKey extends Row & { key: strin
   /** The columns between the key itself and its dates; the moment is the present one, 0 before it is known. */
   columns: (now: number) => ReadonlyArray<Column<Row>>
   canRotate: (key: Row, now: number) => boolean
-  /** What else can be done with a key that is not revoked. */
-  entries?: (key: Row, reload: () => void) => readonly MenuEntry[]
+  isDisabled: (key: Row) => boolean
+  /** Enables a key, or disables it. */
+  onSwitch: (key: Row, on: boolean) => Promise<unknown>
   /** A first call with a key that was just made, or with none; null when that key is for something else. */
   snippets: (created: NewKey | null) => Snippets | null
   form: (dialog: {
@@ -70,7 +71,7 @@ export type KeyScreenProps<Row extends KeyRow, NewKey extends Row & { key: strin
   canWrite: boolean
 }
 
-/** A list of keys: create (its value is shown once), rotate with a grace for the old one, revoke. */
+/** A list of keys: create (its value is shown once), disable and enable, rotate with a grace for the old one, revoke. */
 export function KeyScreen<Row extends KeyRow, NewKey extends Row & { key: string }>({
   path,
   statuses,
@@ -78,7 +79,8 @@ export function KeyScreen<Row extends KeyRow, NewKey extends Row & { key: string
   nameOf,
   columns,
   canRotate,
-  entries,
+  isDisabled,
+  onSwitch,
   snippets,
   form,
   canWrite,
@@ -98,15 +100,25 @@ export function KeyScreen<Row extends KeyRow, NewKey extends Row & { key: string
     page.reload()
   }
 
+  async function turn(key: Row, on: boolean): Promise<void> {
+    await onSwitch(key, on)
+    page.reload()
+    const name = nameOf(key)
+    if (on) toast.success(t('keys.enabled', { name }))
+    else toast.undo(t('keys.disabled', { name }), () => void turn(key, true).catch(toast.problem))
+  }
+
   function entriesOf(key: Row): MenuEntry[] {
     if (!canWrite || key.revoked_at !== null) return []
+    const off = isDisabled(key)
+    const turned = {
+      label: t(off ? 'keys.enable' : 'keys.disable'),
+      icon: off ? <CircleCheck /> : <Ban />,
+      onSelect: () => void turn(key, off).catch(toast.problem),
+    }
     const rotate = { label: t('keys.rotate.action'), icon: <RefreshCw />, onSelect: () => setRotating(key) }
     const revoke = { label: t('keys.revoke.action'), icon: <Trash2 />, onSelect: () => setRevoking(key) }
-    return [
-      ...(entries?.(key, page.reload) ?? []),
-      ...(canRotate(key, now) ? [rotate] : []),
-      { ...revoke, tone: 'danger' },
-    ]
+    return [turned, ...(canRotate(key, now) ? [rotate] : []), { ...revoke, tone: 'danger' }]
   }
 
   const create = canWrite ? (

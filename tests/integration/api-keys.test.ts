@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { POST as DISABLE } from '@/app/api/v1/api-keys/[id]/disable/route'
+import { POST as ENABLE } from '@/app/api/v1/api-keys/[id]/enable/route'
 import { POST as ROTATE } from '@/app/api/v1/api-keys/[id]/rotate/route'
 import { DELETE, GET as GET_ONE } from '@/app/api/v1/api-keys/[id]/route'
 import { GET, POST } from '@/app/api/v1/api-keys/route'
@@ -113,6 +115,65 @@ describe('API keys', () => {
     expect((await revoke()).body.revoked_at).toBe(first.body.revoked_at)
   })
 
+  test('a disabled key is refused at once, with a code of its own, and works again when it is enabled', async () => {
+    const turn = (verb: 'disable' | 'enable', id: string, as = acme.users.owner) =>
+      call(verb === 'enable' ? ENABLE : DISABLE, 'POST', `${path}/${id}/${verb}`, { as, tenant: acme, params: { id } })
+    const use = async (key: string) => {
+      const { status, body } = await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: key })
+      return [status, body.code]
+    }
+    const { body: made } = await create({ name: 'Switched', permissions: ['branding:read'] })
+    const { id, key } = made
+    const since = async () => (await findApiKey(key, { cached: true }))?.disabled_at?.toISOString()
+    expect([made.disabled_at, await since(), await use(key)]).toEqual([null, undefined, [200, undefined]])
+
+    const off = await turn('disable', id)
+    expect(off).toMatchObject({ status: 200, body: { id, disabled_at: expect.any(String) } })
+    expect(await use(key)).toEqual([403, 'key_disabled'])
+    await expect.poll(since, whenHeard).toBe(off.body.disabled_at)
+    // Who does not hold the whole key learns nothing of it.
+    expect(await use(`${key.slice(0, -1)}${key.endsWith('A') ? 'B' : 'A'}`)).toEqual([401, 'unauthenticated'])
+    expect((await turn('disable', id)).body).toEqual(off.body)
+    const named = async (status: string) => {
+      const query = `?q=Switched&status=${status}`
+      return (await call(GET, 'GET', path + query, { as: acme.users.owner, tenant: acme })).body.data.length
+    }
+    expect([await named('active'), await named('disabled')]).toEqual([0, 1])
+
+    expect((await turn('enable', id, acme.users.member)).status).toBe(403)
+    expect(await use(key)).toEqual([403, 'key_disabled'])
+    const on = await turn('enable', id)
+    expect(on).toMatchObject({ status: 200, body: { id, disabled_at: null } })
+    expect(await use(key)).toEqual([200, undefined])
+    await expect.poll(since, whenHeard).toBeUndefined()
+    expect((await turn('enable', id)).body.disabled_at).toBeNull()
+    expect([await named('active'), await named('disabled')]).toEqual([1, 0])
+
+    // A successor is as it was; what was revoked stays so.
+    await turn('disable', id)
+    const { body: next } = await call(ROTATE, 'POST', `${path}/${id}/rotate`, {
+      as: acme.users.owner,
+      tenant: acme,
+      params: { id },
+    })
+    expect([await use(key), await use(next.key)]).toEqual([
+      [401, 'unauthenticated'],
+      [403, 'key_disabled'],
+    ])
+    for (const verb of ['disable', 'enable'] as const) {
+      expect(await turn(verb, id)).toMatchObject({ status: 409, body: { code: 'conflict' } })
+      expect((await turn(verb, globex.api_key_id)).status).toBe(404)
+      expect((await turn(verb, 'none')).status).toBe(404)
+    }
+    expect((await call(GET_BRANDING, 'GET', '/api/v1/branding', { as: globex.api_key })).status).toBe(200)
+    const noted = await asSuperuser<{ action: string; actor_id: string }>(
+      "select action, actor_id from audit_logs where target_id = $1 and action ~ 'abled' order by id",
+      [id],
+    )
+    expect(noted.map(({ action }) => action)).toEqual(['api_key.disabled', 'api_key.enabled', 'api_key.disabled'])
+    expect(new Set(noted.map(({ actor_id }) => actor_id))).toEqual(new Set([acme.users.owner.id]))
+  })
+
   test('a rotated key lives for the grace, never past its own end, and has one successor with the same rights', async () => {
     const rotate = (id: string, body?: unknown, as: typeof acme.users.owner | string = acme.users.owner) =>
       call(ROTATE, 'POST', `${path}/${id}/rotate`, { as, tenant: acme, body, params: { id } })
@@ -203,7 +264,7 @@ describe('API keys', () => {
       [acme.id],
     )
     expect(new Set(rows.map((row) => row.action))).toEqual(
-      new Set(['api_key.created', 'api_key.updated', 'api_key.revoked']),
+      new Set(['api_key.created', 'api_key.updated', 'api_key.disabled', 'api_key.enabled', 'api_key.revoked']),
     )
     for (const row of rows) expect(Object.keys(row.after ?? {})).not.toContain('key_hash')
   })

@@ -10,6 +10,7 @@ import * as trackRoute from '@/app/api/v1/usage/track/route'
 import * as openMeterRoute from '@/app/compat/openmeter/api/[...path]/route'
 import * as stripeRoute from '@/app/compat/stripe/[...path]/route'
 import * as unkeyRoute from '@/app/compat/unkey/v2/[method]/route'
+import { newId } from '@/libs/ids'
 import { whenHeard } from '../support/heard'
 import { type IngestProcess, startIngestProcess } from '../support/ingest-process'
 import { asSuperuser, call, createWorld, tokenFor } from '../support/world'
@@ -264,6 +265,32 @@ test('a key that is revoked stops working at once', async () => {
   expect((await track(event('key'), bearer(key))).status).toBe(200)
   await asSuperuser('update api_keys set revoked_at = now() where id = $1', [id])
   await expect.poll(async () => (await track(event('key'), bearer(key))).status, whenHeard).toBe(401)
+})
+
+test('a key that is disabled stops working at once on every wire, and works again when it is enabled', async () => {
+  const { createApiKey } = await import('../support/world')
+  const { id, key } = await createApiKey(acme, ['usage:write'])
+  const calls = [
+    { path: '/api/v1/usage/track', body: event('switched') },
+    { path: '/compat/unkey/v2/keys.verifyKey', body: { key: 'nobody' } },
+    {
+      path: '/compat/openmeter/api/v1/events',
+      body: { specversion: '1.0', id: newId(), source: 'test', type: 'api_calls', subject: 'switched' },
+    },
+    { path: '/v1/billing/meter_events', body: 'event_name=api_calls' },
+  ]
+  const refusals = async () => {
+    const answers = await Promise.all(
+      [ingest, second].flatMap((process) => calls.map((one) => process.send({ ...one, headers: bearer(key) }))),
+    )
+    return answers.filter(({ status, body }) => status === 403 && JSON.stringify(body).includes('key_disabled')).length
+  }
+  expect(await refusals()).toBe(0)
+  await asSuperuser('update api_keys set disabled_at = now() where id = $1', [id])
+  await expect.poll(refusals, whenHeard).toBe(2 * calls.length)
+  await asSuperuser('update api_keys set disabled_at = null where id = $1', [id])
+  await expect.poll(refusals, whenHeard).toBe(0)
+  expect((await track(event('switched'), bearer(key))).status).toBe(200)
 })
 
 test('SIGTERM does not wait for who sends and sends', async () => {

@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ApiKey, createKey, hashKey, isKey, isUsable } from '@/libs/auth/api-key'
+import { type ApiKey, createKey, hashKey, isKey, isLiving } from '@/libs/auth/api-key'
 
 describe('form', () => {
   test('hf_<mode>_, 43 characters of secret, 6 of checksum', () => {
@@ -65,7 +65,7 @@ describe('form', () => {
   })
 })
 
-describe('use', () => {
+describe('life', () => {
   const now = Date.parse('2026-11-21T12:00:00Z')
   const key: ApiKey = {
     tenant_id: 't',
@@ -75,6 +75,7 @@ describe('use', () => {
     creator_role: 'admin',
     expires_at: null,
     revoked_at: null,
+    disabled_at: null,
   }
   test.each([
     ['plain', {}, true],
@@ -84,5 +85,7 @@ describe('use', () => {
     ['revoked', { revoked_at: new Date(now - 1) }, false],
     ['revoked with a date to come', { revoked_at: new Date(now + 1_000) }, false],
     ['of somebody who left', { creator_role: null }, false],
-  ])('a key that is %s: %j → %s', (_, change, usable) => expect(isUsable({ ...key, ...change }, now)).toBe(usable))
+    ['disabled', { disabled_at: new Date(now - 1) }, true],
+    ['disabled and revoked', { disabled_at: new Date(now - 2), revoked_at: new Date(now - 1) }, false],
+  ])('a key that is %s: %j → %s', (_, change, living) => expect(isLiving({ ...key, ...change }, now)).toBe(living))
 })

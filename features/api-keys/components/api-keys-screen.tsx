@@ -9,19 +9,20 @@ import type { Page } from '@/libs/ui/api-client'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { KeyScreen } from '@/libs/ui/key-screen'
 import { t } from '@/libs/ui/messages'
-import { useApi } from '@/libs/ui/use-api'
+import { useApi, useApiFetch } from '@/libs/ui/use-api'
 
 type ApiKey = z.infer<typeof apiKey>
 
-/** Keys of the tenant: list, create, rotate, revoke. `trackUrl` is where a key sends usage, absolute. */
+/** Keys of the tenant: list, create, disable, rotate, revoke. `trackUrl` is where a key sends usage, absolute. */
 export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWrite: boolean }) {
+  const api = useApiFetch()
   // The commands name a meter that exists, so that they work as they are.
   const meters = useApi<Page<{ slug: string }>>('/meters?limit=1')
   const body = { meter_id: meters.data?.data[0]?.slug ?? 'api_calls', user_id: 'customer-1', event_value: 1 }
   return (
     <KeyScreen<ApiKey, NewApiKey>
       path="/api-keys"
-      statuses={['active', 'expired', 'revoked']}
+      statuses={['active', 'disabled', 'expired', 'revoked']}
       texts={{
         title: t('api-keys.title'),
         description: t('api-keys.description'),
@@ -51,6 +52,8 @@ export function ApiKeysScreen({ trackUrl, canWrite }: { trackUrl: string; canWri
         },
       ]}
       canRotate={(key, now) => keyState(key, now) !== 'expired'}
+      isDisabled={(key) => key.disabled_at !== null}
+      onSwitch={(key, on) => api(`/api-keys/${key.id}/${on ? 'enable' : 'disable'}`, { method: 'POST' })}
       snippets={(created) =>
         created && !created.permissions.includes('usage:write')
           ? null

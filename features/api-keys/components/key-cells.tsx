@@ -10,7 +10,7 @@ import { Popover } from '@/libs/ui/popover'
 /** Whether a key works, and whether that ends soon. */
 export function KeyStatePill({ state }: { state: KeyState }) {
   if (state === 'expiring') return <Badge tone="warning">{t('keys.state.expiring')}</Badge>
-  return <StatusPill status={state} />
+  return state === 'disabled' ? <Badge>{t('keys.state.disabled')}</Badge> : <StatusPill status={state} />
 }
 
 /** What a key may do: its one right, or how many, with the list behind it. */

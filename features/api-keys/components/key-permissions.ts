@@ -37,15 +37,18 @@ export function togglePermission(chosen: readonly Permission[], permission: Perm
   return KEY_PERMISSIONS.filter((each) => next.has(each))
 }
 
-export type KeyState = 'active' | 'expiring' | 'expired' | 'revoked'
+export type KeyState = 'active' | 'disabled' | 'expiring' | 'expired' | 'revoked'
 
 const SOON_MS = 7 * 86_400_000
 
 /** The state of a key at a moment; it expires soon in its last seven days. */
-export function keyState(key: { expires_at: string | null; revoked_at: string | null }, now: number): KeyState {
+export function keyState(
+  key: { expires_at: string | null; revoked_at: string | null; disabled_at: string | null },
+  now: number,
+): KeyState {
   if (key.revoked_at !== null) return 'revoked'
-  if (key.expires_at === null) return 'active'
-  const left = new Date(key.expires_at).getTime() - now
+  const left = key.expires_at === null ? Number.POSITIVE_INFINITY : new Date(key.expires_at).getTime() - now
   if (left <= 0) return 'expired'
+  if (key.disabled_at !== null) return 'disabled'
   return left < SOON_MS ? 'expiring' : 'active'
 }

@@ -20,6 +20,7 @@ const COLUMNS = [
   'expires_at',
   'last_used_at',
   'revoked_at',
+  'disabled_at',
 ] as const
 
 /** A key as it is shown: everything but its hash. */
@@ -34,6 +35,7 @@ export type ApiKeyRow = {
   expires_at: Date | null
   last_used_at: Date | null
   revoked_at: Date | null
+  disabled_at: Date | null
 }
 
 /**
@@ -55,7 +57,7 @@ export async function createApiKey(input: ApiKeyInput): Promise<ApiKeyRow & { ke
 
 /** A row for a new key, with its text. */
 async function addKey(
-  row: Pick<ApiKeyRow, 'name' | 'permissions' | 'expires_at' | 'created_by'>,
+  row: Pick<ApiKeyRow, 'name' | 'permissions' | 'expires_at' | 'created_by'> & { disabled_at?: Date | null },
   mode: KeyMode,
 ): Promise<ApiKeyRow & { key: string }> {
   const key = createKey(mode)
@@ -77,7 +79,7 @@ function requireMaker(permissions: readonly string[]) {
   return actor
 }
 
-/** Keys of the tenant, newest first; `status` active, expired or revoked. */
+/** Keys of the tenant, newest first; `status` active, disabled, expired or revoked. */
 export async function listApiKeys({ cursor, limit, status, q }: ApiKeyListQuery): Promise<Page<ApiKeyRow>> {
   let query = registryDb()
     .selectFrom('api_keys')
@@ -88,10 +90,12 @@ export async function listApiKeys({ cursor, limit, status, q }: ApiKeyListQuery)
   if (before !== null) query = query.where('id', '<', before)
   if (q) query = query.where('name', 'ilike', containsPattern(q))
   if (status === 'revoked') query = query.where('revoked_at', 'is not', null)
-  if (status === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', sql<Date>`now()`)
+  else if (status) query = query.where('revoked_at', 'is', null)
+  if (status === 'expired') query = query.where('expires_at', '<=', sql<Date>`now()`)
+  if (status === 'disabled') query = query.where('disabled_at', 'is not', null)
   if (status === 'active') {
     query = query
-      .where('revoked_at', 'is', null)
+      .where('disabled_at', 'is', null)
       .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', sql<Date>`now()`)]))
   }
   return cutPage(await query.execute(), limit, (row) => [row.id])
@@ -122,9 +126,30 @@ export async function revokeApiKey(id: string): Promise<ApiKeyRow> {
 }
 
 /**
- * Gives a key a successor: a new secret, the same name and rights, and a life as long as the old one was given. The old
- * key works for the grace, never past its own end; without one it is revoked at once. Whoever rotates is the maker of the
- * new key. @throws AppError not_found, conflict when the old one is dead or was rotated before, forbidden as createApiKey.
+ * Disables a key or enables it again, effective at once everywhere; what it is already, it stays. @throws AppError
+ * not_found, conflict when it was revoked.
+ */
+export async function switchApiKey(id: string, on: boolean): Promise<ApiKeyRow> {
+  await getApiKey(id)
+  const row = await registryDb()
+    .updateTable('api_keys')
+    .set({ disabled_at: on ? null : new Date() })
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .where('disabled_at', on ? 'is not' : 'is', null)
+    .returning(COLUMNS)
+    .executeTakeFirst()
+  forgetApiKeys(currentContext().tenantId)
+  if (row) return row
+  const present = await getApiKey(id)
+  if (present.revoked_at) throw new AppError('conflict', 'This key was revoked; that cannot be undone.')
+  return present
+}
+
+/**
+ * Gives a key a successor: a new secret, the same name and rights, disabled if the old one is, and a life as long as that
+ * was given. The old key works for the grace, never past its own end; without one it is revoked at once. Whoever rotates
+ * is the maker of the new key. @throws AppError not_found, conflict when the old one is dead or was rotated before, forbidden as createApiKey.
  */
 export async function rotateApiKey(id: string, grace: Grace): Promise<ApiKeyRow & { key: string }> {
   await getApiKey(id)
@@ -142,7 +167,7 @@ export async function rotateApiKey(id: string, grace: Grace): Promise<ApiKeyRow 
   const life = old.expires_at ? old.expires_at.getTime() - old.created_at.getTime() : null
   const expires_at = life === null ? null : new Date(now + life)
   const successor = await addKey(
-    { name: old.name, permissions: old.permissions, expires_at, created_by: actor.id },
+    { name: old.name, permissions: old.permissions, expires_at, disabled_at: old.disabled_at, created_by: actor.id },
     old.prefix.startsWith('hf_test_') ? 'test' : 'live',
   )
   const last = new Date(Math.min(now + GRACES[grace] * 1_000, old.expires_at?.getTime() ?? Number.MAX_SAFE_INTEGER))

@@ -1,6 +1,5 @@
 'use client'
 
-import { Ban, CircleCheck } from 'lucide-react'
 import { CreateCustomerKeyDialog } from '@/features/customer-keys/components/create-customer-key-dialog'
 import {
   type CustomerKey,
@@ -12,34 +11,12 @@ import { Badge, StatusPill } from '@/libs/ui/badge'
 import { formatNumber } from '@/libs/ui/format'
 import { httpSnippets } from '@/libs/ui/http-snippets'
 import { KeyScreen } from '@/libs/ui/key-screen'
-import type { MenuEntry } from '@/libs/ui/menu'
 import { t } from '@/libs/ui/messages'
-import { toast } from '@/libs/ui/toast'
 import { useApiFetch } from '@/libs/ui/use-api'
 
 /** Keys of the tenant's customers: list, create, disable, rotate, revoke. `verifyUrl` is where they are verified, absolute. */
 export function CustomerKeysScreen({ verifyUrl, canWrite }: { verifyUrl: string; canWrite: boolean }) {
   const api = useApiFetch()
-
-  async function enable(key: CustomerKey, enabled: boolean, reload: () => void) {
-    await api(`/customer-keys/${key.id}`, { method: 'PATCH', body: { enabled } })
-    reload()
-    const name = nameOf(key)
-    if (enabled) toast.success(t('customer-keys.enabled', { name }))
-    else toast.undo(t('customer-keys.disabled', { name }), () => void enable(key, true, reload).catch(toast.problem))
-  }
-
-  function entries(key: CustomerKey, reload: () => void): readonly MenuEntry[] {
-    const on = !key.enabled
-    return [
-      {
-        label: t(on ? 'customer-keys.enable' : 'customer-keys.disable'),
-        icon: on ? <CircleCheck /> : <Ban />,
-        onSelect: () => void enable(key, on, reload).catch(toast.problem),
-      },
-    ]
-  }
-
   return (
     <KeyScreen<CustomerKey, NewCustomerKey>
       path="/customer-keys"
@@ -81,7 +58,8 @@ export function CustomerKeysScreen({ verifyUrl, canWrite }: { verifyUrl: string;
         },
       ]}
       canRotate={(key) => !key.succeeded_by}
-      entries={entries}
+      isDisabled={(key) => !key.enabled}
+      onSwitch={(key, on) => api(`/customer-keys/${key.id}`, { method: 'PATCH', body: { enabled: on } })}
       snippets={(created) => httpSnippets({ method: 'POST', url: verifyUrl, body: { key: created?.key ?? 'key_…' } })}
       form={(dialog) => <CreateCustomerKeyDialog {...dialog} />}
       canWrite={canWrite}

@@ -115,6 +115,10 @@ export interface AnalyticsEvents {
 export interface ApiKeys {
   created_at: Generated<Timestamp>;
   created_by: string;
+  /**
+   * Since when it is refused; null: it is not. Unlike a revocation it can be undone.
+   */
+  disabled_at: Timestamp | null;
   expires_at: Timestamp | null;
   id: string;
   /**
