@@ -224,6 +224,47 @@ describe('events', () => {
     expect(await openmeter.events.list({ ingestedAtFrom: new Date(Date.now() + 60_000) })).toEqual([])
     expect((await refused(openmeter.events.list({ limit: 1_000 }))).status).toBe(400)
   })
+
+  test('names with dots are listed as they were sent, and counted and grouped by like any other', async () => {
+    const { slug, eventType: type } = await createMeter({
+      groupBy: { model: "$['gen_ai.model']", region: '$.request.region' },
+    })
+    const data = {
+      tokens: 3,
+      'gen_ai.model': 'gpt',
+      'a.b': { 'c.d': 1, e: 2 },
+      a: { b: { f: 4 } },
+      x: { 'y.z': 't', '$dotted.': true },
+      request: { region: 'eu' },
+    }
+    const time = new Date()
+    const other = { a: { b: 1 }, $dotted: '[["a.b"]' }
+    const [counted, refusedOne, unknown, plain] = [newId(), newId(), newId(), newId()]
+    await openmeter.events.ingest([
+      { id: counted, type, subject: 'dotty', time, data },
+      { id: refusedOne, type, subject: 'dotty', data: { ...data, tokens: 'many' } },
+      { id: unknown, type: `${type}-unheard-of`, subject: 'dotty', data },
+      { id: plain, type, subject: 'dotty', data: { ...other, tokens: 1 } },
+    ])
+    // The same event, whatever the order of its fields.
+    await openmeter.events.ingest({
+      id: counted,
+      type,
+      subject: 'dotty',
+      time,
+      data: Object.fromEntries(Object.entries(data).reverse()),
+    })
+    const listed = await known(openmeter.events.list({ subject: 'dotty' }))
+    expect(listed).toHaveLength(4)
+    const dataOf = (id: string) => listed.find(({ event }) => event.id === id)?.event.data
+    expect(dataOf(counted)).toEqual(data)
+    expect(dataOf(refusedOne)).toEqual({ ...data, tokens: 'many' })
+    expect(dataOf(unknown)).toEqual(data)
+    expect(dataOf(plain)).toEqual({ ...other, tokens: 1 })
+    expect(await usageOf(slug)).toBe(4)
+    const { data: rows } = await openmeter.meters.query(slug, { groupBy: ['model'] })
+    expect(rows.map(({ value, groupBy }) => [value, groupBy.model])).toEqual(expect.arrayContaining([[3, 'gpt']]))
+  })
 })
 
 describe('queries', () => {

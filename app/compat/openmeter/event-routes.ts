@@ -8,6 +8,7 @@ import { takeNumbers } from '@/libs/api-utils/taken-numbers'
 import { ApiResponse } from '@/libs/api-utils/tenant-api-wrapper'
 import { customerNameInput, givenNameInput } from '@/libs/api-utils/text-input'
 import { newId } from '@/libs/ids'
+import { DOTTED_PROPERTY, describeDots } from './dotted-names'
 import { SUBJECT_PROPERTY } from './event-shape'
 import { openMeterRoute } from './openmeter-route'
 
@@ -40,8 +41,7 @@ const ingest = openMeterRoute(
         event_id: id ?? (key === null ? newId() : `${key.slice(0, 200)}#${index}`),
         ...(source === undefined ? {} : { source }),
         ...(time ? { timestamp: time } : {}),
-        // One that is another name of its customer is told with the event.
-        data: named.has(subject) ? withSubject(subject, data ?? {}) : (data ?? {}),
+        data: withNames(named.has(subject) ? subject : null, data ?? {}),
       })),
     )
     return ApiResponse.noContent()
@@ -49,9 +49,17 @@ const ingest = openMeterRoute(
   { permission: 'usage:write', transaction: 'none' },
 )
 
-/** First, because of what no meter needs only as much is kept as there is room for. */
-function withSubject(subject: string, data: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const told = { [SUBJECT_PROPERTY]: subject }
+/**
+ * What its properties alone would not tell is kept with the data: a subject that is another name of its customer, and
+ * which names have dots. First, because of what no meter needs only as much is kept as there is room for.
+ */
+function withNames(subject: string | null, data: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const dots = describeDots(data)
+  if (subject === null && dots === null) return data
+  const told = {
+    ...(subject === null ? {} : { [SUBJECT_PROPERTY]: subject }),
+    ...(dots === null ? {} : { [DOTTED_PROPERTY]: dots }),
+  }
   return { ...told, ...data, ...told }
 }
 

@@ -1,6 +1,7 @@
 import type { EventRow } from '@/features/usage-tracking/services/usage-event-service'
 import type { RejectionRow } from '@/features/usage-tracking/services/usage-rejection-service'
 import { isExactNumber } from '@/libs/ingest/exact-number'
+import { DOTTED_PROPERTY, readDots } from './dotted-names'
 
 /** The property that tells of an event which of its customer's names it was sent under. */
 export const SUBJECT_PROPERTY = '$subject'
@@ -23,7 +24,7 @@ export type Listed = {
 /** What of a meter tells how its events were sent. */
 export type SentTo = { type: string; moved: readonly string[] }
 
-/** An event that was counted, as it was sent; of its data what was kept, put together again by the dots of its names. */
+/** An event that was counted, as it was sent; of its data what was kept, put together again by the paths of its names. */
 export function toListedEvent(row: EventRow, { type, moved }: SentTo): Listed {
   const suffix = `#${row.meter}`
   const id = row.event_id ?? row.id
@@ -46,10 +47,11 @@ export function toListedEvent(row: EventRow, { type, moved }: SentTo): Listed {
 
 function nest(properties: Readonly<Record<string, unknown>>, moved: readonly string[]): Record<string, unknown> {
   const data: Record<string, unknown> = {}
+  const dotted = readDots(properties[DOTTED_PROPERTY])
   for (const [path, value] of Object.entries(properties)) {
     // A group that has a path of its own stands there.
-    if (moved.includes(path)) continue
-    const parts = path.split('.')
+    if (moved.includes(path) || (dotted && path === DOTTED_PROPERTY)) continue
+    const parts = [...(dotted?.get(path) ?? path.split('.'))]
     const last = parts.pop() ?? path
     let place: Record<string, unknown> | null = data
     for (const part of parts) place = place && stepInto(place, part)
@@ -88,6 +90,7 @@ export function toRefusedEvent(
     string,
     unknown
   >
+  if (sent.data !== undefined && readDots(data[DOTTED_PROPERTY])) delete data[DOTTED_PROPERTY]
   return {
     event: {
       id: meter !== '' && eventId.endsWith(suffix) ? eventId.slice(0, -suffix.length) : eventId,
