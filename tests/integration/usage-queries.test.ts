@@ -439,7 +439,7 @@ describe('asked over HTTP', () => {
     ['?meter=bytes&window=minute&time_range=30d', '/window', 'at most 7 days'],
     ['?meter=bytes&window=hour&from=2024-01-01&to=2026-01-01', '/window', 'at most 366 days'],
     ['?meter=bytes&group_by=color', '/group_by', 'allowed: region, plan, customer'],
-    ['?meter=calls&groupBy=region', '/group_by', 'allowed: customer'],
+    ['?meter=calls&groupBy=region', '/groupBy', 'allowed: customer'],
     ['?meter=bytes&filter[color]=red', '/filter', 'allowed: region, plan'],
     ['?meter=bytes&filter=region', '/filter', 'must be JSON'],
     ['?meter=bytes&filter=%7B%22property%22:%22region%22%7D', '/filter/operator', 'one of'],
