@@ -1,6 +1,6 @@
 // An owner has every cap watched with one click, sees what fired, reads the report of the month and the metrics of the tenant.
 import { readFile } from 'node:fs/promises'
-import { callApi, dashboard, demo, expect, loginOf, signIn, tenantOf, test } from './fixtures'
+import { bringNearCap, callApi, dashboard, demo, expect, loginOf, signIn, tenantOf, test } from './fixtures'
 
 const owner = loginOf('acme', 'owner')
 const { api_key } = tenantOf('acme')
@@ -62,6 +62,7 @@ test('every cap is watched with one click, and one of them fires', async ({ page
 
 test('the report of the month says what the API says, of all and of one customer, and is a file', async ({ page }) => {
   await signIn(page, owner)
+  await bringNearCap()
   await page.goto(`${dashboard}/acme/reports`)
   const { body } = await web('/api/v1/usage/reports')
   const [calls] = body.meters.filter(({ meter }: { meter: { slug: string } }) => meter.slug === 'api_calls')

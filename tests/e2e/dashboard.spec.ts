@@ -1,5 +1,17 @@
 // A tenant's admin: switching tenants, watching usage arrive, making a meter, a tier and a key.
-import { at, callApi, dashboard, demo, expect, fillSignIn, loginOf, signIn, tenantOf, test } from './fixtures'
+import {
+  at,
+  callApi,
+  dashboard,
+  demo,
+  expect,
+  fillSignIn,
+  loginOf,
+  signIn,
+  tenantOf,
+  test,
+  waitForSteadyAcme,
+} from './fixtures'
 
 const owner = loginOf('acme', 'owner')
 const unique = Date.now().toString(36)
@@ -91,6 +103,7 @@ test('an admin makes a meter, a tier that caps it, and a key; the key works, and
   await customer.getByRole('button', { name: 'Add customer' }).click()
   await expect(page.getByRole('row', { name: new RegExp(`journey-${unique}`) })).toBeVisible()
 
+  await waitForSteadyAcme()
   await page.goto(`${dashboard}/acme/api-keys?new=true`)
   const form = page.getByRole('dialog', { name: 'Create API key' })
   await form.getByRole('textbox', { name: 'Name', exact: true }).fill(`Journey ${unique}`)

@@ -1,7 +1,7 @@
 // What customers may use, and how it changes: versions of tiers with their preview, entitlements and grants of one customer, and a
 // customer who asks for another tier.
 import type { Page } from '@playwright/test'
-import { callApi, dashboard, expect, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
+import { callApi, dashboard, expect, loginOf, portalOf, signIn, tenantOf, test, waitForSteadyAcme } from './fixtures'
 
 const acme = tenantOf('acme')
 const key = acme.api_key ?? ''
@@ -19,6 +19,7 @@ async function numberField(page: Page, label: string, value: string): Promise<vo
 }
 
 test('a change of a tier says who would be over before it is saved, and moves them when asked to', async ({ page }) => {
+  await waitForSteadyAcme()
   const slug = `sold-${unique}`
   const made = await api('/tiers', { name: `Sold ${unique}`, slug, price: 10, usage_caps: { api_calls: 1000 } })
   expect(made.status).toBe(201)
@@ -65,6 +66,7 @@ test('a change of a tier says who would be over before it is saved, and moves th
 test('a customer gets an allowance of its own and a grant, and its balance says how it came to be', async ({
   page,
 }) => {
+  await waitForSteadyAcme()
   const user = `granted-${unique}`
   expect((await api('/customers', { external_id: user, name: `Granted ${unique}` })).status).toBe(201)
   await signIn(page, loginOf('acme', 'owner'))

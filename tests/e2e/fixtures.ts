@@ -1,6 +1,7 @@
 import AxeBuilder from '@axe-core/playwright'
 import { test as base, type Cookie, expect, type Page } from '@playwright/test'
 import { type DemoLogin, type DemoTenant, readDemo } from '../support/demo'
+import { waitForSteadyDay } from '../support/steady-day'
 
 export { expect } from '@playwright/test'
 
@@ -105,6 +106,24 @@ export async function callApi(
   })
   const text = await response.text()
   return { status: response.status, body: text ? JSON.parse(text) : null }
+}
+
+/** Waits out the last minute of a day of acme, which may be that of a month: for journeys that use something and see it used. */
+export const waitForSteadyAcme = () => waitForSteadyDay('Europe/Berlin')
+
+/** Has acme's Bluebird Coffee at 85 % of its cap in the month that runs; the demo had it there in the month it was made. */
+export async function bringNearCap(): Promise<void> {
+  await waitForSteadyAcme()
+  const { api_key: key } = tenantOf('acme')
+  const event = { meter_id: 'api_calls', user_id: 'bluebird' }
+  const { body } = await callApi('/api/v1/usage/check', { key, body: { ...event, amount: 0 } })
+  const event_value = 0.85 * body.limit - body.used
+  if (event_value <= 0) return
+  const used = { ...event, event_value, event_id: `near the cap until ${body.reset_at}` }
+  expect(await callApi('/api/v1/usage/track', { key, body: used })).toMatchObject({
+    status: 200,
+    body: { rejected: [] },
+  })
 }
 
 /** The call a curl command makes, read from its text as a shell would read it. */

@@ -1,5 +1,16 @@
 // Lists and what opens from them: archived ones apart, who is near a cap, a drawer that keeps its content until it is gone.
-import { at, callApi, dashboard, expect, findViolations, loginOf, signIn, tenantOf, test } from './fixtures'
+import {
+  at,
+  bringNearCap,
+  callApi,
+  dashboard,
+  expect,
+  findViolations,
+  loginOf,
+  signIn,
+  tenantOf,
+  test,
+} from './fixtures'
 
 const unique = Date.now().toString(36)
 
@@ -30,6 +41,7 @@ test('archived ones are apart, in every list by the same address', async ({ page
 })
 
 test('who is near a cap is on the overview and in the list of customers', async ({ page }) => {
+  await bringNearCap()
   await signIn(page, loginOf('acme', 'member'))
   await page.goto(`${dashboard}/acme`)
   const card = page.locator('section').filter({ has: page.getByRole('heading', { name: 'Nearest to their caps' }) })
@@ -79,6 +91,7 @@ test('a drawer shows what it showed until it has closed', async ({ page }) => {
 })
 
 test('the command palette is there when it is asked for', async ({ page }) => {
+  await bringNearCap()
   await signIn(page, loginOf('acme', 'admin'))
   await page.goto(`${dashboard}/acme`)
   // Asked for by the page once it listens to keys.

@@ -1,5 +1,17 @@
 // A customer of a tenant: the branded portal, the tier, usage against caps, the way up; and nobody else's.
-import { at, callApi, customDomain, expect, fillSignIn, loginOf, portalOf, signIn, tenantOf, test } from './fixtures'
+import {
+  at,
+  bringNearCap,
+  callApi,
+  customDomain,
+  expect,
+  fillSignIn,
+  loginOf,
+  portalOf,
+  signIn,
+  tenantOf,
+  test,
+} from './fixtures'
 
 const bluebird =
   tenantOf('acme').logins.find(({ email }) => email.startsWith('bluebird@')) ?? loginOf('acme', 'customer')
@@ -7,6 +19,7 @@ const bluebird =
 test('a customer opens the portal, signs in there and sees tier, usage, features and an upgrade prompt', async ({
   page,
 }) => {
+  await bringNearCap()
   await page.goto(portalOf('acme'))
   await expect(page).toHaveURL(at(portalOf('acme'), '/sign-in'))
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Sign in to Acme')

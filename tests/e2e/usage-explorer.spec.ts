@@ -1,11 +1,14 @@
 // The usage explorer: everything chosen stands in the address, the figures are exact, and a meter is made with all it can have.
 import { readFile } from 'node:fs/promises'
+import { waitForSteadyDay } from '../support/steady-day'
 import { callApi, dashboard, expect, findViolations, loginOf, signIn, tenantOf, test } from './fixtures'
 
 const owner = loginOf('acme', 'owner')
 const key = tenantOf('acme').api_key
 const slug = `explored_${Date.now().toString(36)}`
 const web = dashboard.replace('app.localhost', 'localhost')
+const HOUR_MS = 3_600_000
+const begun = Date.now()
 
 test.beforeAll(async () => {
   const made = await callApi('/api/v1/meters', {
@@ -18,7 +21,7 @@ test.beforeAll(async () => {
     meter_id: slug,
     user_id,
     event_value,
-    timestamp: new Date(Date.now() - hours * 3_600_000).toISOString(),
+    timestamp: new Date(begun - hours * HOUR_MS).toISOString(),
     properties: { region, model: 'small' },
   })
   const { body } = await callApi('/api/v1/usage/track', {
@@ -135,7 +138,7 @@ test.describe('a range that cannot be shown', () => {
       meter_id: wide,
       user_id: 'cedar',
       event_value: index + 1,
-      timestamp: new Date(Date.now() - 49 * 3_600_000).toISOString(),
+      timestamp: new Date(begun - 49 * HOUR_MS).toISOString(),
       properties: { region: `r${index}` },
     }))
     for (const body of [groups.slice(0, 850), groups.slice(850)])
@@ -167,6 +170,7 @@ test.describe('a meter that is not there', () => {
 })
 
 test('a chart is read bucket by bucket by keyboard, and Enter or a click shows one closer', async ({ page }) => {
+  await waitForSteadyDay()
   await page.goto(`${dashboard}/acme/usage?meter=${slug}&customer=birch&zone=UTC`)
   const chart = page.getByRole('slider', { name: /^Explored, bucket by bucket/ })
   await expect(chart).toHaveAttribute('aria-valuetext', /still filling: Explored 0 tokens/)
@@ -178,7 +182,7 @@ test('a chart is read bucket by bucket by keyboard, and Enter or a click shows o
   for (let step = 0; step < 6 && !(await chart.evaluate((it) => it === document.activeElement)); step += 1)
     await page.keyboard.press('Tab')
   await expect(chart).toBeFocused()
-  const used = new Date(Date.now() - 50 * 3_600_000)
+  const used = new Date(begun - 50 * HOUR_MS)
   const name = used.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })
   await page.keyboard.press('End')
   for (let day = 0; day < 4; day += 1) {
