@@ -1,7 +1,6 @@
 'use client'
 
 import { ChartColumn, ChartLine, Download, Table2 } from 'lucide-react'
-import dynamic from 'next/dynamic'
 import { type ReactNode, useId, useMemo, useState } from 'react'
 import { Button, buttonClass } from '@/libs/ui/button'
 import {
@@ -19,17 +18,13 @@ import type { ChartState, ChartView } from '@/libs/ui/chart-state'
 import { ChartTable } from '@/libs/ui/chart-table'
 import { cx } from '@/libs/ui/cx'
 import { saveFile } from '@/libs/ui/download'
+import { LatePlot, PlotSkeleton } from '@/libs/ui/late-plot'
 import { t } from '@/libs/ui/messages'
 import { Segmented } from '@/libs/ui/segmented'
-import { Loading, Skeleton } from '@/libs/ui/skeleton'
+import { Loading } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
 import { Switch } from '@/libs/ui/switch'
 import { useTimeZone } from '@/libs/ui/time'
-
-const ChartPlot = dynamic(() => import('@/libs/ui/chart-plot').then((file) => file.ChartPlot), {
-  ssr: false,
-  loading: () => <PlotSkeleton />,
-})
 
 export type UsageChartProps = {
   title: string
@@ -189,7 +184,7 @@ export function UsageChart({
             {...(onPick ? { onPick } : {})}
           >
             <div style={{ height }}>
-              <ChartPlot
+              <LatePlot
                 kind={view}
                 closer={onPick !== undefined}
                 {...{ buckets, series, interval, timeZone, height, sums }}
@@ -205,18 +200,5 @@ export function UsageChart({
         </p>
       ) : null}
     </section>
-  )
-}
-
-const barHeights = ['h-2/5', 'h-3/5', 'h-1/2', 'h-4/5']
-
-/** Bars of no figures, while the figures or what draws them are on their way. */
-function PlotSkeleton() {
-  return (
-    <div className="flex h-full items-end gap-2 px-2">
-      {[38, 52, 44, 66, 58, 72, 61, 80, 70, 64, 84, 76].map((share) => (
-        <Skeleton key={share} className={cx('flex-1', barHeights[share % 4])} />
-      ))}
-    </div>
   )
 }

@@ -94,3 +94,32 @@ test('what is typed into a search before the page is alive is searched for', asy
   await expect(page.getByRole('row')).toHaveCount(2)
   await expect(page.getByRole('searchbox', { name: 'Search customers' })).toHaveValue('bluebird')
 })
+
+test.describe(() => {
+  test.use({ blocked: /net::ERR_/ })
+
+  test('a page stands when the script of its chart is lost, and the chart comes once it is there', async ({ page }) => {
+    await signIn(page, loginOf('acme', 'owner'))
+    const { promise: late, resolve: send } = Promise.withResolvers<void>()
+    await page.route(/\/usage\/daily\?/, async (route) => {
+      await late
+      await route.continue()
+    })
+    const asked = page.waitForRequest(/\/usage\/daily\?/)
+    await page.goto(`${dashboard}/acme/customers/bluebird`)
+    await asked
+    const scripts = /\/_next\/static\/.*\.js/
+    const lost: string[] = []
+    page.on('requestfailed', (request) => scripts.test(request.url()) && lost.push(request.url()))
+    await page.route(scripts, (route) => route.abort())
+    send()
+    // It is asked for again at once; then it is given up for a while.
+    await expect.poll(() => lost.length - new Set(lost).size).toBeGreaterThan(0)
+    const chart = page.getByRole('region', { name: 'All meters' })
+    await expect(chart.getByRole('slider')).toBeVisible()
+    await expect(page.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })).toBeVisible()
+    await page.unroute(scripts)
+    await expect(chart.locator('svg.recharts-surface').first()).toBeVisible()
+    await expect(page.getByRole('heading', { level: 1, name: 'Bluebird Coffee' })).toBeVisible()
+  })
+})
