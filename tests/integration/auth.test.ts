@@ -14,6 +14,7 @@ import { GET as tenantStats } from '@/app/api/v1/tenants/stats/route'
 import { GET as confirm } from '@/app/auth/confirm/route'
 import { toRelativePath } from '@/libs/auth/relative-path'
 import { refreshSession } from '@/libs/supabase/refresh-session'
+import { forgetTenantRouting } from '@/libs/tenancy/resolve-tenant'
 import {
   type Answer,
   asSuperuser,
@@ -299,6 +300,23 @@ describe('records', () => {
       expect((await post(signOut, '/api/auth/sign-out', undefined, { headers: { cookie } })).status).toBe(200)
     expect(await statusOfCopy()).toBe(401)
     expect(await rowsOf(home.id, 'user.signed_out')).toHaveLength(1)
+  })
+
+  test('whoever has the portal of a suspended tenant open can sign out of it: it may open again', async () => {
+    const { email } = await newAccount('closed-out')
+    const tenant = await createTenant('closing')
+    const host = 'closing.localhost:3000'
+    const cookie = cookiesOf(await post(signIn, '/api/auth/sign-in', { email, password }, { host }))
+    const status = async () => (await call(me, 'GET', '/api/v1/me', { headers: { cookie }, host })).status
+    expect(await status()).toBe(200)
+    await setStatus(tenant, 'suspended')
+    forgetTenantRouting()
+    expect((await post(signIn, '/api/auth/sign-in', { email, password }, { host })).status).toBe(423)
+    const answer = await post(signOut, '/api/auth/sign-out', undefined, { headers: { cookie }, host })
+    expect([answer.status, cookiesOf(answer)]).toEqual([200, ''])
+    expect(answer.headers.getSetCookie().join()).toContain('hf-session=;')
+    await setStatus(tenant, 'active')
+    expect(await status()).toBe(401)
   })
 })
 

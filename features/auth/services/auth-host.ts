@@ -12,8 +12,11 @@ export type AuthHost = {
   origin: string
 }
 
-/** The place a request came to. @throws AppError not_found for a host that is nobody's, tenant_suspended for a closed portal. */
-export async function requireAuthHost(request: { url: string; headers: Headers }): Promise<AuthHost> {
+/** The place a request came to. @throws AppError not_found for a host that is nobody's, tenant_suspended for a closed portal unless `orClosed`. */
+export async function requireAuthHost(
+  request: { url: string; headers: Headers },
+  { orClosed = false } = {},
+): Promise<AuthHost> {
   const { ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED } = env()
   const scheme = isSecureRequest(request) ? 'https' : 'http'
   const host = readHost(request.headers.get('host'), ROOT_DOMAIN, TENANT_SUBDOMAIN_ENABLED)
@@ -21,7 +24,8 @@ export async function requireAuthHost(request: { url: string; headers: Headers }
   if (host.kind === 'unknown') throw notFound()
   const tenant = await findTenantRouting(host.kind === 'tenant' ? { slug: host.slug } : { hostname: host.hostname })
   if (!tenant) throw notFound()
-  if (tenant.status === 'suspended') throw new AppError('tenant_suspended', 'This portal is closed at the moment.')
+  if (tenant.status === 'suspended' && !orClosed)
+    throw new AppError('tenant_suspended', 'This portal is closed at the moment.')
   if (host.kind === 'tenant') return { tenant, origin: `${scheme}://${tenant.slug}.${ROOT_DOMAIN}` }
   const port = /:\d+$/.exec(ROOT_DOMAIN)?.[0] ?? ''
   return { tenant, origin: `${scheme}://${host.hostname}${port}` }
