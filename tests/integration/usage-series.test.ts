@@ -153,7 +153,7 @@ describe('windows that begin within an hour of UTC', () => {
     const id = crypto.randomUUID()
     await asSuperuser(
       `insert into usage_events (tenant_id, id, meter_id, customer_id, value, occurred_at, received_at, received_month)
-       select $1, $2, m.id, (select id from customers where tenant_id = $1 limit 1), 1000, $3, $3, date_trunc('month', now() at time zone 'UTC')::date
+       select $1, $2, m.id, (select id from customers where tenant_id = $1 limit 1), 1000, $3, now(), date_trunc('month', now() at time zone 'UTC')::date
        from meters m where m.tenant_id = $1 and m.slug = 'sum'`,
       [tenant.id, id, new Date(at).toISOString()],
     )
