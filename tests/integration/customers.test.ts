@@ -109,11 +109,14 @@ describe('customers', () => {
     const theirs = await one('plain', { as: globex.api_key })
     expect((await one(theirs.body.id)).status).toBe(404)
   })
-  test('are listed newest first, searched, filtered by tier, in pages', async () => {
+  test('are listed newest first, searched in letters of any script, filtered by tier, in pages', async () => {
     for (const name of ['list-1', 'list-2', 'list-3']) await create({ external_id: name, name: `Listed ${name}` })
     const first = await list('?q=LISTED&limit=2')
     expect(names(first.body.data)).toEqual(['list-3', 'list-2'])
     expect(names((await list(`?q=listed&limit=2&cursor=${first.body.next_cursor}`)).body.data)).toEqual(['list-1'])
+    await change('list-1', { name: 'Ökohaus ДОМ' })
+    for (const q of ['ökoHAUS', 'ÖKO', 'дом'])
+      expect(names((await list(`?q=${encodeURIComponent(q)}`)).body.data)).toEqual(['list-1'])
     const premium = await list('?tier=premium')
     expect(names(premium.body.data)).toEqual(['subscribed'])
     expect((await list(`?tier=${premium.body.data[0].tier.id}`)).body).toEqual(premium.body)
