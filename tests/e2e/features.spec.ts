@@ -79,6 +79,23 @@ test.describe('a feature', () => {
   })
 })
 
+test.describe('a link to a feature', () => {
+  test.use({ refusals: [404] })
+  test('shows it also where the list does not', async ({ page }) => {
+    const { body } = await callApi('/api/v1/features', {
+      key,
+      base,
+      body: { key: `${slug}.linked`, name: 'Linked from afar' },
+    })
+    await callApi(`/api/v1/features/${body.id}`, { key, base, method: 'DELETE' })
+    await signIn(page, loginOf('acme', 'owner'))
+    await page.goto(`${dashboard}/acme/features?feature=${body.id}`)
+    await expect(page.getByRole('dialog', { name: 'Linked from afar' })).toContainText(`${slug}.linked`)
+    await page.goto(`${dashboard}/acme/features?feature=01a00000-0000-7000-8000-000000000000`)
+    await expect(page.getByRole('dialog')).toContainText('There is no such feature')
+  })
+})
+
 test('who may only look is offered no changes', async ({ page }) => {
   await signIn(page, loginOf('acme', 'member'))
   await page.goto(`${dashboard}/acme/features`)

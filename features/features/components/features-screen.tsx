@@ -57,8 +57,10 @@ export function FeaturesScreen({
     setStartKey('')
   }
 
-  const tiersWith = (key: string) =>
-    (tiers.data?.data ?? []).filter(({ feature_entitlements }) => feature_entitlements.some((each) => each.key === key))
+  const tiersOf = ({ key, archived_at }: Feature) =>
+    archived_at
+      ? []
+      : (tiers.data?.data ?? []).filter((tier) => tier.feature_entitlements.some((each) => each.key === key))
 
   const columns: ReadonlyArray<Column<Feature>> = [
     {
@@ -93,7 +95,7 @@ export function FeaturesScreen({
       key: 'tiers',
       header: t('features.column.tiers'),
       cell: (feature) => {
-        const names = feature.archived_at ? [] : tiersWith(feature.key).map(({ name }) => name)
+        const names = tiersOf(feature).map(({ name }) => name)
         return names.length > 0 ? (
           <span className="wrap-anywhere">{names.join(', ')}</span>
         ) : (
@@ -115,7 +117,6 @@ export function FeaturesScreen({
       {t('features.create')}
     </Button>
   ) : null
-  const open = page.data?.data.find(({ id }) => id === shown) ?? null
 
   return (
     <>
@@ -186,12 +187,7 @@ export function FeaturesScreen({
           reload()
         }}
       />
-      <FeatureDrawer
-        feature={open}
-        tiers={open && !open.archived_at ? tiersWith(open.key) : []}
-        base={base}
-        onClose={() => setShown(null)}
-      />
+      <FeatureDrawer id={shown} features={page.data?.data ?? []} tiersOf={tiersOf} base={base} onOpen={setShown} />
     </>
   )
 }
