@@ -87,7 +87,7 @@ export function ConfirmDialog({
       <AlertDialog.Portal>
         <Backdrop />
         <AlertDialog.Popup className={cx(dialogBoxClass, 'sm:max-w-md')}>
-          <form id={formId} method="post" onSubmit={submit} className="flex min-h-0 flex-col">
+          <form id={formId} method="dialog" onSubmit={submit} className="flex min-h-0 flex-col">
             <div className="scrollbar-thin min-h-0 overflow-y-auto px-5 pt-5 pb-5 sm:px-6">
               <div className="flex items-start gap-3.5">
                 {tone === 'danger' ? (

@@ -130,7 +130,7 @@ export function DateRangePicker({ range }: { range: DateRange }) {
           </Button>
         ))}
       </div>
-      <form method="post" onSubmit={apply} className="mt-3 flex flex-col gap-3 border-t pt-3">
+      <form method="dialog" onSubmit={apply} className="mt-3 flex flex-col gap-3 border-t pt-3">
         <div className="grid grid-cols-2 gap-2">
           <Field label={t('ui.range.from')}>
             <Input

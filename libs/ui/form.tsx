@@ -123,10 +123,10 @@ export function Form<Values extends FieldValues>({
     }
   })
   return (
-    // Sent before the page is alive, what was typed must not stand in the address.
+    // A form of a dialog goes nowhere by itself: sent before the page is alive, what was typed stays where it is.
     <form
       id={id}
-      method="post"
+      method="dialog"
       {...useTypedForm(form.formState.isDirty || typed)}
       noValidate
       onSubmit={(event) => {

@@ -1,6 +1,6 @@
 'use client'
 
-import type { FormEvent, ReactNode } from 'react'
+import { type FormEvent, type ReactNode, useState } from 'react'
 import type { ApiProblem } from '@/libs/ui/api-client'
 import { Button } from '@/libs/ui/button'
 import { Card } from '@/libs/ui/card'
@@ -9,6 +9,31 @@ import { t } from '@/libs/ui/messages'
 import { Loading, Skeleton } from '@/libs/ui/skeleton'
 import { ErrorState } from '@/libs/ui/states'
 import { useUnsavedGuard } from '@/libs/ui/unsaved'
+
+export type Draft = {
+  value: string
+  dirty: boolean
+  setValue: (value: string) => void
+  reset: () => void
+  /** After saving: what was typed is saved, unless more has been typed since. */
+  settle: (sent: string) => void
+}
+
+/**
+ * The text of a setting: what is saved until somebody types. The answer to another card brings what other people saved in this
+ * one meanwhile, and nothing of it may look like a change of one's own.
+ */
+export function useDraft(saved: string): Draft {
+  const [typed, setTyped] = useState<string | null>(null)
+  const value = typed ?? saved
+  return {
+    value,
+    dirty: value !== saved,
+    setValue: setTyped,
+    reset: () => setTyped(null),
+    settle: (sent) => setTyped((now) => (now === sent ? null : now)),
+  }
+}
 
 /**
  * One setting with its own Save; leaving the page with unsaved changes asks first.
@@ -47,7 +72,7 @@ export function SettingCard({
   }
   return (
     <section aria-label={title} className="overflow-clip rounded-lg border bg-surface shadow-card">
-      <form method="post" noValidate onSubmit={submit}>
+      <form method="dialog" noValidate onSubmit={submit}>
         <div className="px-4 pt-4 pb-5 sm:px-5">
           <h2 className="font-semibold text-base tracking-tight">{title}</h2>
           {description ? <p className="mt-0.5 max-w-prose text-mute text-sm">{description}</p> : null}

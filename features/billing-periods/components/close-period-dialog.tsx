@@ -87,7 +87,7 @@ export function ClosePeriodDialog({
         </>
       }
     >
-      <form id={formId} method="post" onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <form id={formId} method="dialog" onSubmit={submit} className="flex flex-col gap-4" noValidate>
         {close.error && close.error.errors.length === 0 ? <ProblemNotice problem={close.error} /> : null}
         <Field label={t('billing-periods.form.day')} hint={t('billing-periods.form.day_hint', { zone })} error={fault}>
           <Input type="date" value={day} max={today} disabled={now} onChange={(event) => setDay(event.target.value)} />

@@ -1,7 +1,6 @@
 'use client'
 
 import { ExternalLink } from 'lucide-react'
-import { useState } from 'react'
 import type { z } from 'zod'
 import { BrandPreview } from '@/features/branding/components/brand-preview'
 import { ColorField, isHexColor } from '@/features/branding/components/color-field'
@@ -10,7 +9,7 @@ import { changedFields } from '@/libs/ui/changed-fields'
 import { Field } from '@/libs/ui/field'
 import { Input } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
-import { AwaitedSettings, SettingCard } from '@/libs/ui/setting-card'
+import { AwaitedSettings, SettingCard, useDraft } from '@/libs/ui/setting-card'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
@@ -75,7 +74,7 @@ function useSaveBranding(onSaved: (next: Branding) => void) {
 }
 
 function NameCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
-  const [name, setName] = useState(saved.display_name ?? '')
+  const name = useDraft(saved.display_name ?? '')
   const { card, save, errorOf, reset } = useSaveBranding(onSaved)
   return (
     <SettingCard
@@ -83,21 +82,21 @@ function NameCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
       description={t('settings.branding.name_description')}
       note={readOnly ? t('settings.read_only') : t('settings.branding.name_note', { name: tenantName })}
       readOnly={readOnly}
-      dirty={!readOnly && name !== (saved.display_name ?? '')}
+      dirty={!readOnly && name.dirty}
       {...card}
-      onSave={() => save({ display_name: name.trim() === '' ? null : name.trim() })}
+      onSave={async () => (await save({ display_name: name.value.trim() || null })) && name.settle(name.value)}
       onReset={() => {
-        setName(saved.display_name ?? '')
+        name.reset()
         reset()
       }}
     >
       <Field label={t('settings.branding.name')} error={errorOf('display_name')}>
         <Input
-          value={name}
+          value={name.value}
           placeholder={tenantName}
           maxLength={120}
           disabled={readOnly}
-          onChange={(event) => setName(event.target.value)}
+          onChange={(event) => name.setValue(event.target.value)}
         />
       </Field>
     </SettingCard>
@@ -105,8 +104,10 @@ function NameCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
 }
 
 function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
-  const [primary, setPrimary] = useState(saved.primary_color)
-  const [accent, setAccent] = useState(saved.accent_color)
+  const primaryDraft = useDraft(saved.primary_color)
+  const accentDraft = useDraft(saved.accent_color)
+  const primary = primaryDraft.value
+  const accent = accentDraft.value
   const { card, save, errorOf, reset } = useSaveBranding(onSaved)
   const wrong = (value: string) => (isHexColor(value) ? undefined : t('settings.branding.color_wrong'))
   const primaryError = wrong(primary) ?? errorOf('primary_color')
@@ -120,12 +121,14 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
       readOnly={readOnly}
       dirty={!readOnly && Object.keys(changed).length > 0}
       {...card}
-      onSave={() => {
-        if (isHexColor(primary) && isHexColor(accent)) void save(changed)
+      onSave={async () => {
+        if (!isHexColor(primary) || !isHexColor(accent) || !(await save(changed))) return
+        primaryDraft.settle(primary)
+        accentDraft.settle(accent)
       }}
       onReset={() => {
-        setPrimary(saved.primary_color)
-        setAccent(saved.accent_color)
+        primaryDraft.reset()
+        accentDraft.reset()
         reset()
       }}
     >
@@ -136,7 +139,7 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
           value={primary}
           error={primaryError}
           disabled={readOnly}
-          onChange={setPrimary}
+          onChange={primaryDraft.setValue}
         />
         <ColorField
           label={t('settings.branding.accent')}
@@ -144,7 +147,7 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
           value={accent}
           error={accentError}
           disabled={readOnly}
-          onChange={setAccent}
+          onChange={accentDraft.setValue}
         />
       </div>
       <BrandPreview
@@ -157,7 +160,7 @@ function ColorCard({ saved, tenantName, readOnly, onSaved }: CardProps) {
 }
 
 function SupportCard({ saved, readOnly, onSaved }: CardProps) {
-  const [link, setLink] = useState(saved.support_url ?? '')
+  const link = useDraft(saved.support_url ?? '')
   const { card, save, errorOf, reset } = useSaveBranding(onSaved)
   return (
     <SettingCard
@@ -165,11 +168,11 @@ function SupportCard({ saved, readOnly, onSaved }: CardProps) {
       description={t('settings.branding.support_description')}
       note={readOnly ? t('settings.read_only') : t('settings.branding.support_note')}
       readOnly={readOnly}
-      dirty={!readOnly && link !== (saved.support_url ?? '')}
+      dirty={!readOnly && link.dirty}
       {...card}
-      onSave={() => save({ support_url: link.trim() === '' ? null : link.trim() })}
+      onSave={async () => (await save({ support_url: link.value.trim() || null })) && link.settle(link.value)}
       onReset={() => {
-        setLink(saved.support_url ?? '')
+        link.reset()
         reset()
       }}
     >
@@ -177,11 +180,11 @@ function SupportCard({ saved, readOnly, onSaved }: CardProps) {
         <Input
           type="url"
           inputMode="url"
-          value={link}
+          value={link.value}
           placeholder="https://help.example.com"
           disabled={readOnly}
           spellCheck={false}
-          onChange={(event) => setLink(event.target.value)}
+          onChange={(event) => link.setValue(event.target.value)}
         />
       </Field>
     </SettingCard>

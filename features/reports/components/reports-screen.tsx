@@ -87,7 +87,7 @@ export function ReportsScreen({
           </>
         }
       />
-      <form method="post" onSubmit={apply} className="mb-6 flex flex-wrap items-end gap-x-4 gap-y-3 print:hidden">
+      <form method="dialog" onSubmit={apply} className="mb-6 flex flex-wrap items-end gap-x-4 gap-y-3 print:hidden">
         <Field label={t('reports.month')} className="w-44">
           <Input
             type="month"

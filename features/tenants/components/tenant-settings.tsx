@@ -11,7 +11,7 @@ import { Field } from '@/libs/ui/field'
 import { formatDate } from '@/libs/ui/format'
 import { Input, Textarea } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
-import { AwaitedSettings, SettingCard } from '@/libs/ui/setting-card'
+import { AwaitedSettings, SettingCard, useDraft } from '@/libs/ui/setting-card'
 import { Time, useNow } from '@/libs/ui/time'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
@@ -100,23 +100,22 @@ function TextCard({
 }) {
   const api = useApiFetch()
   const router = useRouter()
-  const [value, setValue] = useState(saved[name] ?? '')
+  const draft = useDraft(saved[name] ?? '')
   const [wrong, setWrong] = useState<string>()
   const change = useMutation((body: TenantChange, options) => api<Tenant>('', { method: 'PATCH', body, ...options }), {
     onSuccess: (next) => {
       onSaved(next)
-      setValue(value.trim())
       toast.success(t('settings.saved'))
       // Name and zone are also in the frame around the page.
       router.refresh()
     },
   })
 
-  function save() {
-    const complaint = check?.(value)
+  async function save() {
+    const complaint = check?.(draft.value)
     setWrong(complaint)
     if (complaint) change.reset()
-    else void change.run(toChange(value))
+    else if (await change.run(toChange(draft.value))) draft.settle(draft.value)
   }
 
   return (
@@ -125,18 +124,22 @@ function TextCard({
       description={t(`settings.general.${name}_description`)}
       note={readOnly ? t('settings.read_only') : note}
       readOnly={readOnly}
-      dirty={!readOnly && value !== (saved[name] ?? '')}
+      dirty={!readOnly && draft.dirty}
       saving={change.pending}
       problem={change.error}
       onSave={save}
       onReset={() => {
-        setValue(saved[name] ?? '')
+        draft.reset()
         setWrong(undefined)
         change.reset()
       }}
     >
       <Field label={t(`settings.general.${name}`)} hideLabel error={wrong ?? change.error?.errors[0]?.detail}>
-        {children({ value, disabled: readOnly, onChange: (event) => setValue(event.target.value) })}
+        {children({
+          value: draft.value,
+          disabled: readOnly,
+          onChange: (event) => draft.setValue(event.target.value),
+        })}
       </Field>
     </SettingCard>
   )

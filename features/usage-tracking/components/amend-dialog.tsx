@@ -127,7 +127,7 @@ export function AmendDialog({
         </>
       }
     >
-      <form id={formId} method="post" {...unsaved} onSubmit={submit} className="flex flex-col gap-4" noValidate>
+      <form id={formId} method="dialog" {...unsaved} onSubmit={submit} className="flex flex-col gap-4" noValidate>
         {faults.form ? <Banner tone="danger" title={faults.form} /> : null}
         <Field label={t('events.amend.value')} error={faults.value}>
           <Input value={draft.value} onChange={set('value')} inputMode="decimal" autoComplete="off" />

@@ -180,7 +180,7 @@ function ExactFilter({ list, name, label }: { list: ListState; name: string; lab
     if (draft.trim() !== value) list.setFacet(name, draft.trim() === '' ? [] : [draft.trim()])
   }
   return (
-    <form method="post" onSubmit={commit} className="w-36">
+    <form method="dialog" onSubmit={commit} className="w-36">
       <Input
         aria-label={label}
         placeholder={label}

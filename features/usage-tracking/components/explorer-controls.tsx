@@ -142,7 +142,7 @@ export function FilterPopover({
         </Button>
       }
     >
-      <form method="post" onSubmit={apply} className="flex flex-col gap-3">
+      <form method="dialog" onSubmit={apply} className="flex flex-col gap-3">
         {fixedCustomer ? null : (
           <Field label={t('usage.explorer.customers')} hint={t('usage.explorer.customers_hint')}>
             <Input

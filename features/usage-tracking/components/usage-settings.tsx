@@ -7,7 +7,7 @@ import { Field } from '@/libs/ui/field'
 import { formatNumber } from '@/libs/ui/format'
 import { Input } from '@/libs/ui/input'
 import { t } from '@/libs/ui/messages'
-import { AwaitedSettings, SettingCard } from '@/libs/ui/setting-card'
+import { AwaitedSettings, SettingCard, useDraft } from '@/libs/ui/setting-card'
 import { toast } from '@/libs/ui/toast'
 import { useApi, useApiFetch, useMutation } from '@/libs/ui/use-api'
 
@@ -94,24 +94,23 @@ function SettingOf({
   children: (control: Control) => ReactNode
 }) {
   const api = useApiFetch()
-  const [text, setText] = useState(toText(saved))
+  const draft = useDraft(toText(saved))
   const [wrong, setWrong] = useState<string>()
   const change = useMutation(
     (body: UsageSettingsInput, options) => api<Settings>('/usage/settings', { method: 'PATCH', body, ...options }),
     {
       onSuccess: (next) => {
         onSaved(next)
-        setText(toText(next))
         toast.success(t('settings.saved'))
       },
     },
   )
 
-  function save() {
-    const complaint = check?.(text)
+  async function save() {
+    const complaint = check?.(draft.value)
     setWrong(complaint)
     if (complaint) change.reset()
-    else void change.run(toChange(text))
+    else if (await change.run(toChange(draft.value))) draft.settle(draft.value)
   }
 
   return (
@@ -120,17 +119,17 @@ function SettingOf({
       description={t(`settings.usage.${name}_description`)}
       note={readOnly ? t('settings.read_only') : note}
       readOnly={readOnly}
-      dirty={!readOnly && text !== toText(saved)}
+      dirty={!readOnly && draft.dirty}
       saving={change.pending}
       problem={change.error}
       onSave={save}
       onReset={() => {
-        setText(toText(saved))
+        draft.reset()
         setWrong(undefined)
         change.reset()
       }}
     >
-      {children({ text, onText: setText, error: wrong ?? change.error?.errors[0]?.detail })}
+      {children({ text: draft.value, onText: draft.setValue, error: wrong ?? change.error?.errors[0]?.detail })}
     </SettingCard>
   )
 }
