@@ -34,7 +34,7 @@ export function CursorPager({
   return (
     <nav aria-label={t('ui.pager.label')} className="flex items-center justify-between gap-4">
       {count}
-      <div className="flex gap-2">
+      <div className="flex gap-2 print:hidden">
         <Button size="sm" icon={<ChevronLeft />} disabled={!list.hasPrevious || busy} onClick={list.previous}>
           {t('ui.pager.previous')}
         </Button>

@@ -66,7 +66,7 @@ export function PageHeader({
             <p className="wrap-anywhere mt-1 max-w-prose text-pretty text-mute text-base">{description}</p>
           ) : null}
         </div>
-        {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
+        {actions ? <div className="flex flex-wrap items-center gap-2 print:hidden">{actions}</div> : null}
       </div>
     </header>
   )

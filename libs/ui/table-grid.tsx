@@ -36,7 +36,7 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
               />
             ))}
             {props.actions ? (
-              <th scope="col" className="w-12 border-b bg-sunken">
+              <th scope="col" className="w-12 border-b bg-sunken print:hidden">
                 <span className="sr-only">{t('ui.table.actions')}</span>
               </th>
             ) : null}
@@ -67,7 +67,7 @@ export function TableGrid<Row>(props: DataTableProps<Row> & { table: TableRows<R
                 )
               })}
               {props.actions ? (
-                <td className="w-12 border-b pr-3 text-right group-hover:bg-sunken">
+                <td className="w-12 border-b pr-3 text-right group-hover:bg-sunken print:hidden">
                   <RowActions {...props} row={row} />
                 </td>
               ) : null}

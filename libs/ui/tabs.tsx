@@ -72,7 +72,7 @@ export function TabNav({
 }) {
   const pathname = usePathname()
   return (
-    <nav aria-label={label} className="scrollbar-thin overflow-x-auto border-b">
+    <nav aria-label={label} className="scrollbar-thin overflow-x-auto border-b print:hidden">
       <ul className="flex gap-5">
         {items.map((item) => {
           const active = isCurrent(item, pathname)

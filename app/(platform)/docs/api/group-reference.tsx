@@ -22,7 +22,7 @@ export function GroupReference({
       {group.operations.map((operation) => (
         <OperationSection key={operation.id} document={document} operation={operation} />
       ))}
-      <nav aria-label={t('docs.api.neighbours')} className="flex justify-between gap-6 border-t pt-6">
+      <nav aria-label={t('docs.api.neighbours')} className="flex justify-between gap-6 border-t pt-6 print:hidden">
         <Neighbour group={at > 0 ? groups[at - 1] : undefined} label={t('docs.api.previous')} rel="prev" />
         <Neighbour group={groups[at + 1]} label={t('docs.api.next')} rel="next" />
       </nav>

@@ -19,7 +19,7 @@ export function ReferenceNav({ groups, current }: { groups: OperationGroup[]; cu
     </Link>
   )
   return (
-    <nav aria-label={t('docs.api.pages')}>
+    <nav aria-label={t('docs.api.pages')} className="print:hidden">
       <ul>
         <li>{pageLink('/docs/api', t('docs.api.introduction'), !current)}</li>
         {groups.map((group) => (
