@@ -9,6 +9,7 @@ import { listAuditLogs } from '@/features/audit-logs/services/audit-log-service'
 import { reportMonth } from '@/features/reports/services/report-service'
 import { previewTier } from '@/features/tiers/services/tier-preview-service'
 import { listCappedCustomers } from '@/features/usage-tracking/services/usage-caps-service'
+import { listEvents } from '@/features/usage-tracking/services/usage-event-service'
 import { reportUsage } from '@/features/usage-tracking/services/usage-report-service'
 import { tenantQuery } from '@/libs/db/tenant-db'
 import { claimMessages, listDueTopics } from '@/libs/jobs/outbox'
@@ -93,6 +94,17 @@ test('who is near a cap', async () => {
 test('part of a day long ago', async () => {
   const from = new Date(Date.now() - 20 * 86_400_000 - 3_723_000).toISOString()
   const read = await rowsRead('usage_events', () => reportUsage({ from, meter: 'calls', group_by: 'meter', limit: 50 }))
+  expect(read).toBeLessThan(1_000)
+})
+
+test('the events of a customer that has none', async () => {
+  await post(postCustomer, '/api/v1/customers', { external_id: 'new' })
+  const found = { events: -1 }
+  const read = await rowsRead('usage_events', async () => {
+    found.events = (await listEvents({ customer: 'new', limit: 50 })).data.length
+  })
+  expect(found.events).toBe(0)
+  // A month of very few events may be read as it lies.
   expect(read).toBeLessThan(1_000)
 })
 

@@ -84,6 +84,39 @@ describe('the list', () => {
     ])
     expect(values((await list(`?customer=${customer}`, tenant.api_key)).body.data)).toEqual(['1 counted', '1 filtered'])
   })
+  test('of a customer whose months begin on another day, also when all of it was taken back before', async () => {
+    const tenant = await createTenant('other-days')
+    await asSystem(tenant, () =>
+      tenantQuery("insert into meters (id, slug, name, unit, aggregation) values ($1, 'sum', 'Sum', '', 'SUM')", [
+        newId(),
+      ]),
+    )
+    const customer = tenant.customer.external_id
+    const of = () => list(`?customer=${customer}`, tenant.api_key)
+    expect((await of()).body.data).toEqual([])
+    const now = new Date().toISOString()
+    await writePast(
+      tenant,
+      'UTC',
+      [{ name: 'taken back', meter: 'sum', customer, occurred: now }],
+      [{ name: 'taken back', received: now }],
+    )
+    expect(values((await of()).body.data).sort()).toEqual(['1 corrected', '1 correction'])
+    await writePast(tenant, 'UTC', [{ name: 'stays', meter: 'sum', customer, value: 2, occurred: now }])
+    const [tier] = await asSuperuser<{ id: string }>(
+      `insert into tiers (tenant_id, id, slug, name) values ($1, $2, 'pro', 'Pro') returning id`,
+      [tenant.id, newId()],
+    )
+    await asSystem(tenant, async () => {
+      await tenantQuery(`insert into subscriptions (id, customer_id, tier_id, anchor_day) values ($1, $2, $3, 31)`, [
+        newId(),
+        tenant.customer.id,
+        tier?.id,
+      ])
+      await tenantQuery('select app.rebuild_customer_counters($1, $2, 31)', [tenant.id, tenant.customer.id])
+    })
+    expect(values((await of()).body.data).sort()).toEqual(['1 corrected', '1 correction', '2 counted'])
+  })
 })
 
 test('one event, what it is part of, and its history', async () => {

@@ -73,6 +73,8 @@ export async function listEvents(query: EventListQuery): Promise<Page<EventRow>>
   const { time_range, from, to } = query
   const range = (time_range ?? from ?? to) ? await resolveRange({ time_range, from, to }) : null
   const [receivedAt, id] = readCursor(query.cursor, isCursorMoment, isUuid)
+  const since = range?.from ?? (await earliestOf(customerId))
+  if (since === 'never') return { data: [], next_cursor: null }
   const ids = query.event_id === undefined ? null : await findVersions(query.event_id, query.source)
   const rows = await tenantQuery<StoredEvent>(
     `select ${EVENT_COLUMNS} from ${EVENT_TABLES}
@@ -88,7 +90,7 @@ export async function listEvents(query: EventListQuery): Promise<Page<EventRow>>
       customerId,
       ids,
       query.event_id === undefined ? (query.source ?? null) : null,
-      range?.from ?? (await earliestOf(customerId)),
+      since,
       range?.to ?? null,
       receivedAt,
       id,
@@ -137,18 +139,42 @@ async function findVersions(eventId: string, source: string | undefined): Promis
   return found.map(({ id }) => id)
 }
 
-/** Nothing of a customer was received before it was made, or more than a day before its first day of usage: where looking back may end. */
-async function earliestOf(customerId: string | null): Promise<Date | null> {
+/**
+ * Nothing of a customer was received before it was made, or more than a day before its first day of usage: where looking back may
+ * end. `never` when there is nothing at all: it has no usage, nothing of it was taken back, and no meter has a filter that its events
+ * may not have passed.
+ */
+async function earliestOf(customerId: string | null): Promise<Date | 'never' | null> {
   if (customerId === null) return null
-  const [row] = await tenantQuery<{ since: Date | null }>(
-    `select (min(least(k.starts_on, (c.created_at at time zone 'UTC')::date)) - 2)::timestamptz as since from meters m
-     join customers c on c.tenant_id = $1 and c.id = $2
-     join lateral (
-       select x.starts_on from usage_counters x
-       where x.tenant_id = $1 and x.period = 'month' and x.meter_id = m.id and x.customer_id = $2 order by x.starts_on limit 1
-     ) k on true
-     where m.tenant_id = $1`,
+  // Its months are those of its anchor. They are looked up one by one: one that never used a meter is in no row of all its months.
+  const [row] = await tenantQuery<{ since: Date; found: boolean }>(
+    `with firsts as materialized (
+       select m.id, t.day from meters m
+       cross join lateral (select x.day from usage_totals x where x.tenant_id = $1 and x.meter_id = m.id order by x.day limit 1) t
+       where m.tenant_id = $1
+     ),
+     months as materialized (
+       select distinct app.period_start(d::date, 'month', coalesce(
+         (select s.anchor_day from subscriptions s where s.tenant_id = $1 and s.customer_id = $2 and s.canceled_at is null), 1)) as starts_on
+       from generate_series((select min(f.day) - 2 from firsts f), current_date + 60, interval '15 days') d
+     ),
+     used as (
+       select min(k.starts_on) as starts_on from firsts f
+       join months n on n.starts_on > f.day - 40
+       cross join lateral (
+         select x.starts_on from usage_counters x
+         where x.tenant_id = $1 and x.period = 'month' and x.meter_id = f.id and x.starts_on = n.starts_on and x.customer_id = $2
+         limit 1
+       ) k
+     )
+     select (least(u.starts_on, (c.created_at at time zone 'UTC')::date) - 2)::timestamptz as since,
+       u.starts_on is not null or exists (select from meters m where m.tenant_id = $1 and m.filter is not null) or exists (
+         select from meters m cross join lateral (
+           select from usage_events e where e.tenant_id = $1 and e.meter_id = m.id and e.customer_id = $2 and e.weight = -1 limit 1
+         ) e where m.tenant_id = $1) as found
+     from used u join customers c on c.tenant_id = $1 and c.id = $2`,
     [currentContext().tenantId, customerId],
   )
-  return row?.since ?? null
+  if (!row) return null
+  return row.found ? row.since : 'never'
 }
