@@ -142,6 +142,7 @@ function eventColumns({
       key: 'properties',
       header: t('usage.properties'),
       hideOnCard: true,
+      folds: true,
       cell: (event) => (
         <span className="block max-w-72 truncate font-mono text-faint text-xs">
           {event.properties && Object.keys(event.properties).length > 0 ? JSON.stringify(event.properties) : '–'}
