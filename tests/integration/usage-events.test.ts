@@ -84,6 +84,31 @@ describe('the list', () => {
     ])
     expect(values((await list(`?customer=${customer}`, tenant.api_key)).body.data)).toEqual(['1 counted', '1 filtered'])
   })
+  test.each(['SUM', 'COUNT', 'MIN', 'MAX', 'AVG', 'LATEST', 'WEIGHTED_SUM', 'UNIQUE_COUNT'])(
+    'of a customer whose only event is of %s, or earlier than the customer',
+    async (aggregation) => {
+      const slug = aggregation.toLowerCase().replace('_', '-')
+      await asSystem(globex, () =>
+        tenantQuery(
+          `insert into meters (id, slug, name, unit, aggregation, value_property)
+           values ($1, $2, $2, '', $3, case $3 when 'UNIQUE_COUNT' then 'who' end)`,
+          [newId(), slug, aggregation],
+        ),
+      )
+      const day = 86_400_000
+      for (const [user_id, age] of [
+        [`now-${slug}`, 0],
+        [`late-${slug}`, 20 * day],
+      ] as const) {
+        const timestamp = new Date(Date.now() - age).toISOString()
+        const body = { meter_id: slug, user_id, timestamp, properties: { who: 'ann' } }
+        expect(await call(trackRoute, 'POST', '/api/v1/usage/track', { as: globex.api_key, body })).toMatchObject({
+          body: { inserted: 1 },
+        })
+        expect((await list(`?customer=${user_id}`, globex.api_key)).body.data).toMatchObject([{ state: 'counted' }])
+      }
+    },
+  )
   test('of a customer whose months begin on another day, also when all of it was taken back before', async () => {
     const tenant = await createTenant('other-days')
     await asSystem(tenant, () =>
