@@ -53,7 +53,8 @@ export function ChartPlot({
   const value = (index: number) => (bucket: ChartBucket) => bucket.values[index] ?? (sums ? 0 : null)
 
   return (
-    <ResponsiveContainer width="100%" height={height} initialDimension={{ width: 640, height }}>
+    // Until it is measured it is no wider than any screen, which it would make scroll sideways for a moment.
+    <ResponsiveContainer width="100%" height={height} initialDimension={{ width: 240, height }}>
       <ComposedChart
         accessibilityLayer={false}
         data={buckets as ChartBucket[]}
